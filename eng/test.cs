@@ -1,0 +1,243 @@
+// Builds everything, brings in what the tests need, runs them one project after the other, and sums up.
+// One program for all systems; ./test and test.cmd only start it.
+// The last line is "N passed, N failed", and ", N skipped" where some were. Exit code 0 only if all is well.
+
+using System.Diagnostics;
+using System.Globalization;
+using System.Xml.Linq;
+
+var root = Environment.CurrentDirectory;
+var results = Path.Combine(root, "artifacts", "test-results");
+var environment = new Dictionary<string, string>(); // what the tests are told of what was found
+
+// Leading words name test projects; the rest belongs to the test runner.
+var chosen = args.TakeWhile(arg => !arg.StartsWith('-')).ToArray();
+var runnerArguments = args[chosen.Length..];
+
+var projects = Directory.GetFiles(Path.Combine(root, "tests"), "*.csproj", SearchOption.AllDirectories)
+    .Select(path => Path.GetFileNameWithoutExtension(path))
+    .Order(StringComparer.Ordinal)
+    .ToArray();
+if (chosen.Except(projects).FirstOrDefault() is { } unknown)
+{
+    Console.Error.WriteLine($"test: no project is named '{unknown}'. There are: {string.Join(", ", projects)}.");
+    return 2;
+}
+
+if (!Build())
+{
+    Console.Error.WriteLine("test: the build failed; no test was run.");
+    return 1;
+}
+
+var selected = chosen.Length > 0 ? chosen : projects;
+if (selected.Contains("Duologue.Cli.Tests"))
+{
+    BringChromium();
+}
+
+if (selected.Contains("Duologue.Interop.Tests"))
+{
+    BringNode();
+}
+
+Directory.CreateDirectory(results);
+int passed = 0, skipped = 0;
+var failures = new List<string>();
+foreach (var project in selected)
+{
+    RunTests(project);
+}
+
+Console.WriteLine();
+foreach (var failure in failures)
+{
+    Console.WriteLine($"failed: {failure}");
+}
+
+if (passed + failures.Count == 0)
+{
+    Console.WriteLine(runnerArguments.Length > 0 ? "No test matches." : "No test was run.");
+}
+
+Console.WriteLine($"{passed} passed, {failures.Count} failed" + (skipped > 0 ? $", {skipped} skipped" : ""));
+return failures.Count == 0 && passed > 0 ? 0 : 1;
+
+bool Build()
+{
+    string[] targets = chosen.Length > 0 ? [.. chosen.Select(project => Path.Combine("tests", project))] : ["Duologue.slnx"];
+    foreach (var target in targets)
+    {
+        Heading($"Building {target}");
+        // No build node outlives the script: it would hold on to the output of whoever waits for its end.
+        if (Run("dotnet", ["build", target, "--configuration", "Release", "--verbosity", "minimal", "-nodeReuse:false", "-clp:NoSummary"]) != 0)
+        {
+            return false;
+        }
+    }
+
+    return true;
+}
+
+void RunTests(string project)
+{
+    Heading($"Testing {project}");
+    var report = Path.Combine(results, $"{project}.trx");
+    File.Delete(report);
+    var clock = Stopwatch.StartNew();
+    // A run that shows nothing for half a minute says that it lives.
+    using var heartbeat = new Timer(
+        _ => Console.WriteLine($"  ... {project}: {clock.Elapsed.TotalSeconds:F0} s"), null, TimeSpan.FromSeconds(30), TimeSpan.FromSeconds(30));
+    var exitCode = Run(
+        "dotnet",
+        [
+            Path.Combine(root, "artifacts", "bin", project, "release", $"{project}.dll"),
+            "--results-directory", results, "--report-trx", "--report-trx-filename", $"{project}.trx",
+            "--hangdump", "--hangdump-timeout", "5m", "--hangdump-type", "Mini",
+            "--ignore-exit-code", "8", // no test matched the filter: judged over all projects
+            .. Console.IsOutputRedirected ? ["--ansi", "off"] : Array.Empty<string>(),
+            .. runnerArguments,
+        ]);
+
+    var failedBefore = failures.Count;
+    if (File.Exists(report))
+    {
+        XNamespace ns = "http://microsoft.com/schemas/VisualStudio/TeamTest/2010";
+        var outcomes = XDocument.Load(report).Descendants(ns + "UnitTestResult")
+            .Select(result => (Name: (string?)result.Attribute("testName") ?? "?", Outcome: (string?)result.Attribute("outcome")));
+        foreach (var (name, outcome) in outcomes)
+        {
+            switch (outcome)
+            {
+                case "Passed":
+                    passed++;
+                    break;
+                case "NotExecuted":
+                    skipped++;
+                    break;
+                default:
+                    failures.Add(name);
+                    break;
+            }
+        }
+    }
+
+    // A crash or a hang leaves no failed test behind, or no report; it must not pass for a success.
+    if (exitCode != 0 && failures.Count == failedBefore)
+    {
+        failures.Add($"{project}: the run ended with exit code {exitCode}");
+    }
+}
+
+void BringChromium()
+{
+    string[] names = OperatingSystem.IsWindows()
+        ? ["chrome.exe", "msedge.exe", "chromium.exe"]
+        : ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "microsoft-edge"];
+    string[] places = OperatingSystem.IsMacOS()
+        ? ["/Applications/Google Chrome.app/Contents/MacOS/Google Chrome", "/Applications/Chromium.app/Contents/MacOS/Chromium"]
+        : [];
+    if (OperatingSystem.IsWindows())
+    {
+        var folders = new[] { Environment.SpecialFolder.ProgramFiles, Environment.SpecialFolder.ProgramFilesX86, Environment.SpecialFolder.LocalApplicationData }
+            .Select(Environment.GetFolderPath);
+        places = [.. folders.Select(folder => folder + @"\Google\Chrome\Application\chrome.exe"), .. folders.Select(folder => folder + @"\Microsoft\Edge\Application\msedge.exe")];
+    }
+
+    string? Find() =>
+        Environment.GetEnvironmentVariable("DUOLOGUE_CHROMIUM") is { Length: > 0 } given ? given
+        : names.Select(OnPath).OfType<string>().FirstOrDefault() ?? places.FirstOrDefault(File.Exists);
+
+    if (Find() is null)
+    {
+        Install("Chromium", ["chromium", "fonts-liberation"]);
+    }
+
+    if (Find() is { } browser)
+    {
+        environment["DUOLOGUE_CHROMIUM"] = browser;
+    }
+    else
+    {
+        Console.WriteLine("The browser tests are skipped: install Chromium or Chrome, or name one in DUOLOGUE_CHROMIUM.");
+    }
+}
+
+void BringNode()
+{
+    var npm = OperatingSystem.IsWindows() ? "npm.cmd" : "npm";
+    var node = OperatingSystem.IsWindows() ? "node.exe" : "node";
+    if (OnPath(node) is null || OnPath(npm) is null)
+    {
+        Install("Node.js", ["nodejs", "npm"]);
+    }
+
+    if (OnPath(node) is null || OnPath(npm) is not { } npmPath)
+    {
+        Console.WriteLine("The tests against Node.js are skipped: install Node.js 18 or later, with npm.");
+        return;
+    }
+
+    var folder = Path.Combine(root, "tests", "Duologue.Interop.Tests", "node");
+    var installed = new FileInfo(Path.Combine(folder, "node_modules", ".package-lock.json"));
+    if (installed.Exists && installed.LastWriteTimeUtc >= File.GetLastWriteTimeUtc(Path.Combine(folder, "package-lock.json")))
+    {
+        return;
+    }
+
+    Heading("Installing the npm packages of the Node.js peer");
+    if (Run(npmPath, ["ci", "--no-audit", "--no-fund", "--loglevel=error"], folder) != 0)
+    {
+        Console.WriteLine("The tests against Node.js are skipped: `npm ci` failed in tests/Duologue.Interop.Tests/node.");
+    }
+}
+
+// Debian's packages, where that takes no password.
+void Install(string what, string[] packages)
+{
+    if (!File.Exists("/etc/debian_version") || OnPath("apt-get") is null)
+    {
+        return;
+    }
+
+    string[] prefix = [];
+    if (!Environment.IsPrivilegedProcess)
+    {
+        if (OnPath("sudo") is null || Run("sudo", ["-n", "true"]) != 0)
+        {
+            return;
+        }
+
+        prefix = ["sudo", "-n"];
+    }
+
+    Heading($"Installing {what} from Debian's packages");
+    string[] update = [.. prefix, "apt-get", "-qq", "update"];
+    string[] install = [.. prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "install", "-y", "--no-install-recommends", .. packages];
+    if (Run(update[0], update[1..]) != 0 || Run(install[0], install[1..]) != 0)
+    {
+        Console.WriteLine($"{what} could not be installed.");
+    }
+}
+
+int Run(string program, IEnumerable<string> arguments, string? folder = null)
+{
+    var start = new ProcessStartInfo(program, arguments) { WorkingDirectory = folder ?? root };
+    foreach (var (name, value) in environment)
+    {
+        start.Environment[name] = value;
+    }
+
+    Console.Out.Flush();
+    using var process = Process.Start(start)!;
+    process.WaitForExit();
+    return process.ExitCode;
+}
+
+static string? OnPath(string name) =>
+    (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
+        .Select(folder => Path.Combine(folder, name))
+        .FirstOrDefault(File.Exists);
+
+static void Heading(string text) =>
+    Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"\n== {DateTime.Now:HH:mm:ss} {text}"));

@@ -1,0 +1,32 @@
+using System.Buffers;
+
+namespace Duologue.Carriers;
+
+/// <summary>
+/// What brings a WebSocket its bytes. It pushes: <see cref="WebSocketConnection.OnReceived"/> for bytes,
+/// <see cref="WebSocketConnection.OnBatchEnd"/> when no more are at hand, <see cref="WebSocketConnection.OnEnd"/> once, last.
+/// These three never overlap.
+/// </summary>
+internal abstract class Carrier
+{
+    /// <summary>Where frames are written. Used by one thread at a time, never while a flush is under way.</summary>
+    public abstract IBufferWriter<byte> Output { get; }
+
+    /// <summary>
+    /// Completes when the carrier has taken all that was written to <see cref="Output"/>; false if it is dead.
+    /// Never throws. One flush at a time.
+    /// </summary>
+    public abstract ValueTask<bool> FlushAsync();
+
+    /// <summary>The connection takes bytes again after <see cref="WebSocketConnection.OnReceived"/> left some. Any thread; may be spurious.</summary>
+    public abstract void ResumeReading();
+
+    /// <summary>
+    /// Nothing more will be written: let what was flushed leave, end the outgoing direction (FIN) and then the whole.
+    /// Idempotent, any thread, returns at once.
+    /// </summary>
+    public abstract void Complete();
+
+    /// <summary>End at once, dropping what has not left. Idempotent, any thread.</summary>
+    public abstract void Abort();
+}

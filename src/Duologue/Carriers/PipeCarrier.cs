@@ -1,0 +1,148 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Runtime.CompilerServices;
+
+namespace Duologue.Carriers;
+
+/// <summary>Carries a WebSocket over a pair of pipes: a Kestrel connection, an HTTP/2 stream, or memory.</summary>
+internal sealed class PipeCarrier : Carrier
+{
+    private readonly PipeReader _input;
+    private readonly PipeWriter _output;
+    private readonly WebSocketConnection _connection;
+    private readonly Action? _abort;
+    private readonly ReadGate _gate = new();
+    private volatile bool _completed;
+    private volatile bool _aborted;
+
+    /// <param name="input">What the peer sends.</param>
+    /// <param name="output">What the peer gets.</param>
+    /// <param name="connection">The connection that this carrier will start.</param>
+    /// <param name="abort">Kills the transport below the pipes; null where completing the pipes does.</param>
+    public PipeCarrier(PipeReader input, PipeWriter output, WebSocketConnection connection, Action? abort)
+    {
+        _input = input;
+        _output = output;
+        _connection = connection;
+        _abort = abort;
+    }
+
+    public override IBufferWriter<byte> Output => _output;
+
+    /// <summary>
+    /// Starts the connection and pumps until the conversation and the draining after it are over; then ends the outgoing
+    /// direction, whoever else still has a hold on the transport. Never throws. The input stays the caller's to complete.
+    /// </summary>
+    public async Task RunAsync()
+    {
+        _connection.Start(this);
+        Exception? error = null;
+        try
+        {
+            while (!_completed)
+            {
+                ReadResult result = await _input.ReadAsync().ConfigureAwait(false);
+                ReadOnlySequence<byte> buffer = result.Buffer;
+                long taken = Push(buffer);
+                bool stopped = taken < buffer.Length;
+                SequencePosition position = stopped ? buffer.GetPosition(taken) : buffer.End;
+                _input.AdvanceTo(position, position);
+                _connection.OnBatchEnd();
+                if (stopped)
+                {
+                    await _gate.WaitAsync().ConfigureAwait(false);
+                }
+                else if (result.IsCompleted)
+                {
+                    break;
+                }
+            }
+        }
+        catch (Exception e) when (IsGone(e))
+        {
+            // How transports report that they are gone: a reset, an abort, a pipe completed under us.
+            error = e;
+        }
+
+        // After it the connection writes nothing more.
+        _connection.OnEnd(error);
+        try
+        {
+            await _output.CompleteAsync().ConfigureAwait(false);
+        }
+        catch (Exception e) when (IsGone(e))
+        {
+            // It has ended by itself: nothing is left to end.
+        }
+    }
+
+    public override ValueTask<bool> FlushAsync()
+    {
+        try
+        {
+            ValueTask<FlushResult> flush = _output.FlushAsync();
+            return flush.IsCompletedSuccessfully ? new(IsAlive(flush.Result)) : WaitForFlushAsync(flush);
+        }
+        catch (Exception e) when (IsGone(e))
+        {
+            return new(false);
+        }
+    }
+
+    // Apart from the way that completes at once, which allocates nothing in any build; this one takes its state from a pool.
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<bool> WaitForFlushAsync(ValueTask<FlushResult> flush)
+    {
+        try
+        {
+            return IsAlive(await flush.ConfigureAwait(false));
+        }
+        catch (Exception e) when (IsGone(e))
+        {
+            // The connection is told by the answer, and ends the pump.
+            return false;
+        }
+    }
+
+    private bool IsAlive(FlushResult result) => !_aborted && !result.IsCompleted;
+
+    private static bool IsGone(Exception e) => e is IOException or OperationCanceledException or InvalidOperationException or ObjectDisposedException;
+
+    public override void ResumeReading() => _gate.Open();
+
+    public override void Complete()
+    {
+        _completed = true;
+        _gate.Open();
+        _input.CancelPendingRead();
+    }
+
+    public override void Abort()
+    {
+        _aborted = true;
+        _output.CancelPendingFlush();
+        _abort?.Invoke();
+        Complete();
+    }
+
+    private long Push(in ReadOnlySequence<byte> buffer)
+    {
+        if (buffer.IsSingleSegment)
+        {
+            return _connection.OnReceived(buffer.FirstSpan);
+        }
+
+        long taken = 0;
+        foreach (ReadOnlyMemory<byte> segment in buffer)
+        {
+            int count = _connection.OnReceived(segment.Span);
+            taken += count;
+            if (count < segment.Length)
+            {
+                break;
+            }
+        }
+
+        return taken;
+    }
+}

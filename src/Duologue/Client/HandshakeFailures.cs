@@ -1,0 +1,93 @@
+using System.Net;
+using System.Text;
+
+namespace Duologue.Client;
+
+/// <summary>Says in a sentence why no connection came about, and what to do.</summary>
+internal static class HandshakeFailures
+{
+    private const int MaxBodySize = 1024;
+
+    /// <summary>The server answered, but not as a WebSocket server does.</summary>
+    public static HandshakeException Refused(Uri uri, string reason, HttpResponseMessage response, string body) => new(Sentence(uri, reason), null)
+    {
+        StatusCode = response.StatusCode,
+        Headers = Headers(response),
+        Body = body,
+    };
+
+    public static HandshakeException TimedOut(Uri uri, TimeSpan timeout, string waitingFor, Exception inner) =>
+        new(Sentence(uri, $"Waited {timeout.TotalSeconds:0.###} s (ConnectTimeout) in vain for {waitingFor}."), inner);
+
+    public static HandshakeException Failed(Uri uri, HttpRequestException e, ConnectOptions options)
+    {
+        string cause = Innermost(e);
+        string reason = e.HttpRequestError switch
+        {
+            HttpRequestError.NameResolutionError => $"The host name cannot be resolved: {cause}",
+            HttpRequestError.ConnectionError => cause,
+            HttpRequestError.SecureConnectionError => $"TLS failed: {cause} Trust the server's certificate, or decide about it in RemoteCertificateValidationCallback.",
+            HttpRequestError.ProxyTunnelError => $"The proxy did not let it through: {cause}{(e.StatusCode == HttpStatusCode.ProxyAuthenticationRequired ? " Set the credentials of Proxy." : "")}",
+            HttpRequestError.ConfigurationLimitExceeded => $"The head of the answer is larger than {options.MaxResponseHeaderKibibytes} KiB (MaxResponseHeaderSize).",
+            HttpRequestError.ResponseEnded => "The server ended the connection before its answer was whole.",
+            HttpRequestError.InvalidResponse => $"The answer is not HTTP: {cause}",
+            HttpRequestError.UserAuthenticationError => $"Authentication failed: {cause}",
+            _ => cause,
+        };
+
+        // Where there is a status here, it is the proxy's.
+        return new HandshakeException(Sentence(uri, reason), e) { StatusCode = e.StatusCode };
+    }
+
+    public static HandshakeException Failed(Uri uri, IOException e) => new(Sentence(uri, Innermost(e)), e);
+
+    public static HandshakeException Failed(Uri uri, NotSupportedException e) => new(Sentence(uri, e.Message), e);
+
+    /// <summary>At most the first 1,024 bytes of the body, as text; a character cut in two is left out.</summary>
+    public static async Task<string> ReadBodyAsync(HttpContent content, CancellationToken cancellationToken)
+    {
+        byte[] buffer = new byte[MaxBodySize];
+        int length = 0;
+        try
+        {
+            Stream body = await content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
+            int count;
+            while (length < buffer.Length && (count = await body.ReadAsync(buffer.AsMemory(length), cancellationToken).ConfigureAwait(false)) > 0)
+            {
+                length += count;
+            }
+        }
+        catch (Exception e) when (e is IOException or HttpRequestException or OperationCanceledException)
+        {
+            // The status is what the caller must know; a body that broke off adds what came of it.
+        }
+
+        char[] text = new char[buffer.Length];
+        int characters = Encoding.UTF8.GetDecoder().GetChars(buffer.AsSpan(0, length), text, flush: false);
+        return new string(text, 0, characters);
+    }
+
+    private static Dictionary<string, IReadOnlyList<string>> Headers(HttpResponseMessage response)
+    {
+        var headers = new Dictionary<string, IReadOnlyList<string>>(StringComparer.OrdinalIgnoreCase);
+        foreach ((string name, var values) in response.Headers.NonValidated.Concat(response.Content.Headers.NonValidated))
+        {
+            headers[name] = [.. values];
+        }
+
+        return headers;
+    }
+
+    private static string Sentence(Uri uri, string reason) => $"No WebSocket with {WebSocketUri.Display(uri)}: {reason}";
+
+    /// <summary>The sentence of the exception that knows most.</summary>
+    private static string Innermost(Exception e)
+    {
+        while (e.InnerException is not null)
+        {
+            e = e.InnerException;
+        }
+
+        return e.Message;
+    }
+}

@@ -1,0 +1,39 @@
+using Duologue.Carriers;
+using Duologue.Protocol;
+using Microsoft.Extensions.Logging;
+
+namespace Duologue.Client;
+
+/// <summary>A WebSocket after its handshake and before its first frame. Either start it or abort it.</summary>
+internal sealed class OpenedWebSocket(Stream stream, string? subprotocol, string extensions, ConnectOptions options, ILogger logger)
+{
+    /// <summary>The bytes behind the server's 101, to and fro.</summary>
+    public Stream Stream { get; } = stream;
+
+    /// <summary>The agreed subprotocol; null if none is.</summary>
+    public string? Subprotocol { get; } = subprotocol;
+
+    /// <summary>The agreed extensions as a header's value; "" if there are none.</summary>
+    public string Extensions { get; } = extensions;
+
+    /// <summary>Makes the connection and lets it run in the background until it ends by itself. The handler may be called before this returns.</summary>
+    /// <param name="handler">Receives by push; null where the application receives.</param>
+    public WebSocketConnection Start(IMessageHandler? handler)
+    {
+        var connection = new WebSocketConnection(new ConnectionSetup
+        {
+            Role = Role.Client,
+            Options = options,
+            Subprotocol = Subprotocol,
+            Logger = logger,
+            Handler = handler,
+        });
+
+        // Never throws: the connection's own CloseInfo says how it ended.
+        _ = new StreamCarrier(Stream, connection).RunAsync();
+        return connection;
+    }
+
+    /// <summary>Ends the TCP connection without a word.</summary>
+    public void Abort() => Stream.Dispose();
+}

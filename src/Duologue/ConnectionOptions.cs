@@ -1,0 +1,86 @@
+namespace Duologue;
+
+/// <summary>What to do with a message when the send queue is full.</summary>
+public enum SendQueuePolicy
+{
+    /// <summary>Close the connection with 1013. The default: the loss is seen by both sides.</summary>
+    Close,
+
+    /// <summary>Drop the messages that have waited longest, and count them.</summary>
+    DropOldest,
+
+    /// <summary>Drop the new message, and count it.</summary>
+    DropNewest,
+
+    /// <summary>
+    /// Take one message past the limit, and receive no further message from this peer until the queue is below it
+    /// again, so that an answer per message is never lost. A message sent while the queue is over its limit is dropped and counted.
+    /// </summary>
+    Wait,
+}
+
+/// <summary>
+/// The limits and timings of one connection. The defaults are safe on the open internet. Immutable; vary with <c>with</c>.
+/// </summary>
+public record ConnectionOptions
+{
+    /// <summary>The largest message to receive whole, in bytes. Default 1 MiB; at least 1. Passed: close 1009.</summary>
+    public int MaxMessageSize { get; init; } = 1024 * 1024;
+
+    /// <summary>
+    /// The most fragments of one message; 0 for no limit. Default 4,096. Passed: close 1008. Does not apply to a message that is read
+    /// piecewise.
+    /// </summary>
+    public int MaxFragments { get; init; } = 4096;
+
+    /// <summary>The bytes that may wait to be sent. Default 1 MiB; at least 1. Passed: see <see cref="SendQueuePolicy"/>.</summary>
+    public int SendQueueLimit { get; init; } = 1024 * 1024;
+
+    /// <summary>What happens when the send queue is full. Default <see cref="Duologue.SendQueuePolicy.Close"/>.</summary>
+    public SendQueuePolicy SendQueuePolicy { get; init; } = SendQueuePolicy.Close;
+
+    /// <summary>How often the peer is pinged, which also measures <see cref="Connection.Latency"/>. Default 20 s; <see cref="Timeout.InfiniteTimeSpan"/> for never.</summary>
+    public TimeSpan KeepAliveInterval { get; init; } = TimeSpan.FromSeconds(20);
+
+    /// <summary>How long after such a ping some sign of life may take. Default 20 s. Passed: the connection ends with <see cref="CloseCause.KeepAliveTimeout"/>.</summary>
+    public TimeSpan KeepAliveTimeout { get; init; } = TimeSpan.FromSeconds(20);
+
+    /// <summary>
+    /// How long the peer may take to answer a Close frame. Default 5 s. Passed: the connection is aborted. When the peer
+    /// closes first, a handler that is still at work, or an application that has not yet asked for the next message, has half of
+    /// this time to send its last answers before the Close is answered.
+    /// </summary>
+    public TimeSpan CloseTimeout { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>The most control frames received in one second; 0 for no limit. Default 200. Passed: close 1008.</summary>
+    public int MaxControlFramesPerSecond { get; init; } = 200;
+
+    /// <summary>The most messages received in one second; 0, the default, for no limit. Passed: close 1008.</summary>
+    public int MaxMessagesPerSecond { get; init; }
+
+    /// <summary>The clock of all timings. Default the system's.</summary>
+    public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
+
+    /// <summary>Checks every value.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">A value is out of its range; the message names the option.</exception>
+    internal void Validate()
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(MaxMessageSize, 1);
+        ArgumentOutOfRangeException.ThrowIfNegative(MaxFragments);
+        ArgumentOutOfRangeException.ThrowIfLessThan(SendQueueLimit, 1);
+        ArgumentOutOfRangeException.ThrowIfNegative(MaxControlFramesPerSecond);
+        ArgumentOutOfRangeException.ThrowIfNegative(MaxMessagesPerSecond);
+        ArgumentNullException.ThrowIfNull(TimeProvider);
+        CheckTime(KeepAliveInterval, nameof(KeepAliveInterval));
+        CheckTime(KeepAliveTimeout, nameof(KeepAliveTimeout));
+        CheckTime(CloseTimeout, nameof(CloseTimeout));
+    }
+
+    private protected static void CheckTime(TimeSpan value, string name)
+    {
+        if (value <= TimeSpan.Zero && value != Timeout.InfiniteTimeSpan)
+        {
+            throw new ArgumentOutOfRangeException(name, value, $"{name} must be positive, or Timeout.InfiniteTimeSpan for none.");
+        }
+    }
+}

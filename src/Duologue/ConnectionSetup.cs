@@ -1,0 +1,27 @@
+using Duologue.Protocol;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Duologue;
+
+/// <summary>What a connection is made of, known when the handshake is done.</summary>
+internal sealed class ConnectionSetup
+{
+    public required Role Role { get; init; }
+
+    public required ConnectionOptions Options { get; init; }
+
+    public string? Subprotocol { get; init; }
+
+    public RequestInfo? Request { get; init; }
+
+    public ConnectionObserver Observer { get; init; } = ConnectionObserver.None;
+
+    public ILogger Logger { get; init; } = NullLogger.Instance;
+
+    /// <summary>Receives by push; null where the application calls <see cref="Connection.ReceiveAsync()"/>.</summary>
+    public IMessageHandler? Handler { get; init; }
+
+    /// <summary>What the owner keeps with the connection (the server's endpoint state).</summary>
+    public object? Owner { get; init; }
+}

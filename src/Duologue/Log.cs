@@ -1,0 +1,41 @@
+using System.Net;
+using Microsoft.Extensions.Logging;
+
+namespace Duologue;
+
+/// <summary>
+/// What the library logs. Event ids 1000 to 1099 are a connection's, the highest in use is 1006; 2000 to 2099 the client's connecting,
+/// the highest in use is 2002.
+/// </summary>
+internal static partial class Log
+{
+    [LoggerMessage(1000, LogLevel.Debug, "Connection {ConnectionId} is open.", EventName = "ConnectionOpened")]
+    public static partial void ConnectionOpened(this ILogger logger, string connectionId);
+
+    [LoggerMessage(1001, LogLevel.Debug, "Connection {ConnectionId} ended: {Cause}, code {Code}, clean {WasClean}.", EventName = "ConnectionEnded")]
+    public static partial void ConnectionEnded(this ILogger logger, string connectionId, CloseCause cause, ushort code, bool wasClean);
+
+    [LoggerMessage(1002, LogLevel.Information, "Connection {ConnectionId}: the peer broke the protocol ({Violation}): {Sentence}", EventName = "ProtocolViolated")]
+    public static partial void ProtocolViolated(this ILogger logger, string connectionId, ProtocolViolation violation, string sentence);
+
+    [LoggerMessage(1003, LogLevel.Error, "Connection {ConnectionId}: the message handler threw; closing with 1011.", EventName = "HandlerFailed")]
+    public static partial void HandlerFailed(this ILogger logger, string connectionId, Exception exception);
+
+    [LoggerMessage(1004, LogLevel.Warning, "Connection {ConnectionId}: dropped {Count} message(s): {Reason}. Later drops of this connection are counted, not logged.", EventName = "MessagesDropped")]
+    public static partial void MessagesDropped(this ILogger logger, string connectionId, int count, DropReason reason);
+
+    [LoggerMessage(1005, LogLevel.Information, "Connection {ConnectionId}: no sign of life within {Timeout} of a ping (KeepAliveTimeout).", EventName = "KeepAliveTimedOut")]
+    public static partial void KeepAliveTimedOut(this ILogger logger, string connectionId, TimeSpan timeout);
+
+    [LoggerMessage(1006, LogLevel.Debug, "Connection {ConnectionId}: the transport failed.", EventName = "TransportFailed")]
+    public static partial void TransportFailed(this ILogger logger, string connectionId, Exception exception);
+
+    [LoggerMessage(2000, LogLevel.Debug, "Connected to {Uri} in {ElapsedMilliseconds} ms, subprotocol {Subprotocol}, extensions {Extensions}.", EventName = "Connected")]
+    public static partial void Connected(this ILogger logger, string uri, double elapsedMilliseconds, string? subprotocol, string extensions);
+
+    [LoggerMessage(2001, LogLevel.Debug, "{Reason}", EventName = "ConnectFailed")]
+    public static partial void ConnectFailed(this ILogger logger, string reason, Exception? exception);
+
+    [LoggerMessage(2002, LogLevel.Debug, "The attempt to connect to {EndPoint} failed: {Reason}", EventName = "ConnectAttemptFailed")]
+    public static partial void ConnectAttemptFailed(this ILogger logger, IPEndPoint endPoint, string reason);
+}

@@ -1,0 +1,415 @@
+using System.Text;
+using Duologue.Protocol;
+using Microsoft.Extensions.Logging;
+
+namespace Duologue;
+
+// Closing: the close handshake from either side and crossing, and the one end of every connection.
+internal sealed partial class WebSocketConnection
+{
+    /// <summary>How long a failed connection goes on reading, so that the peer gets our Close and a FIN rather than a reset.</summary>
+    private static readonly TimeSpan LingerAfterViolation = TimeSpan.FromSeconds(2);
+
+    /// <summary>How long a client leaves ending the TCP connection to the server (RFC 6455 §7.1.1).</summary>
+    private static readonly TimeSpan LingerForServer = TimeSpan.FromSeconds(1);
+
+    // Guarded by _gate. The Close that we sent or put behind the queue.
+    private bool _closeSent;
+    private bool _closeQueued;
+    private long _closeMark;
+    private ushort _sentCode;
+    private string _sentReason = "";
+
+    // The Close that the peer sent.
+    private bool _closeReceived;
+    private ushort _receivedCode;
+    private string _receivedReason = "";
+
+    // A Close that the peer caused waits until the handler has answered what came before it.
+    private volatile bool _closeDeferred;
+
+    private CloseCause? _cause;
+    private ProtocolViolation? _violation;
+    private CloseInfo? _closeInfo;
+
+    /// <summary>The peer's Close frame, if it came: what a browser reports.</summary>
+    public (ushort Code, string Reason)? ReceivedClose
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _closeReceived ? (_receivedCode, _receivedReason) : null;
+            }
+        }
+    }
+
+    /// <summary>Whether nothing can be sent any more: a Close is on its way, or the connection has ended.</summary>
+    public bool IsEnding
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return CannotSend;
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public override async ValueTask<CloseInfo> CloseAsync(ushort code, string reason)
+    {
+        ArgumentNullException.ThrowIfNull(reason);
+        if (!CloseFrame.MayBeSent(code, _role))
+        {
+            throw new ArgumentOutOfRangeException(nameof(code), code, "A close code must be 1000 to 1003, 1007 to 1014 (1010 from clients only) or 3000 to 4999.");
+        }
+
+        if (Encoding.UTF8.GetByteCount(reason) > CloseFrame.MaxReasonSize)
+        {
+            throw new ArgumentException($"The reason exceeds {CloseFrame.MaxReasonSize} UTF-8 bytes.", nameof(reason));
+        }
+
+        BeginClose(code, reason, CloseCause.LocalClose);
+        if (_setup.Handler is not null && IsHandling)
+        {
+            // Waiting here for the peer could be waiting for ourselves: its Close may stand behind messages for this very handler.
+            lock (_gate)
+            {
+                return _closeInfo ?? Describe(_cause ?? CloseCause.LocalClose, clean: false);
+            }
+        }
+
+        return await Closed.ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public override void Abort() => End(CloseCause.Aborted);
+
+    /// <summary>
+    /// Sends a Close frame behind what is queued, if none was sent, and arms the close timeout. Does not wait. Code 1005
+    /// sends an empty body.
+    /// </summary>
+    public void BeginClose(ushort code, string reason, CloseCause cause)
+    {
+        bool flush;
+        int dropped;
+        lock (_gate)
+        {
+            if (_closeSent || _closeInfo is not null)
+            {
+                return;
+            }
+
+            _cause ??= cause;
+            dropped = QueueClose(code, reason);
+            flush = TryBeginFlush();
+        }
+
+        if (dropped != 0)
+        {
+            ReportDropped(DropReason.Unsent, dropped);
+        }
+
+        if (flush)
+        {
+            Flush();
+        }
+
+        // Nobody may be receiving: what the peer still sends must not keep its Close from being seen.
+        ResumeIfPaused();
+    }
+
+    /// <summary>Under the lock. Returns how many queued messages could not go before it.</summary>
+    private int QueueClose(ushort code, string reason)
+    {
+        _closeSent = true;
+        _closeDeferred = false;
+        _sentCode = code;
+        _sentReason = reason;
+        _reserved = false;
+        int dropped = 0;
+        if (_fragmenting)
+        {
+            // A message is being written piecewise and will not be finished: what waits behind it cannot leave.
+            dropped = _outbox.Clear();
+            _fragmenting = false;
+        }
+
+        Span<byte> body = stackalloc byte[FrameHeader.MaxControlPayload];
+        int length = CloseFrame.Write(body, code, reason);
+        if (_flushing || _outbox.Count > 0)
+        {
+            _closeQueued = true;
+            _outbox.Add(Encode(body[..length], Opcode.Close, FrameWriter.SizeOf(length, _role)));
+        }
+        else
+        {
+            WriteControl(Opcode.Close, body[..length]);
+            _closeMark = _written;
+        }
+
+        ArmClose(_options.CloseTimeout);
+        return dropped;
+    }
+
+    /// <summary>The peer's Close arrived (RFC 6455 §5.5.1: answer it, unless ours was first).</summary>
+    private void OnClose(ushort code, string reason)
+    {
+        CutOpenMessage();
+        bool both;
+        lock (_gate)
+        {
+            _closeReceived = true;
+            _receivedCode = code;
+            _receivedReason = reason;
+            both = _closeSent;
+            if (!both)
+            {
+                _cause ??= CloseCause.PeerClosed;
+                DeferClose();
+            }
+        }
+
+        if (both)
+        {
+            OnCloseTaken();
+        }
+        else
+        {
+            CloseIfIdle();
+        }
+    }
+
+    private void OnViolation(ProtocolViolation violation)
+    {
+        string sentence = Violations.Sentence(violation, _options);
+        if (_setup.Logger.IsEnabled(LogLevel.Information))
+        {
+            _setup.Logger.ProtocolViolated(Id, violation, sentence);
+        }
+
+        lock (_gate)
+        {
+            if (_closeInfo is not null)
+            {
+                return;
+            }
+
+            _violation = violation;
+            _cause ??= Violations.Cause(violation);
+            if (!_closeSent)
+            {
+                _sentCode = Violations.CloseCode(violation);
+                _sentReason = sentence;
+                DeferClose();
+            }
+        }
+
+        if (_closeSent)
+        {
+            // Ours was on its way already: the peer broke the rules instead of answering.
+            OnCloseTaken();
+        }
+        else
+        {
+            CloseIfIdle();
+        }
+    }
+
+    private void OnClosedAfterViolation()
+    {
+        bool ended;
+        lock (_gate)
+        {
+            _peerIsDone = true;
+            ended = _closeInfo is not null;
+        }
+
+        if (ended)
+        {
+            _carrier!.Complete();
+        }
+    }
+
+    /// <summary>Under the lock: the Close waits for the handler, but not for ever.</summary>
+    private void DeferClose()
+    {
+        _closeDeferred = true;
+        TimeSpan grace = _options.CloseTimeout == Timeout.InfiniteTimeSpan ? TimeSpan.FromSeconds(5) : _options.CloseTimeout;
+        ArmClose(grace / 2);
+    }
+
+    /// <summary>Answers the peer's Close, or its violation, once the application has dealt with what came before.</summary>
+    private void CloseIfIdle()
+    {
+        if (_closeDeferred && IsIdle)
+        {
+            CloseDeferred();
+        }
+    }
+
+    private void CloseDeferred()
+    {
+        ushort code;
+        string reason;
+        lock (_gate)
+        {
+            if (!_closeDeferred)
+            {
+                return;
+            }
+
+            (code, reason) = _violation is null ? (_receivedCode, _receivedReason) : (_sentCode, _sentReason);
+        }
+
+        if (code != CloseFrame.NoStatus && !CloseFrame.MayBeSent(code, _role))
+        {
+            // RFC 6455 §7.4.1: a server has no use for the client's 1010, so it cannot echo it.
+            code = CloseFrame.NormalClosure;
+        }
+
+        BeginClose(code, reason, CloseCause.PeerClosed);
+    }
+
+    /// <summary>The carrier has our Close, or the peer's came after it was sent.</summary>
+    private void OnCloseTaken()
+    {
+        bool ends;
+        bool peerIsDone;
+        lock (_gate)
+        {
+            bool taken = _closeMark != 0 && _taken >= _closeMark;
+            ends = taken && (_closeReceived || _violation is not null);
+            peerIsDone = _peerIsDone || _closeReceived;
+        }
+
+        if (ends)
+        {
+            End(CloseCause.PeerClosed);
+            EndCarrier(peerIsDone);
+        }
+    }
+
+    // The peer sends nothing more: its Close, or the end of its stream, was seen. Guarded by _gate.
+    private bool _peerIsDone;
+
+    private void EndCarrier(bool peerIsDone)
+    {
+        // RFC 6455 §7.1.1: the server closes first. While the peer may still be sending, closing would reset the
+        // connection and destroy our Close on its way.
+        if (peerIsDone && _role == Role.Server)
+        {
+            _carrier!.Complete();
+            return;
+        }
+
+        lock (_gate)
+        {
+            ArmLinger(peerIsDone ? LingerForServer : LingerAfterViolation);
+        }
+    }
+
+    /// <summary>The carrier has nothing more to bring: the peer ended the stream, or it failed. Once, last.</summary>
+    public void OnEnd(Exception? error)
+    {
+        if (error is not null && _setup.Logger.IsEnabled(LogLevel.Debug))
+        {
+            _setup.Logger.TransportFailed(Id, error);
+        }
+
+        lock (_gate)
+        {
+            _peerIsDone = true;
+        }
+
+        End(CloseCause.ConnectionLost);
+        _reader.Body.Release();
+        _carrier!.Complete();
+        _wheel.Cancel(this);
+    }
+
+    /// <summary>The one end of the connection; the first call decides.</summary>
+    private void End(CloseCause cause)
+    {
+        CloseInfo info;
+        int unsent;
+        TaskCompletionSource? flushed;
+        TaskCompletionSource<CloseInfo>? closed;
+        CancellationTokenSource? aborted;
+        bool abort;
+        lock (_gate)
+        {
+            if (_closeInfo is not null)
+            {
+                return;
+            }
+
+            bool forced = cause is CloseCause.Aborted or CloseCause.KeepAliveTimeout or CloseCause.CloseTimeout;
+            CloseCause final = forced ? cause : _cause ?? cause;
+            bool clean = _closeSent && _closeReceived && _violation is null && !forced;
+            info = Describe(final, clean);
+            _closeInfo = info;
+            _closeDeferred = false;
+            unsent = _outbox.Clear() - (_closeQueued && _closeMark == 0 ? 1 : 0);
+            (flushed, _flushedSource) = (_flushedSource, null);
+            closed = _closedSource;
+            aborted = _abortedSource;
+            abort = forced;
+            _keepAliveDue = 0;
+            _closeDue = 0;
+            _wheel.Cancel(this);
+        }
+
+        if (unsent > 0)
+        {
+            ReportDropped(DropReason.Unsent, unsent);
+        }
+
+        if (_setup.Logger.IsEnabled(LogLevel.Debug))
+        {
+            _setup.Logger.ConnectionEnded(Id, info.Cause, info.Code, info.WasClean);
+        }
+
+        _setup.Observer.Closed(this, info);
+        if (abort)
+        {
+            _carrier?.Abort();
+        }
+
+        closed?.TrySetResult(info);
+        flushed?.TrySetResult();
+        FailPings();
+        EndReceiving();
+
+        // Callbacks on the token are the application's: they must not run on the carrier's thread.
+        _ = aborted?.CancelAsync();
+    }
+
+    /// <summary>Under the lock: how the conversation ended, or stands while it ends.</summary>
+    private CloseInfo Describe(CloseCause cause, bool clean)
+    {
+        ushort code = _closeReceived ? _receivedCode : _closeSent || _closeDeferred ? _sentCode : CloseFrame.Abnormal;
+        string reason = _closeReceived ? _receivedReason : _sentReason;
+        return new CloseInfo(code, reason, _closeReceived && cause == CloseCause.PeerClosed, clean, cause)
+        {
+            UnsentBytes = Buffered,
+            Violation = _violation,
+        };
+    }
+
+    /// <summary>The exception for whoever uses the connection after its end.</summary>
+    internal ConnectionClosedException ClosedException()
+    {
+        CloseInfo info;
+        lock (_gate)
+        {
+            info = _closeInfo ?? Describe(_cause ?? CloseCause.LocalClose, clean: false);
+        }
+
+        string how = $"The connection has ended: {info.Cause}, code {info.Code}{(info.Reason.Length == 0 ? "" : $", \"{info.Reason}\"")}.";
+        return info.Violation is { } violation
+            ? new ProtocolViolationException(how, violation, info)
+            : new ConnectionClosedException(how, info, null);
+    }
+}

@@ -1,0 +1,189 @@
+using System.Buffers;
+using System.Runtime.CompilerServices;
+using Duologue.Peer;
+using Duologue.Protocol;
+using Microsoft.Extensions.Logging;
+
+namespace Duologue;
+
+// Flushing: one thread at a time hands the output to the carrier, and goes on until nothing waits. While it does, nobody
+// else touches the output.
+internal sealed partial class WebSocketConnection
+{
+    /// <summary>Within a batch, output that has grown to this leaves at once: waiting longer saves no system call.</summary>
+    private const int CorkLimit = 64 * 1024;
+
+    // Guarded by _gate. True also before the carrier is there: what is sent so early waits in the outbox like behind a busy one.
+    private bool _flushing = true;
+    private byte[]? _pendingPong;
+    private long _pendingPing;
+    private TaskCompletionSource? _flushedSource;
+
+    // Bytes put into the carrier's output, and those of them that the carrier has taken.
+    private long _written;
+    private long _taken;
+
+    // The thread that handles a batch of received bytes: what it sends leaves when the batch ends. 0 between batches.
+    private int _corkThread;
+
+    // The flush under way; touched by its one runner.
+    private long _flushMark;
+    private ConfiguredValueTaskAwaitable<bool>.ConfiguredValueTaskAwaiter _flushAwaiter;
+    private Action? _onFlushed;
+
+    private bool _dropLogged;
+
+    private bool IsCorked => _corkThread == Environment.CurrentManagedThreadId;
+
+    /// <summary>
+    /// Whether the caller, under the lock, becomes the one who flushes. The thread that handles a batch leaves it to the batch's end.
+    /// </summary>
+    private bool TryBeginFlush()
+    {
+        if (_flushing || (IsCorked && _written - _taken < CorkLimit))
+        {
+            return false;
+        }
+
+        _flushing = true;
+        return true;
+    }
+
+    /// <summary>Flushes until nothing waits or the carrier is busy. The caller has set _flushing and holds no lock.</summary>
+    private void Flush()
+    {
+        while (true)
+        {
+            lock (_gate)
+            {
+                Refill();
+                _flushMark = _written;
+            }
+
+#pragma warning disable CA2012 // The awaiter is consumed exactly once: below, or in OnFlushed.
+            ConfiguredValueTaskAwaitable<bool>.ConfiguredValueTaskAwaiter awaiter =
+                _carrier!.FlushAsync().ConfigureAwait(false).GetAwaiter();
+#pragma warning restore CA2012
+            if (!awaiter.IsCompleted)
+            {
+                _flushAwaiter = awaiter;
+                awaiter.UnsafeOnCompleted(_onFlushed ??= OnFlushed);
+                return;
+            }
+
+            if (!EndFlush(awaiter.GetResult()))
+            {
+                return;
+            }
+        }
+    }
+
+    private void OnFlushed()
+    {
+        ConfiguredValueTaskAwaitable<bool>.ConfiguredValueTaskAwaiter awaiter = _flushAwaiter;
+        _flushAwaiter = default;
+        if (EndFlush(awaiter.GetResult()))
+        {
+            Flush();
+        }
+    }
+
+    /// <summary>Moves what waited into the output: control frames first, then the outbox, in order. Under the lock.</summary>
+    private void Refill()
+    {
+        if (_closeInfo is not null)
+        {
+            // The carrier's output may be completed by now.
+            _pendingPong = null;
+            _pendingPing = 0;
+            return;
+        }
+
+        if (_pendingPong is { } pong)
+        {
+            _pendingPong = null;
+            WriteControl(Opcode.Pong, pong);
+        }
+
+        if (_pendingPing != 0)
+        {
+            WritePing(_pendingPing);
+            _pendingPing = 0;
+        }
+
+        while (MayRefill && _written - _taken < CorkLimit)
+        {
+            QueuedFrame frame = _outbox.Take();
+            _ahead = Math.Max(0, _ahead - 1);
+            _carrier!.Output.Write(frame.Bytes.Span);
+            _written += frame.Bytes.Length;
+            frame.Release();
+            if (_closeQueued && _outbox.Count == 0)
+            {
+                _closeMark = _written;
+            }
+        }
+    }
+
+    /// <returns>Whether there is more to flush; then _flushing is still the caller's.</returns>
+    private bool EndFlush(bool alive)
+    {
+        bool again;
+        bool closeTaken;
+        TaskCompletionSource? flushed;
+        lock (_gate)
+        {
+            if (alive)
+            {
+                _taken = _flushMark;
+            }
+
+            again = alive && (_written > _taken || _pendingPong is not null || _pendingPing != 0 || MayRefill);
+            _flushing = again;
+            closeTaken = alive && _closeMark != 0 && _taken >= _closeMark;
+            flushed = _flushedSource;
+            _flushedSource = null;
+        }
+
+        flushed?.TrySetResult();
+        if (_options.SendQueuePolicy == SendQueuePolicy.Wait)
+        {
+            ResumeIfPaused();
+        }
+
+        if (!alive)
+        {
+            End(CloseCause.ConnectionLost);
+
+            // Half a line is none: without this a peer that only stopped reading would keep the carrier waiting for ever.
+            _carrier!.Abort();
+        }
+        else if (closeTaken)
+        {
+            OnCloseTaken();
+        }
+
+        return again;
+    }
+
+    private void WriteControl(Opcode opcode, ReadOnlySpan<byte> payload)
+    {
+        FrameWriter.Write(_carrier!.Output, opcode, true, payload, _role);
+        _written += FrameWriter.SizeOf(payload.Length, _role);
+    }
+
+    private void ReportDropped(DropReason reason, int count)
+    {
+        _setup.Observer.MessagesDropped(this, reason, count);
+        if (reason == DropReason.Closed || !_setup.Logger.IsEnabled(LogLevel.Warning))
+        {
+            return;
+        }
+
+        // A stuck peer drops thousands: the log gets the first of a connection, the counters get all.
+        if (!Interlocked.Exchange(ref _dropLogged, true))
+        {
+            _setup.Logger.MessagesDropped(Id, count, reason);
+        }
+    }
+}

@@ -1,0 +1,293 @@
+using System.Buffers;
+using System.Runtime.CompilerServices;
+using Duologue.Protocol;
+
+namespace Duologue;
+
+// Push: a handler is called for each message, one call at a time. The right to call it is claimed by one thread and
+// released when its call has completed and nothing waits.
+internal sealed partial class WebSocketConnection
+{
+    // 1 while a handler call is under way or a thread is delivering.
+    private int _handling;
+
+    // The call that has not completed: its result, and the array that its message lies in.
+    private ConfiguredValueTaskAwaitable.ConfiguredValueTaskAwaiter _call;
+    private byte[]? _lent;
+    private Action? _onCallCompleted;
+
+    // Guarded by _gate: whether OnCloseAsync has completed, and who waits for it.
+    private bool _handled;
+    private TaskCompletionSource? _handledSource;
+
+    // After a failure the handler gets no more messages, only the end.
+    private volatile bool _handlerFailed;
+
+    private bool IsHandling => Volatile.Read(ref _handling) != 0;
+
+    /// <summary>Whether the application has dealt with everything that arrived.</summary>
+    private bool IsIdle => Volatile.Read(ref _inboxCount) == 0 && (_setup.Handler is not null ? !IsHandling : !_busyReceiving);
+
+    private bool Claim(out bool waiting)
+    {
+        bool claimed = Interlocked.CompareExchange(ref _handling, 1, 0) == 0;
+        waiting = Volatile.Read(ref _inboxCount) != 0;
+        return claimed;
+    }
+
+    private void PushMessage(MessageType type, ref MessageBuffer body)
+    {
+        if (Claim(out bool waiting))
+        {
+            if (!waiting)
+            {
+                if (Invoke(type, ref body))
+                {
+                    Release();
+                }
+
+                return;
+            }
+
+            // Somebody has queued and not yet delivered: keep the order.
+            Queue(type, ref body);
+            Deliver();
+            return;
+        }
+
+        Queue(type, ref body);
+        DeliverIfFree();
+    }
+
+    private void Queue(MessageType type, ref MessageBuffer body)
+    {
+        bool queued;
+        lock (_gate)
+        {
+            int length = body.Length;
+            queued = Enqueue(new InboxItem(InboxKind.Message, type, body.Detach(), length, null));
+        }
+
+        if (!queued)
+        {
+            ReportDropped(DropReason.Unreceived, 1);
+        }
+    }
+
+    /// <summary>Calls the handler in place. Returns whether the call has completed.</summary>
+    private bool Invoke(MessageType type, ref MessageBuffer body)
+    {
+        ValueTask call = Call(type, body.Memory);
+        if (call.IsCompleted)
+        {
+            Complete(call.ConfigureAwait(false).GetAwaiter());
+            return true;
+        }
+
+        // The bytes stay where they are and become the call's own.
+        _lent = body.Detach();
+        Await(call);
+        return false;
+    }
+
+    private ValueTask Call(MessageType type, ReadOnlyMemory<byte> data)
+    {
+        if (_handlerFailed)
+        {
+            ReportDropped(DropReason.Unreceived, 1);
+            return default;
+        }
+
+        try
+        {
+            return _setup.Handler!.OnMessageAsync(this, new Message(type, data));
+        }
+        catch (Exception e)
+        {
+            return ValueTask.FromException(e);
+        }
+    }
+
+    private void Open()
+    {
+        ValueTask call;
+        try
+        {
+            call = _setup.Handler!.OnOpenAsync(this);
+        }
+        catch (Exception e)
+        {
+            call = ValueTask.FromException(e);
+        }
+
+        Finish(call);
+    }
+
+    /// <summary>Ends the claim when the call completes.</summary>
+    private void Finish(ValueTask call)
+    {
+        if (call.IsCompleted)
+        {
+            Complete(call.ConfigureAwait(false).GetAwaiter());
+            Release();
+        }
+        else
+        {
+            Await(call);
+        }
+    }
+
+    private void Await(ValueTask call)
+    {
+        ConfiguredValueTaskAwaitable.ConfiguredValueTaskAwaiter awaiter = call.ConfigureAwait(false).GetAwaiter();
+        _call = awaiter;
+        awaiter.UnsafeOnCompleted(_onCallCompleted ??= OnCallCompleted);
+    }
+
+    private void OnCallCompleted()
+    {
+        ConfiguredValueTaskAwaitable.ConfiguredValueTaskAwaiter call = _call;
+        _call = default;
+        if (_lent is { } lent)
+        {
+            _lent = null;
+            ArrayPool<byte>.Shared.Return(lent);
+        }
+
+        Complete(call);
+        Deliver();
+    }
+
+    private void Complete(ConfiguredValueTaskAwaitable.ConfiguredValueTaskAwaiter call)
+    {
+        try
+        {
+            call.GetResult();
+        }
+        catch (Exception e)
+        {
+            FailHandler(e);
+        }
+    }
+
+    /// <summary>The application failed: it is logged, and the peer learns no details.</summary>
+    public void FailHandler(Exception exception)
+    {
+        _handlerFailed = true;
+        if (exception is ConnectionClosedException or OperationCanceledException && IsEnding)
+        {
+            // It ran into the end of the conversation, which is told by OnCloseAsync and Closed.
+            return;
+        }
+
+        Log.HandlerFailed(_setup.Logger, Id, exception);
+        BeginClose(CloseFrame.InternalError, "The handler failed.", CloseCause.HandlerFailed);
+    }
+
+    /// <summary>Gives the claim back, and delivers what came at the last moment.</summary>
+    private void Release()
+    {
+        Interlocked.Exchange(ref _handling, 0);
+        if (Volatile.Read(ref _inboxCount) != 0)
+        {
+            DeliverIfFree();
+            return;
+        }
+
+        if (_paused)
+        {
+            ResumeIfPaused();
+        }
+
+        if (_closeDeferred)
+        {
+            CloseIfIdle();
+        }
+    }
+
+    private void DeliverIfFree()
+    {
+        if (Claim(out _))
+        {
+            Deliver();
+        }
+    }
+
+    /// <summary>Calls the handler for what waits, until a call does not complete at once. The caller holds the claim.</summary>
+    private void Deliver()
+    {
+        while (true)
+        {
+            InboxItem item;
+            lock (_gate)
+            {
+                if (!TryDequeue(out item))
+                {
+                    break;
+                }
+            }
+
+            ResumeIfPaused();
+            if (item.Kind == InboxKind.End)
+            {
+                // Nothing comes after the end: the claim is kept for good.
+                EndHandler();
+                return;
+            }
+
+            ValueTask call = Call(item.Type, item.Array.AsMemory(0, item.Length));
+            if (!call.IsCompleted)
+            {
+                _lent = item.Array;
+                Await(call);
+                return;
+            }
+
+            Complete(call.ConfigureAwait(false).GetAwaiter());
+            item.Release();
+        }
+
+        Release();
+    }
+
+    private async void EndHandler()
+    {
+        try
+        {
+            await _setup.Handler!.OnCloseAsync(this, _closeInfo!).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            // Nothing is left to close: the log is all that can be told.
+            Log.HandlerFailed(_setup.Logger, Id, e);
+        }
+        finally
+        {
+            CompleteHandled();
+        }
+    }
+
+    private void CompleteHandled()
+    {
+        TaskCompletionSource? source;
+        lock (_gate)
+        {
+            _handled = true;
+            source = _handledSource;
+        }
+
+        source?.TrySetResult();
+    }
+
+    /// <summary>Completes when the handler has been told of the end, or at once where there is none.</summary>
+    public Task Handled
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _setup.Handler is null || _handled ? Task.CompletedTask : (_handledSource ??= NewSource()).Task;
+            }
+        }
+    }
+}

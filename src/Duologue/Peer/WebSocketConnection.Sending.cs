@@ -1,0 +1,469 @@
+using System.Buffers;
+using System.Text;
+using System.Text.Unicode;
+using Duologue.Peer;
+using Duologue.Protocol;
+
+namespace Duologue;
+
+// Sending: frames go straight into the carrier's output while it is free, and wait in the outbox while it is not.
+internal sealed partial class WebSocketConnection
+{
+    /// <summary>What a message larger than the queue leaves in.</summary>
+    private const int PieceSize = 64 * 1024;
+
+    // Guarded by _gate.
+    private Outbox _outbox;
+    private bool _fragmenting;
+
+    // A SendAsync waits for the carrier: its place is behind the frames that waited before it came, and before all others.
+    private bool _reserved;
+    private int _ahead;
+    private SemaphoreSlim? _turn;
+
+    /// <inheritdoc/>
+    public override long BufferedAmount
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return Buffered;
+            }
+        }
+    }
+
+    private long Buffered => _written - _taken + _outbox.Bytes;
+
+    private bool IsCarrierFree => !_flushing && !_fragmenting && !_reserved && _outbox.Count == 0;
+
+    private bool MayRefill => !_fragmenting && _outbox.Count > 0 && (!_reserved || _ahead > 0);
+
+    // RFC 6455 §5.5.1: no data frame after a Close frame.
+    private bool CannotSend => _closeSent || _closeInfo is not null;
+
+    /// <inheritdoc/>
+    public override SendResult Send(ReadOnlySpan<byte> data, MessageType type)
+    {
+        CheckText(data, type);
+        return Send(data, type.ToOpcode(), default);
+    }
+
+    /// <inheritdoc/>
+    public override SendResult Send(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        byte[] rented = ArrayPool<byte>.Shared.Rent(Encoding.UTF8.GetMaxByteCount(text.Length));
+        try
+        {
+            int length = Encoding.UTF8.GetBytes(text, rented);
+            return Send(rented.AsSpan(0, length), Opcode.Text, default);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(rented);
+        }
+    }
+
+    /// <summary>Sends a frame that was encoded for many receivers: whole, final, unmasked; its memory is never written again.</summary>
+    public SendResult SendFrame(ReadOnlyMemory<byte> frame, int payloadLength) =>
+        Send(default, default, QueuedFrame.Shared(frame, payloadLength));
+
+    /// <inheritdoc/>
+    public override async ValueTask SendAsync(string text, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        byte[] rented = ArrayPool<byte>.Shared.Rent(Encoding.UTF8.GetMaxByteCount(text.Length));
+        try
+        {
+            int length = Encoding.UTF8.GetBytes(text, rented);
+            await SendBytesAsync(rented.AsMemory(0, length), Opcode.Text, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            // Also on an exception: what is still to be sent of a withdrawn message was copied before it was thrown.
+            ArrayPool<byte>.Shared.Return(rented);
+        }
+    }
+
+    /// <inheritdoc/>
+    public override ValueTask SendAsync(ReadOnlyMemory<byte> data, MessageType type, CancellationToken cancellationToken)
+    {
+        CheckText(data.Span, type);
+        return SendBytesAsync(data, type.ToOpcode(), cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public override Stream OpenWrite(MessageType type) => new MessageWriteStream(this, type);
+
+    private static void CheckText(ReadOnlySpan<byte> data, MessageType type)
+    {
+        if (type == MessageType.Text && !Utf8.IsValid(data))
+        {
+            throw new ArgumentException("The data of a text message is not valid UTF-8. Send it as binary, or correct it.", nameof(data));
+        }
+    }
+
+    private SendResult Send(ReadOnlySpan<byte> data, Opcode opcode, QueuedFrame frame)
+    {
+        bool isShared = frame.Bytes.Length != 0;
+        int payload = isShared ? frame.PayloadLength : data.Length;
+        int size = isShared ? frame.Bytes.Length : FrameWriter.SizeOf(payload, _role);
+        int dropped = 0;
+        DropReason reason = default;
+        SendResult result;
+        bool flush = false;
+        lock (_gate)
+        {
+            if (CannotSend)
+            {
+                (result, dropped, reason) = (SendResult.Dropped, 1, DropReason.Closed);
+            }
+            else if (IsCarrierFree && size <= _options.SendQueueLimit)
+            {
+                Write(data, opcode, frame, size);
+                flush = TryBeginFlush();
+                result = SendResult.Sent;
+            }
+            else
+            {
+                result = Admit(size, out dropped, out reason);
+                if (result == SendResult.Queued)
+                {
+                    _outbox.Add(isShared ? frame : Encode(data, opcode, size));
+                    flush = MayRefill && TryBeginFlush();
+                }
+            }
+        }
+
+        if (flush)
+        {
+            Flush();
+        }
+
+        if (dropped != 0)
+        {
+            ReportDropped(reason, dropped);
+        }
+
+        if (result != SendResult.Dropped)
+        {
+            _setup.Observer.MessageSent(this, payload);
+        }
+        else if (reason == DropReason.QueueFull)
+        {
+            BeginClose(CloseFrame.TryAgainLater, $"The send queue exceeds {_options.SendQueueLimit} bytes (SendQueueLimit).", CloseCause.SendQueueFull);
+        }
+
+        return result;
+    }
+
+    /// <summary>Asks the policy whether a frame may join the outbox. Under the lock.</summary>
+    private SendResult Admit(int size, out int dropped, out DropReason reason)
+    {
+        dropped = 0;
+        reason = default;
+        long limit = _options.SendQueueLimit;
+        if (Buffered + size <= limit)
+        {
+            return SendResult.Queued;
+        }
+
+        switch (_options.SendQueuePolicy)
+        {
+            // What is in the carrier's hands cannot be taken back: where dropping would make no room, nothing is dropped but the new.
+            case SendQueuePolicy.DropOldest when _written - _taken + size <= limit:
+                dropped = _outbox.DropOldest(_written - _taken, size, limit);
+                _ahead = Math.Max(0, _ahead - dropped);
+                reason = DropReason.Oldest;
+                return SendResult.Queued;
+            case SendQueuePolicy.Wait when Buffered <= limit:
+                return SendResult.Queued;
+            case SendQueuePolicy.Close:
+                dropped = 1;
+                reason = DropReason.QueueFull;
+                return SendResult.Dropped;
+            default:
+                dropped = 1;
+                reason = DropReason.Newest;
+                return SendResult.Dropped;
+        }
+    }
+
+    private QueuedFrame Encode(ReadOnlySpan<byte> data, Opcode opcode, int size)
+    {
+        byte[] array = ArrayPool<byte>.Shared.Rent(size);
+        bool masked = _role == Role.Client;
+        uint key = masked ? Mask.NewKey() : 0;
+        int header = FrameHeader.Write(array, opcode, true, data.Length, masked, key);
+        if (masked)
+        {
+            Mask.Apply(data, array.AsSpan(header), key, 0);
+        }
+        else
+        {
+            data.CopyTo(array.AsSpan(header));
+        }
+
+        return QueuedFrame.Rented(array, size, data.Length);
+    }
+
+    private void Write(ReadOnlySpan<byte> data, Opcode opcode, QueuedFrame frame, int size)
+    {
+        if (frame.Bytes.Length != 0)
+        {
+            _carrier!.Output.Write(frame.Bytes.Span);
+        }
+        else
+        {
+            FrameWriter.Write(_carrier!.Output, opcode, true, data, _role);
+        }
+
+        _written += size;
+    }
+
+    private ValueTask SendBytesAsync(ReadOnlyMemory<byte> data, Opcode opcode, CancellationToken cancellationToken)
+    {
+        if (cancellationToken.IsCancellationRequested)
+        {
+            return ValueTask.FromCanceled(cancellationToken);
+        }
+
+        int size = FrameWriter.SizeOf(data.Length, _role);
+        long mark = 0;
+        bool flush = false;
+        lock (_gate)
+        {
+            if (CannotSend)
+            {
+                return ValueTask.FromException(ClosedException());
+            }
+
+            if (IsCarrierFree && size <= _options.SendQueueLimit && _turn is null or { CurrentCount: > 0 })
+            {
+                Write(data.Span, opcode, default, size);
+                mark = _written;
+                flush = TryBeginFlush();
+            }
+        }
+
+        if (mark == 0)
+        {
+            return SendInTurnAsync(data, opcode, size, cancellationToken);
+        }
+
+        _setup.Observer.MessageSent(this, data.Length);
+        if (!flush)
+        {
+            // Corked: the bytes are the carrier's already, and leave when the batch ends.
+            return default;
+        }
+
+        Flush();
+        lock (_gate)
+        {
+            return _taken >= mark ? default : WaitUntilTakenAsync(mark, cancellationToken);
+        }
+    }
+
+    private async ValueTask SendInTurnAsync(ReadOnlyMemory<byte> data, Opcode opcode, int size, CancellationToken cancellationToken)
+    {
+        SemaphoreSlim turn = Turn();
+        await turn.WaitAsync(cancellationToken).ConfigureAwait(false);
+        long mark;
+        if (size <= _options.SendQueueLimit)
+        {
+            try
+            {
+                mark = await WriteFragmentAsync(opcode, true, data, cancellationToken).ConfigureAwait(false);
+            }
+            finally
+            {
+                turn.Release();
+            }
+        }
+        else
+        {
+            mark = await SendInPiecesAsync(data, opcode, turn, cancellationToken).ConfigureAwait(false);
+        }
+
+        _setup.Observer.MessageSent(this, data.Length);
+        await WaitUntilTakenAsync(mark, cancellationToken).ConfigureAwait(false);
+    }
+
+    private SemaphoreSlim Turn()
+    {
+        lock (_gate)
+        {
+            return _turn ??= new SemaphoreSlim(1, 1);
+        }
+    }
+
+    /// <summary>RFC 6455 §5.4: sends a message in fragments, each when the carrier is free. Releases the turn.</summary>
+    private async Task<long> SendInPiecesAsync(ReadOnlyMemory<byte> data, Opcode opcode, SemaphoreSlim turn, CancellationToken cancellationToken)
+    {
+        int sent = 0;
+        bool handedOver = false;
+        int piece = Math.Min(PieceSize, _options.SendQueueLimit);
+        try
+        {
+            while (true)
+            {
+                int count = Math.Min(piece, data.Length - sent);
+                bool last = sent + count == data.Length;
+                Opcode part = sent == 0 ? opcode : Opcode.Continuation;
+                long mark = await WriteFragmentAsync(part, last, data.Slice(sent, count), cancellationToken).ConfigureAwait(false);
+                sent += count;
+                if (last)
+                {
+                    return mark;
+                }
+            }
+        }
+        catch (OperationCanceledException) when (sent > 0)
+        {
+            // Half a message cannot be withdrawn, and the buffer is the caller's again: finish from a copy.
+            handedOver = true;
+            _ = FinishPiecesAsync(data[sent..].ToArray(), piece, turn);
+            throw;
+        }
+        finally
+        {
+            if (!handedOver)
+            {
+                turn.Release();
+            }
+        }
+    }
+
+    private async Task FinishPiecesAsync(ReadOnlyMemory<byte> rest, int piece, SemaphoreSlim turn)
+    {
+        try
+        {
+            while (!rest.IsEmpty)
+            {
+                int count = Math.Min(piece, rest.Length);
+                await WriteFragmentAsync(Opcode.Continuation, count == rest.Length, rest[..count], CancellationToken.None).ConfigureAwait(false);
+                rest = rest[count..];
+            }
+        }
+        catch (ConnectionClosedException)
+        {
+            // The connection's CloseInfo tells of it; nobody waits for this message any more.
+            ReportDropped(DropReason.Unsent, 1);
+        }
+        finally
+        {
+            turn.Release();
+        }
+    }
+
+    /// <summary>Writes one frame of a message as soon as the carrier is free. The caller holds the turn.</summary>
+    /// <returns>The mark to wait for.</returns>
+    internal async ValueTask<long> WriteFragmentAsync(Opcode opcode, bool fin, ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            Task free;
+            long mark = 0;
+            bool flush = false;
+            lock (_gate)
+            {
+                if (CannotSend)
+                {
+                    throw ClosedException();
+                }
+
+                // Between its fragments a message keeps the carrier: what waits in the outbox must not come between.
+                if (!_flushing && (_fragmenting || (_reserved ? _ahead == 0 : _outbox.Count == 0)))
+                {
+                    _reserved = false;
+                    FrameWriter.Write(_carrier!.Output, opcode, fin, data.Span, _role);
+                    _written += FrameWriter.SizeOf(data.Length, _role);
+                    _fragmenting = !fin;
+                    mark = _written;
+                    flush = TryBeginFlush();
+                    free = Task.CompletedTask;
+                }
+                else
+                {
+                    if (!_reserved && !_fragmenting)
+                    {
+                        _reserved = true;
+                        _ahead = _outbox.Count;
+                    }
+
+                    free = (_flushedSource ??= NewSource()).Task;
+                }
+            }
+
+            if (mark != 0)
+            {
+                if (flush)
+                {
+                    Flush();
+                }
+
+                return mark;
+            }
+
+            try
+            {
+                await free.WaitAsync(cancellationToken).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException)
+            {
+                GiveUpPlace();
+                throw;
+            }
+        }
+    }
+
+    /// <summary>The one who waited for the carrier does no more: what waits behind him may go.</summary>
+    private void GiveUpPlace()
+    {
+        bool flush;
+        lock (_gate)
+        {
+            _reserved = false;
+            flush = MayRefill && TryBeginFlush();
+        }
+
+        if (flush)
+        {
+            Flush();
+        }
+    }
+
+    internal async ValueTask WaitUntilTakenAsync(long mark, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            Task flushed;
+            lock (_gate)
+            {
+                if (_taken >= mark || (IsCorked && !_flushing))
+                {
+                    return;
+                }
+
+                if (_closeInfo is not null)
+                {
+                    throw ClosedException();
+                }
+
+                flushed = (_flushedSource ??= NewSource()).Task;
+            }
+
+            await flushed.WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    internal void OnPiecewiseSent(long bytes) => _setup.Observer.MessageSent(this, (int)Math.Min(bytes, int.MaxValue));
+
+    internal Task EnterTurnAsync(CancellationToken cancellationToken) => Turn().WaitAsync(cancellationToken);
+
+    internal void LeaveTurn() => Turn().Release();
+
+    private static TaskCompletionSource NewSource() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+}

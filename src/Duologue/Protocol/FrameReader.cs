@@ -1,0 +1,492 @@
+using System.Buffers;
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
+using System.Text.Unicode;
+
+namespace Duologue.Protocol;
+
+/// <summary>
+/// The receiving half of the protocol: bytes go in, events come out. It does no I/O, has no clock and never throws on
+/// what a peer sends: it reports a violation. Fed byte by byte or all at once, the events are the same.
+/// </summary>
+/// <remarks>A mutable struct that lives in its connection; not thread-safe.</remarks>
+internal struct FrameReader(Role role, int maxFragments)
+{
+    private readonly bool _expectsMask = role == Role.Server;
+
+    // Framing state.
+    private Phase _phase;
+    private HeaderBytes _head;
+    private byte _headCount;
+    private FrameHeader _frame;
+    private long _remaining;
+    private byte _maskPhase;
+    private byte[]? _control;
+
+    // Message state. Zero: no message is under way.
+    private MessageType _type;
+    private int _fragments;
+    private Utf8Validator _utf8;
+
+    /// <summary>What has arrived of the current message and was not taken.</summary>
+    public MessageBuffer Body;
+
+    private enum Phase : byte
+    {
+        Header,
+        Data,
+        Control,
+        Skimming,
+        Closed,
+    }
+
+    /// <summary>The type of the message under way; meaningful only if <see cref="InMessage"/>.</summary>
+    public readonly MessageType CurrentType => _type;
+
+    /// <summary>Whether a message has begun and not ended.</summary>
+    public readonly bool InMessage => _type != 0;
+
+    /// <summary>Whether the connection has no further use for data: the peer closed, or broke the protocol.</summary>
+    public readonly bool IsFinished => _phase is Phase.Closed or Phase.Skimming;
+
+    /// <summary>How long the message under way is with the frame whose payload is arriving, as far as it was not taken; 0 between data frames.</summary>
+    public readonly long Announced => _phase == Phase.Data ? Body.Length + Math.Min(_remaining, long.MaxValue / 2) : 0;
+
+    /// <summary>Judges the frame under way by a limit that has come into force since its header was read.</summary>
+    public void JudgeAgain<THandler>(ref THandler handler)
+        where THandler : struct, IFrameHandler
+    {
+        if (_phase == Phase.Data && Exceeds(ref handler))
+        {
+            Fail(ProtocolViolation.MessageTooBig, ref handler);
+        }
+    }
+
+    /// <summary>Takes bytes and tells the handler.</summary>
+    /// <returns>How many bytes were taken: fewer than given only where <see cref="IFrameHandler.Allowance"/> ran out.</returns>
+    public int Receive<THandler>(ReadOnlySpan<byte> input, ref THandler handler)
+        where THandler : struct, IFrameHandler
+    {
+        int at = 0;
+        while (true)
+        {
+            switch (_phase)
+            {
+                case Phase.Header:
+                    // Checked before every frame, so that messages of no bytes cannot pile up either.
+                    if (at == input.Length || handler.Allowance(Body.Length) <= 0 || !ReadHeader(input, ref at, ref handler))
+                    {
+                        return at;
+                    }
+
+                    break;
+                case Phase.Data:
+                    if (!ReadData(input, ref at, ref handler))
+                    {
+                        return at;
+                    }
+
+                    break;
+                case Phase.Control:
+                    if (!ReadControl(input, ref at, ref handler))
+                    {
+                        return at;
+                    }
+
+                    break;
+                case Phase.Skimming:
+                    Skim(input[at..], ref handler);
+                    return input.Length;
+                default:
+                    return input.Length;
+            }
+        }
+    }
+
+    /// <summary>
+    /// Where the carrier may put the next bytes itself, if they are the payload of a large frame: it saves a copy.
+    /// </summary>
+    /// <returns>False if there is no such frame or it is not wanted now.</returns>
+    public bool TryGetDirect<THandler>(int atLeast, ref THandler handler, out Memory<byte> memory)
+        where THandler : struct, IFrameHandler
+    {
+        memory = default;
+        if (_phase != Phase.Data || _remaining < atLeast || handler.Discards || handler.Allowance(Body.Length) < atLeast
+            || Exceeds(ref handler))
+        {
+            return false;
+        }
+
+        memory = Body.GetMemory(_remaining);
+        return memory.Length >= atLeast;
+    }
+
+    /// <summary>The carrier has put <paramref name="count"/> bytes into the memory from <see cref="TryGetDirect"/>.</summary>
+    public void CommitDirect<THandler>(Memory<byte> memory, int count, ref THandler handler)
+        where THandler : struct, IFrameHandler
+    {
+        Debug.Assert(_phase == Phase.Data && count <= _remaining, "Direct bytes belong to a data frame.");
+        Span<byte> fresh = memory.Span[..count];
+        if (_frame.Masked)
+        {
+            _maskPhase = (byte)Mask.Apply(fresh, _frame.MaskKey, _maskPhase);
+        }
+
+        TakeChunk(fresh, ref handler);
+    }
+
+    private bool ReadHeader<THandler>(ReadOnlySpan<byte> input, ref int at, ref THandler handler)
+        where THandler : struct, IFrameHandler
+    {
+        OperationStatus status;
+        int size;
+        if (_headCount == 0)
+        {
+            ReadOnlySpan<byte> rest = input[at..];
+            status = FrameHeader.TryRead(rest, out _frame, out size);
+            if (status == OperationStatus.Done)
+            {
+                at += size;
+                return Enter(rest[0], rest[1], size, ref handler);
+            }
+        }
+
+        // The header is cut: collect it, judging each byte as it comes.
+        Span<byte> head = _head;
+        while (at < input.Length)
+        {
+            head[_headCount++] = input[at++];
+            ProtocolViolation? early = _headCount == 1 ? JudgeFirst(head[0]) : _headCount == 2 ? JudgeSecond(head[0], head[1]) : null;
+            if (early is { } violation)
+            {
+                // What is left of this header is skimmed over with the rest.
+                Fail(violation, ref handler);
+                SkimHeader(ref handler);
+                return true;
+            }
+
+            status = FrameHeader.TryRead(head[.._headCount], out _frame, out size);
+            if (status == OperationStatus.Done)
+            {
+                _headCount = 0;
+                return Enter(head[0], head[1], size, ref handler);
+            }
+        }
+
+        return false;
+    }
+
+    // RFC 6455 §5.2, §5.4, §5.5: what the first byte tells.
+    private readonly ProtocolViolation? JudgeFirst(byte first)
+    {
+        var opcode = (Opcode)(first & 0x0F);
+        bool fin = (first & 0x80) != 0;
+        if ((first & 0x70) != 0)
+        {
+            return ProtocolViolation.ReservedBitSet;
+        }
+
+        if (!opcode.IsAssigned())
+        {
+            return ProtocolViolation.ReservedOpcode;
+        }
+
+        if (opcode.IsControl())
+        {
+            return fin ? null : ProtocolViolation.FragmentedControlFrame;
+        }
+
+        if (opcode == Opcode.Continuation)
+        {
+            return InMessage ? null : ProtocolViolation.UnexpectedContinuation;
+        }
+
+        return InMessage ? ProtocolViolation.ExpectedContinuation : null;
+    }
+
+    // RFC 6455 §5.1: who masks; §5.5: how long a control frame may be.
+    private readonly ProtocolViolation? JudgeSecond(byte first, byte second)
+    {
+        bool masked = (second & 0x80) != 0;
+        if (masked != _expectsMask)
+        {
+            return masked ? ProtocolViolation.MaskedFrame : ProtocolViolation.UnmaskedFrame;
+        }
+
+        return ((Opcode)(first & 0x0F)).IsControl() && (second & 0x7F) > FrameHeader.MaxControlPayload
+            ? ProtocolViolation.OversizedControlFrame
+            : null;
+    }
+
+    // RFC 6455 §5.2: "the minimal number of bytes MUST be used", "the most significant bit MUST be 0".
+    private readonly ProtocolViolation? JudgeLength(int headerSize) => _frame.LengthSize(headerSize) switch
+    {
+        2 when _frame.Length < 126 => ProtocolViolation.NonMinimalLength,
+        8 when _frame.Length <= ushort.MaxValue => ProtocolViolation.NonMinimalLength,
+        8 when _frame.Length > long.MaxValue => ProtocolViolation.LengthOutOfRange,
+        _ => null,
+    };
+
+    private bool Enter<THandler>(byte first, byte second, int headerSize, ref THandler handler)
+        where THandler : struct, IFrameHandler
+    {
+        ProtocolViolation? violation = JudgeFirst(first) ?? JudgeSecond(first, second) ?? JudgeLength(headerSize);
+        _remaining = _frame.Length > long.MaxValue ? long.MaxValue : (long)_frame.Length;
+        _maskPhase = 0;
+        if (violation is null && !_frame.Opcode.IsControl())
+        {
+            violation = EnterData(ref handler);
+        }
+
+        if (violation is { } broken)
+        {
+            Fail(broken, ref handler);
+            PassOver(_frame, ref handler);
+            return true;
+        }
+
+        _phase = _frame.Opcode.IsControl() ? Phase.Control : Phase.Data;
+        return true;
+    }
+
+    private ProtocolViolation? EnterData<THandler>(ref THandler handler)
+        where THandler : struct, IFrameHandler
+    {
+        if (_frame.Opcode != Opcode.Continuation)
+        {
+            _type = (MessageType)_frame.Opcode;
+            _fragments = 0;
+            _utf8 = default;
+            if (handler.OnMessageStart(_type) is { } violation)
+            {
+                return violation;
+            }
+        }
+
+        _fragments++;
+        if (maxFragments != 0 && _fragments > maxFragments && handler.LimitsFragments)
+        {
+            return ProtocolViolation.TooManyFragments;
+        }
+
+        return Exceeds(ref handler) ? ProtocolViolation.MessageTooBig : null;
+    }
+
+    // Judged on the header's word, before a byte of it is stored.
+    private readonly bool Exceeds<THandler>(ref THandler handler)
+        where THandler : struct, IFrameHandler
+        => !handler.Discards && _remaining > handler.MessageLimit - Body.Length;
+
+    private bool ReadData<THandler>(ReadOnlySpan<byte> input, ref int at, ref THandler handler)
+        where THandler : struct, IFrameHandler
+    {
+        int count = (int)Math.Min(Math.Min(_remaining, input.Length - at), Math.Max(0, handler.Allowance(Body.Length)));
+        if (count == 0 && _remaining != 0)
+        {
+            return false;
+        }
+
+        // The limit may have come into force since the header was read: somebody now waits for the whole message.
+        if (Exceeds(ref handler))
+        {
+            Fail(ProtocolViolation.MessageTooBig, ref handler);
+            return true;
+        }
+
+        ReadOnlySpan<byte> chunk = input.Slice(at, count);
+        at += count;
+        Span<byte> target = Body.GetSpan(count, _remaining);
+        if (_frame.Masked)
+        {
+            _maskPhase = (byte)Mask.Apply(chunk, target, _frame.MaskKey, _maskPhase);
+        }
+        else
+        {
+            chunk.CopyTo(target);
+        }
+
+        return TakeChunk(target, ref handler);
+    }
+
+    /// <summary>Validates and commits bytes that lie unmasked at the end of the body. False if the frame goes on.</summary>
+    private bool TakeChunk<THandler>(ReadOnlySpan<byte> chunk, ref THandler handler)
+        where THandler : struct, IFrameHandler
+    {
+        _remaining -= chunk.Length;
+        bool endsMessage = _remaining == 0 && _frame.Fin;
+
+        // RFC 6455 §8.1; the first branch is the common case, a message in one frame in one chunk.
+        if (_type == MessageType.Text)
+        {
+            bool valid = endsMessage && _fragments == 1 && (ulong)chunk.Length == _frame.Length
+                ? Utf8.IsValid(chunk)
+                : _utf8.Append(chunk) && (!endsMessage || _utf8.IsComplete);
+            if (!valid)
+            {
+                Fail(ProtocolViolation.InvalidUtf8, ref handler);
+                return true;
+            }
+        }
+
+        if (!handler.Discards)
+        {
+            Body.Commit(chunk.Length);
+        }
+
+        if (_remaining != 0)
+        {
+            return false;
+        }
+
+        _phase = Phase.Header;
+        if (endsMessage)
+        {
+            MessageType type = _type;
+            _type = 0;
+            handler.OnMessage(type, ref Body);
+            Body.Clear();
+        }
+
+        return true;
+    }
+
+    private bool ReadControl<THandler>(ReadOnlySpan<byte> input, ref int at, ref THandler handler)
+        where THandler : struct, IFrameHandler
+    {
+        int length = (int)_frame.Length;
+        int have = length - (int)_remaining;
+        int count = (int)Math.Min(_remaining, input.Length - at);
+        ReadOnlySpan<byte> chunk = input.Slice(at, count);
+        at += count;
+        if (have == 0 && count == length)
+        {
+            Span<byte> whole = stackalloc byte[FrameHeader.MaxControlPayload];
+            Unmask(chunk, whole);
+            _remaining = 0;
+            _phase = Phase.Header;
+            HandleControl(whole[..length], ref handler);
+            return true;
+        }
+
+        _control ??= new byte[FrameHeader.MaxControlPayload];
+        Unmask(chunk, _control.AsSpan(have));
+        _remaining -= count;
+        if (_remaining != 0)
+        {
+            return false;
+        }
+
+        byte[] payload = _control;
+        _control = null;
+        _phase = Phase.Header;
+        HandleControl(payload.AsSpan(0, length), ref handler);
+        return true;
+    }
+
+    private void Unmask(ReadOnlySpan<byte> chunk, Span<byte> target)
+    {
+        if (_frame.Masked)
+        {
+            _maskPhase = (byte)Mask.Apply(chunk, target, _frame.MaskKey, _maskPhase);
+        }
+        else
+        {
+            chunk.CopyTo(target);
+        }
+    }
+
+    private void HandleControl<THandler>(ReadOnlySpan<byte> payload, ref THandler handler)
+        where THandler : struct, IFrameHandler
+    {
+        if (_frame.Opcode != Opcode.Close)
+        {
+            if (handler.OnControl(_frame.Opcode, payload) is { } refused)
+            {
+                Fail(refused, ref handler);
+            }
+
+            return;
+        }
+
+        if (CloseFrame.Read(payload, out ushort code, out string reason) is { } violation)
+        {
+            Fail(violation, ref handler);
+
+            // The bad Close is the peer's last frame all the same.
+            _phase = Phase.Closed;
+            handler.OnClosedAfterViolation();
+            return;
+        }
+
+        // RFC 6455 §5.5.1: "The application MUST NOT send any more data frames after sending a Close frame": nothing follows.
+        _phase = Phase.Closed;
+        _type = 0;
+        Body.Release();
+        handler.OnClose(code, reason);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void Fail<THandler>(ProtocolViolation violation, ref THandler handler)
+        where THandler : struct, IFrameHandler
+    {
+        // What came before the violation stands; the broken message is not delivered. RFC 6455 §7.1.7.
+        _type = 0;
+        Body.Release();
+        _phase = Phase.Skimming;
+        handler.OnViolation(violation);
+    }
+
+    /// <summary>
+    /// After a violation frames are no longer judged, only passed over: their shape still shows where the peer's Close is,
+    /// and after that the TCP connection can end without a reset (RFC 6455 §7.1.1).
+    /// </summary>
+    private void Skim<THandler>(ReadOnlySpan<byte> input, ref THandler handler)
+        where THandler : struct, IFrameHandler
+    {
+        Span<byte> head = _head;
+        int at = 0;
+        while (at < input.Length && _phase == Phase.Skimming)
+        {
+            if (_remaining > 0 && _headCount == 0)
+            {
+                int count = (int)Math.Min(_remaining, input.Length - at);
+                _remaining -= count;
+                at += count;
+                continue;
+            }
+
+            head[_headCount++] = input[at++];
+            SkimHeader(ref handler);
+        }
+    }
+
+    /// <summary>Looks whether the header collected so far is whole.</summary>
+    private void SkimHeader<THandler>(ref THandler handler)
+        where THandler : struct, IFrameHandler
+    {
+        Span<byte> head = _head;
+        if (FrameHeader.TryRead(head[.._headCount], out FrameHeader frame, out _) == OperationStatus.Done)
+        {
+            _headCount = 0;
+            PassOver(frame, ref handler);
+        }
+    }
+
+    /// <summary>A frame that is not judged any more. A Close, even one that breaks a rule, is the peer's last frame.</summary>
+    private void PassOver<THandler>(in FrameHeader frame, ref THandler handler)
+        where THandler : struct, IFrameHandler
+    {
+        _remaining = frame.Length > long.MaxValue ? long.MaxValue : (long)frame.Length;
+        if (frame.Opcode == Opcode.Close)
+        {
+            _phase = Phase.Closed;
+            handler.OnClosedAfterViolation();
+        }
+    }
+
+    [InlineArray(FrameHeader.MaxSize)]
+    private struct HeaderBytes
+    {
+        private byte _first;
+    }
+}

@@ -1,0 +1,161 @@
+using System.Text;
+
+namespace Duologue.Protocol.Handshake;
+
+/// <summary>A client's opening handshake: the headers to send, and the verdict on the answer (RFC 6455 §4.1). Without I/O; one per attempt, for the key is new each time.</summary>
+internal sealed class ClientHandshake
+{
+    private readonly string _key;
+    private readonly IReadOnlyList<string> _subprotocols;
+    private readonly IReadOnlyList<Extension> _extensions;
+
+    /// <summary>Prepares a handshake with a new key.</summary>
+    /// <param name="subprotocols">What the client speaks, most preferred first.</param>
+    /// <param name="extensions">What the client offers, most preferred first.</param>
+    /// <exception cref="ArgumentException">A subprotocol is no token or is named twice.</exception>
+    public ClientHandshake(IReadOnlyList<string> subprotocols, IReadOnlyList<Extension> extensions)
+        : this(subprotocols, extensions, HandshakeKey.Generate())
+    {
+    }
+
+    internal ClientHandshake(IReadOnlyList<string> subprotocols, IReadOnlyList<Extension> extensions, string key)
+    {
+        if (Subprotocols.FindError(subprotocols) is { } error)
+        {
+            throw new ArgumentException(error, nameof(subprotocols));
+        }
+
+        _key = key;
+        _subprotocols = subprotocols;
+        _extensions = extensions;
+    }
+
+    /// <summary>The headers of the request, without Host, Origin and those of the application.</summary>
+    public IEnumerable<KeyValuePair<string, string>> RequestHeaders
+    {
+        get
+        {
+            // RFC 6455 §4.1, requirements 5, 6, 7, 9, 10 and 11.
+            yield return new(HandshakeHeaders.Connection, HandshakeHeaders.Upgrade);
+            yield return new(HandshakeHeaders.Upgrade, HandshakeHeaders.WebSocket);
+            yield return new(HandshakeHeaders.Key, _key);
+            yield return new(HandshakeHeaders.Version, HandshakeHeaders.Version13);
+            if (_subprotocols.Count > 0)
+            {
+                yield return new(HandshakeHeaders.Protocol, string.Join(", ", _subprotocols));
+            }
+
+            if (_extensions.Count > 0)
+            {
+                yield return new(HandshakeHeaders.Extensions, string.Join(", ", _extensions));
+            }
+        }
+    }
+
+    /// <summary>Judges the server's answer (RFC 6455 §4.1, the client's checks 1 to 6).</summary>
+    public ClientHandshakeVerdict Judge(in ClientHandshakeResponse response)
+    {
+        if (response.StatusCode != 101)
+        {
+            return Fail(ClientHandshakeFailure.Status, StatusReason(response));
+        }
+
+        // Check 2: the one value "websocket", in any ASCII case.
+        if (response.Upgrade.Count != 1 || !Ascii.EqualsIgnoreCase(HeaderList.Trim(response.Upgrade[0]), HandshakeHeaders.WebSocket))
+        {
+            return Fail(ClientHandshakeFailure.Upgrade, $"{Describe(HandshakeHeaders.Upgrade, response.Upgrade)}; expected \"websocket\" (RFC 6455 §4.1).");
+        }
+
+        // Check 3: "Upgrade" among the options.
+        if (!HeaderList.ContainsIgnoreCase(response.Connection, HandshakeHeaders.Upgrade))
+        {
+            return Fail(ClientHandshakeFailure.Connection, $"{Describe(HandshakeHeaders.Connection, response.Connection)}; expected it to contain \"Upgrade\" (RFC 6455 §4.1).");
+        }
+
+        // Check 4: proof that the server read this very key, and not a cache answered.
+        string accept = HandshakeKey.ComputeAccept(_key);
+        if (response.Accept.Count != 1 || !HeaderList.Trim(response.Accept[0]).SequenceEqual(accept))
+        {
+            return Fail(ClientHandshakeFailure.Accept, $"{Describe(HandshakeHeaders.Accept, response.Accept)}; the answer to our key is \"{accept}\" (RFC 6455 §4.1).");
+        }
+
+        if (FindExtensionError(response.Extensions, out List<Extension> extensions) is { } extensionError)
+        {
+            return Fail(ClientHandshakeFailure.Extension, extensionError);
+        }
+
+        return FindSubprotocolError(response.Subprotocol, out string? subprotocol) is { } subprotocolError
+            ? Fail(ClientHandshakeFailure.Subprotocol, subprotocolError)
+            : ClientHandshakeVerdict.Accepted(subprotocol, extensions);
+    }
+
+    // Check 5: nothing that was not offered.
+    private string? FindExtensionError(IReadOnlyList<string> values, out List<Extension> extensions)
+    {
+        extensions = [];
+        if (!ExtensionHeader.TryParse(values, extensions, out string? error, out _))
+        {
+            return $"The server's {HandshakeHeaders.Extensions} {error} (RFC 6455 §9.1).";
+        }
+
+        foreach (Extension extension in extensions)
+        {
+            if (!_extensions.Any(offer => string.Equals(offer.Name, extension.Name, StringComparison.Ordinal)))
+            {
+                return $"The server chose the extension {PeerText.Quote(extension.Name)}, which was not offered (RFC 6455 §4.1).";
+            }
+        }
+
+        return null;
+    }
+
+    // Check 6: at most one, and one that was offered, compared with case. None is an answer too.
+    private string? FindSubprotocolError(IReadOnlyList<string> values, out string? subprotocol)
+    {
+        subprotocol = null;
+        if (values.Count == 0)
+        {
+            return null;
+        }
+
+        if (values.Count > 1)
+        {
+            return $"The server answered {HandshakeHeaders.Protocol} {values.Count} times; expected it at most once (RFC 6455 §11.3.4).";
+        }
+
+        string answer = HeaderList.Trim(values[0]).ToString();
+        if (!_subprotocols.Contains(answer, StringComparer.Ordinal))
+        {
+            return _subprotocols.Count == 0
+                ? $"The server chose the subprotocol {PeerText.Quote(answer)}, but none was offered (RFC 6455 §4.1)."
+                : $"The server chose the subprotocol {PeerText.Quote(answer)}; offered were {string.Join(", ", _subprotocols)} (RFC 6455 §4.1).";
+        }
+
+        subprotocol = answer;
+        return null;
+    }
+
+    private static string StatusReason(in ClientHandshakeResponse response)
+    {
+        string phrase = string.IsNullOrWhiteSpace(response.ReasonPhrase) ? "" : $" {PeerText.Quote(response.ReasonPhrase)}";
+        string hint = response.StatusCode switch
+        {
+            >= 200 and < 300 => " It is an HTTP server, but at this URL it speaks no WebSocket.",
+            >= 300 and < 400 => " It redirects, which a WebSocket does not follow: connect to the URL in its Location header.",
+            401 => " It wants to know who connects: set Credentials, or an Authorization header.",
+            403 => " It refuses this client: a server may ask for a known Origin, or for other credentials.",
+            404 => " There is nothing at this path.",
+            407 => " The proxy wants to know who connects: set the credentials of Proxy.",
+            426 => " It wants another protocol, or another version than 13.",
+            429 or 503 => " It is overloaded or going down: try again later, after Retry-After if it is given.",
+            _ => "",
+        };
+        return $"The server answered {response.StatusCode}{phrase}; expected 101.{hint}";
+    }
+
+    private static string Describe(string header, IReadOnlyList<string> values) => values.Count == 0
+        ? $"The server's answer has no {header} header"
+        : $"The server's {header} is {PeerText.Quote(values)}";
+
+    private static ClientHandshakeVerdict Fail(ClientHandshakeFailure failure, string reason) => ClientHandshakeVerdict.Failed(failure, reason);
+}

@@ -1,0 +1,26 @@
+namespace Duologue.Protocol.Handshake;
+
+/// <summary>Puts what a peer sent into a sentence of ours: short, in quotes, and without control characters that would forge a log.</summary>
+internal static class PeerText
+{
+    private const int MaxLength = 80;
+
+    public static string Quote(ReadOnlySpan<char> text)
+    {
+        ReadOnlySpan<char> shown = text.Length > MaxLength ? text[..MaxLength] : text;
+        Span<char> clean = stackalloc char[shown.Length];
+        for (int i = 0; i < shown.Length; i++)
+        {
+            clean[i] = shown[i] is < ' ' or > '~' ? '?' : shown[i];
+        }
+
+        return text.Length > MaxLength ? $"\"{clean}…\"" : $"\"{clean}\"";
+    }
+
+    /// <summary>All lines of a header, as they would stand in one.</summary>
+    public static string Quote<TValues>(TValues values)
+        where TValues : IReadOnlyList<string?>
+    {
+        return Quote(string.Join(", ", values));
+    }
+}

@@ -1,0 +1,49 @@
+namespace Duologue.Protocol;
+
+/// <summary>The one place that maps a violation to its close code, its sentence and its cause.</summary>
+internal static class Violations
+{
+    /// <summary>The code of the Close frame that answers the violation (RFC 6455 §7.4.1).</summary>
+    public static ushort CloseCode(ProtocolViolation violation) => violation switch
+    {
+        ProtocolViolation.InvalidUtf8 or ProtocolViolation.InvalidCloseReason => CloseFrame.InvalidData,
+        ProtocolViolation.MessageTooBig => CloseFrame.TooBig,
+        ProtocolViolation.TooManyFragments or ProtocolViolation.TooManyControlFrames or ProtocolViolation.TooManyMessages
+            => CloseFrame.PolicyViolation,
+        _ => CloseFrame.ProtocolError,
+    };
+
+    public static CloseCause Cause(ProtocolViolation violation) => violation switch
+    {
+        ProtocolViolation.MessageTooBig => CloseCause.MessageTooBig,
+        ProtocolViolation.TooManyFragments or ProtocolViolation.TooManyControlFrames or ProtocolViolation.TooManyMessages
+            => CloseCause.LimitExceeded,
+        _ => CloseCause.ProtocolViolation,
+    };
+
+    /// <summary>What is told to the peer as the reason, and to the developer in logs: at most 123 bytes, naming limit and option.</summary>
+    public static string Sentence(ProtocolViolation violation, ConnectionOptions options) => violation switch
+    {
+        ProtocolViolation.ReservedBitSet => "A reserved bit is set without an extension that uses it.",
+        ProtocolViolation.ReservedOpcode => "The opcode is reserved.",
+        ProtocolViolation.NonMinimalLength => "The payload length is not in its shortest form.",
+        ProtocolViolation.LengthOutOfRange => "The payload length has its highest bit set.",
+        ProtocolViolation.UnmaskedFrame => "A frame from a client must be masked.",
+        ProtocolViolation.MaskedFrame => "A frame from a server must not be masked.",
+        ProtocolViolation.FragmentedControlFrame => "A control frame must not be fragmented.",
+        ProtocolViolation.OversizedControlFrame => "A control frame must not exceed 125 bytes.",
+        ProtocolViolation.UnexpectedContinuation => "A continuation frame has no message to continue.",
+        ProtocolViolation.ExpectedContinuation => "A new message began before the fragmented one ended.",
+        ProtocolViolation.InvalidUtf8 => "The text is not valid UTF-8.",
+        ProtocolViolation.TruncatedCloseCode => "A close body must be empty or have at least two bytes.",
+        ProtocolViolation.InvalidCloseCode => "The close code must not be sent.",
+        ProtocolViolation.InvalidCloseReason => "The close reason is not valid UTF-8.",
+        ProtocolViolation.MessageTooBig => $"The message exceeds {options.MaxMessageSize} bytes (MaxMessageSize).",
+        ProtocolViolation.TooManyFragments => $"The message exceeds {options.MaxFragments} fragments (MaxFragments).",
+        ProtocolViolation.TooManyControlFrames =>
+            $"More than {options.MaxControlFramesPerSecond} control frames in a second (MaxControlFramesPerSecond).",
+        ProtocolViolation.TooManyMessages =>
+            $"More than {options.MaxMessagesPerSecond} messages in a second (MaxMessagesPerSecond).",
+        _ => throw new ArgumentOutOfRangeException(nameof(violation), violation, null),
+    };
+}

@@ -1,0 +1,179 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using Duologue.Carriers;
+using Duologue.Protocol;
+using Duologue.Tests.Peer;
+using Duologue.Tests.Protocol;
+
+namespace Duologue.Tests;
+
+/// <summary>Runs alone: it counts what the whole process allocates, since pipes change threads.</summary>
+[CollectionDefinition(nameof(AllocationTests), DisableParallelization = true)]
+public sealed class AllocationCollection;
+
+[Collection(nameof(AllocationTests))]
+public sealed class AllocationTests
+{
+    private const int Warmup = 5_000;
+    private const int Measured = 20_000;
+
+    // The runner allocates a little meanwhile, and a buffer may miss the pool now and then. The smallest object per message
+    // would sum up to four times as much.
+    private const long Slack = 128 * 1024;
+
+    public AllocationTests()
+    {
+        bool optimised = !typeof(Connection).Assembly.GetCustomAttributes(false)
+            .OfType<System.Diagnostics.DebuggableAttribute>().Any(debuggable => debuggable.IsJITOptimizerDisabled);
+        Assert.SkipUnless(optimised, "A Debug build allocates every async state machine; run with --configuration Release.");
+    }
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData(20)]
+    [InlineData(16 * 1024)]
+    public async Task An_echo_by_a_handler_that_finishes_at_once_allocates_nothing(int size)
+    {
+        var handler = new EchoHandler();
+        await using var echo = new Loop(handler, size);
+        await echo.RunAsync(Warmup);
+        long before = GC.GetTotalAllocatedBytes(precise: true);
+        await echo.RunAsync(Measured);
+        long allocated = GC.GetTotalAllocatedBytes(precise: true) - before;
+        Assert.True(allocated < Slack, $"{allocated} bytes for {Measured} messages of {size} bytes.");
+    }
+
+    [Theory]
+    [InlineData(20, 8, Slack)]
+    [InlineData(16 * 1024, 3, Slack)]
+
+    // More than the pipe takes: the flush waits, the queue fills. Buffers that change threads miss the pool now and then.
+    [InlineData(16 * 1024, 8, 8 * Slack)]
+    public async Task A_burst_of_messages_echoed_in_one_batch_allocates_nothing(int size, int burst, long slack)
+    {
+        await using var echo = new Loop(new EchoHandler(), size, burst);
+        await echo.RunAsync(Warmup / burst);
+        long before = GC.GetTotalAllocatedBytes(precise: true);
+        await echo.RunAsync(Measured / burst);
+        long allocated = GC.GetTotalAllocatedBytes(precise: true) - before;
+        Assert.True(allocated < slack, $"{allocated} bytes for {Measured} messages of {size} bytes.");
+    }
+
+    [Theory]
+    [InlineData(20)]
+    [InlineData(16 * 1024)]
+    public async Task Send_from_outside_allocates_nothing(int size)
+    {
+        await using var loop = new Loop(new EchoHandler(), size);
+        byte[] payload = new byte[size];
+        await SendAsync(Warmup);
+        long before = GC.GetTotalAllocatedBytes(precise: true);
+        await SendAsync(Measured);
+        long allocated = GC.GetTotalAllocatedBytes(precise: true) - before;
+        Assert.True(allocated < Slack, $"{allocated} bytes for {Measured} messages of {size} bytes.");
+
+        async Task SendAsync(int count)
+        {
+            for (int i = 0; i < count; i++)
+            {
+                if (loop.Connection.Send(payload, MessageType.Binary) == SendResult.Dropped)
+                {
+                    throw new InvalidOperationException("Nothing should be dropped.");
+                }
+
+                await loop.ReadAsync(size + (size < 126 ? 2 : 4));
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData(20)]
+    [InlineData(16 * 1024)]
+    public async Task SendAsync_from_outside_allocates_nothing(int size)
+    {
+        await using var loop = new Loop(new EchoHandler(), size);
+        byte[] payload = new byte[size];
+        await SendAsync(Warmup);
+        long before = GC.GetTotalAllocatedBytes(precise: true);
+        await SendAsync(Measured);
+        long allocated = GC.GetTotalAllocatedBytes(precise: true) - before;
+        Assert.True(allocated < Slack, $"{allocated} bytes for {Measured} messages of {size} bytes.");
+
+        async Task SendAsync(int count)
+        {
+            for (int i = 0; i < count; i++)
+            {
+                await loop.Connection.SendAsync(payload, MessageType.Binary, Token);
+                await loop.ReadAsync(size + (size < 126 ? 2 : 4));
+            }
+        }
+    }
+
+    private sealed class EchoHandler : IMessageHandler
+    {
+        public ValueTask OnOpenAsync(Connection connection) => default;
+
+        public ValueTask OnMessageAsync(Connection connection, Message message)
+        {
+            connection.Send(message.Data.Span, message.Type);
+            return default;
+        }
+
+        public ValueTask OnCloseAsync(Connection connection, CloseInfo info) => default;
+    }
+
+    /// <summary>A server on two pipes, and a peer that writes ready-made frames and counts the bytes of the answers.</summary>
+    private sealed class Loop : IAsyncDisposable
+    {
+        private readonly Pipe _in = new();
+        private readonly Pipe _out = new();
+        private readonly byte[] _frames;
+        private readonly int _answer;
+        private readonly Task _running;
+
+        public Loop(IMessageHandler handler, int size, int burst = 1)
+        {
+            byte[] frame = new WireFrame(WireFrame.Binary, new byte[size]).Masked().ToBytes();
+            _frames = [.. Enumerable.Repeat(frame, burst).SelectMany(bytes => bytes)];
+            _answer = burst * (frame.Length - 4);
+            Connection = new WebSocketConnection(new ConnectionSetup
+            {
+                Role = Role.Server,
+                Options = new ConnectionOptions { KeepAliveInterval = Timeout.InfiniteTimeSpan },
+                Handler = handler,
+            });
+            _running = new PipeCarrier(_in.Reader, _out.Writer, Connection, null).RunAsync();
+        }
+
+        public WebSocketConnection Connection { get; }
+
+        public async Task RunAsync(int rounds)
+        {
+            for (int i = 0; i < rounds; i++)
+            {
+                _in.Writer.Write(_frames);
+                ValueTask<FlushResult> flush = _in.Writer.FlushAsync(CancellationToken.None);
+                await ReadAsync(_answer);
+                await flush;
+            }
+        }
+
+        [System.Runtime.CompilerServices.AsyncMethodBuilder(typeof(System.Runtime.CompilerServices.PoolingAsyncValueTaskMethodBuilder))]
+        public async ValueTask ReadAsync(int bytes)
+        {
+            while (bytes > 0)
+            {
+                ReadResult result = await _out.Reader.ReadAsync(CancellationToken.None);
+                bytes -= (int)result.Buffer.Length;
+                _out.Reader.AdvanceTo(result.Buffer.End);
+            }
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            Connection.Abort();
+            await _running.Soon();
+        }
+    }
+}

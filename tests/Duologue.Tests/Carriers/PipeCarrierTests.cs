@@ -1,0 +1,84 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using Duologue.Carriers;
+using Duologue.Protocol;
+using Duologue.Tests.Peer;
+using Duologue.Tests.Protocol;
+
+namespace Duologue.Tests.Carriers;
+
+public sealed class PipeCarrierTests
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    private static WebSocketConnection Server() =>
+        new(new ConnectionSetup { Role = Role.Server, Options = new ConnectionOptions() });
+
+    [Fact]
+    public async Task Takes_a_message_across_the_segments_of_a_pipe()
+    {
+        var input = new Pipe(new PipeOptions(minimumSegmentSize: 16, pauseWriterThreshold: 0));
+        var output = new Pipe();
+        WebSocketConnection connection = Server();
+        Task running = new PipeCarrier(input.Reader, output.Writer, connection, null).RunAsync();
+        byte[] data = new byte[10_000];
+        new Random(1).NextBytes(data);
+        byte[] frame = new WireFrame(WireFrame.Binary, data).Masked().ToBytes();
+        foreach (byte[] part in frame.Chunk(7))
+        {
+            input.Writer.Write(part);
+        }
+
+        await input.Writer.FlushAsync(Token);
+        Assert.Equal(data, (await connection.ReceiveAsync(Token).Soon()).ToArray());
+        connection.Abort();
+        await running.Soon();
+    }
+
+    [Fact]
+    public async Task Abort_kills_the_transport_below_and_ends_the_pump()
+    {
+        var input = new Pipe();
+        var output = new Pipe();
+        WebSocketConnection connection = Server();
+        int killed = 0;
+        Task running = new PipeCarrier(input.Reader, output.Writer, connection, () => killed++).RunAsync();
+        connection.Abort();
+        await running.Soon();
+        Assert.Equal(1, killed);
+    }
+
+    [Fact]
+    public async Task Abort_frees_a_pending_flush()
+    {
+        var input = new Pipe();
+        var output = new Pipe(new PipeOptions(pauseWriterThreshold: 10, resumeWriterThreshold: 5));
+        WebSocketConnection connection = Server();
+        Task running = new PipeCarrier(input.Reader, output.Writer, connection, null).RunAsync();
+        Task sending = connection.SendAsync(new byte[100], MessageType.Binary, Token).AsTask();
+        connection.Abort();
+        await Assert.ThrowsAsync<ConnectionClosedException>(() => sending.Soon());
+        await running.Soon();
+    }
+
+    [Fact]
+    public async Task A_transport_that_fails_ends_the_connection_without_an_exception()
+    {
+        var input = new Pipe();
+        var output = new Pipe();
+        WebSocketConnection connection = Server();
+        Task running = new PipeCarrier(input.Reader, output.Writer, connection, null).RunAsync();
+        await input.Writer.CompleteAsync(new IOException("reset"));
+        await running.Soon();
+        Assert.Equal(CloseCause.ConnectionLost, (await connection.Closed.Soon()).Cause);
+    }
+
+    [Fact]
+    public async Task An_ended_connection_does_not_start()
+    {
+        WebSocketConnection connection = Server();
+        connection.Abort();
+        await new PipeCarrier(new Pipe().Reader, new Pipe().Writer, connection, null).RunAsync().Soon();
+        Assert.Equal(CloseCause.Aborted, (await connection.Closed.Soon()).Cause);
+    }
+}

@@ -1,0 +1,38 @@
+using System.Collections.Concurrent;
+
+namespace Duologue.Tests.Peer;
+
+/// <summary>What a connection reported to be counted.</summary>
+internal sealed class Observed : ConnectionObserver
+{
+    private int _received;
+    private int _sent;
+    private int _closed;
+    private long _receivedBytes;
+
+    public int Received => Volatile.Read(ref _received);
+
+    public long ReceivedBytes => Interlocked.Read(ref _receivedBytes);
+
+    public int Sent => Volatile.Read(ref _sent);
+
+    /// <summary>How many times the end was reported: never more than once.</summary>
+    public int Closings => Volatile.Read(ref _closed);
+
+    public ConcurrentDictionary<DropReason, int> Drops { get; } = [];
+
+    public int Dropped(DropReason reason) => Drops.GetValueOrDefault(reason);
+
+    public override void MessageReceived(WebSocketConnection connection, int bytes)
+    {
+        Interlocked.Increment(ref _received);
+        Interlocked.Add(ref _receivedBytes, bytes);
+    }
+
+    public override void MessageSent(WebSocketConnection connection, int bytes) => Interlocked.Increment(ref _sent);
+
+    public override void MessagesDropped(WebSocketConnection connection, DropReason reason, int count) =>
+        Drops.AddOrUpdate(reason, count, (_, before) => before + count);
+
+    public override void Closed(WebSocketConnection connection, CloseInfo info) => Interlocked.Increment(ref _closed);
+}
