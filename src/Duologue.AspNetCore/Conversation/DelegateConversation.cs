@@ -1,0 +1,35 @@
+using Microsoft.Extensions.Logging;
+
+namespace Duologue.AspNetCore;
+
+/// <summary>Runs the async delegate shape of a handler: its end is the conversation's end.</summary>
+internal static class DelegateConversation
+{
+    /// <summary>Completes when the delegate has. Never throws: what the delegate throws is logged, and closes the connection.</summary>
+    public static async Task RunAsync(WebSocketConnection connection, Func<Connection, Task> handler, ILogger logger)
+    {
+        try
+        {
+            await handler(connection).ConfigureAwait(false);
+            connection.BeginClose(1000, "", CloseCause.LocalClose);
+        }
+        catch (Exception error) when (IsEndOf(connection, error))
+        {
+            Log.DelegateEndedWithConnection(logger, connection.Id);
+        }
+#pragma warning disable CA1031 // Whatever user code throws ends its own connection only; it is logged with its stack.
+        catch (Exception error)
+#pragma warning restore CA1031
+        {
+            Log.DelegateFailed(logger, error, connection.Id, connection.Request?.Path);
+            connection.BeginClose(1011, "The handler failed.", CloseCause.HandlerFailed);
+        }
+
+        connection.EndReceiver();
+    }
+
+    // A delegate that waits for a message when the line is cut, or sends when somebody else has begun to close, is told so by an
+    // exception. That is no failure of its own.
+    private static bool IsEndOf(WebSocketConnection connection, Exception error) =>
+        error is ConnectionClosedException or OperationCanceledException && connection.IsEnding;
+}

@@ -1,0 +1,25 @@
+namespace Duologue.AspNetCore;
+
+/// <summary>Hears of all that happens on the server's connections: counts it, and at the end takes the connection out of everything, once.</summary>
+internal sealed class ServerObserver(DuologueServer server, ServerMetrics metrics, TimeProvider timeProvider) : ConnectionObserver
+{
+    public override void MessageReceived(WebSocketConnection connection, int bytes) => metrics.MessageReceived(bytes);
+
+    public override void MessageSent(WebSocketConnection connection, int bytes) => metrics.MessageSent(bytes);
+
+    public override void RoundTrip(WebSocketConnection connection, TimeSpan time) => metrics.RoundTrip(time);
+
+    public override void MessagesDropped(WebSocketConnection connection, DropReason reason, int count) => metrics.Dropped(reason, count);
+
+    public override void Closed(WebSocketConnection connection, CloseInfo info)
+    {
+        var state = (ConnectionState)connection.Setup.Owner!;
+        server.Connections.Remove(connection, state.UserId);
+        server.Topics.Leave(connection, state);
+        server.Admission.Leave(state.Address);
+        if (state.Close())
+        {
+            metrics.Closed(info, timeProvider.GetElapsedTime(state.OpenedAt));
+        }
+    }
+}

@@ -1,0 +1,80 @@
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace Duologue.AspNetCore;
+
+/// <summary>What all endpoints of an application share. One per container.</summary>
+internal sealed class DuologueServer : IAsyncDisposable
+{
+    private readonly Lock _lock = new();
+    private readonly List<MessageHandler> _handlers = [];
+    private volatile bool _draining;
+
+    public DuologueServer(IOptions<DuologueOptions> options, Connections connections, ServerMetrics metrics, TimeProvider timeProvider, ILoggerFactory loggers)
+    {
+        Options = options.Value;
+        Connections = connections;
+        Metrics = metrics;
+        TimeProvider = timeProvider;
+        HandshakeLogger = loggers.CreateLogger(Log.HandshakeCategory);
+        ConnectionLogger = loggers.CreateLogger(Log.ConnectionsCategory);
+        Admission = new AdmissionControl(Options.MaxConnections, Options.MaxConnectionsPerAddress);
+        Topics = new InProcessTopics(Options, metrics, timeProvider, loggers.CreateLogger(Log.TopicsCategory));
+        Observer = new ServerObserver(this, metrics, timeProvider);
+    }
+
+    public DuologueOptions Options { get; }
+
+    public Connections Connections { get; }
+
+    public ServerMetrics Metrics { get; }
+
+    public TimeProvider TimeProvider { get; }
+
+    public AdmissionControl Admission { get; }
+
+    public Topics Topics { get; }
+
+    public ServerObserver Observer { get; }
+
+    public ILogger HandshakeLogger { get; }
+
+    public ILogger ConnectionLogger { get; }
+
+    /// <summary>Whether new connections are refused because the server is stopping.</summary>
+    public bool IsDraining => _draining;
+
+    public void BeginDraining() => _draining = true;
+
+    /// <summary>Keeps a handler that was made for an endpoint, to dispose of it at the end: the container does not know it.</summary>
+    public void Own(MessageHandler handler)
+    {
+        lock (_lock)
+        {
+            _handlers.Add(handler);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        MessageHandler[] handlers;
+        lock (_lock)
+        {
+            handlers = [.. _handlers];
+            _handlers.Clear();
+        }
+
+        foreach (MessageHandler handler in handlers)
+        {
+            switch (handler)
+            {
+                case IAsyncDisposable asynchronous:
+                    await asynchronous.DisposeAsync().ConfigureAwait(false);
+                    break;
+                case IDisposable disposable:
+                    disposable.Dispose();
+                    break;
+            }
+        }
+    }
+}

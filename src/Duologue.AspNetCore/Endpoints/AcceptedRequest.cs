@@ -1,0 +1,86 @@
+using System.IO.Pipelines;
+using Duologue.Carriers;
+using Microsoft.AspNetCore.Connections.Features;
+using Microsoft.AspNetCore.Http;
+
+namespace Duologue.AspNetCore;
+
+/// <summary>A request that was answered with 101, or 200 on HTTP/2, and the ways on from there.</summary>
+internal sealed class AcceptedRequest
+{
+    // At rest no buffer is held: the reader waits with a read of no bytes.
+    private static readonly StreamPipeReaderOptions ReaderOptions = new(leaveOpen: true, useZeroByteReads: true);
+    private static readonly StreamPipeWriterOptions WriterOptions = new(leaveOpen: true);
+
+    private readonly HttpContext _context;
+    private readonly Stream _stream;
+    private readonly IDuplexPipe? _transport;
+
+    public AcceptedRequest(HttpContext context, Stream stream, bool isHttp2, WebSocketConnection connection, HandlerChoice handler)
+    {
+        _context = context;
+        _stream = stream;
+        Connection = connection;
+        Handler = handler;
+
+        // Only HTTP/1.1 gives the whole transport to an upgraded request; on HTTP/2 it carries the frames of all streams.
+        if (!isHttp2)
+        {
+            _transport = context.Features.Get<IConnectionTransportFeature>()?.Transport;
+            bool tls = context.Features.Get<ITlsHandshakeFeature>() is not null;
+            Detach = tls ? null : context.Features.Get<IConnectionDetachFeature>();
+        }
+    }
+
+    public WebSocketConnection Connection { get; }
+
+    public HandlerChoice Handler { get; }
+
+    /// <summary>Where the transport can go on without the request; else null.</summary>
+    public IConnectionDetachFeature? Detach { get; }
+
+    /// <summary>Carries the conversation within the request, to its end. Never throws.</summary>
+    public Task CarryAsync() => _transport is null ? CarryStreamAsync() : CarryTransportAsync(_transport);
+
+    // The request's own stream adds nothing but a copy and a state machine per call to the pipe below it.
+    private Task CarryTransportAsync(IDuplexPipe transport)
+    {
+        IConnectionLifetimeFeature? lifetime = _context.Features.Get<IConnectionLifetimeFeature>();
+        return new PipeCarrier(transport.Input, transport.Output, Connection, lifetime is null ? null : lifetime.Abort).RunAsync();
+    }
+
+    private async Task CarryStreamAsync()
+    {
+        PipeReader input = PipeReader.Create(_stream, ReaderOptions);
+        PipeWriter output = PipeWriter.Create(_stream, WriterOptions);
+        var abort = new RequestAbort(_context);
+        await new PipeCarrier(input, output, Connection, abort.Abort).RunAsync().ConfigureAwait(false);
+        abort.Disarm();
+        await input.CompleteAsync().ConfigureAwait(false);
+        // What is not flushed by now belongs to a stream that is gone; an exception tells the writer not to try.
+        await output.CompleteAsync(new OperationCanceledException()).ConfigureAwait(false);
+    }
+
+    /// <summary>Aborts a request while it lasts: Kestrel gives the objects of a finished one to the next.</summary>
+    private sealed class RequestAbort(HttpContext context)
+    {
+        private readonly Lock _lock = new();
+        private HttpContext? _context = context;
+
+        public void Abort()
+        {
+            lock (_lock)
+            {
+                _context?.Abort();
+            }
+        }
+
+        public void Disarm()
+        {
+            lock (_lock)
+            {
+                _context = null;
+            }
+        }
+    }
+}

@@ -1,0 +1,163 @@
+using System.Diagnostics;
+using Duologue.Protocol;
+using Microsoft.AspNetCore.Http;
+
+namespace Duologue.AspNetCore;
+
+/// <summary>One mapped pattern: judges its requests, and turns those that pass into connections.</summary>
+internal sealed class DuologueEndpoint
+{
+    private readonly DuologueServer _server;
+    private readonly OpeningHandshake _handshake;
+    private readonly DuologueEndpointOptions _options;
+    private readonly HandlerChoice? _default;
+    private readonly List<KeyValuePair<string, HandlerChoice>> _bySubprotocol = [];
+    private EndpointSettings _settings;
+
+    public DuologueEndpoint(DuologueServer server, string pattern, HandlerChoice? handler)
+    {
+        _server = server;
+        Pattern = pattern;
+        _handshake = new OpeningHandshake(server, pattern);
+        _options = new DuologueEndpointOptions.Copied(server.Options);
+        _default = handler;
+        _settings = new EndpointSettings(_options, server.TimeProvider);
+    }
+
+    public string Pattern { get; }
+
+    /// <summary>Changes the endpoint's options. While the application is set up; not while it serves.</summary>
+    public void Configure(Action<DuologueEndpointOptions> configure)
+    {
+        configure(_options);
+        DuologueOptionsValidator.ThrowIfInvalid($"The options of MapDuologue(\"{Pattern}\")", _options);
+        _settings = new EndpointSettings(_options, _server.TimeProvider);
+    }
+
+    /// <summary>Sends clients that offer a subprotocol to a handler of its own. Earlier ones are preferred.</summary>
+    public void Dispatch(string subprotocol, HandlerChoice handler)
+    {
+        string[] names = [.. _bySubprotocol.Select(pair => pair.Key), subprotocol];
+        if (Protocol.Handshake.Subprotocols.FindError(names) is { } error)
+        {
+            throw new ArgumentException($"MapDuologue(\"{Pattern}\"): {error}", nameof(subprotocol));
+        }
+
+        _bySubprotocol.Add(new(subprotocol, handler));
+    }
+
+    /// <exception cref="InvalidOperationException">Nobody would talk to the endpoint's connections.</exception>
+    public void ThrowIfIncomplete()
+    {
+        if (_default is null && _bySubprotocol.Count == 0)
+        {
+            throw new InvalidOperationException($"MapDuologue(\"{Pattern}\") has no handler: give it one, or call WithSubprotocol on what it returns.");
+        }
+    }
+
+    public async Task HandleAsync(HttpContext context)
+    {
+        AcceptedRequest? accepted = await OpenAsync(context).ConfigureAwait(false);
+        if (accepted is null)
+        {
+            return;
+        }
+
+        WebSocketConnection connection = accepted.Connection;
+        HandlerChoice handler = accepted.Handler;
+        if (accepted.Detach?.TryDetach(connection) == true)
+        {
+            Log.ConnectionAccepted(_server.ConnectionLogger, connection.Id, Pattern, connection.Subprotocol, true);
+            if (handler.Conversation is not null)
+            {
+                // It outlives the request. It never throws, and whoever wants to know its end asks the connection's.
+                _ = DelegateConversation.RunAsync(connection, handler.Conversation, _server.ConnectionLogger);
+            }
+
+            return;
+        }
+
+        Task carried = accepted.CarryAsync();
+        Log.ConnectionAccepted(_server.ConnectionLogger, connection.Id, Pattern, connection.Subprotocol, false);
+        if (handler.Conversation is not null)
+        {
+            await DelegateConversation.RunAsync(connection, handler.Conversation, _server.ConnectionLogger).ConfigureAwait(false);
+        }
+
+        await carried.ConfigureAwait(false);
+    }
+
+    // Everything up to the 101, and what is kept of the request; null if the request was refused.
+    private async Task<AcceptedRequest?> OpenAsync(HttpContext context)
+    {
+        using Activity? activity = Tracing.StartConnect(Pattern);
+        EndpointSettings settings = _settings;
+        Judgement judgement = _handshake.Judge(context, settings, _default, _bySubprotocol);
+        if (judgement.Refusal is { } refusal)
+        {
+            await _handshake.RefuseAsync(context, refusal, activity).ConfigureAwait(false);
+            return null;
+        }
+
+        // Before a place is taken: what is captured comes from code that is not ours, such as a principal's, and might throw.
+        RequestInfo request = RequestCapture.Capture(context, settings.CapturedHeaders);
+        string? userId = UserIdentity.IdOf(request.User);
+        if (_server.Admission.TryEnter(context.Connection.RemoteIpAddress, out AddressKey address) is { } limit)
+        {
+            await _handshake.RefuseAsync(context, _handshake.Overloaded(limit), activity).ConfigureAwait(false);
+            return null;
+        }
+
+        // Registered before the answer leaves, so that who has the 101 is found by whoever it tells; what is sent until then waits.
+        WebSocketConnection connection = Create(request, userId, address, settings, judgement);
+        Stream? stream = null;
+        try
+        {
+            stream = await _handshake.AcceptAsync(context, judgement, settings.HandshakeTimeout, activity).ConfigureAwait(false);
+        }
+        finally
+        {
+            if (stream is null)
+            {
+                connection.Abort();
+            }
+        }
+
+        if (stream is null)
+        {
+            return null;
+        }
+
+        if (((ConnectionState)connection.Setup.Owner!).TryOpen())
+        {
+            _server.Metrics.Opened();
+        }
+
+        Tracing.Connected(activity, connection);
+        return new AcceptedRequest(context, stream, judgement.IsHttp2, connection, judgement.Handler!);
+    }
+
+    private WebSocketConnection Create(RequestInfo request, string? userId, AddressKey address, EndpointSettings settings, Judgement judgement)
+    {
+        var state = new ConnectionState(_server, address, userId, _server.TimeProvider.GetTimestamp());
+        var connection = new WebSocketConnection(new ConnectionSetup
+        {
+            Role = Role.Server,
+            Options = settings.Connection,
+            Subprotocol = judgement.Subprotocol,
+            Request = request,
+            Observer = _server.Observer,
+            Logger = _server.ConnectionLogger,
+            Handler = judgement.Handler!.Messages,
+            Owner = state,
+        });
+        _server.Connections.Add(connection, state.UserId);
+        if (_server.IsDraining)
+        {
+            // The drain began after the request was judged and may have looked at the registry before this.
+            DrainService.Close(connection);
+        }
+
+        return connection;
+    }
+}

@@ -1,0 +1,97 @@
+using Duologue.Protocol.Handshake;
+using Microsoft.Extensions.Options;
+
+namespace Duologue.AspNetCore;
+
+/// <summary>Says of every option that is out of range what it is, what it may be, and where it is set. Written by hand: no reflection.</summary>
+internal sealed class DuologueOptionsValidator : IValidateOptions<DuologueOptions>
+{
+    public ValidateOptionsResult Validate(string? name, DuologueOptions options)
+    {
+        List<string> failures = FindFailures(nameof(DuologueOptions), options);
+        AtLeast(failures, nameof(DuologueOptions), nameof(options.MaxConnections), options.MaxConnections, 0, "connections, 0 for no limit");
+        AtLeast(failures, nameof(DuologueOptions), nameof(options.MaxConnectionsPerAddress), options.MaxConnectionsPerAddress, 0, "connections, 0 for no limit");
+        AtLeast(failures, nameof(DuologueOptions), nameof(options.MaxTopics), options.MaxTopics, 0, "topics, 0 for no limit");
+        AtLeast(failures, nameof(DuologueOptions), nameof(options.MaxTopicsPerConnection), options.MaxTopicsPerConnection, 0, "topics, 0 for no limit");
+        NotNegative(failures, nameof(options.RetryAfter), options.RetryAfter);
+        NotNegative(failures, nameof(options.DrainWindow), options.DrainWindow);
+        return failures.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(failures);
+    }
+
+    /// <summary>Checks what an endpoint sets for itself.</summary>
+    /// <exception cref="OptionsValidationException">A value is out of its range.</exception>
+    public static void ThrowIfInvalid(string where, DuologueEndpointOptions options)
+    {
+        List<string> failures = FindFailures(where, options);
+        if (failures.Count > 0)
+        {
+            throw new OptionsValidationException(where, typeof(DuologueEndpointOptions), failures);
+        }
+    }
+
+    private static List<string> FindFailures(string where, DuologueEndpointOptions options)
+    {
+        List<string> failures = [];
+        AtLeast(failures, where, nameof(options.MaxMessageSize), options.MaxMessageSize, 1, "bytes");
+        AtLeast(failures, where, nameof(options.MaxFragments), options.MaxFragments, 0, "fragments, 0 for no limit");
+        AtLeast(failures, where, nameof(options.SendQueueLimit), options.SendQueueLimit, 1, "bytes");
+        AtLeast(failures, where, nameof(options.MaxControlFramesPerSecond), options.MaxControlFramesPerSecond, 0, "frames, 0 for no limit");
+        AtLeast(failures, where, nameof(options.MaxMessagesPerSecond), options.MaxMessagesPerSecond, 0, "messages, 0 for no limit");
+        PositiveOrInfinite(failures, where, nameof(options.KeepAliveInterval), options.KeepAliveInterval);
+        PositiveOrInfinite(failures, where, nameof(options.KeepAliveTimeout), options.KeepAliveTimeout);
+        PositiveOrInfinite(failures, where, nameof(options.HandshakeTimeout), options.HandshakeTimeout);
+        PositiveOrInfinite(failures, where, nameof(options.CloseTimeout), options.CloseTimeout);
+        if (!Enum.IsDefined(options.SendQueuePolicy))
+        {
+            failures.Add($"{where}: {nameof(options.SendQueuePolicy)} is {options.SendQueuePolicy}, which is none of {string.Join(", ", Enum.GetNames<SendQueuePolicy>())}.");
+        }
+
+        foreach (string origin in options.AllowedOrigins)
+        {
+            if (origin != DuologueEndpointOptions.AnyOrigin && OriginPolicy.Normalize(origin) is null)
+            {
+                failures.Add($"{where}: {nameof(options.AllowedOrigins)} has \"{origin}\", which is no origin; expected scheme, host and perhaps port, such as https://app.example.com, or * for all.");
+            }
+        }
+
+        foreach (string header in options.CapturedHeaders)
+        {
+            if (!HttpToken.IsValid(header))
+            {
+                failures.Add($"{where}: {nameof(options.CapturedHeaders)} has \"{header}\", which is no name of a header.");
+            }
+        }
+
+        if (Protocol.Handshake.Subprotocols.FindError([.. options.Subprotocols]) is { } error)
+        {
+            failures.Add($"{where}: {nameof(options.Subprotocols)}: {error}");
+        }
+
+        return failures;
+    }
+
+    private static void AtLeast(List<string> failures, string where, string name, int value, int least, string unit)
+    {
+        if (value < least)
+        {
+            failures.Add($"{where}: {name} is {value}; it must be at least {least} ({unit}).");
+        }
+    }
+
+    private static void PositiveOrInfinite(List<string> failures, string where, string name, TimeSpan value)
+    {
+        // Longer than this no timer of .NET can be set (uint.MaxValue - 1 milliseconds).
+        if (value != Timeout.InfiniteTimeSpan && (value <= TimeSpan.Zero || value.TotalMilliseconds > uint.MaxValue - 1))
+        {
+            failures.Add($"{where}: {name} is {value}; it must be positive and at most 49 days, or Timeout.InfiniteTimeSpan (-00:00:00.0010000) for none.");
+        }
+    }
+
+    private static void NotNegative(List<string> failures, string name, TimeSpan value)
+    {
+        if (value < TimeSpan.Zero || value > TimeSpan.FromDays(1))
+        {
+            failures.Add($"{nameof(DuologueOptions)}: {name} is {value}; it must be between 0 and one day.");
+        }
+    }
+}

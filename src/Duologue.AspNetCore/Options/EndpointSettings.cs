@@ -1,0 +1,36 @@
+namespace Duologue.AspNetCore;
+
+/// <summary>An endpoint's options as they are used: checked, immutable, in the form that the handshake needs.</summary>
+internal sealed class EndpointSettings
+{
+    public EndpointSettings(DuologueEndpointOptions options, TimeProvider timeProvider)
+    {
+        Connection = new ConnectionOptions
+        {
+            MaxMessageSize = options.MaxMessageSize,
+            MaxFragments = options.MaxFragments,
+            SendQueueLimit = options.SendQueueLimit,
+            SendQueuePolicy = options.SendQueuePolicy,
+            KeepAliveInterval = options.KeepAliveInterval,
+            KeepAliveTimeout = options.KeepAliveTimeout,
+            CloseTimeout = options.CloseTimeout,
+            MaxControlFramesPerSecond = options.MaxControlFramesPerSecond,
+            MaxMessagesPerSecond = options.MaxMessagesPerSecond,
+            TimeProvider = timeProvider,
+        };
+        Origins = new OriginPolicy(options.AllowedOrigins);
+        CapturedHeaders = [.. options.CapturedHeaders.Distinct(StringComparer.OrdinalIgnoreCase)];
+        Subprotocols = [.. options.Subprotocols];
+        HandshakeTimeout = options.HandshakeTimeout;
+    }
+
+    public ConnectionOptions Connection { get; }
+
+    public OriginPolicy Origins { get; }
+
+    public string[] CapturedHeaders { get; }
+
+    public string[] Subprotocols { get; }
+
+    public TimeSpan HandshakeTimeout { get; }
+}

@@ -1,0 +1,94 @@
+using System.Diagnostics;
+using System.Net.WebSockets;
+using Duologue.AspNetCore.Tests.Support;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+
+namespace Duologue.AspNetCore.Tests.Drain;
+
+public class DrainServiceTests
+{
+    [Fact]
+    public async Task Stopping_closes_all_with_1001_and_refuses_new_ones_with_503()
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", Talks.Idle));
+        ClientWebSocket[] clients = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => host.ConnectAsync("/")));
+        Connection[] connections = [.. host.Connections];
+        Assert.Equal(20, connections.Length);
+
+        Task stopping = host.StopAsync();
+        string[] closes = await Task.WhenAll(clients[1..].Select(client => client.ReceiveTextAsync()));
+
+        // None has answered its Close yet, so the drain goes on.
+        RawAnswer refused = await host.HandshakeAsync("/");
+        closes = [.. closes, await clients[0].ReceiveTextAsync()];
+        await Task.WhenAll(clients.Select(client => client.CloseAsync()));
+        await stopping.WaitAsync(TestHost.Patience, TestContext.Current.CancellationToken);
+
+        Assert.All(closes, close => Assert.Equal("close 1001 The server is shutting down.", close));
+        Assert.Equal(503, refused.Status);
+        Assert.Equal("5", refused["Retry-After"]);
+        foreach (Connection connection in connections)
+        {
+            CloseInfo info = await connection.Closed;
+            Assert.Equal(CloseCause.ServerDraining, info.Cause);
+            Assert.True(info.WasClean);
+        }
+
+        Assert.Contains(host.Log.GetSnapshot(), record => record.Id.Name == "DrainCompleted");
+        Assert.All(clients, client => client.Dispose());
+    }
+
+    [Fact]
+    public async Task The_closes_are_spread_over_the_window()
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", Talks.Idle), options => options.DrainWindow = TimeSpan.FromSeconds(10));
+        ClientWebSocket[] clients = await Task.WhenAll(Enumerable.Range(0, 60).Select(_ => host.ConnectAsync("/")));
+        long start = Stopwatch.GetTimestamp();
+
+        Task stopping = host.StopAsync();
+        TimeSpan[] times = await Task.WhenAll(clients.Select(async client =>
+        {
+            await client.ReceiveTextAsync();
+            TimeSpan time = Stopwatch.GetElapsedTime(start);
+            await client.CloseAsync();
+            return time;
+        }));
+        await stopping;
+
+        // 60 connections take 0.6 s of a window of 10 s: never slower than 100 per second. A slow machine only stretches it.
+        Assert.True(times.Max() - times.Min() > TimeSpan.FromSeconds(0.3), $"All came within {times.Max() - times.Min()}.");
+        Assert.All(clients, client => client.Dispose());
+    }
+
+    [Fact]
+    public async Task Who_does_not_answer_is_cut_within_the_hosts_patience()
+    {
+        await using TestHost host = await TestHost.StartAsync(
+            app => app.MapDuologue("/", Talks.Idle),
+            options => options.CloseTimeout = TimeSpan.FromSeconds(60),
+            builder => builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = TimeSpan.FromSeconds(2)));
+        await using RawClient silent = await RawClient.ConnectAsync(host.Url);
+        Assert.Equal(101, (await silent.HandshakeAsync("/")).Status);
+        Connection connection = Assert.Single(host.Connections);
+
+        await host.StopAsync().WaitAsync(TestHost.Patience, TestContext.Current.CancellationToken);
+
+        CloseInfo info = await connection.Closed;
+        Assert.False(info.WasClean);
+        Assert.Empty(host.Connections);
+        Assert.Contains(host.Log.GetSnapshot(), record => record.Id.Name == "DrainCut");
+        Assert.Contains(host.Log.GetSnapshot(), record => record.Id.Name == "DrainWindowCut");
+    }
+
+    [Fact]
+    public async Task Without_connections_stopping_takes_no_time()
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", Talks.Idle), options => options.DrainWindow = TimeSpan.FromHours(1));
+
+        await host.StopAsync().WaitAsync(TestHost.Patience, TestContext.Current.CancellationToken);
+
+        Assert.DoesNotContain(host.Log.GetSnapshot(), record => record.Id.Name == "DrainStarted");
+    }
+}

@@ -1,0 +1,185 @@
+using System.Net.WebSockets;
+using Duologue.AspNetCore.Tests.Support;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Duologue.AspNetCore.Tests.Handshake;
+
+public class OpeningHandshakeTests
+{
+    [Fact]
+    public async Task A_correct_handshake_is_answered_with_101_and_the_accept_of_the_RFC()
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", Talks.Echo));
+
+        RawAnswer answer = await host.HandshakeAsync("/");
+
+        Assert.Equal(101, answer.Status);
+        Assert.Equal("websocket", answer["Upgrade"]);
+        Assert.Equal("Upgrade", answer["Connection"]);
+        // RFC 6455 §1.3.
+        Assert.Equal("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", answer["Sec-WebSocket-Accept"]);
+        Assert.Null(answer["Sec-WebSocket-Protocol"]);
+        Assert.Null(answer["Sec-WebSocket-Extensions"]);
+    }
+
+    [Theory]
+    [InlineData("Upgrade", null, 426, "not_websocket")]
+    [InlineData("Upgrade", "h2c", 426, "not_websocket")]
+    [InlineData("Connection", "keep-alive", 400, "malformed_handshake")]
+    [InlineData("Sec-WebSocket-Version", "8", 426, "version")]
+    [InlineData("Sec-WebSocket-Version", null, 426, "version")]
+    [InlineData("Sec-WebSocket-Key", null, 400, "malformed_handshake")]
+    [InlineData("Sec-WebSocket-Key", "short", 400, "malformed_handshake")]
+    [InlineData("Sec-WebSocket-Protocol", "a,,b b", 400, "malformed_handshake")]
+    public async Task A_wrong_header_is_refused_with_a_sentence(string header, string? value, int status, string reason)
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", Talks.Echo));
+
+        RawAnswer answer = await host.HandshakeAsync("/", (header, value));
+
+        Assert.Equal(status, answer.Status);
+        Assert.Contains(header, answer.Body, StringComparison.Ordinal);
+        Assert.StartsWith("text/plain", answer["Content-Type"], StringComparison.Ordinal);
+        string logged = Assert.Single(host.Log.GetSnapshot(), record => record.Id.Name == "HandshakeRefused").Message;
+        Assert.Contains($"({reason})", logged, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_plain_request_gets_426_that_names_the_upgrade()
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", Talks.Echo));
+        await using RawClient client = await RawClient.ConnectAsync(host.Url);
+
+        RawAnswer answer = await client.RequestAsync("GET / HTTP/1.1\r\nHost: example.com\r\n\r\n");
+
+        Assert.Equal(426, answer.Status);
+        Assert.Equal("websocket", answer["Upgrade"]);
+        Assert.Equal("Upgrade", answer["Connection"]);
+        Assert.Contains("WebSocket", answer.Body, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_wrong_version_is_told_the_right_one()
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", Talks.Echo));
+
+        Assert.Equal("13", (await host.HandshakeAsync("/", ("Sec-WebSocket-Version", "7")))["Sec-WebSocket-Version"]);
+    }
+
+    [Fact]
+    public async Task Another_method_gets_405()
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", Talks.Echo));
+        await using RawClient client = await RawClient.ConnectAsync(host.Url);
+
+        RawAnswer answer = await client.RequestAsync("POST / HTTP/1.1\r\nHost: example.com\r\nContent-Length: 0\r\n\r\n");
+
+        Assert.Equal(405, answer.Status);
+        Assert.Equal("GET", answer["Allow"]);
+    }
+
+    [Fact]
+    public async Task The_limit_on_connections_answers_503_until_one_has_closed()
+    {
+        await using TestHost host = await TestHost.StartAsync(
+            app => app.MapDuologue("/", Talks.Echo),
+            options =>
+            {
+                options.MaxConnections = 1;
+                options.RetryAfter = TimeSpan.FromSeconds(7);
+            });
+        using ClientWebSocket first = await host.ConnectAsync("/");
+
+        RawAnswer refused = await host.HandshakeAsync("/");
+        await first.CloseAsync();
+        await Eventually.True(() => host.Connections.Count == 0);
+        RawAnswer accepted = await host.HandshakeAsync("/");
+
+        Assert.Equal(503, refused.Status);
+        Assert.Equal("7", refused["Retry-After"]);
+        Assert.Contains("MaxConnections", refused.Body, StringComparison.Ordinal);
+        Assert.Equal(101, accepted.Status);
+    }
+
+    [Fact]
+    public async Task The_limit_per_address_answers_503()
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", Talks.Echo), options => options.MaxConnectionsPerAddress = 2);
+        using ClientWebSocket first = await host.ConnectAsync("/");
+        using ClientWebSocket second = await host.ConnectAsync("/");
+
+        RawAnswer refused = await host.HandshakeAsync("/");
+
+        Assert.Equal(503, refused.Status);
+        Assert.Equal("5", refused["Retry-After"]);
+        Assert.Contains("MaxConnectionsPerAddress", refused.Body, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_refused_handshake_takes_no_place()
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", Talks.Echo), options => options.MaxConnections = 1);
+        for (int i = 0; i < 5; i++)
+        {
+            Assert.Equal(426, (await host.HandshakeAsync("/", ("Upgrade", null))).Status);
+            Assert.Equal(403, (await host.HandshakeAsync("/", ("Origin", "null"))).Status);
+        }
+
+        Assert.Equal(101, (await host.HandshakeAsync("/")).Status);
+    }
+
+    [Fact]
+    public async Task Kestrels_own_limit_on_upgrades_answers_503_too()
+    {
+        await using TestHost host = await TestHost.StartAsync(
+            app => app.MapDuologue("/", Talks.Echo),
+            _ => { },
+            builder => builder.WebHost.ConfigureKestrel(kestrel => kestrel.Limits.MaxConcurrentUpgradedConnections = 1));
+        using ClientWebSocket first = await host.ConnectAsync("/");
+
+        RawAnswer refused = await host.HandshakeAsync("/");
+
+        Assert.Equal(503, refused.Status);
+        Assert.Equal("5", refused["Retry-After"]);
+        await Eventually.True(() => host.Connections.Count == 1);
+        Assert.Equal(503, (await host.HandshakeAsync("/")).Status);
+    }
+
+    [Fact]
+    public async Task The_subprotocol_is_the_servers_first_choice_of_those_offered()
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", Talks.Echo).WithOptions(o =>
+        {
+            o.Subprotocols.Add("v2");
+            o.Subprotocols.Add("v1");
+        }));
+
+        Assert.Equal("v2", (await host.HandshakeAsync("/", ("Sec-WebSocket-Protocol", "v1, v2")))["Sec-WebSocket-Protocol"]);
+        Assert.Equal("v1", (await host.HandshakeAsync("/", ("Sec-WebSocket-Protocol", "v1, v0")))["Sec-WebSocket-Protocol"]);
+        RawAnswer none = await host.HandshakeAsync("/", ("Sec-WebSocket-Protocol", "V1"));
+        Assert.Equal(101, none.Status);
+        Assert.Null(none["Sec-WebSocket-Protocol"]);
+    }
+
+    [Fact]
+    public async Task A_request_timeout_does_not_end_a_conversation()
+    {
+        await using TestHost host = await TestHost.StartAsync(
+            app =>
+            {
+                app.UseRequestTimeouts();
+                app.MapDuologue("/", Talks.Echo).WithRequestTimeout(TimeSpan.FromMilliseconds(100));
+            },
+            _ => { },
+            builder => builder.Services.AddRequestTimeouts());
+        using ClientWebSocket client = await host.ConnectAsync("/");
+
+        // Longer than the timeout, which would abort the request if it still ran.
+        await Task.Delay(300, TestContext.Current.CancellationToken);
+        await client.SendTextAsync("still here");
+
+        Assert.Equal("still here", await client.ReceiveTextAsync());
+    }
+}
