@@ -1,0 +1,123 @@
+using System.Collections.Concurrent;
+using System.Text;
+using Duologue.Cli.Serve;
+using Duologue.Cli.Terminal;
+
+namespace Duologue.Cli.Listen;
+
+/// <summary>The run of a <c>listen</c>: its connections, and the input that goes to all of them.</summary>
+internal sealed class ListenSession(Report report, bool binary, bool once)
+{
+    private readonly MessagePrinter _printer = new(report, TimeProvider.System);
+    private readonly ConcurrentDictionary<int, Connection> _connections = new();
+    private readonly TaskCompletionSource _firstClosed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private int _lastId;
+
+    /// <summary>Prints what one peer says, from its coming to its going.</summary>
+    public async Task ConverseAsync(Connection connection)
+    {
+        int id = Interlocked.Increment(ref _lastId);
+        _connections.TryAdd(id, connection);
+        string from = connection.Request?.RemoteEndPoint?.ToString() ?? "unknown";
+        report.Say($"[yellow]#{id}[/] [green]open[/] [grey]{Report.Safe($"from {from}{(connection.Subprotocol is null ? "" : $", subprotocol {connection.Subprotocol}")}")}[/]");
+        report.Tell(new OpenEvent(id, connection.Request?.Path ?? "/", connection.Subprotocol, from));
+        try
+        {
+            await foreach (Message message in connection.ReadAllAsync(CancellationToken.None).ConfigureAwait(false))
+            {
+                _printer.Received(id, message);
+            }
+        }
+        catch (ConnectionClosedException)
+        {
+            // How it ended is told below, from the one place that knows.
+        }
+
+        _connections.TryRemove(id, out _);
+        CloseInfo info = await connection.Closed.ConfigureAwait(false);
+        string reason = info.Reason.Length > 0 ? $" \"{info.Reason}\"" : "";
+        report.Say($"[yellow]#{id}[/] [red]closed[/] [grey]{Report.Safe($"{info.Code}{reason} ({info.Cause})")}[/]");
+        report.Tell(new CloseEvent(id, info.Code, info.Reason, info.WasClean, info.ByPeer, info.Cause.ToString()));
+        _firstClosed.TrySetResult();
+    }
+
+    /// <summary>Runs until told to stop, or with <c>--once</c> until the first connection has closed.</summary>
+    public async Task<int> RunAsync(WebApplication application, string path, CancellationToken stop)
+    {
+        IReadOnlyList<string> bound = ListenUrls.GetBound(application);
+        string local = ListenUrls.GetLocal(bound[0]);
+        report.Say($"Listening. Join with [aqua]duologue connect {Report.Safe(string.Concat("ws", local.AsSpan("http".Length), path == "/" ? "" : path))}[/] [grey](Ctrl+C stops it)[/]");
+        report.Tell(new ListeningEvent(bound, local, [path]));
+
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        Task sending = SendInputAsync(ended.Token);
+        try
+        {
+            await (once ? _firstClosed.Task : Task.Delay(Timeout.Infinite, CancellationToken.None)).WaitAsync(stop).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            // Asked to stop.
+        }
+
+        await ended.CancelAsync().ConfigureAwait(false);
+        await sending.ConfigureAwait(false);
+        await application.StopAsync(CancellationToken.None).ConfigureAwait(false);
+        report.EndTyping();
+        report.Tell(new StoppedEvent());
+        return ExitCode.Success;
+    }
+
+    private async Task SendInputAsync(CancellationToken ended)
+    {
+        bool isTyped = LineInput.IsTyped(report);
+        if (isTyped)
+        {
+            report.Editor = LineEditor.ForConsole();
+        }
+
+        try
+        {
+            await foreach (string line in LineInput.ReadLinesAsync(report.Editor, ended).ConfigureAwait(false))
+            {
+                await SendToAllAsync(line, isTyped, ended).ConfigureAwait(false);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // Asked to stop.
+        }
+        catch (DecoderFallbackException)
+        {
+            report.Fail(ExitCode.Usage, "Standard input is not UTF-8 text; nothing more of it is sent.");
+        }
+    }
+
+    private async Task SendToAllAsync(string line, bool isTyped, CancellationToken ended)
+    {
+        byte[] bytes = Encoding.UTF8.GetBytes(line);
+        int reached = 0;
+        foreach (Connection connection in _connections.Values)
+        {
+            try
+            {
+                await connection.SendAsync(bytes, binary ? MessageType.Binary : MessageType.Text, ended).ConfigureAwait(false);
+                reached++;
+            }
+            catch (ConnectionClosedException)
+            {
+                // It is leaving; its close is printed.
+            }
+        }
+
+        if (reached == 0)
+        {
+            report.Say($"[red]not sent, nobody is connected:[/] {Report.Safe(line)}");
+            report.Tell(new UnsentEvent("nobody is connected", bytes.Length));
+        }
+        else if (isTyped)
+        {
+            _printer.Sent(line);
+        }
+    }
+}

@@ -1,0 +1,261 @@
+// Ties the conversation to the document.
+
+import { Conversation } from './conversation.js';
+import { Panel } from './panel.js';
+import { Transcript, clockTime, formatBytes } from './transcript.js';
+
+const $ = id => document.getElementById(id);
+const secure = location.protocol === 'https:';
+const base = `${secure ? 'wss' : 'ws'}://${location.host}`;
+const address = new URL('talk', location.href);
+address.protocol = secure ? 'wss:' : 'ws:';
+address.search = '';
+address.hash = '';
+
+const conversation = new Conversation(address.href);
+const transcript = new Transcript($('script'), $('empty'), $('newer'));
+const panel = new Panel();
+const people = new Map();
+const sending = new Map();
+
+let own = 0;
+let talk = '';
+let limits = { text: 4000, name: 32, file: 1048576 };
+let lostAt = 0;
+let nextRef = 1;
+let ready = false;   // The connection is open and the server has said what it takes.
+
+conversation.name = sessionStorage.getItem('name') ?? '';
+$('url').textContent = address.href;
+$('empty-command').textContent = `duologue connect ${base}`;
+$('join-terminal').textContent = `duologue connect ${base}`;
+$('join-console').textContent = `ws = new WebSocket('${base}')\nws.onmessage = e => console.log(e.data)\nws.onopen = () => ws.send('hello everyone')`;
+
+conversation.addEventListener('state', () => {
+  panel.showState(conversation);
+  showReady(ready && conversation.isOpen);
+});
+
+conversation.addEventListener('close', ({ detail }) => {
+  people.clear();
+  panel.showPeople(people, own);
+  for (const [, file] of sending) transcript.note(`${file.name} may not have arrived: the connection closed while it was being sent`, Date.now(), 'warning');
+  sending.clear();
+  showProgress();
+  if (!lostAt) {
+    lostAt = Date.now();
+    const why = [detail.code, detail.reason].filter(Boolean).join(' ');
+    transcript.note(`Connection closed (${why}${detail.wasClean ? '' : ', not clean'})`, lostAt, 'warning');
+    announce('Connection closed');
+  }
+  showLost();
+});
+
+conversation.addEventListener('roundtrip', ({ detail }) => panel.addRoundTrip(detail.ms));
+
+conversation.addEventListener('talk', ({ detail: event }) => {
+  switch (event.type) {
+    case 'welcome': return onWelcome(event);
+    case 'said':
+      if (transcript.isNew(talk, event.seq)) transcript.said(event, isOwn(event));
+      return;
+    case 'file': return onFile(event);
+    case 'joined':
+      people.set(event.who.id, event.who);
+      panel.showPeople(people, own);
+      transcript.note(`${event.who.name} joined from a ${event.who.kind}`, event.time);
+      return;
+    case 'left':
+      people.delete(event.who.id);
+      panel.showPeople(people, own);
+      transcript.note(`${event.who.name} left`, event.time);
+      return;
+    case 'named':
+      people.set(event.who.id, event.who);
+      panel.showPeople(people, own);
+      if (event.who.id === own && document.activeElement !== $('name')) $('name').value = event.who.name;
+      transcript.note(`${event.before} is now ${event.who.name}`, event.time);
+      return;
+    case 'clock':
+      $('clock').textContent = clockTime(event.time);
+      $('clock').dateTime = new Date(event.time).toISOString();
+      $('beat').classList.toggle('on');
+      return;
+    case 'error':
+      showNotice(event.message);
+      if (event.ref) {
+        sending.delete(event.ref);
+        showProgress();
+      }
+  }
+});
+
+function showReady(value) {
+  ready = value;
+  $('send').disabled = !ready;
+  $('attach').disabled = !ready;
+}
+
+function onWelcome(event) {
+  own = event.you.id;
+  talk = event.talk;
+  limits = event.limits;
+  people.clear();
+  for (const person of event.people) people.set(person.id, person);
+  panel.showPeople(people, own);
+  $('name').value = event.you.name;
+  $('say').maxLength = limits.text;
+  $('name').maxLength = limits.name;
+  $('lost').hidden = true;
+  showReady(true);
+  if (lostAt) {
+    const seconds = Math.max(1, Math.round((Date.now() - lostAt) / 1000));
+    transcript.note(`Connected again after ${seconds} s`, Date.now(), 'good');
+    announce('Connected again');
+    lostAt = 0;
+  }
+}
+
+function onFile(event) {
+  let blob = event.bytes ? new Blob([event.bytes]) : null;
+  if (event.ref && sending.has(event.ref)) {
+    blob = sending.get(event.ref);
+    sending.delete(event.ref);
+    showProgress();
+  }
+  if (transcript.isNew(talk, event.seq)) transcript.file(event, blob, isOwn(event));
+}
+
+// What the history tells of oneself was said under an id of an earlier connection: only this one's count as own.
+function isOwn(event) { return !event.past && event.from.id === own; }
+
+$('composer').addEventListener('submit', event => {
+  event.preventDefault();
+  const text = $('say').value.trim();
+  if (!text) return;
+  if (ready && conversation.say(text)) {
+    $('say').value = '';
+    fitTextarea();
+    showNotice('');
+    transcript.toEnd();
+  } else {
+    showNotice('Not connected: your message is still here, send it when the connection is open.');
+  }
+});
+
+$('say').addEventListener('keydown', event => {
+  if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
+    event.preventDefault();
+    $('composer').requestSubmit();
+  }
+});
+$('say').addEventListener('input', fitTextarea);
+
+$('name').addEventListener('keydown', event => {
+  if (event.key === 'Enter') {
+    event.preventDefault();
+    $('say').focus();
+  }
+});
+$('name').addEventListener('change', () => {
+  const name = $('name').value.trim();
+  if (!name) {
+    $('name').value = people.get(own)?.name ?? '';
+    return;
+  }
+  sessionStorage.setItem('name', name);
+  conversation.rename(name);
+});
+
+$('attach').addEventListener('click', () => $('file').click());
+$('file').addEventListener('change', () => {
+  for (const file of $('file').files) sendFile(file);
+  $('file').value = '';
+  $('say').focus();
+});
+addEventListener('paste', event => {
+  if (event.clipboardData?.files.length) {
+    event.preventDefault();
+    for (const file of event.clipboardData.files) sendFile(file);
+  }
+});
+addEventListener('dragover', event => {
+  event.preventDefault();
+  document.body.classList.add('dropping');
+});
+addEventListener('dragleave', event => { if (!event.relatedTarget) document.body.classList.remove('dropping'); });
+addEventListener('drop', event => {
+  event.preventDefault();
+  document.body.classList.remove('dropping');
+  for (const file of event.dataTransfer?.files ?? []) sendFile(file);
+});
+
+function sendFile(file) {
+  if (ready && file.size > limits.file) {
+    showNotice(`${file.name} has ${formatBytes(file.size)}; the server takes files of up to ${formatBytes(limits.file)} (serve --max-message-size).`);
+    return;
+  }
+  const ref = nextRef++;
+  if (ready && conversation.sendFile(file, ref)) {
+    sending.set(ref, file);
+    showNotice('');
+    showProgress();
+  } else {
+    showNotice(`Not connected: ${file.name} was not sent.`);
+  }
+}
+
+function showProgress() {
+  const total = [...sending.values()].reduce((sum, file) => sum + file.size, 0);
+  $('progress').hidden = !sending.size;
+  if (!sending.size) return;
+  const left = Math.min(conversation.bufferedAmount, total);
+  $('progress-bar').value = total ? (total - left) / total : 1;
+  $('progress-text').textContent = `Sending ${[...sending.values()].map(file => file.name).join(', ')}, ${formatBytes(total - left)} of ${formatBytes(total)}`;
+}
+
+function showLost() {
+  if (conversation.readyState !== 3) return;
+  $('lost').hidden = false;
+  const wait = conversation.retryIn;
+  $('lost-next').textContent = wait !== null ? `Trying again in ${Math.ceil(wait / 1000)} s.` : conversation.wanted ? '' : 'It stays so until you connect.';
+}
+
+function showNotice(text) {
+  $('notice').textContent = text;
+  $('notice').hidden = !text;
+}
+
+function announce(text) { $('announce').textContent = text; }
+
+function fitTextarea() {
+  const area = $('say');
+  area.style.height = 'auto';
+  area.style.height = `${Math.min(area.scrollHeight + 2, 160)}px`;
+}
+
+$('retry').addEventListener('click', () => conversation.retryNow());
+$('toggle-connection').addEventListener('click', () => {
+  if (conversation.isOpen) conversation.close();
+  else conversation.retryNow();
+});
+$('panel-toggle').addEventListener('click', () => {
+  const open = document.body.classList.toggle('panel-open');
+  $('panel-toggle').setAttribute('aria-expanded', String(open));
+});
+addEventListener('keydown', event => {
+  if (event.key === 'Escape' && document.body.classList.contains('panel-open')) {
+    $('panel-toggle').click();
+    $('panel-toggle').focus();
+  }
+});
+
+setInterval(() => {
+  panel.showTraffic(conversation);
+  showLost();
+  showProgress();
+}, 250);
+setInterval(() => panel.showStrip(conversation), 1000);
+
+conversation.open();
+if (matchMedia('(min-width: 60rem)').matches) $('say').focus();

@@ -1,0 +1,166 @@
+using System.CommandLine;
+using System.Security.Cryptography.X509Certificates;
+using Duologue.AspNetCore;
+using Duologue.Cli.Talk;
+using Duologue.Cli.Terminal;
+using Microsoft.Extensions.Options;
+
+namespace Duologue.Cli.Serve;
+
+/// <summary><c>duologue serve</c>: the live page, its talk, and the reference endpoints.</summary>
+internal static class ServeCommand
+{
+    private const int TalkQueueMessages = 4;
+    private static readonly string[] TalkPaths = ["/", "/talk"];
+
+    public static Command Create()
+    {
+        var options = new ServeOptions();
+        var command = new Command("serve", $"""
+            Serve the live page and its talk at / and /talk, an echo at /echo, and a fan-out at /fanout of what is
+            sent to /fanout/publish. Times are written 500ms, 20s, 5m; sizes 65536, 64KiB, 8MiB. Ctrl+C stops it.
+
+            {ExitCode.Help}
+            """);
+        foreach (Option option in options.All)
+        {
+            command.Add(option);
+        }
+
+        command.SetAction((result, cancellationToken) => RunAsync(options, result, cancellationToken));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(ServeOptions options, ParseResult command, CancellationToken cancellationToken)
+    {
+        bool json = command.GetValue(options.Json);
+        bool tls = command.GetValue(options.Tls);
+        var report = new Report(command.InvocationConfiguration.Output, command.InvocationConfiguration.Error, json);
+        if (!ListenUrls.TryRead(command.GetValue(options.Urls), tls, out string[] urls, out string? error))
+        {
+            return report.Fail(ExitCode.Usage, error);
+        }
+
+        string[] echoPaths = [.. (command.GetValue(options.Echo) ?? []).Prepend("/echo").Distinct(StringComparer.OrdinalIgnoreCase)];
+        if (FindPathError(echoPaths) is { } pathError)
+        {
+            return report.Fail(ExitCode.Usage, pathError);
+        }
+
+        (X509Certificate2 Certificate, string Origin)? certificate = tls ? DevelopmentCertificate.Get(TimeProvider.System.GetUtcNow()) : null;
+        try
+        {
+            await using WebApplication application = Build(options, command, echoPaths, certificate?.Certificate);
+            int? failure = await ListenUrls.TryStartAsync(application, urls, report).ConfigureAwait(false);
+            if (failure is not null)
+            {
+                return failure.Value;
+            }
+
+            Announce(report, ListenUrls.GetBound(application), certificate?.Origin, echoPaths);
+            await application.WaitForShutdownAsync(cancellationToken).ConfigureAwait(false);
+            report.Say("[grey]Stopped; every connection was closed.[/]");
+            report.Tell(new StoppedEvent());
+            return ExitCode.Success;
+        }
+        catch (OptionsValidationException e)
+        {
+            return report.Fail(ExitCode.Usage, string.Join(" ", e.Failures));
+        }
+        finally
+        {
+            certificate?.Certificate.Dispose();
+        }
+    }
+
+    private static WebApplication Build(ServeOptions options, ParseResult command, string[] echoPaths, X509Certificate2? certificate)
+    {
+        // Slim: no configuration files or environment of the directory it happens to be started in decides about a tool.
+        WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "duologue" });
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+
+            // HandshakeTimeout is the answer's time; the request's is the web server's to keep.
+            kestrel.Limits.RequestHeadersTimeout = command.GetValue(options.HandshakeTimeout).Value;
+            if (certificate is not null)
+            {
+                kestrel.ConfigureHttpsDefaults(https => https.ServerCertificate = certificate);
+            }
+        });
+        if (certificate is not null)
+        {
+            builder.WebHost.UseKestrelHttpsConfiguration();
+        }
+
+        ServerLogging.Configure(builder, command.GetValue(options.LogLevel), command.GetValue(options.Json));
+        int talkMessageSize = options.GetTalkMessageSize(command);
+        builder.Services.AddDuologue(duologue => options.Apply(command, duologue));
+        builder.Services.AddSingleton(services => new TalkRoom(
+            services.GetRequiredService<Topics>(), TimeProvider.System, Math.Max(1, talkMessageSize - TalkLimits.FileHead)));
+        builder.Services.AddHostedService<TalkClock>();
+
+        WebApplication application = builder.Build();
+        application.MapPage();
+        foreach (string path in TalkPaths)
+        {
+            application.MapDuologue<LineTalkHandler>(path).WithSubprotocol<EventTalkHandler>(TalkProtocol.Name).WithOptions(talk =>
+            {
+                talk.MaxMessageSize = talkMessageSize;
+                talk.SendQueueLimit = (int)Math.Max(talk.SendQueueLimit, Math.Min(int.MaxValue, TalkQueueMessages * (long)talkMessageSize));
+            });
+        }
+
+        foreach (string path in echoPaths)
+        {
+            application.MapDuologue<EchoHandler>(path).WithOptions(echo => echo.AllowAnyOrigin());
+        }
+
+        application.MapDuologue<FanoutHandler>("/fanout");
+        application.MapDuologue<FanoutPublishHandler>("/fanout/publish");
+        return application;
+    }
+
+    private static void Announce(Report report, IReadOnlyList<string> bound, string? certificate, string[] echoPaths)
+    {
+        string local = ListenUrls.GetLocal(bound[0]);
+        string socket = ToWebSocket(local);
+        report.Say($"[bold]Duologue[/] is listening. Open [underline green]{Report.Safe(local)}[/] in a browser.");
+        foreach (string remote in bound.SelectMany(ListenUrls.ListRemote))
+        {
+            report.Say($"  from other machines  {Report.Safe(remote)}");
+        }
+
+        report.Say($"  in a terminal  [aqua]duologue connect {Report.Safe(socket)}[/]");
+        report.Say($"  echo           {Report.Safe(string.Join(", ", echoPaths.Select(path => socket + path)))}");
+        report.Say($"  fan-out        {Report.Safe($"{socket}/fanout, fed by {socket}/fanout/publish")}");
+        if (certificate is not null)
+        {
+            report.Say($"  certificate    {Report.Safe(certificate)}");
+            report.Tell(new NoteEvent($"TLS with {certificate}"));
+        }
+
+        report.Say("[grey]Ctrl+C stops it.[/]");
+        report.Tell(new ListeningEvent(bound, local, [.. TalkPaths, .. echoPaths, "/fanout", "/fanout/publish"]));
+    }
+
+    private static string ToWebSocket(string url) => string.Concat("ws", url.AsSpan("http".Length));
+
+    private static string? FindPathError(string[] paths)
+    {
+        foreach (string path in paths)
+        {
+            if (!PlainPath.IsValid(path))
+            {
+                return $"--echo has \"{path}\", which is no plain path; expected such as /mirror.";
+            }
+
+            if (TalkPaths.Contains(path, StringComparer.OrdinalIgnoreCase) || path.StartsWith("/fanout", StringComparison.OrdinalIgnoreCase) || path.StartsWith("/page", StringComparison.OrdinalIgnoreCase))
+            {
+                return $"--echo has \"{path}\", where something else is served; choose another path.";
+            }
+        }
+
+        return null;
+    }
+}

@@ -1,0 +1,93 @@
+using System.CommandLine;
+using Duologue.AspNetCore;
+using Duologue.Cli.Terminal;
+
+namespace Duologue.Cli.Serve;
+
+/// <summary>The options of <c>serve</c>: every limit and policy of the server, with the server's own defaults.</summary>
+internal sealed class ServeOptions
+{
+    /// <summary>What the talk takes for a file unless told otherwise: a picture from a phone goes through.</summary>
+    public static readonly ByteSize TalkMessageSize = new(8 * 1024 * 1024);
+
+    private static readonly DuologueOptions Defaults = new();
+
+    public Option<string[]> Urls { get; } = CliOption.Create<string[]>("--urls", "URL", "Addresses to listen on, separated by ; or repeated. Default http://localhost:8080, with --tls https://localhost:8080. Use http://0.0.0.0:8080 to be reached from other machines, port 0 for a free one.");
+
+    public Option<bool> Tls { get; } = CliOption.Switch("--tls", "Serve https and wss with a development certificate: the one of `dotnet dev-certs` if there is one, otherwise one made for this run.");
+
+    public Option<string[]> Echo { get; } = CliOption.Create<string[]>("--echo", "PATH", "Map the echo to this path too, besides /echo. Repeatable.");
+
+    public Option<ByteSize?> MaxMessageSize { get; } = CliOption.Size("--max-message-size", $"The largest message to receive, in bytes or with a unit (64KiB, 64MiB). Passed: close 1009. Default {new ByteSize(Defaults.MaxMessageSize)}; {TalkMessageSize} for the talk, whose files are messages.");
+
+    public Option<int> MaxFragments { get; } = CliOption.Count("--max-fragments", "The most fragments of one message; 0 for no limit. Passed: close 1008.", Defaults.MaxFragments);
+
+    public Option<ByteSize?> SendQueueLimit { get; } = CliOption.Size("--send-queue-limit", $"The bytes that may wait to be sent to one peer. Passed: --send-queue-policy. Default {new ByteSize(Defaults.SendQueueLimit)}; for the talk at least four of its largest messages.");
+
+    public Option<SendQueuePolicy> SendQueuePolicy { get; } = CliOption.Choice("--send-queue-policy", "What happens when the send queue is full.", Defaults.SendQueuePolicy);
+
+    public Option<Duration> PingInterval { get; } = CliOption.Time("--ping-interval", "The silence after which a peer is pinged; none for never.", Defaults.KeepAliveInterval);
+
+    public Option<Duration> PingTimeout { get; } = CliOption.Time("--ping-timeout", "How long after a ping some sign of life may take; none for any time. Passed: the connection ends.", Defaults.KeepAliveTimeout);
+
+    public Option<Duration> HandshakeTimeout { get; } = CliOption.Time("--handshake-timeout", "How long a client may take for its opening request; none for any time.", Defaults.HandshakeTimeout);
+
+    public Option<Duration> CloseTimeout { get; } = CliOption.Time("--close-timeout", "How long a peer may take to answer a Close; none for any time. Passed: the connection is aborted.", Defaults.CloseTimeout);
+
+    public Option<int> MaxControlFrames { get; } = CliOption.Count("--max-control-frames", "The most control frames per second and connection; 0 for no limit. Passed: close 1008.", Defaults.MaxControlFramesPerSecond);
+
+    public Option<int> MaxMessages { get; } = CliOption.Count("--max-messages", "The most messages per second and connection; 0 for no limit. Passed: close 1008.", Defaults.MaxMessagesPerSecond);
+
+    public Option<int> MaxConnections { get; } = CliOption.Count("--max-connections", "The most connections of the server; 0 for no limit. Passed: 503 with Retry-After.", Defaults.MaxConnections);
+
+    public Option<int> MaxConnectionsPerAddress { get; } = CliOption.Count("--max-connections-per-address", "The most connections from one address; 0 for no limit. Passed: 503 with Retry-After.", Defaults.MaxConnectionsPerAddress);
+
+    public Option<Duration> RetryAfter { get; } = CliOption.FiniteTime("--retry-after", "What a refused client is told to wait, in whole seconds.", Defaults.RetryAfter);
+
+    public Option<int> MaxTopics { get; } = CliOption.Count("--max-topics", "The most topics with subscribers; 0 for no limit.", Defaults.MaxTopics);
+
+    public Option<int> MaxTopicsPerConnection { get; } = CliOption.Count("--max-topics-per-connection", "The most topics of one connection; 0 for no limit.", Defaults.MaxTopicsPerConnection);
+
+    public Option<Duration> DrainWindow { get; } = CliOption.FiniteTime("--drain-window", "The time over which connections are closed (1001) when the server stops.", TimeSpan.FromSeconds(1));
+
+    public Option<string[]> AllowOrigin { get; } = CliOption.Create<string[]>("--allow-origin", "ORIGIN", "A web origin besides the page's own whose pages may connect, such as https://app.example.com; * for all. Repeatable. /echo takes all in any case.");
+
+    public Option<LogLevel> LogLevel { get; } = CliOption.Choice("--log-level", "How much of the server's log goes to standard error.", Microsoft.Extensions.Logging.LogLevel.Warning);
+
+    public Option<bool> Json { get; } = CliOption.Switch("--json", "One JSON object per line on standard output; the log as JSON too.");
+
+    public IEnumerable<Option> All =>
+    [
+        Urls, Tls, Echo, AllowOrigin, MaxMessageSize, MaxFragments, SendQueueLimit, SendQueuePolicy, PingInterval, PingTimeout, HandshakeTimeout,
+        CloseTimeout, MaxControlFrames, MaxMessages, MaxConnections, MaxConnectionsPerAddress, RetryAfter, MaxTopics, MaxTopicsPerConnection,
+        DrainWindow, LogLevel, Json,
+    ];
+
+    /// <summary>Sets the server's options from the command line.</summary>
+    public void Apply(ParseResult command, DuologueOptions options)
+    {
+        options.MaxMessageSize = command.GetValue(MaxMessageSize)?.Bytes ?? options.MaxMessageSize;
+        options.MaxFragments = command.GetValue(MaxFragments);
+        options.SendQueueLimit = command.GetValue(SendQueueLimit)?.Bytes ?? options.SendQueueLimit;
+        options.SendQueuePolicy = command.GetValue(SendQueuePolicy);
+        options.KeepAliveInterval = command.GetValue(PingInterval).Value;
+        options.KeepAliveTimeout = command.GetValue(PingTimeout).Value;
+        options.HandshakeTimeout = command.GetValue(HandshakeTimeout).Value;
+        options.CloseTimeout = command.GetValue(CloseTimeout).Value;
+        options.MaxControlFramesPerSecond = command.GetValue(MaxControlFrames);
+        options.MaxMessagesPerSecond = command.GetValue(MaxMessages);
+        options.MaxConnections = command.GetValue(MaxConnections);
+        options.MaxConnectionsPerAddress = command.GetValue(MaxConnectionsPerAddress);
+        options.RetryAfter = command.GetValue(RetryAfter).Value;
+        options.MaxTopics = command.GetValue(MaxTopics);
+        options.MaxTopicsPerConnection = command.GetValue(MaxTopicsPerConnection);
+        options.DrainWindow = command.GetValue(DrainWindow).Value;
+        foreach (string origin in command.GetValue(AllowOrigin) ?? [])
+        {
+            options.AllowedOrigins.Add(origin);
+        }
+    }
+
+    /// <summary>The largest message of the talk.</summary>
+    public int GetTalkMessageSize(ParseResult command) => (command.GetValue(MaxMessageSize) ?? TalkMessageSize).Bytes;
+}

@@ -1,0 +1,162 @@
+using System.Text.Json;
+using Duologue.AspNetCore;
+
+namespace Duologue.Cli.Talk;
+
+/// <summary>What both forms of the talk share: coming, going, and the bounds on what is passed on.</summary>
+internal abstract class TalkHandler(TalkRoom room, bool wantsEvents) : MessageHandler
+{
+    private const ushort PolicyViolation = 1008;
+
+    protected TalkRoom Room { get; } = room;
+
+    public sealed override ValueTask OnOpenAsync(Connection connection)
+    {
+        Room.Join(connection, wantsEvents);
+        return ValueTask.CompletedTask;
+    }
+
+    public sealed override ValueTask OnMessageAsync(Connection connection, Message message) =>
+        Room.Find(connection) is { } member ? OnMessageAsync(member, message) : ValueTask.CompletedTask;
+
+    public sealed override ValueTask OnCloseAsync(Connection connection, CloseInfo info)
+    {
+        Room.Leave(connection);
+        return ValueTask.CompletedTask;
+    }
+
+    protected abstract ValueTask OnMessageAsync(TalkMember member, Message message);
+
+    protected ValueTask SayAsync(TalkMember member, string text)
+    {
+        if (string.IsNullOrWhiteSpace(text))
+        {
+            return RefuseAsync(member, "The message is empty.", null);
+        }
+
+        if (text.Length > TalkLimits.Text)
+        {
+            return RefuseAsync(member, $"The message has {text.Length} characters; at most {TalkLimits.Text} are passed on.", null);
+        }
+
+        if (!member.Gate.TryPass())
+        {
+            return RefuseTooFastAsync(member, null);
+        }
+
+        Room.Say(member, text);
+        return ValueTask.CompletedTask;
+    }
+
+    protected ValueTask RenameAsync(TalkMember member, string? name)
+    {
+        if (SafeText.CleanName(name) is not { } cleaned)
+        {
+            return RefuseAsync(member, "The name is empty.", null);
+        }
+
+        if (!member.Gate.TryPass())
+        {
+            return RefuseTooFastAsync(member, null);
+        }
+
+        Room.Rename(member, cleaned);
+        return ValueTask.CompletedTask;
+    }
+
+    protected ValueTask SendFileAsync(TalkMember member, FileHead head, ReadOnlySpan<byte> content)
+    {
+        if (!member.Gate.TryPass())
+        {
+            return RefuseTooFastAsync(member, head.Ref);
+        }
+
+        Room.SendFile(member, head, content);
+        return ValueTask.CompletedTask;
+    }
+
+    protected static ValueTask RefuseAsync(TalkMember member, string why, int? reference)
+    {
+        TalkRoom.Refuse(member, why, reference);
+        return ValueTask.CompletedTask;
+    }
+
+    private static ValueTask RefuseTooFastAsync(TalkMember member, int? reference)
+    {
+        if (member.Gate.IsExhausted)
+        {
+            return CloseAsync(member.Connection);
+        }
+
+        return RefuseAsync(member, $"Too fast: {TalkLimits.PerSecond} messages per second, {TalkLimits.Burst} at once. Wait a moment.", reference);
+
+        static async ValueTask CloseAsync(Connection connection) =>
+            await connection.CloseAsync(PolicyViolation, $"{TalkLimits.Patience} messages in a row were too fast").ConfigureAwait(false);
+    }
+}
+
+/// <summary>The talk for clients of <see cref="TalkProtocol.Name"/>: JSON events and files with a head.</summary>
+internal sealed class EventTalkHandler(TalkRoom room) : TalkHandler(room, wantsEvents: true)
+{
+    protected override ValueTask OnMessageAsync(TalkMember member, Message message)
+    {
+        if (message.Type == MessageType.Binary)
+        {
+            return TalkProtocol.TryDecodeFile(message.Data.Span, out FileHead head, out ReadOnlySpan<byte> content, out string error)
+                ? SendFileAsync(member, head, content)
+                : RefuseAsync(member, error, null);
+        }
+
+        TalkRequest? request;
+        try
+        {
+            request = JsonSerializer.Deserialize(message.Data.Span, TalkJson.Default.TalkRequest);
+        }
+        catch (JsonException e)
+        {
+            return RefuseAsync(member, $"{TalkProtocol.Name} takes JSON objects: {e.Message}", null);
+        }
+
+        switch (request?.Type)
+        {
+            case "say":
+                return SayAsync(member, request.Text ?? "");
+            case "name":
+                return RenameAsync(member, request.Name);
+            case "ping":
+                Room.AnswerPing(member, request.Id);
+                return ValueTask.CompletedTask;
+            default:
+                return RefuseAsync(member, "The type is none of say, name and ping.", null);
+        }
+    }
+}
+
+/// <summary>The talk for everyone else: a text is a line said to all, a binary message a file.</summary>
+internal sealed class LineTalkHandler(TalkRoom room) : TalkHandler(room, wantsEvents: false)
+{
+    private const string NameCommand = "/name ";
+    private const string WhoCommand = "/who";
+
+    protected override ValueTask OnMessageAsync(TalkMember member, Message message)
+    {
+        if (message.Type == MessageType.Binary)
+        {
+            return SendFileAsync(member, new FileHead(null, null, null), message.Data.Span);
+        }
+
+        string text = message.Text.TrimEnd('\r', '\n');
+        if (text.StartsWith(NameCommand, StringComparison.Ordinal))
+        {
+            return RenameAsync(member, text[NameCommand.Length..]);
+        }
+
+        if (text == WhoCommand)
+        {
+            member.Connection.Send(TalkProtocol.ToLine($"here: {string.Join(", ", Room.ListNames())}"));
+            return ValueTask.CompletedTask;
+        }
+
+        return SayAsync(member, text);
+    }
+}

@@ -1,0 +1,43 @@
+using System.Text.Json.Serialization;
+
+namespace Duologue.Cli.Terminal;
+
+/// <summary>What <c>--json</c> prints, one object per line; <c>event</c> names the kind. Described in docs/cli.md.</summary>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "event")]
+[JsonDerivedType(typeof(ListeningEvent), "listening")]
+[JsonDerivedType(typeof(NoteEvent), "note")]
+[JsonDerivedType(typeof(StoppedEvent), "stopped")]
+[JsonDerivedType(typeof(HandshakeEvent), "handshake")]
+[JsonDerivedType(typeof(OpenEvent), "open")]
+[JsonDerivedType(typeof(MessageEvent), "message")]
+[JsonDerivedType(typeof(PingEvent), "ping")]
+[JsonDerivedType(typeof(UnsentEvent), "unsent")]
+[JsonDerivedType(typeof(CloseEvent), "close")]
+[JsonDerivedType(typeof(FailedEvent), "error")]
+internal abstract record CliEvent;
+
+internal sealed record ListeningEvent(IReadOnlyList<string> Urls, string Open, IReadOnlyList<string> Endpoints) : CliEvent;
+
+internal sealed record NoteEvent(string Message) : CliEvent;
+
+internal sealed record StoppedEvent : CliEvent;
+
+internal sealed record HandshakeEvent(string Request, string Response) : CliEvent;
+
+/// <summary><c>Id</c> says which connection: a number for <c>listen</c>, absent for <c>connect</c>, as in the events below.</summary>
+internal sealed record OpenEvent(int? Id, string Url, string? Protocol, string? From) : CliEvent;
+
+/// <summary><c>Type</c> is <c>text</c>, with <c>Text</c>, or <c>binary</c>, with <c>Base64</c>.</summary>
+internal sealed record MessageEvent(int? Id, DateTimeOffset Time, string Type, int Size, string? Text, string? Base64) : CliEvent;
+
+internal sealed record PingEvent(double Milliseconds) : CliEvent;
+
+internal sealed record UnsentEvent(string Reason, int Size) : CliEvent;
+
+internal sealed record CloseEvent(int? Id, int Code, string Reason, bool WasClean, bool ByPeer, string Cause) : CliEvent;
+
+internal sealed record FailedEvent(int ExitCode, string Message) : CliEvent;
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(CliEvent))]
+internal sealed partial class CliJson : JsonSerializerContext;

@@ -1,0 +1,94 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+
+namespace Duologue.Cli.Terminal;
+
+/// <summary>Options whose values are read, checked and shown in the same way in all commands.</summary>
+internal static class CliOption
+{
+    private static readonly TimeSpan LongestFinite = TimeSpan.FromDays(1);
+
+    public static Option<T> Create<T>(string name, string valueName, string description) => new(name) { Description = description, HelpName = valueName };
+
+    public static Option<bool> Switch(string name, string description) => new(name) { Description = description };
+
+    public static Option<int> Count(string name, string description, int byDefault)
+    {
+        var option = new Option<int>(name) { Description = description, HelpName = "N", DefaultValueFactory = _ => byDefault };
+        option.Validators.Add(result =>
+        {
+            if (result.Errors.Any() || result.GetValueOrDefault<int>() < 0)
+            {
+                result.AddError($"{name} takes a whole number from 0.");
+            }
+        });
+        return option;
+    }
+
+    /// <summary>A size without a default of its own: its description names what holds then.</summary>
+    public static Option<ByteSize?> Size(string name, string description) => new(name)
+    {
+        Description = description,
+        HelpName = "SIZE",
+        CustomParser = result => ByteSize.TryParse(Single(result), out ByteSize size) && size.Bytes > 0
+            ? size
+            : Error<ByteSize?>(result, $"{name} takes a number of bytes from 1, perhaps with a unit, such as 65536, 64KiB or 64MiB, below 2GiB; it was given \"{Single(result)}\"."),
+    };
+
+    /// <summary>A positive time, or none.</summary>
+    public static Option<Duration> Time(string name, string description, TimeSpan byDefault) => new(name)
+    {
+        Description = description,
+        HelpName = "TIME",
+        DefaultValueFactory = _ => new Duration(byDefault),
+        CustomParser = result => Duration.TryParse(Single(result), out Duration duration) && duration.Value != TimeSpan.Zero
+            ? duration
+            : Error<Duration>(result, NoTime(name, Single(result))),
+    };
+
+    /// <summary>A time that ends, perhaps at once.</summary>
+    public static Option<Duration> FiniteTime(string name, string description, TimeSpan byDefault) => new(name)
+    {
+        Description = description,
+        HelpName = "TIME",
+        DefaultValueFactory = _ => new Duration(byDefault),
+        CustomParser = result => Duration.TryParse(Single(result), out Duration duration) && duration.Value >= TimeSpan.Zero && duration.Value <= LongestFinite
+            ? duration
+            : Error<Duration>(result, $"{name} takes a time with its unit, such as 500ms, 20s, 5m or 1h, at most {new Duration(LongestFinite)}; it was given \"{Single(result)}\"."),
+    };
+
+    /// <summary>A time that may be left out, or written without its value.</summary>
+    public static Option<Duration?> OptionalTime(string name, string description, Duration? withoutValue) => new(name)
+    {
+        Description = description,
+        HelpName = "TIME",
+        Arity = withoutValue is null ? ArgumentArity.ExactlyOne : ArgumentArity.ZeroOrOne,
+        CustomParser = result => result.Tokens.Count == 0
+            ? withoutValue
+            : Duration.TryParse(Single(result), out Duration duration) && duration.Value != TimeSpan.Zero
+                ? duration
+                : Error<Duration?>(result, NoTime(name, Single(result))),
+    };
+
+    public static Option<T> Choice<T>(string name, string description, T byDefault)
+        where T : struct, Enum => new(name)
+        {
+            Description = $"{description} One of {string.Join(", ", Enum.GetNames<T>())}.",
+            HelpName = "NAME",
+            DefaultValueFactory = _ => byDefault,
+            CustomParser = result => Enum.TryParse(Single(result), ignoreCase: true, out T value) && Enum.IsDefined(value) && !char.IsAsciiDigit(Single(result)[0])
+                ? value
+                : Error<T>(result, $"{name} takes one of {string.Join(", ", Enum.GetNames<T>())}; it was given \"{Single(result)}\"."),
+        };
+
+    private static string NoTime(string name, string given) =>
+        $"{name} takes a time above 0 with its unit, such as 500ms, 20s, 5m or 1h, at most 49 days, or none; it was given \"{given}\".";
+
+    private static string Single(ArgumentResult result) => result.Tokens.Count == 0 ? "" : result.Tokens[0].Value;
+
+    private static T Error<T>(ArgumentResult result, string message)
+    {
+        result.AddError(message);
+        return default!;
+    }
+}

@@ -1,0 +1,190 @@
+using System.Text.Json;
+using Duologue.Cli.Connect;
+using Duologue.Cli.Tests.Support;
+
+namespace Duologue.Cli.Tests.Connect;
+
+public sealed class ConnectTests(ConnectTests.Server fixture) : IClassFixture<ConnectTests.Server>
+{
+    private string Socket => fixture.Tool.Socket;
+
+    public sealed class Server : IAsyncLifetime
+    {
+        internal ServeTool Tool { get; private set; } = null!;
+
+        public async ValueTask InitializeAsync() => Tool = await ServeTool.StartAsync();
+
+        public ValueTask DisposeAsync() => Tool.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task A_pipe_gets_the_answer_and_nothing_else()
+    {
+        (int exitCode, string output, string error) = await Tool.RunAsync("hi\n", "connect", $"{Socket}/echo", "--once");
+        Assert.Equal((0, "hi", ""), (exitCode, output, error));
+    }
+
+    [Fact]
+    public async Task Each_piped_line_is_a_message()
+    {
+        (int exitCode, string output, _) = await Tool.RunAsync("one\n\nthree ünï\n", "connect", $"{Socket}/echo");
+        Assert.Equal((0, "one\n\nthree ünï"), (exitCode, output));
+    }
+
+    [Fact]
+    public async Task Piped_bytes_are_one_message_byte_for_byte()
+    {
+        await using Tool tool = Tool.Start("connect", $"{Socket}/echo", "--binary", "--once", "--json");
+        byte[] bytes = [.. Enumerable.Range(0, 300_000).Select(i => (byte)(i * 13))];
+        await tool.WriteBytesAsync(bytes);
+        tool.EndInput();
+        (int exitCode, string output, _) = await tool.WaitAsync();
+        JsonElement message = output.Split('\n').Select(line => JsonDocument.Parse(line).RootElement).Single(each => each.GetProperty("event").GetString() == "message");
+        Assert.Equal(0, exitCode);
+        Assert.Equal("binary", message.GetProperty("type").GetString());
+        Assert.Equal(bytes, message.GetProperty("base64").GetBytesFromBase64());
+    }
+
+    [Fact]
+    public async Task Verbose_prints_both_heads_as_they_went_over_the_wire()
+    {
+        (int exitCode, string output, string error) = await Tool.RunAsync(
+            "hi\n", "connect", $"{Socket}/echo", "--once", "--verbose", "-H", "X-Room: [blue]", "--origin", "https://elsewhere.example");
+        Assert.Equal((0, "hi"), (exitCode, output));
+        foreach (string line in new[]
+        {
+            "> GET /echo HTTP/1.1", "> Upgrade: websocket", "> Sec-WebSocket-Version: 13", "> X-Room: [blue]", "> Origin: https://elsewhere.example",
+            "< HTTP/1.1 101 Switching Protocols", "< Sec-WebSocket-Accept: ",
+        })
+        {
+            Assert.Contains(line, error, StringComparison.Ordinal);
+        }
+
+        Assert.DoesNotContain("RFC", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Explain_says_what_each_line_means()
+    {
+        (_, _, string error) = await Tool.RunAsync("hi\n", "connect", $"{Socket}/echo", "--once", "--explain");
+        Assert.Contains("It is what this key asks for.", error, StringComparison.Ordinal);
+        Assert.Contains("Not a secret", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_accept_that_does_not_fit_the_key_is_shown_as_wrong()
+    {
+        // The key and accept of RFC 6455 §1.3.
+        const string Request = "GET / HTTP/1.1\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        Assert.Contains("It is what this key asks for", HeaderNotes.ExplainHeader("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", false, Request), StringComparison.Ordinal);
+        Assert.Contains("It should be s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", HeaderNotes.ExplainHeader("Sec-WebSocket-Accept", "wrong", false, Request), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Machines_are_told_in_json()
+    {
+        (int exitCode, string output, string error) = await Tool.RunAsync(
+            "hi\n", "connect", $"{Socket}/echo", "--once", "--json", "--verbose");
+        JsonElement[] events = [.. output.Split('\n').Select(line => JsonDocument.Parse(line).RootElement)];
+        Assert.Equal(["handshake", "open", "message", "close"], events.Select(each => each.GetProperty("event").GetString()));
+        Assert.StartsWith("GET /echo HTTP/1.1\r\n", events[0].GetProperty("request").GetString(), StringComparison.Ordinal);
+        Assert.Equal("hi", events[2].GetProperty("text").GetString());
+        Assert.Equal(1000, events[3].GetProperty("code").GetInt32());
+        Assert.Equal((0, ""), (exitCode, error));
+    }
+
+    [Fact]
+    public async Task A_subprotocol_is_offered_and_agreed_on()
+    {
+        (_, string output, _) = await Tool.RunAsync("", "connect", $"{Socket}/talk", "--protocol", "unknown", "--protocol", "duologue.talk.v1", "--once", "--json");
+        Assert.Contains("\"protocol\":\"duologue.talk.v1\"", output, StringComparison.Ordinal);
+        Assert.Contains("welcome", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Ping_prints_round_trips()
+    {
+        await using Tool tool = Tool.Start("connect", $"{Socket}/echo", "--ping", "50ms", "--json");
+        await tool.WaitForOutAsync(line => line.Contains("\"ping\"", StringComparison.Ordinal));
+        tool.Interrupt();
+        (int exitCode, string output, _) = await tool.WaitAsync();
+        Assert.Equal(0, exitCode);
+        Assert.Contains("\"event\":\"close\",\"code\":1000", output, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("nonsense", "Did you mean ws://nonsense?")]
+    [InlineData("localhost:8080", "Did you mean ws://localhost:8080?")]
+    [InlineData("ftp://host/", "expected ws://")]
+    [InlineData("ws://host/#part", "fragment")]
+    public async Task A_bad_url_is_a_usage_error(string url, string hint)
+    {
+        (int exitCode, _, string error) = await Tool.RunAsync("", "connect", url);
+        Assert.Equal(2, exitCode);
+        Assert.Contains(hint, error, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', error);
+    }
+
+    [Theory]
+    [InlineData("-H", "no colon")]
+    [InlineData("-H", "Upgrade: other")]
+    [InlineData("--protocol", "with space")]
+    [InlineData("--proxy", "nonsense")]
+    [InlineData("--wait", "5")]
+    public async Task A_bad_option_is_a_usage_error(string option, string value)
+    {
+        (int exitCode, _, string error) = await Tool.RunAsync("", "connect", $"{Socket}/echo", option, value);
+        Assert.Equal(2, exitCode);
+        Assert.StartsWith("error: ", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Nobody_there_and_a_refusal_have_codes_of_their_own()
+    {
+        // Port 9 (discard) of the loopback: nothing listens there.
+        (int exitCode, _, string error) = await Tool.RunAsync("", "connect", "ws://127.0.0.1:9/");
+        Assert.Equal(3, exitCode);
+        Assert.StartsWith("error: ", error, StringComparison.Ordinal);
+        Assert.Equal(4, (await Tool.RunAsync("", "connect", $"{Socket}/nowhere")).ExitCode);
+        Assert.Equal(4, (await Tool.RunAsync("", "connect", $"{Socket}/talk", "--origin", "https://stranger.example")).ExitCode);
+    }
+
+    [Fact]
+    public async Task A_close_with_an_error_code_shows_in_the_exit_code()
+    {
+        (int exitCode, _, string error) = await Tool.RunAsync("not here\n", "connect", $"{Socket}/fanout", "--wait", "none");
+        Assert.Equal(5, exitCode);
+        Assert.Contains("1008 \"/fanout only receives", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task No_answer_in_time_shows_in_the_exit_code()
+    {
+        (int exitCode, _, string error) = await Tool.RunAsync("", "connect", $"{Socket}/fanout", "--once", "--wait", "200ms");
+        Assert.Equal(7, exitCode);
+        Assert.Contains("--wait", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_lost_server_shows_in_the_exit_code()
+    {
+        await using ServeTool server = await ServeTool.StartAsync();
+        await using Tool tool = Tool.Start("connect", $"{server.Socket}/echo", "--json");
+        await tool.WaitForOutAsync(line => line.Contains("\"open\"", StringComparison.Ordinal));
+        await server.Tool.KillAsync();
+        (int exitCode, string output, _) = await tool.WaitAsync();
+        Assert.Equal(5, exitCode);
+        Assert.Contains("\"wasClean\":false", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Input_that_is_no_text_is_refused()
+    {
+        await using Tool tool = Tool.Start("connect", $"{Socket}/echo");
+        await tool.WriteBytesAsync([0xff, 0xfe, (byte)'\n']);
+        tool.EndInput();
+        (int exitCode, _, string error) = await tool.WaitAsync();
+        Assert.Equal(2, exitCode);
+        Assert.Contains("--binary", error, StringComparison.Ordinal);
+    }
+}

@@ -1,0 +1,95 @@
+using System.Text.Json;
+using Duologue.Cli.Tests.Support;
+
+namespace Duologue.Cli.Tests.Listen;
+
+public sealed class ListenTests
+{
+    [Fact]
+    public async Task It_prints_what_it_gets_and_sends_its_input_to_all()
+    {
+        await using Tool listen = Tool.Start("listen", "--urls", "http://127.0.0.1:0", "--path", "/chat", "--json");
+        Uri url = await FindUrlAsync(listen, "/chat");
+        await using TestClient one = await TestClient.ConnectAsync(url);
+        await using TestClient two = await TestClient.ConnectAsync(url);
+        await listen.WaitForOutAsync(line => line.Contains("\"open\",\"id\":2", StringComparison.Ordinal));
+        await listen.WriteAsync("to all\n");
+        Assert.Equal("to all", (await one.ReceiveAsync()).Text);
+        Assert.Equal("to all", (await two.ReceiveAsync()).Text);
+
+        await one.SendAsync("from one");
+        JsonElement message = JsonDocument.Parse(await listen.WaitForOutAsync(line => line.Contains("\"message\"", StringComparison.Ordinal))).RootElement;
+        Assert.Equal("from one", message.GetProperty("text").GetString());
+
+        await two.Connection.CloseAsync(1000, "bye");
+        await listen.WaitForOutAsync(line => line.Contains("\"reason\":\"bye\"", StringComparison.Ordinal));
+        listen.Interrupt();
+        Assert.Equal(1001, (await one.ClosedAsync()).Code);
+        Assert.Equal(0, (await listen.WaitAsync()).ExitCode);
+    }
+
+    [Fact]
+    public async Task In_a_pipe_messages_come_as_they_are()
+    {
+        await using Tool listen = Tool.Start("listen", "--urls", "http://127.0.0.1:0", "--once");
+        string line = await listen.WaitForErrorAsync(line => line.Contains("ws://", StringComparison.Ordinal));
+        string url = line[line.IndexOf("ws://", StringComparison.Ordinal)..].Split(' ')[0];
+        (int exitCode, _, _) = await Tool.RunAsync("first\nsecond\n", "connect", url, "--wait", "1ms");
+        Assert.Equal(0, exitCode);
+        (int listenCode, string output, _) = await listen.WaitAsync();
+        Assert.Equal((0, "first\nsecond"), (listenCode, output));
+    }
+
+    [Fact]
+    public async Task A_line_that_nobody_gets_is_said_to_be_unsent()
+    {
+        await using Tool listen = Tool.Start("listen", "--urls", "http://127.0.0.1:0");
+        await listen.WaitForErrorAsync(line => line.Contains("ws://", StringComparison.Ordinal));
+        await listen.WriteAsync("hello?\n");
+        await listen.WaitForErrorAsync(line => line.Contains("not sent, nobody is connected: hello?", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task It_agrees_on_a_subprotocol_and_sends_bytes_if_told()
+    {
+        await using Tool listen = Tool.Start("listen", "--urls", "http://127.0.0.1:0", "--protocol", "chat.v2", "--binary", "--json");
+        Uri url = await FindUrlAsync(listen, "/");
+        await using TestClient peer = await TestClient.ConnectAsync(url, "chat.v1", "chat.v2");
+        Assert.Equal("chat.v2", peer.Connection.Subprotocol);
+        await listen.WaitForOutAsync(line => line.Contains("\"open\",\"id\":1", StringComparison.Ordinal));
+        await listen.WriteAsync("bytes\n");
+        Assert.Equal((MessageType.Binary, 5), await ReceiveSizeAsync(peer));
+    }
+
+    [Theory]
+    [InlineData("--path", "chat")]
+    [InlineData("--urls", "https://127.0.0.1:0")]
+    [InlineData("--allow-origin", "nonsense")]
+    public async Task A_bad_option_is_a_usage_error(string option, string value)
+    {
+        (int exitCode, _, string error) = await Tool.RunAsync("", "listen", "--urls", "http://127.0.0.1:0", option, value);
+        Assert.Equal(2, exitCode);
+        Assert.Contains(value, error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_taken_port_is_said_in_one_line()
+    {
+        await using ServeTool server = await ServeTool.StartAsync();
+        (int exitCode, _, string error) = await Tool.RunAsync("", "listen", "--urls", server.Url);
+        Assert.Equal(6, exitCode);
+        Assert.DoesNotContain('\n', error);
+    }
+
+    private static async Task<(MessageType Type, int Size)> ReceiveSizeAsync(TestClient peer)
+    {
+        (MessageType type, byte[] data, _) = await peer.ReceiveAsync();
+        return (type, data.Length);
+    }
+
+    private static async Task<Uri> FindUrlAsync(Tool listen, string path)
+    {
+        JsonElement listening = JsonDocument.Parse(await listen.WaitForOutAsync(line => line.Contains("listening", StringComparison.Ordinal))).RootElement;
+        return new Uri(string.Concat("ws", listening.GetProperty("open").GetString().AsSpan(4), path));
+    }
+}

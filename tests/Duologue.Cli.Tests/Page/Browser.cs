@@ -1,0 +1,111 @@
+using Microsoft.Playwright;
+
+namespace Duologue.Cli.Tests.Page;
+
+/// <summary>One headless Chromium for the tests of a class.</summary>
+public sealed class Browser : IAsyncLifetime
+{
+    private IPlaywright? _playwright;
+    private IBrowser? _browser;
+
+    public async ValueTask InitializeAsync()
+    {
+        if (Find() is not { } executable)
+        {
+            return;
+        }
+
+        _playwright = await Playwright.CreateAsync();
+        _browser = await _playwright.Chromium.LaunchAsync(new()
+        {
+            ExecutablePath = executable,
+            Args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+        });
+    }
+
+    /// <summary>A page of its own context, as another person's browser would have. What it complains of fails the test, by <see cref="OpenPage.Complaints"/>.</summary>
+    public async Task<OpenPage> OpenAsync(string url, BrowserNewContextOptions? options = null)
+    {
+        Assert.SkipWhen(_browser is null, "No Chromium found: put chromium on the PATH or name it by DUOLOGUE_CHROMIUM.");
+        IBrowserContext context = await _browser.NewContextAsync(options);
+        IPage page = await context.NewPageAsync();
+        page.SetDefaultTimeout(60_000);
+        var open = new OpenPage(page);
+        await page.GotoAsync(url);
+        await open.WaitUntilReadyAsync();
+        return open;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_browser is not null)
+        {
+            await _browser.DisposeAsync();
+        }
+
+        _playwright?.Dispose();
+    }
+
+    private static string? Find()
+    {
+        if (Environment.GetEnvironmentVariable("DUOLOGUE_CHROMIUM") is { Length: > 0 } named)
+        {
+            return named;
+        }
+
+        string[] names = OperatingSystem.IsWindows() ? ["chrome.exe", "msedge.exe"] : ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+        return (Environment.GetEnvironmentVariable("PATH") ?? "")
+            .Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
+            .SelectMany(folder => names.Select(name => Path.Combine(folder, name)))
+            .FirstOrDefault(File.Exists);
+    }
+}
+
+/// <summary>The live page in a browser, with the words of its user.</summary>
+public sealed class OpenPage : IAsyncDisposable
+{
+    private readonly List<string> _complaints = [];
+
+    public OpenPage(IPage page)
+    {
+        Page = page;
+        page.PageError += (_, error) => _complaints.Add(error);
+        page.Console += (_, message) =>
+        {
+            if (message.Type == "error")
+            {
+                _complaints.Add(message.Text);
+            }
+        };
+    }
+
+    public IPage Page { get; }
+
+    /// <summary>Errors of scripts and of the console, which tells what the content security policy stopped.</summary>
+    public IReadOnlyList<string> Complaints => _complaints;
+
+    public async Task NameAsync(string name)
+    {
+        await Page.GetByLabel("You are").FillAsync(name);
+        await Page.GetByLabel("You are").PressAsync("Enter");
+        await Page.Locator("#people .own bdi").Filter(new() { HasText = name }).WaitForAsync();
+    }
+
+    public async Task SayAsync(string text)
+    {
+        await Page.GetByLabel("Message to everyone").FillAsync(text);
+        await Page.GetByLabel("Message to everyone").PressAsync("Enter");
+    }
+
+    public Task WaitForWordsAsync(string name, string text) =>
+        Page.Locator(".speech").Filter(new() { Has = Page.Locator(".who bdi", new() { HasText = name }) }).Locator(".words").GetByText(text, new() { Exact = true }).WaitForAsync();
+
+    public Task WaitForNoteAsync(string text) => Page.Locator(".direction").Filter(new() { HasText = text }).First.WaitForAsync();
+
+    public Task WaitForStateAsync(string name) => Page.Locator("#state-name").GetByText(name, new() { Exact = true }).WaitForAsync();
+
+    /// <summary>Waits until the server has welcomed the page.</summary>
+    public Task WaitUntilReadyAsync() => Page.Locator("#send:enabled").WaitForAsync();
+
+    public async ValueTask DisposeAsync() => await Page.Context.DisposeAsync();
+}

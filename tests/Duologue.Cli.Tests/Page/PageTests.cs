@@ -1,0 +1,241 @@
+using Duologue.Cli.Tests.Support;
+using Microsoft.Playwright;
+
+namespace Duologue.Cli.Tests.Page;
+
+/// <summary>Chromium driving the live page, against the real server.</summary>
+public sealed class PageTests(Browser browser) : IClassFixture<Browser>
+{
+    // The smallest PNG: one pixel.
+    private static readonly byte[] Picture = Convert.FromBase64String("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==");
+
+    [Fact]
+    public async Task Two_pages_and_a_terminal_talk()
+    {
+        await using ServeTool server = await ServeTool.StartAsync();
+        await using OpenPage ada = await browser.OpenAsync(server.Url);
+        await using OpenPage ben = await browser.OpenAsync(server.Url);
+        await using Tool terminal = Tool.Start("connect", $"{server.Socket}/?name=Grace", "--wait", "none");
+        await ada.WaitForNoteAsync("Grace joined from a terminal");
+        await ada.NameAsync("Ada");
+        await ben.NameAsync("Ben");
+
+        await ada.SayAsync("Can everyone hear me?");
+        await ben.WaitForWordsAsync("Ada", "Can everyone hear me?");
+        await terminal.WaitForOutAsync(line => line == "Ada: Can everyone hear me?");
+        await terminal.WriteAsync("Loud and clear.\n");
+        await ada.WaitForWordsAsync("Grace", "Loud and clear.");
+        await ben.WaitForWordsAsync("Grace", "Loud and clear.");
+        await ben.SayAsync("Me too.");
+        await ada.WaitForWordsAsync("Ben", "Me too.");
+
+        Assert.Equal(3, await ada.Page.Locator("#people li").CountAsync());
+        await terminal.KillAsync();
+        await ben.WaitForNoteAsync("Grace left");
+        Assert.Empty(ada.Complaints);
+        Assert.Empty(ben.Complaints);
+    }
+
+    [Fact]
+    public async Task The_server_speaks_unasked_and_the_connections_numbers_are_shown()
+    {
+        await using ServeTool server = await ServeTool.StartAsync();
+        await using OpenPage page = await browser.OpenAsync(server.Url);
+        string first = await WaitForClockAsync(page, "");
+        await WaitForClockAsync(page, first);
+        await page.Page.WaitForFunctionAsync("() => /^\\d/.test(document.getElementById('rtt-now').textContent) && document.getElementById('chart-line').getAttribute('d').includes('L')");
+        await page.Page.WaitForFunctionAsync("() => Number(document.getElementById('text-in').textContent) > 2 && Number(document.getElementById('text-out').textContent) > 1");
+        Assert.Equal("duologue.talk.v1", await page.Page.Locator("#protocol").TextContentAsync());
+        Assert.Equal("1 OPEN", await page.Page.Locator("#ladder [aria-current]").TextContentAsync());
+        Assert.Empty(page.Complaints);
+    }
+
+    [Fact]
+    public async Task A_picture_is_shown_and_another_file_can_be_saved()
+    {
+        await using ServeTool server = await ServeTool.StartAsync();
+        await using OpenPage ada = await browser.OpenAsync(server.Url);
+        await using OpenPage ben = await browser.OpenAsync(server.Url);
+        byte[] content = [.. Enumerable.Range(0, 400_000).Select(i => (byte)(i * 17))];
+        await ada.Page.Locator("#file").SetInputFilesAsync(new FilePayload { Name = "dot.png", MimeType = "image/png", Buffer = Picture });
+        await ada.Page.Locator("#file").SetInputFilesAsync(new FilePayload { Name = "data.html", MimeType = "text/html", Buffer = content });
+        foreach (OpenPage page in new[] { ada, ben })
+        {
+            await page.Page.WaitForFunctionAsync("() => document.querySelector('img.picture')?.naturalWidth === 1");
+            Assert.Equal("dot.png", await page.Page.Locator("img.picture").GetAttributeAsync("alt"));
+            await page.Page.Locator("a.download").WaitForAsync();
+            Assert.Empty(page.Complaints);
+        }
+
+        IDownload download = await ben.Page.RunAndWaitForDownloadAsync(() => ben.Page.Locator("a.download").ClickAsync());
+        Assert.Equal("data.html", download.SuggestedFilename);
+        Assert.Equal(content, await File.ReadAllBytesAsync(await download.PathAsync(), TestContext.Current.CancellationToken));
+        // The browser would run a page of this origin: it gets octets.
+        string type = await ben.Page.EvaluateAsync<string>("async () => (await new Promise(done => { const x = new XMLHttpRequest(); x.open('GET', document.querySelector('a.download').href); x.responseType = 'blob'; x.onload = () => done(x.response); x.onerror = () => done({ type: 'blocked' }); x.send(); })).type");
+        Assert.True(type is "application/octet-stream" or "blocked", type);
+        Assert.True(await ada.Page.Locator("#progress").IsHiddenAsync());
+    }
+
+    [Fact]
+    public async Task A_file_larger_than_the_server_takes_is_refused_before_it_is_sent()
+    {
+        await using ServeTool server = await ServeTool.StartAsync("--max-message-size", "64KiB");
+        await using OpenPage page = await browser.OpenAsync(server.Url);
+        await page.Page.Locator("#file").SetInputFilesAsync(new FilePayload { Name = "big.bin", MimeType = "", Buffer = new byte[70_000] });
+        await page.Page.Locator("#notice").Filter(new() { HasText = "--max-message-size" }).WaitForAsync();
+        await page.WaitForStateAsync("OPEN");
+        Assert.Equal("0", await page.Page.Locator("#binary-out").TextContentAsync());
+    }
+
+    [Fact]
+    public async Task The_page_comes_back_when_the_server_does()
+    {
+        await using ServeTool server = await ServeTool.StartAsync();
+        await using OpenPage ada = await browser.OpenAsync(server.Url);
+        await using OpenPage ben = await browser.OpenAsync(server.Url);
+        await ada.NameAsync("Ada");
+        await ada.SayAsync("before");
+        await ben.WaitForWordsAsync("Ada", "before");
+
+        await server.Tool.KillAsync();
+        await ada.WaitForNoteAsync("Connection closed (1006, not clean)");
+        await ada.Page.Locator("#lost").WaitForAsync();
+        await ada.SayAsync("kept while away");
+        await ada.Page.Locator("#notice").Filter(new() { HasText = "still here" }).WaitForAsync();
+        Assert.Equal("kept while away", await ada.Page.GetByLabel("Message to everyone").InputValueAsync());
+
+        await using ServeTool again = await ServeTool.StartAtAsync(server.Url);
+        await ada.WaitForNoteAsync("Connected again");
+        await ben.WaitForNoteAsync("Connected again");
+        await ada.Page.Locator("#people .own bdi").Filter(new() { HasText = "Ada" }).WaitForAsync();
+        await ada.Page.GetByLabel("Message to everyone").PressAsync("Enter");
+        await ben.WaitForWordsAsync("Ada", "kept while away");
+        await ada.WaitForWordsAsync("Ada", "before");
+    }
+
+    [Fact]
+    public async Task Closing_shows_every_ready_state_and_stays_closed_until_asked()
+    {
+        await using ServeTool server = await ServeTool.StartAsync();
+        await using OpenPage page = await browser.OpenAsync(server.Url);
+        await page.Page.GetByRole(AriaRole.Button, new() { Name = "Close the connection" }).ClickAsync();
+        await page.WaitForStateAsync("CLOSED");
+        IReadOnlyList<string> changes = await page.Page.Locator("#changes span").AllTextContentsAsync();
+        Assert.Equal(["3 CLOSED", "2 CLOSING", "1 OPEN", "0 CONNECTING"], changes);
+        await page.WaitForNoteAsync("Connection closed (1000");
+        await page.Page.Locator("#lost-next").Filter(new() { HasText = "until you connect" }).WaitForAsync();
+        await page.Page.GetByRole(AriaRole.Button, new() { Name = "Connect now" }).ClickAsync();
+        await page.WaitUntilReadyAsync();
+    }
+
+    [Fact]
+    public async Task Names_messages_and_files_of_others_are_text_and_never_markup()
+    {
+        const string Evil = "<img src=x onerror=document.title='owned'>";
+        await using ServeTool server = await ServeTool.StartAsync();
+        await using OpenPage page = await browser.OpenAsync(server.Url);
+        await using TestClient plain = await TestClient.ConnectAsync(new Uri($"{server.Socket}/?name={Uri.EscapeDataString("<b>Eve</b>")}"));
+        await plain.SendAsync(Evil);
+        await plain.SendAsync("<script>document.title='owned'</script>");
+        await page.WaitForWordsAsync("<b>Eve</b>", Evil);
+        await page.WaitForWordsAsync("<b>Eve</b>", "<script>document.title='owned'</script>");
+        await page.NameAsync("<i>me</i>");
+        await page.Page.Locator("#file").SetInputFilesAsync(new FilePayload { Name = "<u>x</u>.svg", MimeType = "image/svg+xml", Buffer = "<svg xmlns='http://www.w3.org/2000/svg' onload='document.title=1'/>"u8.ToArray() });
+        await page.Page.Locator("a.download").WaitForAsync();
+        Assert.Equal(0, await page.Page.Locator("#script img, #script b, #script i, #script u, #script script, #people b, #people i").CountAsync());
+        Assert.Equal("Duologue", await page.Page.TitleAsync());
+        Assert.Empty(page.Complaints);
+    }
+
+    [Fact]
+    public async Task The_page_talks_over_tls()
+    {
+        await using ServeTool server = await ServeTool.StartAtAsync("https://127.0.0.1:0", "--tls");
+        await using OpenPage page = await browser.OpenAsync(server.Url, new() { IgnoreHTTPSErrors = true });
+        Assert.StartsWith("wss://", await page.Page.Locator("#url").TextContentAsync(), StringComparison.Ordinal);
+        await page.NameAsync("Ada");
+        await page.SayAsync("in confidence");
+        await page.WaitForWordsAsync("Ada", "in confidence");
+        Assert.Empty(page.Complaints);
+    }
+
+    [Fact]
+    public async Task The_keyboard_suffices()
+    {
+        await using ServeTool server = await ServeTool.StartAsync();
+        await using OpenPage other = await browser.OpenAsync(server.Url);
+        await using OpenPage page = await browser.OpenAsync(server.Url);
+        IKeyboard keyboard = page.Page.Keyboard;
+        await page.Page.EvaluateAsync("() => { document.body.tabIndex = -1; document.body.focus(); document.body.removeAttribute('tabindex'); }");
+        await keyboard.PressAsync("Tab");
+        Assert.Equal("Skip to writing", await FocusedAsync(page));
+        await keyboard.PressAsync("Tab");
+        Assert.Equal("Messages", await FocusedAsync(page));
+        await keyboard.PressAsync("Tab");
+        Assert.Equal("name", await FocusedAsync(page));
+        await keyboard.PressAsync("Control+A");
+        await keyboard.TypeAsync("Keys");
+        await keyboard.PressAsync("Enter");
+        Assert.Equal("say", await FocusedAsync(page));
+        await keyboard.TypeAsync("first line");
+        await keyboard.PressAsync("Shift+Enter");
+        await keyboard.TypeAsync("second line");
+        await keyboard.PressAsync("Enter");
+        await other.WaitForWordsAsync("Keys", "first line\nsecond line");
+        await keyboard.PressAsync("Tab");
+        Assert.Equal("Send a file", await FocusedAsync(page));
+        await keyboard.PressAsync("Tab");
+        Assert.Equal("Send", await FocusedAsync(page));
+        await keyboard.PressAsync("Tab");
+        Assert.Equal("Close the connection", await FocusedAsync(page));
+        await keyboard.PressAsync("Enter");
+        await page.WaitForStateAsync("CLOSED");
+    }
+
+    [Theory]
+    [InlineData(ColorScheme.Light)]
+    [InlineData(ColorScheme.Dark)]
+    public async Task It_fits_a_phone_of_360_pixels(ColorScheme scheme)
+    {
+        await using ServeTool server = await ServeTool.StartAsync();
+        await using OpenPage page = await browser.OpenAsync(server.Url, new() { ViewportSize = new() { Width = 360, Height = 740 }, ColorScheme = scheme, HasTouch = true });
+        await page.SayAsync(new string('x', 300));
+        await page.Page.Locator(".words").WaitForAsync();
+        Assert.Equal(360, await page.Page.EvaluateAsync<int>("() => document.documentElement.scrollWidth"));
+        Assert.Empty(await page.Page.EvaluateAsync<string[]>("() => [...document.querySelectorAll('.bar > *, .script > *, .composer *')].filter(e => e.checkVisibility() && !e.matches('.hidden') && e.getBoundingClientRect().right > 360).map(e => e.className || e.tagName)"));
+        Assert.True(await page.Page.Locator("#panel").IsHiddenAsync());
+        await page.Page.Locator("#panel-toggle").TapAsync();
+        await page.Page.Locator("#chart").WaitForAsync();
+        await page.Page.Keyboard.PressAsync("Escape");
+        Assert.True(await page.Page.Locator("#panel").IsHiddenAsync());
+        Assert.True(await ContrastAsync(page) >= 4.5);
+    }
+
+    private static async Task<string> WaitForClockAsync(OpenPage page, string before)
+    {
+        await page.Page.WaitForFunctionAsync("before => /^\\d\\d:\\d\\d:\\d\\d$/.test(document.getElementById('clock').textContent) && document.getElementById('clock').textContent !== before", before);
+        return await page.Page.Locator("#clock").TextContentAsync() ?? "";
+    }
+
+    private static Task<string> FocusedAsync(OpenPage page) =>
+        page.Page.EvaluateAsync<string>("() => { const e = document.activeElement; return e.getAttribute('aria-label') || e.id && ['name', 'say'].includes(e.id) && e.id || e.textContent.trim(); }");
+
+    // The lower of the contrasts (WCAG 2.2, 1.4.3) of the words and of the quietest text with the page behind them.
+    private static Task<double> ContrastAsync(OpenPage page) => page.Page.EvaluateAsync<double>("""
+        () => {
+          const canvas = new OffscreenCanvas(1, 1).getContext('2d');
+          const luminance = color => {
+            canvas.fillStyle = color;
+            canvas.fillRect(0, 0, 1, 1);
+            const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map(v => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+            return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+          };
+          const paper = luminance(getComputedStyle(document.body).backgroundColor);
+          const contrast = element => {
+            const [low, high] = [luminance(getComputedStyle(element).color), paper].sort((a, b) => a - b);
+            return (high + 0.05) / (low + 0.05);
+          };
+          return Math.min(...['.words', '.stamp', '.who', '.as label', '#state-name'].map(each => contrast(document.querySelector(each))));
+        }
+        """);
+}

@@ -1,0 +1,54 @@
+using System.Text.RegularExpressions;
+using Duologue.Cli.Tests.Support;
+
+namespace Duologue.Cli.Tests;
+
+public sealed partial class ProgramTests
+{
+    [Theory]
+    [InlineData("serve")]
+    [InlineData("connect")]
+    [InlineData("listen")]
+    public async Task The_docs_list_every_option_and_exit_code_of_the_help(string command)
+    {
+        (int exitCode, string help, _) = await Tool.RunAsync("", command, "--help");
+        Assert.Equal(0, exitCode);
+        Assert.Contains("Exit codes:", help, StringComparison.Ordinal);
+        string docs = await File.ReadAllTextAsync(RepositoryFile("docs/cli.md"), TestContext.Current.CancellationToken);
+        string section = docs[docs.IndexOf($"## `duologue {command}", StringComparison.Ordinal)..];
+        section = section[..section.IndexOf("\n## ", 1, StringComparison.Ordinal)];
+        string[] options = [.. OptionPattern().Matches(help).Select(match => match.Groups[1].Value).Where(option => option != "--help").Distinct()];
+        Assert.NotEmpty(options);
+        foreach (string option in options)
+        {
+            Assert.Contains($"| `{option}`", section, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task What_is_no_command_is_a_usage_error()
+    {
+        foreach (string[] arguments in new string[][] { [], ["dance"], ["connect"] })
+        {
+            (int exitCode, _, string error) = await Tool.RunAsync("", arguments);
+            Assert.Equal(2, exitCode);
+            Assert.Contains("--help", error, StringComparison.Ordinal);
+        }
+    }
+
+    private static string RepositoryFile(string path)
+    {
+        DirectoryInfo? folder = new(AppContext.BaseDirectory);
+        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "Duologue.slnx")))
+        {
+            folder = folder.Parent;
+        }
+
+        Assert.NotNull(folder);
+        return Path.Combine(folder.FullName, path);
+    }
+
+    // An option stands at the start of its line of the help, perhaps after its short form.
+    [GeneratedRegex(@"^  (?:-\S+, )*(--[a-z-]+)", RegexOptions.Multiline)]
+    private static partial Regex OptionPattern();
+}

@@ -1,0 +1,204 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+using System.Text.RegularExpressions;
+
+namespace Duologue.Cli.Tests.Support;
+
+/// <summary>The built tool as a process of its own, as a user runs it.</summary>
+internal sealed class Tool : IAsyncDisposable
+{
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    private readonly Process _process;
+    private readonly Output _out = new();
+    private readonly Output _error = new();
+    private readonly Task _reading;
+
+    private Tool(Process process)
+    {
+        _process = process;
+        _reading = Task.WhenAll(_out.ReadAsync(process.StandardOutput), _error.ReadAsync(process.StandardError));
+    }
+
+    public string Out => _out.Text;
+
+    public string Error => _error.Text;
+
+    public static string AssemblyPath => Path.Combine(AppContext.BaseDirectory, "Duologue.Cli.dll");
+
+    public static Tool Start(params string[] arguments)
+    {
+        Assert.True(File.Exists(AssemblyPath), $"The tool is not built: {AssemblyPath} is missing.");
+        var start = new ProcessStartInfo("dotnet")
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            StandardInputEncoding = new UTF8Encoding(false),
+            StandardOutputEncoding = Encoding.UTF8,
+            StandardErrorEncoding = Encoding.UTF8,
+        };
+        start.ArgumentList.Add(AssemblyPath);
+        foreach (string argument in arguments)
+        {
+            start.ArgumentList.Add(argument);
+        }
+
+        return new(Process.Start(start) ?? throw new InvalidOperationException("The tool did not start."));
+    }
+
+    /// <summary>Runs it to its end, with this as its standard input.</summary>
+    public static async Task<(int ExitCode, string Out, string Error)> RunAsync(string input, params string[] arguments)
+    {
+        await using Tool tool = Start(arguments);
+        await tool.WriteAsync(input);
+        tool.EndInput();
+        return await tool.WaitAsync();
+    }
+
+    public async Task WriteAsync(string text)
+    {
+        await _process.StandardInput.WriteAsync(text);
+        await _process.StandardInput.FlushAsync();
+    }
+
+    public async Task WriteBytesAsync(byte[] bytes)
+    {
+        await _process.StandardInput.BaseStream.WriteAsync(bytes);
+        await _process.StandardInput.BaseStream.FlushAsync();
+    }
+
+    public void EndInput() => _process.StandardInput.Close();
+
+    /// <summary>Waits for a line on standard output.</summary>
+    public Task<string> WaitForOutAsync(Func<string, bool> isIt) => _out.WaitForAsync(isIt, this);
+
+    /// <summary>Waits for a line on standard error.</summary>
+    public Task<string> WaitForErrorAsync(Func<string, bool> isIt) => _error.WaitForAsync(isIt, this);
+
+    public async Task<(int ExitCode, string Out, string Error)> WaitAsync()
+    {
+        using var limit = new CancellationTokenSource(Patience);
+        try
+        {
+            await _process.WaitForExitAsync(limit.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            Assert.Fail($"The tool did not end.\nout: {Out}\nerror: {Error}");
+        }
+
+        await _reading;
+        return (_process.ExitCode, Out, Error);
+    }
+
+    /// <summary>What Ctrl+C does.</summary>
+    public void Interrupt()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "Ctrl+C cannot be sent to one process on Windows.");
+        using Process kill = Process.Start("kill", ["-INT", _process.Id.ToString(CultureInfo.InvariantCulture)]);
+        kill.WaitForExit();
+        Assert.Equal(0, kill.ExitCode);
+    }
+
+    /// <summary>Ends it as a power cut would.</summary>
+    public async Task KillAsync()
+    {
+        _process.Kill();
+        await _process.WaitForExitAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!_process.HasExited)
+        {
+            _process.Kill();
+            await _process.WaitForExitAsync();
+        }
+
+        _process.Dispose();
+    }
+
+    private sealed class Output
+    {
+        private readonly ConcurrentQueue<string> _lines = new();
+        private volatile TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private volatile bool _ended;
+
+        public string Text => string.Join('\n', _lines);
+
+        public async Task ReadAsync(StreamReader reader)
+        {
+            while (await reader.ReadLineAsync() is { } line)
+            {
+                _lines.Enqueue(line);
+                Tell();
+            }
+
+            _ended = true;
+            Tell();
+        }
+
+        public async Task<string> WaitForAsync(Func<string, bool> isIt, Tool tool)
+        {
+            using var limit = new CancellationTokenSource(Patience);
+            while (true)
+            {
+                Task changed = _changed.Task;
+                if (_lines.FirstOrDefault(isIt) is { } found)
+                {
+                    return found;
+                }
+
+                Assert.False(_ended, $"The tool ended without the line.\nout: {tool.Out}\nerror: {tool.Error}");
+                try
+                {
+                    await changed.WaitAsync(limit.Token);
+                }
+                catch (OperationCanceledException)
+                {
+                    Assert.Fail($"The line did not come.\nout: {tool.Out}\nerror: {tool.Error}");
+                }
+            }
+        }
+
+        private void Tell() => Interlocked.Exchange(ref _changed, new(TaskCreationOptions.RunContinuationsAsynchronously)).SetResult();
+    }
+}
+
+/// <summary>A running <c>duologue serve</c>.</summary>
+internal sealed partial class ServeTool : IAsyncDisposable
+{
+    private readonly Tool _tool;
+
+    private ServeTool(Tool tool, string url)
+    {
+        _tool = tool;
+        Url = url;
+    }
+
+    /// <summary>Such as <c>http://127.0.0.1:43210</c>.</summary>
+    public string Url { get; }
+
+    public string Socket => string.Concat("ws", Url.AsSpan(4));
+
+    public Tool Tool => _tool;
+
+    public static Task<ServeTool> StartAsync(params string[] arguments) => StartAtAsync("http://127.0.0.1:0", arguments);
+
+    public static async Task<ServeTool> StartAtAsync(string url, params string[] arguments)
+    {
+        Tool tool = Tool.Start(["serve", "--urls", url, .. arguments]);
+        string line = await tool.WaitForErrorAsync(line => line.Contains("is listening", StringComparison.Ordinal));
+        return new(tool, UrlPattern().Match(line).Value);
+    }
+
+    public Uri At(string path) => new(Socket + path);
+
+    public ValueTask DisposeAsync() => _tool.DisposeAsync();
+
+    [GeneratedRegex(@"https?://[^\s]+:\d+")]
+    private static partial Regex UrlPattern();
+}
