@@ -1,0 +1,35 @@
+using Duologue.AspNetCore;
+
+namespace Duologue.EchoServer;
+
+internal static class DuologueEcho
+{
+    public static void AddTo(WebApplicationBuilder builder) => builder.Services.AddDuologue();
+
+    public static void MapTo(WebApplication application, EchoStyle style)
+    {
+        if (style == EchoStyle.Class)
+        {
+            application.MapDuologue<EchoHandler>("/echo");
+        }
+        else
+        {
+            application.MapDuologue("/echo", async connection =>
+            {
+                await foreach (Message message in connection.ReadAllAsync())
+                {
+                    await connection.SendAsync(message.Data, message.Type);
+                }
+            });
+        }
+    }
+}
+
+internal sealed class EchoHandler : MessageHandler
+{
+    public override ValueTask OnMessageAsync(Connection connection, Message message)
+    {
+        connection.Send(message.Data.Span, message.Type);
+        return ValueTask.CompletedTask;
+    }
+}

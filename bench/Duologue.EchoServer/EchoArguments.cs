@@ -1,0 +1,50 @@
+using System.Globalization;
+
+namespace Duologue.EchoServer;
+
+internal enum EchoEngine
+{
+    Duologue,
+    System,
+}
+
+/// <summary>The two shapes of a handler; System.Net.WebSockets has only a loop.</summary>
+internal enum EchoStyle
+{
+    Class,
+    Delegate,
+}
+
+internal sealed record EchoArguments(EchoEngine Engine, int Port, EchoStyle Style, bool Inline)
+{
+    /// <summary>Null if the arguments make no sense.</summary>
+    public static EchoArguments? Parse(ReadOnlySpan<string> args)
+    {
+        if (args.IsEmpty || !Enum.TryParse(args[0], ignoreCase: true, out EchoEngine engine))
+        {
+            return null;
+        }
+
+        int port = 0;
+        EchoStyle style = EchoStyle.Class;
+        bool inline = false;
+        for (int i = 1; i < args.Length; i++)
+        {
+            string? value = i + 1 < args.Length ? args[i + 1] : null;
+            switch (args[i])
+            {
+                case "--port" when int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out port):
+                case "--style" when Enum.TryParse(value, ignoreCase: true, out style):
+                    i++;
+                    break;
+                case "--inline":
+                    inline = true;
+                    break;
+                default:
+                    return null;
+            }
+        }
+
+        return new EchoArguments(engine, port, style, inline);
+    }
+}

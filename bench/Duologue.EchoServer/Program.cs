@@ -1,0 +1,41 @@
+// An echo server on stock Kestrel, by one of two engines; everything but the engine is the same.
+//   Duologue.EchoServer duologue|system [--port N] [--style class|delegate] [--inline]
+// It prints "listening PORT PID" once it accepts connections. Both engines check UTF-8, ping after 20 s of silence,
+// offer no compression and log nothing.
+
+using System.Globalization;
+using System.Net;
+using Duologue.EchoServer;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+
+if (EchoArguments.Parse(args) is not { } echo)
+{
+    Console.Error.WriteLine("usage: Duologue.EchoServer duologue|system [--port N] [--style class|delegate] [--inline]");
+    return 2;
+}
+
+WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
+builder.Logging.ClearProviders();
+builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, echo.Port));
+builder.WebHost.UseSockets(sockets => sockets.UnsafePreferInlineScheduling = echo.Inline);
+if (echo.Engine == EchoEngine.Duologue)
+{
+    DuologueEcho.AddTo(builder);
+}
+
+WebApplication application = builder.Build();
+if (echo.Engine == EchoEngine.Duologue)
+{
+    DuologueEcho.MapTo(application, echo.Style);
+}
+else
+{
+    SystemEcho.MapTo(application);
+}
+
+await application.StartAsync();
+string address = application.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single();
+Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"listening {new Uri(address).Port} {Environment.ProcessId}"));
+await application.WaitForShutdownAsync();
+return 0;

@@ -1,0 +1,65 @@
+using System.Net.WebSockets;
+
+namespace Duologue.EchoServer;
+
+/// <summary>The same echo by hand on System.Net.WebSockets: a whole message in, a whole message out.</summary>
+internal static class SystemEcho
+{
+    // Every measured message fits: no growing, no joining.
+    private const int BufferSize = 64 * 1024;
+
+    public static void MapTo(WebApplication application)
+    {
+        application.UseWebSockets(new WebSocketOptions
+        {
+            // As Duologue's defaults.
+            KeepAliveInterval = TimeSpan.FromSeconds(20),
+            KeepAliveTimeout = TimeSpan.FromSeconds(20),
+        });
+        application.Map("/echo", async (HttpContext context) =>
+        {
+            if (!context.WebSockets.IsWebSocketRequest)
+            {
+                context.Response.StatusCode = StatusCodes.Status400BadRequest;
+                return;
+            }
+
+            using WebSocket socket = await context.WebSockets.AcceptWebSocketAsync();
+            try
+            {
+                await EchoAsync(socket);
+            }
+            catch (WebSocketException)
+            {
+                // A load generator ends without a close handshake.
+            }
+        });
+    }
+
+    private static async Task EchoAsync(WebSocket socket)
+    {
+        byte[] buffer = new byte[BufferSize];
+        int length = 0;
+        while (true)
+        {
+            ValueWebSocketReceiveResult result = await socket.ReceiveAsync(buffer.AsMemory(length), CancellationToken.None);
+            if (result.MessageType == WebSocketMessageType.Close)
+            {
+                await socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, null, CancellationToken.None);
+                return;
+            }
+
+            length += result.Count;
+            if (result.EndOfMessage)
+            {
+                await socket.SendAsync(buffer.AsMemory(0, length), result.MessageType, endOfMessage: true, CancellationToken.None);
+                length = 0;
+            }
+            else if (length == buffer.Length)
+            {
+                await socket.CloseOutputAsync(WebSocketCloseStatus.MessageTooBig, null, CancellationToken.None);
+                return;
+            }
+        }
+    }
+}

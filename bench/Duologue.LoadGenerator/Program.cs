@@ -1,0 +1,32 @@
+// A closed-loop load for echo servers on this machine, by raw sockets: one message in flight per connection.
+//   Duologue.LoadGenerator HOST PORT PATH CONNECTIONS PAYLOAD 1 SECONDS [--pid PID] [--warmup SECONDS] [--jsonout]
+//   Duologue.LoadGenerator table RESULTS.csv        the results of bench/echo/run as Markdown
+// The server's CPU time is the operating system's own count, from /proc/PID/stat: Linux only.
+
+using System.Net.Sockets;
+using Duologue.LoadGenerator;
+
+if (args is ["table", var file])
+{
+    Console.Write(ResultTable.Render(await File.ReadAllLinesAsync(file)));
+    return 0;
+}
+
+if (LoadOptions.Parse(args) is not { } options)
+{
+    Console.Error.WriteLine("usage: Duologue.LoadGenerator HOST PORT PATH CONNECTIONS PAYLOAD 1 SECONDS [--pid PID] [--warmup SECONDS] [--jsonout]");
+    Console.Error.WriteLine("       Duologue.LoadGenerator table RESULTS.csv");
+    return 2;
+}
+
+try
+{
+    LoadResult result = await Load.RunAsync(options);
+    Console.WriteLine(options.Json ? result.ToJson() : result.ToText());
+    return 0;
+}
+catch (Exception exception) when (exception is SocketException or InvalidOperationException)
+{
+    Console.Error.WriteLine($"{options.Host}:{options.Port}{options.Path}: {exception.Message}");
+    return 1;
+}

@@ -1,0 +1,54 @@
+// A server and a client in one native program: no JIT, no runtime to install.
+//   dotnet publish samples/AotEcho -c Release && artifacts/publish/AotEcho/release/AotEcho
+// It talks to itself and ends with exit code 0 if every answer was right.
+
+using System.Net;
+using Duologue;
+using Duologue.AspNetCore;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+
+WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(args);
+builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
+builder.Services.AddDuologue();
+
+await using WebApplication application = builder.Build();
+application.MapDuologue<Echo>("/echo");
+application.MapDuologue("/shout", async connection =>
+{
+    await foreach (Message message in connection.ReadAllAsync())
+    {
+        await connection.SendAsync(message.Text.ToUpperInvariant());
+    }
+});
+await application.StartAsync();
+
+string address = application.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single();
+Uri server = new UriBuilder(address) { Scheme = "ws" }.Uri;
+
+bool right = await AskAsync(new Uri(server, "/echo"), "a word", "a word")
+    && await AskAsync(new Uri(server, "/shout"), "a word", "A WORD");
+
+await application.StopAsync();
+return right ? 0 : 1;
+
+static async Task<bool> AskAsync(Uri uri, string question, string expected)
+{
+    using CancellationTokenSource patience = new(TimeSpan.FromSeconds(30));
+    await using Connection connection = await Connection.ConnectAsync(uri, new ConnectOptions(), patience.Token);
+    await connection.SendAsync(question, patience.Token);
+    string answer = (await connection.ReceiveAsync(patience.Token)).Text;
+    TimeSpan roundTrip = await connection.PingAsync(patience.Token);
+    CloseInfo end = await connection.CloseAsync();
+    Console.WriteLine($"{uri.AbsolutePath}: {question} -> {answer}, {roundTrip.TotalMicroseconds:F0} us, closed with {end.Code}");
+    return answer == expected && end.WasClean;
+}
+
+internal sealed class Echo : MessageHandler
+{
+    public override ValueTask OnMessageAsync(Connection connection, Message message)
+    {
+        connection.Send(message.Data.Span, message.Type);
+        return ValueTask.CompletedTask;
+    }
+}

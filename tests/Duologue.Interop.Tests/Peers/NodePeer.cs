@@ -1,0 +1,154 @@
+using System.Diagnostics;
+using System.Reflection;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Threading.Channels;
+
+namespace Duologue.Interop.Tests.Peers;
+
+/// <summary>npm's <c>ws</c> in a Node.js process, either role; node/peer.js is its other half.</summary>
+internal sealed class NodePeer : ForeignPeer
+{
+    private static readonly string _folder = typeof(NodePeer).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
+        .Single(attribute => attribute.Key == "NodePeer").Value!;
+
+    private readonly Process _process;
+    private readonly Channel<ReceivedMessage> _received = Channel.CreateUnbounded<ReceivedMessage>();
+    private readonly Channel<string> _pongs = Channel.CreateUnbounded<string>();
+    private readonly TaskCompletionSource<int> _listening = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource<string> _open = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource<ForeignClose> _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private string? _error;
+
+    private NodePeer(Process process)
+    {
+        _process = process;
+        _ = ReadEventsAsync();
+    }
+
+    public override string? Subprotocol => _open.Task.IsCompletedSuccessfully ? _open.Task.Result : null;
+
+    public override Task<ForeignClose> Closed => _closed.Task;
+
+    /// <summary>Starts a server that accepts one conversation; its port is known when the task completes.</summary>
+    public static async Task<(NodePeer Peer, int Port)> ListenAsync(string subprotocol, CancellationToken cancellationToken)
+    {
+        NodePeer peer = Start("listen", subprotocol);
+        return (peer, await peer._listening.Task.WaitAsync(cancellationToken));
+    }
+
+    public static async Task<NodePeer> ConnectAsync(Uri uri, IEnumerable<string> subprotocols, CancellationToken cancellationToken)
+    {
+        NodePeer peer = Start(["connect", uri.ToString(), .. subprotocols]);
+        await peer.OpenAsync(cancellationToken);
+        return peer;
+    }
+
+    /// <summary>Waits for the end of the opening handshake.</summary>
+    public Task OpenAsync(CancellationToken cancellationToken) => _open.Task.WaitAsync(cancellationToken);
+
+    public override async Task SendAsync(MessageType type, params ReadOnlyMemory<byte>[] fragments)
+    {
+        for (int i = 0; i < fragments.Length; i++)
+        {
+            await DoAsync(new JsonObject
+            {
+                ["do"] = "send",
+                ["binary"] = type == MessageType.Binary,
+                ["data"] = Convert.ToBase64String(fragments[i].Span),
+                ["fin"] = i == fragments.Length - 1,
+            });
+        }
+    }
+
+    public override async Task<ReceivedMessage> ReceiveAsync(CancellationToken cancellationToken) => await _received.Reader.ReadAsync(cancellationToken);
+
+    public override async Task PingAsync(CancellationToken cancellationToken)
+    {
+        string payload = Convert.ToBase64String("are you there?"u8);
+        await DoAsync(new JsonObject { ["do"] = "ping", ["data"] = payload });
+        Assert.Equal(payload, await _pongs.Reader.ReadAsync(cancellationToken));
+    }
+
+    public override Task CloseAsync(ushort? code, string reason) =>
+        DoAsync(new JsonObject { ["do"] = "close", ["code"] = code, ["reason"] = reason });
+
+    public override void Cut() => DoAsync(new JsonObject { ["do"] = "cut" }).GetAwaiter().GetResult();
+
+    public override async ValueTask DisposeAsync()
+    {
+        _process.StandardInput.Close(); // its sign to end
+        using CancellationTokenSource patience = new(TimeSpan.FromSeconds(10));
+        try
+        {
+            await _process.WaitForExitAsync(patience.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            _process.Kill();
+        }
+
+        _process.Dispose();
+    }
+
+    private static NodePeer Start(params string[] arguments)
+    {
+        if (!Directory.Exists(Path.Combine(_folder, "node_modules", "ws")))
+        {
+            Assert.Skip("The npm package ws is not installed: ./test installs it, or `npm ci` in tests/Duologue.Interop.Tests/node.");
+        }
+
+        ProcessStartInfo start = new("node", ["peer.js", .. arguments])
+        {
+            WorkingDirectory = _folder,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+        };
+        return new NodePeer(Process.Start(start)!);
+    }
+
+    private async Task DoAsync(JsonObject command)
+    {
+        await _process.StandardInput.WriteLineAsync(command.ToJsonString());
+        await _process.StandardInput.FlushAsync();
+    }
+
+    private async Task ReadEventsAsync()
+    {
+        while (await _process.StandardOutput.ReadLineAsync() is { } line)
+        {
+            using JsonDocument document = JsonDocument.Parse(line);
+            JsonElement said = document.RootElement;
+            switch (said.GetProperty("event").GetString())
+            {
+                case "listening":
+                    _listening.TrySetResult(said.GetProperty("port").GetInt32());
+                    break;
+                case "open":
+                    _open.TrySetResult(said.GetProperty("protocol").GetString()!);
+                    break;
+                case "message":
+                    MessageType type = said.GetProperty("binary").GetBoolean() ? MessageType.Binary : MessageType.Text;
+                    _received.Writer.TryWrite(new ReceivedMessage(type, said.GetProperty("data").GetBytesFromBase64()));
+                    break;
+                case "pong":
+                    _pongs.Writer.TryWrite(said.GetProperty("data").GetString()!);
+                    break;
+                case "close":
+                    _closed.TrySetResult(new ForeignClose(said.GetProperty("code").GetInt32(), said.GetProperty("reason").GetString()!));
+                    break;
+                case "error":
+                    _error = said.GetProperty("message").GetString();
+                    break;
+            }
+        }
+
+        // The process has ended: whoever still waits for it is told.
+        InvalidOperationException ended = new($"The Node.js peer has ended. Its last error: {_error ?? "none"}.");
+        _listening.TrySetException(ended);
+        _open.TrySetException(ended);
+        _closed.TrySetException(ended);
+        _received.Writer.TryComplete(ended);
+        _pongs.Writer.TryComplete(ended);
+    }
+}
