@@ -1,7 +1,9 @@
+using System.Net;
 using System.Net.WebSockets;
 using Duologue.AspNetCore.Tests.Support;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace Duologue.AspNetCore.Tests.Handshake;
@@ -171,13 +173,17 @@ public class OpeningHandshakeTests
             {
                 app.UseRequestTimeouts();
                 app.MapDuologue("/", Talks.Echo).WithRequestTimeout(TimeSpan.FromMilliseconds(100));
+                app.MapGet("/slow", async (HttpContext context) => await Task.Delay(Timeout.Infinite, context.RequestAborted))
+                    .WithRequestTimeout(TimeSpan.FromMilliseconds(100));
             },
             _ => { },
             builder => builder.Services.AddRequestTimeouts());
         using ClientWebSocket client = await host.ConnectAsync("/");
 
-        // Longer than the timeout, which would abort the request if it still ran.
-        await Task.Delay(300, TestContext.Current.CancellationToken);
+        // A request with the same timeout that began later was ended by it; so would the upgraded one have been, if it counted.
+        using var http = new HttpClient();
+        using HttpResponseMessage late = await http.GetAsync(new Uri(host.Url, "/slow"), TestContext.Current.CancellationToken);
+        Assert.Equal(HttpStatusCode.GatewayTimeout, late.StatusCode);
         await client.SendTextAsync("still here");
 
         Assert.Equal("still here", await client.ReceiveTextAsync());
