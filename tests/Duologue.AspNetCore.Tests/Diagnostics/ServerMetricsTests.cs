@@ -97,11 +97,13 @@ public class ServerMetricsTests
         using MetricCollector<long> queued = Collect<long>(host, "duologue.server.send_queue.bytes");
         await using RawClient deaf = await RawClient.ConnectAsync(host.Url);
         await deaf.HandshakeAsync("/");
-        await Eventually.True(() => host.Connections.Any(connection => connection.BufferedAmount > 0));
 
-        queued.RecordObservableInstruments();
-
-        Assert.True(queued.LastMeasurement!.Value > 0);
+        // Until the kernel's buffers are full the queue empties again now and then.
+        await Eventually.True(() =>
+        {
+            queued.RecordObservableInstruments();
+            return queued.LastMeasurement!.Value > 0;
+        });
     }
 
     [Fact]

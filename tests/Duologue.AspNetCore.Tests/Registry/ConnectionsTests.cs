@@ -18,7 +18,8 @@ public class ConnectionsTests
         Assert.NotNull(found);
         Assert.Equal(id, found.Id);
         Assert.Same(found, Assert.Single(host.Connections));
-        Assert.Equal(SendResult.Sent, host.Connections.Send(id, "hello"));
+        // The flush of the id may be ending just now: then it is Queued.
+        Assert.NotEqual(SendResult.Dropped, host.Connections.Send(id, "hello"));
         Assert.Equal("hello", await client.ReceiveTextAsync());
         await client.CloseAsync();
         await found.Closed.WaitAsync(TestHost.Patience, TestContext.Current.CancellationToken);
