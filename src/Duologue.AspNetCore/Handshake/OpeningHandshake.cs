@@ -67,10 +67,7 @@ internal sealed class OpeningHandshake(DuologueServer server, string endpoint)
     {
         if (OpenerOf(context, judgement) is not { } open)
         {
-            await RefuseAsync(
-                context,
-                new Refusal(RefusalReason.UpgradeUnavailable, StatusCodes.Status501NotImplemented, "This web server cannot upgrade the request to a WebSocket. Kestrel can; TestServer cannot: run the test host on Kestrel (UseKestrel).", []),
-                activity).ConfigureAwait(false);
+            await RefuseAsync(context, NotUpgradable(context), activity).ConfigureAwait(false);
             return null;
         }
 
@@ -100,6 +97,12 @@ internal sealed class OpeningHandshake(DuologueServer server, string endpoint)
 
         return null;
     }
+
+    // RFC 6455 §4.1: the handshake is a GET; behind its head the frames begin, so that a body has no place.
+    private static Refusal NotUpgradable(HttpContext context) =>
+        context.Features.Get<IHttpRequestBodyDetectionFeature>() is { CanHaveBody: true }
+            ? new Refusal(RefusalReason.MalformedHandshake, StatusCodes.Status400BadRequest, "A WebSocket handshake has no body: leave out Content-Length and Transfer-Encoding.", [])
+            : new Refusal(RefusalReason.UpgradeUnavailable, StatusCodes.Status501NotImplemented, "This web server cannot upgrade the request to a WebSocket. Kestrel can; TestServer cannot: run the test host on Kestrel (UseKestrel).", []);
 
     private static Func<Task<Stream>>? OpenerOf(HttpContext context, Judgement judgement)
     {

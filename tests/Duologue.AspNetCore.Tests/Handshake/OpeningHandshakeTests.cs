@@ -165,6 +165,19 @@ public class OpeningHandshakeTests
         Assert.Null(none["Sec-WebSocket-Protocol"]);
     }
 
+    [Theory]
+    [InlineData("Content-Length", "5")]
+    [InlineData("Transfer-Encoding", "chunked")]
+    public async Task A_handshake_with_a_body_is_told_to_leave_it_out(string header, string value)
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", Talks.Echo));
+
+        RawAnswer answer = await host.HandshakeAsync("/", (header, value));
+
+        Assert.Equal(400, answer.Status);
+        Assert.Contains("no body", answer.Body, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_request_timeout_does_not_end_a_conversation()
     {
