@@ -13,8 +13,9 @@ internal static class DelegateConversation
             await handler(connection).ConfigureAwait(false);
             connection.BeginClose(1000, "", CloseCause.LocalClose);
         }
-        catch (Exception error) when (IsEndOf(connection, error))
+        catch (Exception error) when (connection.IsToldOfEnd(error))
         {
+            // It waited for a message when the line was cut, or sent when somebody else had begun to close.
             Log.DelegateEndedWithConnection(logger, connection.Id);
         }
 #pragma warning disable CA1031 // Whatever user code throws ends its own connection only; it is logged with its stack.
@@ -22,14 +23,9 @@ internal static class DelegateConversation
 #pragma warning restore CA1031
         {
             Log.DelegateFailed(logger, error, connection.Id, connection.Request?.Path);
-            connection.BeginClose(1011, "The handler failed.", CloseCause.HandlerFailed);
+            connection.CloseForFailure();
         }
 
         connection.EndReceiver();
     }
-
-    // A delegate that waits for a message when the line is cut, or sends when somebody else has begun to close, is told so by an
-    // exception. That is no failure of its own.
-    private static bool IsEndOf(WebSocketConnection connection, Exception error) =>
-        error is ConnectionClosedException or OperationCanceledException && connection.IsEnding;
 }

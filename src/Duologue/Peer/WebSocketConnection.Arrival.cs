@@ -140,7 +140,7 @@ internal sealed partial class WebSocketConnection
                 var item = new InboxItem(InboxKind.Message, type, null, (int)Math.Min(open.Total, int.MaxValue), open);
                 if (deliver)
                 {
-                    Lend(item, true);
+                    Lend(item);
                 }
                 else if (!tooBig)
                 {
@@ -161,7 +161,7 @@ internal sealed partial class WebSocketConnection
                 deliver = _waiter == Waiter.Whole;
                 if (deliver)
                 {
-                    Lend(item, true);
+                    Lend(item);
                 }
                 else
                 {
@@ -266,14 +266,10 @@ internal sealed partial class WebSocketConnection
     private void RefuseWhole()
     {
         OnViolation(ProtocolViolation.MessageTooBig);
-        int dropped = 0;
+        int dropped;
         lock (_gate)
         {
-            while (TryDequeue(out InboxItem item))
-            {
-                item.Release();
-                dropped++;
-            }
+            dropped = ReleaseInbox();
         }
 
         if (dropped != 0)

@@ -143,7 +143,7 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
     public void EndReceiver()
     {
         IncomingMessage? reading;
-        int dropped = 0;
+        int dropped;
         lock (_gate)
         {
             if (_waiter != Waiter.None)
@@ -154,11 +154,7 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
             _receiverEnded = true;
             ReturnBorrowed();
             reading = _reading;
-            while (TryDequeue(out InboxItem item))
-            {
-                item.Release();
-                dropped++;
-            }
+            dropped = ReleaseInbox();
         }
 
         reading?.Dispose();
@@ -214,7 +210,14 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
             if (TryDequeue(out InboxItem item))
             {
                 begun = item.Length <= _options.MaxMessageSize ? Begun.Completed : Begun.TooBig;
-                Lend(item, begun == Begun.Completed);
+                if (begun == Begun.Completed)
+                {
+                    Lend(item);
+                }
+                else
+                {
+                    item.Release();
+                }
             }
             else if (_closeInfo is not null)
             {
@@ -288,14 +291,8 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
     }
 
     /// <summary>Under the lock: the application holds the message until its next receive.</summary>
-    private void Lend(InboxItem item, bool wanted)
+    private void Lend(InboxItem item)
     {
-        if (!wanted)
-        {
-            item.Release();
-            return;
-        }
-
         _borrowed = item.Pieces is { } pieces ? pieces.Join() : item.Array;
         _busyReceiving = true;
         _receivedMessage = new Message(item.Type, _borrowed.AsMemory(0, item.Length));

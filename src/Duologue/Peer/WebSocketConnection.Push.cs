@@ -174,15 +174,20 @@ internal sealed partial class WebSocketConnection
     public void FailHandler(Exception exception)
     {
         _handlerFailed = true;
-        if (exception is ConnectionClosedException or OperationCanceledException && IsEnding)
+        if (IsToldOfEnd(exception))
         {
-            // It ran into the end of the conversation, which is told by OnCloseAsync and Closed.
             return;
         }
 
         Log.HandlerFailed(_setup.Logger, Id, exception);
-        BeginClose(CloseFrame.InternalError, "The handler failed.", CloseCause.HandlerFailed);
+        CloseForFailure();
     }
+
+    /// <summary>Whether application code only ran into the end of the conversation, which OnCloseAsync and Closed tell: no failure of its own.</summary>
+    public bool IsToldOfEnd(Exception exception) => exception is ConnectionClosedException or OperationCanceledException && IsEnding;
+
+    /// <summary>The application's code failed; the peer learns no details.</summary>
+    public void CloseForFailure() => BeginClose(CloseFrame.InternalError, "The handler failed.", CloseCause.HandlerFailed);
 
     /// <summary>Gives the claim back, and delivers what came at the last moment.</summary>
     private void Release()

@@ -173,6 +173,19 @@ internal sealed partial class WebSocketConnection
         return true;
     }
 
+    /// <summary>Under the lock: gives back all that waits. Returns how many messages that were.</summary>
+    private int ReleaseInbox()
+    {
+        int count = 0;
+        while (TryDequeue(out InboxItem item))
+        {
+            item.Release();
+            count++;
+        }
+
+        return count;
+    }
+
     private enum InboxKind : byte
     {
         Message,
