@@ -50,6 +50,12 @@ public class DuologueEndpointOptions
     public int MaxMessagesPerSecond { get; set; }
 
     /// <summary>
+    /// How messages are compressed where the client offers it. Default <see cref="Duologue.Compression.Off"/>. In configuration: <c>off</c>,
+    /// <c>shared</c>, <c>dedicated</c>, or with window bits <c>dedicated:12</c>. Source: RFC 7692.
+    /// </summary>
+    public Compression Compression { get; set; } = Compression.Off;
+
+    /// <summary>
     /// The origins whose pages may connect, beside the server's own: scheme, host and, if it is not the scheme's, port, as in
     /// <c>https://app.example.com</c>. Default none. <c>*</c> stands for all; see <see cref="AllowAnyOrigin"/>. Others get 403.
     /// </summary>
@@ -91,6 +97,7 @@ public class DuologueEndpointOptions
         CloseTimeout = other.CloseTimeout;
         MaxControlFramesPerSecond = other.MaxControlFramesPerSecond;
         MaxMessagesPerSecond = other.MaxMessagesPerSecond;
+        Compression = other.Compression;
         Copy(other.AllowedOrigins, AllowedOrigins);
         Copy(other.CapturedHeaders, CapturedHeaders);
         Copy(other.Subprotocols, Subprotocols);

@@ -16,6 +16,7 @@ internal sealed class EndpointSettings
             CloseTimeout = options.CloseTimeout,
             MaxControlFramesPerSecond = options.MaxControlFramesPerSecond,
             MaxMessagesPerSecond = options.MaxMessagesPerSecond,
+            Compression = options.Compression,
             TimeProvider = timeProvider,
         };
         Origins = new OriginPolicy(options.AllowedOrigins);

@@ -25,6 +25,7 @@ internal sealed class OpenedWebSocket(Stream stream, string? subprotocol, string
             Role = Role.Client,
             Options = options,
             Subprotocol = Subprotocol,
+            Extensions = Extensions,
             Logger = logger,
             Handler = handler,
         });
