@@ -19,6 +19,7 @@ internal sealed class DuologueServer : IAsyncDisposable
         HandshakeLogger = loggers.CreateLogger(Log.HandshakeCategory);
         ConnectionLogger = loggers.CreateLogger(Log.ConnectionsCategory);
         Admission = new AdmissionControl(Options.MaxConnections, Options.MaxConnectionsPerAddress);
+        Compression = new CompressionAdmission(Options.MaxDedicatedCompressors, HandshakeLogger);
         Topics = new InProcessTopics(Options, metrics, timeProvider, loggers.CreateLogger(Log.TopicsCategory));
         Observer = new ServerObserver(this, metrics, timeProvider);
     }
@@ -32,6 +33,8 @@ internal sealed class DuologueServer : IAsyncDisposable
     public TimeProvider TimeProvider { get; }
 
     public AdmissionControl Admission { get; }
+
+    public CompressionAdmission Compression { get; }
 
     public Topics Topics { get; }
 

@@ -5,7 +5,7 @@ namespace Duologue;
 
 /// <summary>
 /// What the library logs. Event ids 1000 to 1099 are a connection's, the highest in use is 1006; 2000 to 2099 the client's connecting,
-/// the highest in use is 2002.
+/// the highest in use is 2002; 3000 to 3099 compression's, the highest in use is 3000.
 /// </summary>
 internal static partial class Log
 {
@@ -38,4 +38,7 @@ internal static partial class Log
 
     [LoggerMessage(2002, LogLevel.Debug, "The attempt to connect to {EndPoint} failed: {Reason}", EventName = "ConnectAttemptFailed")]
     public static partial void ConnectAttemptFailed(this ILogger logger, IPEndPoint endPoint, string reason);
+
+    [LoggerMessage(3000, LogLevel.Warning, "Nothing is compressed: this runtime has no zlib that can be used ({Reason}).", EventName = "CompressionUnavailable")]
+    public static partial void CompressionUnavailable(this ILogger logger, string reason);
 }

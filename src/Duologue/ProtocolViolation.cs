@@ -56,4 +56,7 @@ public enum ProtocolViolation
 
     /// <summary>More messages in a second than <see cref="ConnectionOptions.MaxMessagesPerSecond"/>.</summary>
     TooManyMessages,
+
+    /// <summary>A compressed message is no DEFLATE data, or breaks off within it (RFC 7692 §7.2.2).</summary>
+    InvalidCompressedData,
 }

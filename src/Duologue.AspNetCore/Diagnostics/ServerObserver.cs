@@ -17,6 +17,7 @@ internal sealed class ServerObserver(DuologueServer server, ServerMetrics metric
         server.Connections.Remove(connection, state.UserId);
         server.Topics.Leave(connection, state);
         server.Admission.Leave(state.Address);
+        server.Compression.Leave(connection.Setup.Deflate);
         if (state.Close())
         {
             metrics.Closed(info, timeProvider.GetElapsedTime(state.OpenedAt));

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Security;
+using Duologue.Protocol.Deflate;
 using Duologue.Protocol.Handshake;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -37,7 +38,7 @@ internal sealed class HandshakeAttempt : IDisposable
         _uri = uri;
         _options = options;
         _logger = options.LoggerFactory?.CreateLogger("Duologue.Client") ?? NullLogger.Instance;
-        _handshake = new ClientHandshake(options.Subprotocols, []);
+        _handshake = new ClientHandshake(options.Subprotocols, Offers(options.Compression));
         _recorder = options.OnHandshake is null ? null : new HandshakeRecorder(options.MaxResponseHeaderKibibytes * 1024);
         _waitingFor = "the proxy settings";
         _callerToken = cancellationToken;
@@ -101,7 +102,8 @@ internal sealed class HandshakeAttempt : IDisposable
             // The response is its stream from here on: whoever disposes the stream has disposed it.
             Stream stream = await response.Content.ReadAsStreamAsync(_stopToken).ConfigureAwait(false);
             keep = true;
-            return new OpenedWebSocket(stream, verdict.Subprotocol, string.Join(", ", verdict.Extensions), _options, _logger);
+            DeflateAgreement? deflate = verdict.Deflate is { } answer ? DeflateNegotiation.Conclude(answer, _options.Compression) : null;
+            return new OpenedWebSocket(stream, verdict.Subprotocol, string.Join(", ", verdict.Extensions), deflate, _options, _logger);
         }
         finally
         {
@@ -110,6 +112,22 @@ internal sealed class HandshakeAttempt : IDisposable
                 response.Dispose();
             }
         }
+    }
+
+    private Extension[] Offers(Compression compression)
+    {
+        if (compression.Mode == CompressionMode.Off)
+        {
+            return [];
+        }
+
+        if (ZLib.Missing is { } reason)
+        {
+            _logger.CompressionUnavailable(reason);
+            return [];
+        }
+
+        return DeflateNegotiation.Offer(compression);
     }
 
     private HttpRequestMessage CreateRequest()
