@@ -19,7 +19,7 @@ internal sealed class DuologueServer : IAsyncDisposable
         HandshakeLogger = loggers.CreateLogger(Log.HandshakeCategory);
         ConnectionLogger = loggers.CreateLogger(Log.ConnectionsCategory);
         Admission = new AdmissionControl(Options.MaxConnections, Options.MaxConnectionsPerAddress);
-        Compression = new CompressionAdmission(Options.MaxDedicatedCompressors, HandshakeLogger);
+        Compression = new CompressionAdmission(Options.MaxDedicatedCompressors, metrics, HandshakeLogger);
         Topics = new InProcessTopics(Options, metrics, timeProvider, loggers.CreateLogger(Log.TopicsCategory));
         Observer = new ServerObserver(this, metrics, timeProvider);
     }

@@ -36,6 +36,7 @@ internal sealed class ServerMetrics
     private readonly Counter<long> _bytesReceived;
     private readonly Counter<long> _bytesSent;
     private readonly Counter<long> _dropped;
+    private readonly Counter<long> _compressorsShared;
     private readonly Histogram<double> _pingRoundTrip;
     private readonly UpDownCounter<long> _subscriptions;
     private readonly Histogram<double> _publishDuration;
@@ -52,6 +53,7 @@ internal sealed class ServerMetrics
         _bytesReceived = meter.CreateCounter<long>("duologue.server.bytes.received", "By", "Payload of the messages received.");
         _bytesSent = meter.CreateCounter<long>("duologue.server.bytes.sent", "By", "Payload of the messages sent.");
         _dropped = meter.CreateCounter<long>("duologue.server.messages.dropped", "{message}", "Messages that were not sent, or not given to the application.");
+        _compressorsShared = meter.CreateCounter<long>("duologue.server.compression.shared_instead", "{connection}", "Connections that share compressors because MaxDedicatedCompressors was reached.");
         _pingRoundTrip = meter.CreateHistogram("duologue.server.ping.rtt", "s", "Round trips of pings.", null, ShortSeconds);
         _subscriptions = meter.CreateUpDownCounter<long>("duologue.pubsub.subscriptions", "{subscription}", "Subscriptions of connections to topics.");
         _publishDuration = meter.CreateHistogram("duologue.pubsub.publish.duration", "s", "How long a publish took, until every subscriber's connection had it.", null, ShortSeconds);
@@ -111,6 +113,8 @@ internal sealed class ServerMetrics
             _dropped.Add(count, WebSocket, new KeyValuePair<string, object?>("duologue.drop.reason", NameOf(reason)));
         }
     }
+
+    public void CompressorsShared() => _compressorsShared.Add(1, WebSocket);
 
     public void RoundTrip(TimeSpan time)
     {

@@ -8,11 +8,11 @@ namespace Duologue.AspNetCore;
 /// <summary>
 /// Agrees with clients about compression, and counts the connections that hold a compressor of their own. Thread-safe.
 /// </summary>
-internal sealed class CompressionAdmission(int maxDedicated, ILogger logger)
+internal sealed class CompressionAdmission(int maxDedicated, ServerMetrics metrics, ILogger logger)
 {
     private int _dedicated;
 
-    // Logged when the limit is first met, and again only after it was left: a crowd makes one line.
+    // Logged when the limit is first met, and again only after a tenth of the places was free: a crowd makes one line.
     private int _logged;
 
     // The probe's result is the process's: it is told once.
@@ -54,8 +54,10 @@ internal sealed class CompressionAdmission(int maxDedicated, ILogger logger)
     {
         if (agreement is { HoldsMemory: true })
         {
-            Interlocked.Decrement(ref _dedicated);
-            Volatile.Write(ref _logged, 0);
+            if (Interlocked.Decrement(ref _dedicated) <= maxDedicated - (maxDedicated / 10) - 1)
+            {
+                Volatile.Write(ref _logged, 0);
+            }
         }
     }
 
@@ -67,6 +69,7 @@ internal sealed class CompressionAdmission(int maxDedicated, ILogger logger)
         }
 
         Interlocked.Decrement(ref _dedicated);
+        metrics.CompressorsShared();
         if (Interlocked.Exchange(ref _logged, 1) == 0)
         {
             Log.DedicatedCompressorsExhausted(logger, maxDedicated);

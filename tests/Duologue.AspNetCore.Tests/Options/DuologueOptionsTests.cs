@@ -30,6 +30,7 @@ public class DuologueOptionsTests
             CloseTimeout = TimeSpan.FromSeconds(16),
             MaxControlFramesPerSecond = 17,
             MaxMessagesPerSecond = 18,
+            Compression = Compression.Dedicated(10),
         };
 
         ConnectionOptions connection = new EndpointSettings(options, TimeProvider.System).Connection;
@@ -46,6 +47,7 @@ public class DuologueOptionsTests
                 CloseTimeout = TimeSpan.FromSeconds(16),
                 MaxControlFramesPerSecond = 17,
                 MaxMessagesPerSecond = 18,
+                Compression = Compression.Dedicated(10),
             },
             connection);
     }
