@@ -107,8 +107,9 @@ internal static class DeflateNegotiation
         bool shared = compression.Mode == CompressionMode.Shared;
         int serverBits = Math.Min(compression.WindowBits, offered.ServerMaxWindowBits ?? LargestWindow);
 
-        // Only a client that named the parameter may be bound by it (§7.1.2.2); a shared decompressor has the largest window anyway.
-        bool bindsClient = offered.AllowsClientMaxWindowBits && !shared && compression.WindowBits < LargestWindow;
+        // Only a client that named the parameter may be bound by it (§7.1.2.2); a shared decompressor has the largest window anyway. What a client says
+        // of itself is said back: System.Net.WebSockets takes silence for 15 and fails.
+        bool bindsClient = offered.ClientMaxWindowBits is not null || (offered.AllowsClientMaxWindowBits && !shared && compression.WindowBits < LargestWindow);
         return new DeflateParameters
         {
             ServerNoContextTakeover = shared || offered.ServerNoContextTakeover,

@@ -27,7 +27,8 @@ public sealed class DeflateNegotiationTests
     [InlineData("shared", "permessage-deflate; server_max_window_bits=\"11\"", "permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=11")]
 
     // 8: read, not written.
-    [InlineData("dedicated", "permessage-deflate; client_max_window_bits=8", "permessage-deflate")]
+    [InlineData("dedicated", "permessage-deflate; client_max_window_bits=8", "permessage-deflate; client_max_window_bits=8")]
+    [InlineData("shared", "permessage-deflate; client_max_window_bits=10", "permessage-deflate; server_no_context_takeover; client_no_context_takeover; client_max_window_bits=10")]
     [InlineData("dedicated", "permessage-deflate; server_max_window_bits=8", "")]
     [InlineData("dedicated", "permessage-deflate; server_max_window_bits=8, permessage-deflate", "permessage-deflate")]
 
