@@ -7,6 +7,8 @@ namespace Duologue.Client;
 internal static class HandshakeFailures
 {
     private const int MaxBodySize = 1024;
+    private const string NoHttp2 = "The server takes no WebSocket over HTTP/2 (RFC 8441)";
+    private const string LowerVersion = "Set HttpVersion to 1.1, or over wss HttpVersionPolicy to RequestVersionOrLower.";
 
     /// <summary>The server answered, but not as a WebSocket server does.</summary>
     public static HandshakeException Refused(Uri uri, string reason, HttpResponseMessage response, string body) => new(Sentence(uri, reason), null)
@@ -31,6 +33,8 @@ internal static class HandshakeFailures
             HttpRequestError.ConfigurationLimitExceeded => $"The head of the answer is larger than {options.MaxResponseHeaderKibibytes} KiB (MaxResponseHeaderSize).",
             HttpRequestError.ResponseEnded => "The server ended the connection before its answer was whole.",
             HttpRequestError.InvalidResponse => $"The answer is not HTTP: {cause}",
+            HttpRequestError.ExtendedConnectNotSupported or HttpRequestError.VersionNegotiationError => $"{NoHttp2}: {cause} {LowerVersion}",
+            HttpRequestError.HttpProtocolError => $"HTTP/2 failed: {cause} {LowerVersion}",
             HttpRequestError.UserAuthenticationError => $"Authentication failed: {cause}",
             _ => cause,
         };
