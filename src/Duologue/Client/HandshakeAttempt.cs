@@ -88,9 +88,8 @@ internal sealed class HandshakeAttempt : IDisposable
             {
                 return await ExchangeAsync(isHttp2: true, plan.MayUseHttp1).ConfigureAwait(false);
             }
-            catch (HttpRequestException e) when (plan.MayUseHttp1 && e.HttpRequestError == HttpRequestError.ExtendedConnectNotSupported)
+            catch (Exception e) when (plan.MayUseHttp1 && HandshakeFailures.IsHttp2Refused(e))
             {
-                // The server speaks HTTP/1.1 only, or HTTP/2 without SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 §3); nothing was asked.
                 _logger.HttpVersionLowered(WebSocketUri.Display(_uri), e.Message);
             }
         }
@@ -236,6 +235,7 @@ internal sealed class HandshakeAttempt : IDisposable
     private ValueTask<Stream> FilterAsync(SocketsHttpPlaintextStreamFilterContext context, CancellationToken cancellationToken)
     {
         bool isTunnel = HandshakeHandler.IsTunnel(context.InitialRequestMessage);
+        HandshakeHandler.ThrowIfHttp2IsRefused(context);
         if (!isTunnel)
         {
             _progress.Asking();

@@ -53,6 +53,16 @@ internal static class HandshakeHandler
     /// <summary>Whether a connection is made for a proxy's CONNECT, which is none of the handshake's own (RFC 8441 §4 has a :protocol).</summary>
     public static bool IsTunnel(HttpRequestMessage request) => request.Method == HttpMethod.Connect && request.Headers.Protocol is null;
 
+    /// <summary>Ends a connection whose server chose HTTP/1.1 where an extended CONNECT was to be sent: the handler would send it nevertheless.</summary>
+    /// <exception cref="HttpRequestException">As from the handler, where the server speaks HTTP/2 but does not take the request.</exception>
+    public static void ThrowIfHttp2IsRefused(SocketsHttpPlaintextStreamFilterContext context)
+    {
+        if (context.InitialRequestMessage.Headers.Protocol is not null && context.NegotiatedHttpVersion == HttpVersion.Version11)
+        {
+            throw new HttpRequestException(HttpRequestError.ExtendedConnectNotSupported, "TLS agreed on HTTP/1.1.");
+        }
+    }
+
     // The handler copies the options before it changes them.
     private static SslClientAuthenticationOptions CreateTlsOptions(ConnectOptions options) => options.TlsOptions ?? new SslClientAuthenticationOptions
     {

@@ -85,6 +85,7 @@ public sealed class HttpConnectionPool : IDisposable
         };
         handler.PlaintextStreamFilter = (context, _) =>
         {
+            HandshakeHandler.ThrowIfHttp2IsRefused(context);
             if (!HandshakeHandler.IsTunnel(context.InitialRequestMessage))
             {
                 Find(context.InitialRequestMessage)?.Asking();
