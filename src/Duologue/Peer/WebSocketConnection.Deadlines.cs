@@ -10,6 +10,18 @@ internal sealed partial class WebSocketConnection : IThreadPoolWorkItem
     private long _closeDue;
     private long _lingerDue;
 
+    // Guarded by _gate. Set lazily, at most once a period and not with each flush and message: when it passes, what it watches may
+    // long be another, and it is set anew from that one's beginning.
+    private long _sendDue;
+    private long _messageDue;
+
+    // When the flush under way became pending; 0 for none. Guarded by _gate.
+    private long _flushSince;
+
+    // When a batch ended within the message under way for the first time; 0 for none. Written by the carrier's thread under
+    // _gate; cleared without it, by whoever begins a message or resumes reading.
+    private long _messageSince;
+
     // Guarded by _gate: what deadlines have demanded and the thread pool is about to do.
     private Overdue _overdue;
 
@@ -22,6 +34,8 @@ internal sealed partial class WebSocketConnection : IThreadPoolWorkItem
         CloseTimedOut = 4,
         Dead = 8,
         Lingered = 16,
+        SendStalled = 32,
+        MessageTooSlow = 64,
     }
 
     // On the wheel's thread a connection only decides. What follows runs handlers, listeners and sinks: one that blocks there
@@ -79,6 +93,22 @@ internal sealed partial class WebSocketConnection : IThreadPoolWorkItem
 
             End(CloseCause.KeepAliveTimeout);
         }
+
+        if (overdue.HasFlag(Overdue.SendStalled))
+        {
+            if (_setup.Logger.IsEnabled(LogLevel.Information))
+            {
+                _setup.Logger.SendTimedOut(Id, _options.SendTimeout);
+            }
+
+            End(CloseCause.SendTimeout);
+        }
+
+        if (overdue.HasFlag(Overdue.MessageTooSlow))
+        {
+            CutOpenMessage();
+            OnViolation(ProtocolViolation.MessageTooSlow);
+        }
     }
 
     /// <summary>Under the lock: what the deadlines that have passed demand. Asked again before that is done, it says the same.</summary>
@@ -94,7 +124,86 @@ internal sealed partial class WebSocketConnection : IThreadPoolWorkItem
             return _closeDeferred ? Overdue.CloseDeferred : Overdue.CloseTimedOut;
         }
 
-        return _keepAliveDue != 0 && now >= _keepAliveDue ? KeepAlive() : Overdue.None;
+        Overdue overdue = _keepAliveDue != 0 && now >= _keepAliveDue ? KeepAlive() : Overdue.None;
+        return overdue | JudgeSending(now) | JudgeMessage(now);
+    }
+
+    private Overdue JudgeSending(long now)
+    {
+        if (_sendDue == 0 || now < _sendDue)
+        {
+            return Overdue.None;
+        }
+
+        _sendDue = _flushSince == 0 ? 0 : Later(_flushSince, _options.SendTimeout);
+        return _sendDue != 0 && now >= _sendDue ? Overdue.SendStalled : Overdue.None;
+    }
+
+    private Overdue JudgeMessage(long now)
+    {
+        if (_messageDue == 0 || now < _messageDue)
+        {
+            return Overdue.None;
+        }
+
+        long since = Volatile.Read(ref _messageSince);
+        if (since == 0 || _closeSent || _violation is not null || IsReadPiecewise)
+        {
+            _messageDue = 0;
+            return Overdue.None;
+        }
+
+        if (_paused)
+        {
+            // It is we who do not read.
+            _messageDue = Later(now, _options.MessageTimeout);
+            return Overdue.None;
+        }
+
+        _messageDue = Later(since, _options.MessageTimeout);
+        if (now < _messageDue)
+        {
+            return Overdue.None;
+        }
+
+        _messageDue = 0;
+        return Overdue.MessageTooSlow;
+    }
+
+    /// <summary>A flush has become pending: from now on the peer has the send timeout to take something.</summary>
+    private void WatchFlush()
+    {
+        if (_options.SendTimeout == Timeout.InfiniteTimeSpan)
+        {
+            return;
+        }
+
+        lock (_gate)
+        {
+            _flushSince = Now();
+            if (_sendDue == 0 && _closeInfo is null)
+            {
+                _sendDue = Later(_flushSince, _options.SendTimeout);
+                Rearm();
+            }
+        }
+    }
+
+    /// <summary>Under the lock, when a batch has ended: a message that is still under way has begun to take time.</summary>
+    private void WatchMessage()
+    {
+        if (_options.MessageTimeout == Timeout.InfiniteTimeSpan || !_reader.InMessage || _messageSince != 0)
+        {
+            return;
+        }
+
+        long now = Now();
+        Volatile.Write(ref _messageSince, now);
+        if (_messageDue == 0 && _closeInfo is null)
+        {
+            _messageDue = Later(now, _options.MessageTimeout);
+            Rearm();
+        }
     }
 
     private void ArmClose(TimeSpan delay)
@@ -112,7 +221,7 @@ internal sealed partial class WebSocketConnection : IThreadPoolWorkItem
     /// <summary>Under the lock: puts the earliest deadline on the wheel.</summary>
     private void Rearm()
     {
-        long due = _closeInfo is not null ? _lingerDue : Earliest(_closeDue, _keepAliveDue);
+        long due = _closeInfo is not null ? _lingerDue : Earliest(Earliest(_closeDue, _keepAliveDue), Earliest(_sendDue, _messageDue));
         long now = Now();
         if (due == 0 || (_closeInfo is not null && now >= due))
         {

@@ -24,6 +24,7 @@ internal sealed partial class WebSocketConnection
     private long _rateWindow;
     private int _controlFrames;
     private int _messages;
+    private int _smallFragments;
 
     /// <inheritdoc/>
     public override TimeSpan? Latency => Interlocked.Read(ref _latencyTicks) is >= 0 and var ticks ? TimeSpan.FromTicks(ticks) : null;
@@ -160,6 +161,17 @@ internal sealed partial class WebSocketConnection
         return ++_messages > _options.MaxMessagesPerSecond ? ProtocolViolation.TooManyMessages : null;
     }
 
+    private ProtocolViolation? CountSmallFragment()
+    {
+        if (_options.MaxSmallFragmentsPerSecond == 0)
+        {
+            return null;
+        }
+
+        OpenRateWindow();
+        return ++_smallFragments > _options.MaxSmallFragmentsPerSecond ? ProtocolViolation.TooManySmallFragments : null;
+    }
+
     /// <summary>Begins to count anew when the second that is being counted has passed.</summary>
     private void OpenRateWindow()
     {
@@ -169,6 +181,7 @@ internal sealed partial class WebSocketConnection
             _rateWindow = now;
             _controlFrames = 0;
             _messages = 0;
+            _smallFragments = 0;
         }
     }
 
