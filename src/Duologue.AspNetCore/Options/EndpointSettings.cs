@@ -16,6 +16,9 @@ internal sealed class EndpointSettings
             CloseTimeout = options.CloseTimeout,
             MaxControlFramesPerSecond = options.MaxControlFramesPerSecond,
             MaxMessagesPerSecond = options.MaxMessagesPerSecond,
+            SendTimeout = options.SendTimeout,
+            MessageTimeout = options.MessageTimeout,
+            MaxSmallFragmentsPerSecond = options.MaxSmallFragmentsPerSecond,
             TimeProvider = timeProvider,
         };
         Origins = new OriginPolicy(options.AllowedOrigins);
