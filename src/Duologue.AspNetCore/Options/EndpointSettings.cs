@@ -17,6 +17,9 @@ internal sealed class EndpointSettings
             MaxControlFramesPerSecond = options.MaxControlFramesPerSecond,
             MaxMessagesPerSecond = options.MaxMessagesPerSecond,
             Compression = options.Compression,
+            SendTimeout = options.SendTimeout,
+            MessageTimeout = options.MessageTimeout,
+            MaxSmallFragmentsPerSecond = options.MaxSmallFragmentsPerSecond,
             TimeProvider = timeProvider,
         };
         Origins = new OriginPolicy(options.AllowedOrigins);
