@@ -50,6 +50,12 @@ public class DuologueEndpointOptions
     public int MaxMessagesPerSecond { get; set; }
 
     /// <summary>
+    /// Whether each call of a handler class (open, message, close) is an activity of its own, where somebody listens to the source
+    /// <c>Duologue.AspNetCore</c>. Default false: a trace per message is much. A delegate receives by itself, and traces what it likes.
+    /// </summary>
+    public bool TraceMessages { get; set; }
+
+    /// <summary>
     /// The origins whose pages may connect, beside the server's own: scheme, host and, if it is not the scheme's, port, as in
     /// <c>https://app.example.com</c>. Default none. <c>*</c> stands for all; see <see cref="AllowAnyOrigin"/>. Others get 403.
     /// </summary>
@@ -91,6 +97,7 @@ public class DuologueEndpointOptions
         CloseTimeout = other.CloseTimeout;
         MaxControlFramesPerSecond = other.MaxControlFramesPerSecond;
         MaxMessagesPerSecond = other.MaxMessagesPerSecond;
+        TraceMessages = other.TraceMessages;
         Copy(other.AllowedOrigins, AllowedOrigins);
         Copy(other.CapturedHeaders, CapturedHeaders);
         Copy(other.Subprotocols, Subprotocols);

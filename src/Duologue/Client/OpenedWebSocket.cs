@@ -26,6 +26,7 @@ internal sealed class OpenedWebSocket(Stream stream, string? subprotocol, string
             Options = options,
             Subprotocol = Subprotocol,
             Logger = logger,
+            Observer = new ClientObserver(ClientMetrics.For(options).Connections, options.TimeProvider),
             Handler = handler,
         });
 

@@ -100,6 +100,11 @@ internal sealed partial class WebSocketConnection
         }
         else if (closeTimedOut)
         {
+            if (_setup.Logger.IsEnabled(LogLevel.Information))
+            {
+                _setup.Logger.CloseTimedOut(Id, _options.CloseTimeout);
+            }
+
             End(CloseCause.CloseTimeout);
         }
         else if (dead)
