@@ -184,6 +184,7 @@ internal sealed partial class WebSocketConnection
     private void OnViolation(ProtocolViolation violation)
     {
         string sentence = Violations.Sentence(violation, _options);
+        _setup.Observer.ProtocolViolated(this, violation);
         if (_setup.Logger.IsEnabled(LogLevel.Information))
         {
             _setup.Logger.ProtocolViolated(Id, violation, sentence);
