@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace Duologue.Fuzz.Engine;
 
 /// <summary>Cuts an input down to what it takes to break the same rule.</summary>
@@ -5,15 +7,19 @@ internal static class Minimizer
 {
     private const int MaxTries = 4000;
 
+    // An input that hangs takes the target's patience at every try.
+    private static readonly TimeSpan MaxTime = TimeSpan.FromMinutes(1);
+
     public static Finding Shrink(Finding finding)
     {
         string kind = Kind(finding.Exception);
         Finding best = finding;
         int tries = 0;
+        long started = Stopwatch.GetTimestamp();
 
         bool Keeps(byte[] candidate)
         {
-            if (tries++ >= MaxTries)
+            if (tries++ >= MaxTries || Stopwatch.GetElapsedTime(started) > MaxTime)
             {
                 return false;
             }
@@ -37,7 +43,7 @@ internal static class Minimizer
         }
 
         bool shrunk = true;
-        while (shrunk && tries < MaxTries)
+        while (shrunk && tries < MaxTries && Stopwatch.GetElapsedTime(started) < MaxTime)
         {
             shrunk = false;
             for (int size = Math.Max(best.Input.Length / 2, 1); size > 0; size /= 2)

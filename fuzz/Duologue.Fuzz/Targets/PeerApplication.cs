@@ -9,6 +9,7 @@ internal sealed class PeerApplication(PeerFlags flags) : IMessageHandler
 
     private readonly List<Task> _sends = [];
     private TaskCompletionSource? _pending;
+    private volatile bool _hurries;
     private int _calls;
 
     /// <summary>The messages that came whole, as text.</summary>
@@ -38,6 +39,11 @@ internal sealed class PeerApplication(PeerFlags flags) : IMessageHandler
             {
                 var pending = new TaskCompletionSource();
                 _pending = pending;
+                if (_hurries)
+                {
+                    CompletePending();
+                }
+
                 await pending.Task;
             }
 
@@ -84,6 +90,13 @@ internal sealed class PeerApplication(PeerFlags flags) : IMessageHandler
 
     /// <summary>Lets a handler call that takes its time come to its end.</summary>
     public void CompletePending() => Interlocked.Exchange(ref _pending, null)?.TrySetResult();
+
+    /// <summary>From now on no handler call takes its time.</summary>
+    public void Hurry()
+    {
+        _hurries = true;
+        CompletePending();
+    }
 
     /// <summary>Something was asked of the connection that must come to an end with it.</summary>
     public void Track(Task task)

@@ -82,7 +82,7 @@ internal sealed class PeerRun
 
         await EndedAsync(closed, "the connection closes");
         await EndedAsync(running, "the carrier lets go");
-        _application.CompletePending();
+        _application.Hurry();
         await EndedAsync(receiving, "the application learns of the end");
         await EndedAsync(_application.SendsAsync(), "sends complete");
         await EndedAsync(_connection.Handled, "the handler learns of the end");
@@ -183,8 +183,11 @@ internal sealed class PeerRun
     }
 
     /// <summary>Whether nothing but the stream decides what happens.</summary>
-    private bool IsQuiet => !_disturbed
-        && (_flags & (PeerFlags.SmallLimits | PeerFlags.ClosesEarly | PeerFlags.SlowPeer | PeerFlags.Pends)) == PeerFlags.None;
+    private bool IsQuiet => IsQuietButForLimits && !_flags.HasFlag(PeerFlags.SmallLimits);
+
+    // A handler at work holds the Close back, and the end of the stream may come first.
+    private bool IsQuietButForLimits => !_disturbed
+        && (_flags & (PeerFlags.ClosesEarly | PeerFlags.SlowPeer | PeerFlags.Pends)) == PeerFlags.None;
 
     private static async Task EndedAsync(Task task, string rule)
     {
@@ -258,7 +261,7 @@ internal sealed class PeerRun
         StreamEvent? close = events.FirstOrDefault(e => e.Opcode == Frame.Close);
         InvariantException.Require(close is null || written.AsSpan().EndsWith(Tail(close)), "nothing is written after a Close", () => Convert.ToHexString(written));
         InvariantException.Require(!info.WasClean || close is not null, "a clean end has a Close", () => info.ToString());
-        if (info.Violation is not null && !_disturbed && !_flags.HasFlag(PeerFlags.ClosesEarly) && !_flags.HasFlag(PeerFlags.SlowPeer))
+        if (info.Violation is not null && IsQuietButForLimits)
         {
             int code = Violations.CloseCode(info.Violation.Value);
             InvariantException.Require(close is not null && ((close.Data[0] << 8) | close.Data[1]) == code, "a violation is answered with its code", () => $"{info.Violation}: {(close is null ? "nothing" : Convert.ToHexString(close.Data))}");
