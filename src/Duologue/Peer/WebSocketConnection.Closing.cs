@@ -351,7 +351,9 @@ internal sealed partial class WebSocketConnection
 
             // A failure is the cause of the end, also where the peer does not take the Close that tells it so.
             CloseCause final = forced && !(givenUp && IsFailure(_cause)) ? cause : _cause ?? cause;
-            bool clean = _closeSent && _closeReceived && _violation is null && !forced;
+
+            // A Close that still waits behind other frames was not sent.
+            bool clean = _closeMark != 0 && _closeReceived && _violation is null && !forced;
             info = Describe(final, clean);
             _closeInfo = info;
             _closeDeferred = false;
