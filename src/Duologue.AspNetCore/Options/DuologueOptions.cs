@@ -15,6 +15,18 @@ public sealed class DuologueOptions : DuologueEndpointOptions
     /// </summary>
     public int MaxConnectionsPerAddress { get; set; }
 
+    /// <summary>
+    /// The most opening handshakes accepted in one second, and at once after a second of rest; 0, the default, for no limit. Passed: 503
+    /// with <c>Retry-After</c>. When a network comes back, all its honest clients come at once: set it to what the server can bear.
+    /// </summary>
+    public int MaxHandshakesPerSecond { get; set; }
+
+    /// <summary>
+    /// The most opening handshakes accepted in one second from one address, or from one /64 network of IPv6; 0, the default, for
+    /// no limit. Passed: 429 with <c>Retry-After</c>. Behind a proxy, configure forwarded headers, or all share the proxy's address.
+    /// </summary>
+    public int MaxHandshakesPerSecondPerAddress { get; set; }
+
     /// <summary>What <c>Retry-After</c> says to those who were refused for a limit or a drain. Default 5 s; whole seconds, at least 0.</summary>
     public TimeSpan RetryAfter { get; set; } = TimeSpan.FromSeconds(5);
 

@@ -73,6 +73,7 @@ internal sealed partial class WebSocketConnection
 #pragma warning restore CA2012
             if (!awaiter.IsCompleted)
             {
+                WatchFlush();
                 _flushAwaiter = awaiter;
                 awaiter.UnsafeOnCompleted(_onFlushed ??= OnFlushed);
                 return;
@@ -83,6 +84,23 @@ internal sealed partial class WebSocketConnection
                 return;
             }
         }
+    }
+
+    /// <summary>Waits, for so long at most, until a flush that is under way is over. Never throws.</summary>
+    public async Task WaitForFlushAsync(TimeSpan limit)
+    {
+        Task flushed;
+        lock (_gate)
+        {
+            if (!_flushing || _closeInfo is not null)
+            {
+                return;
+            }
+
+            flushed = (_flushedSource ??= NewSource()).Task;
+        }
+
+        await flushed.WaitAsync(limit, _options.TimeProvider).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     private void OnFlushed()
@@ -149,6 +167,7 @@ internal sealed partial class WebSocketConnection
         TaskCompletionSource? flushed;
         lock (_gate)
         {
+            _flushSince = 0;
             if (alive)
             {
                 _taken = _flushMark;

@@ -162,6 +162,8 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
 
     private long Now() => _options.TimeProvider.GetTimestamp();
 
-    private long After(TimeSpan delay) =>
-        Now() + (long)(delay.TotalSeconds * _options.TimeProvider.TimestampFrequency);
+    private long After(TimeSpan delay) => Later(Now(), delay);
+
+    private long Later(long timestamp, TimeSpan delay) =>
+        timestamp + (long)(delay.TotalSeconds * _options.TimeProvider.TimestampFrequency);
 }

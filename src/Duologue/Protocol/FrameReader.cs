@@ -13,6 +13,9 @@ namespace Duologue.Protocol;
 /// <remarks>A mutable struct that lives in its connection; not thread-safe.</remarks>
 internal partial struct FrameReader
 {
+    /// <summary>The payload below which a fragment costs more to handle than it brings.</summary>
+    public const int SmallFragment = 64;
+
     private readonly bool _expectsMask;
     private readonly int _maxFragments;
 
@@ -290,6 +293,12 @@ internal partial struct FrameReader
         if (_maxFragments != 0 && _fragments > _maxFragments && handler.LimitsFragments)
         {
             return ProtocolViolation.TooManyFragments;
+        }
+
+        if ((!_frame.Fin || _frame.Opcode == Opcode.Continuation) && _frame.Length < SmallFragment
+            && handler.OnSmallFragment() is { } flood)
+        {
+            return flood;
         }
 
         return Exceeds(ref handler) ? ProtocolViolation.MessageTooBig : null;

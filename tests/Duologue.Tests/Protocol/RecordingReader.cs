@@ -25,6 +25,8 @@ internal sealed class RecordingReader(Role role, int maxFragments = 0, MessageIn
 
     public int BodyLength => _reader.Body.Length;
 
+    public int SmallFragments { get; private set; }
+
     private int Controls { get; set; }
 
     private int Messages { get; set; }
@@ -74,6 +76,12 @@ internal sealed class RecordingReader(Role role, int maxFragments = 0, MessageIn
         public bool Discards => owner.Discards;
 
         public long Allowance(int buffered) => owner.Allowance == long.MaxValue ? long.MaxValue : owner.Allowance - buffered;
+
+        public ProtocolViolation? OnSmallFragment()
+        {
+            owner.SmallFragments++;
+            return null;
+        }
 
         public ProtocolViolation? OnMessageStart(MessageType type)
         {
