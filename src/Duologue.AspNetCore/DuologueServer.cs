@@ -19,6 +19,7 @@ internal sealed class DuologueServer : IAsyncDisposable
         HandshakeLogger = Limited(Log.HandshakeCategory);
         ConnectionLogger = Limited(Log.ConnectionsCategory);
         Admission = new AdmissionControl(Options.MaxConnections, Options.MaxConnectionsPerAddress);
+        HandshakeRate = new HandshakeRate(Options.MaxHandshakesPerSecond, Options.MaxHandshakesPerSecondPerAddress, timeProvider);
         Topics = new InProcessTopics(Options, metrics, timeProvider, Limited(Log.TopicsCategory));
         metrics.Observe(Topics);
         Observer = new ServerObserver(this, metrics.OfConnections, timeProvider);
@@ -35,6 +36,8 @@ internal sealed class DuologueServer : IAsyncDisposable
     public TimeProvider TimeProvider { get; }
 
     public AdmissionControl Admission { get; }
+
+    public HandshakeRate HandshakeRate { get; }
 
     public Topics Topics { get; }
 

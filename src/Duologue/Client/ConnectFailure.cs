@@ -18,6 +18,9 @@ internal enum ConnectFailure
     /// <summary>The proxy did not let it through, or has an unknown scheme.</summary>
     Proxy,
 
+    /// <summary>The server takes no WebSocket over the version of HTTP that was asked for.</summary>
+    HttpVersion,
+
     /// <summary>The credentials did not do.</summary>
     Authentication,
 

@@ -37,11 +37,14 @@ internal static partial class Log
     [LoggerMessage(1008, LogLevel.Warning, "Connection {ConnectionId}: the peer takes too slowly what it is sent: the send queue exceeds {Limit} bytes (SendQueueLimit); closing with 1013.", EventName = "SendQueueOverflowed")]
     public static partial void SendQueueOverflowed(this ILogger logger, string connectionId, int limit);
 
+    [LoggerMessage(1009, LogLevel.Information, "Connection {ConnectionId}: the peer took nothing of what waits for it within {Timeout} (SendTimeout).", EventName = "SendTimedOut")]
+    public static partial void SendTimedOut(this ILogger logger, string connectionId, TimeSpan timeout);
+
     [LoggerMessage(EventId = 1099, Message = "{Count} events {SuppressedEvent} were not logged: at most {Burst} are in {Window} s. Metrics count all; at log level Debug all are logged.", EventName = "EventsSuppressed")]
     public static partial void EventsSuppressed(this ILogger logger, LogLevel level, int count, string suppressedEvent, int burst, double window);
 
-    [LoggerMessage(2000, LogLevel.Debug, "Connected to {Uri} in {ElapsedMilliseconds} ms, subprotocol {Subprotocol}, extensions {Extensions}.", EventName = "Connected")]
-    public static partial void Connected(this ILogger logger, string uri, double elapsedMilliseconds, string? subprotocol, string extensions);
+    [LoggerMessage(2000, LogLevel.Debug, "Connected to {Uri} over HTTP/{HttpVersion} in {ElapsedMilliseconds} ms, subprotocol {Subprotocol}, extensions {Extensions}.", EventName = "Connected")]
+    public static partial void Connected(this ILogger logger, string uri, Version httpVersion, double elapsedMilliseconds, string? subprotocol, string extensions);
 
     [LoggerMessage(2001, LogLevel.Debug, "{Reason}", EventName = "ConnectFailed")]
     public static partial void ConnectFailed(this ILogger logger, string reason, Exception? exception);
@@ -51,4 +54,7 @@ internal static partial class Log
 
     [LoggerMessage(2003, LogLevel.Debug, "Connecting to {Uri} was cancelled by the caller after {ElapsedMilliseconds} ms.", EventName = "ConnectCancelled")]
     public static partial void ConnectCancelled(this ILogger logger, string uri, double elapsedMilliseconds);
+
+    [LoggerMessage(2004, LogLevel.Debug, "{Uri} takes no WebSocket over HTTP/2; going on with HTTP/1.1: {Reason}", EventName = "HttpVersionLowered")]
+    public static partial void HttpVersionLowered(this ILogger logger, string uri, string reason);
 }

@@ -39,6 +39,7 @@ internal static class TelemetryNames
         Duologue.CloseCause.CloseTimeout => "close_timeout",
         Duologue.CloseCause.HandlerFailed => "handler_failed",
         Duologue.CloseCause.ServerDraining => "server_draining",
+        Duologue.CloseCause.SendTimeout => "send_timeout",
         _ => Other,
     };
 
@@ -74,6 +75,8 @@ internal static class TelemetryNames
         ProtocolViolation.TooManyFragments => "too_many_fragments",
         ProtocolViolation.TooManyControlFrames => "too_many_control_frames",
         ProtocolViolation.TooManyMessages => "too_many_messages",
+        ProtocolViolation.TooManySmallFragments => "too_many_small_fragments",
+        ProtocolViolation.MessageTooSlow => "message_too_slow",
         _ => Other,
     };
 
@@ -83,6 +86,7 @@ internal static class TelemetryNames
         ConnectFailure.Connection => "connection",
         ConnectFailure.Tls => "tls",
         ConnectFailure.Proxy => "proxy",
+        ConnectFailure.HttpVersion => "http_version",
         ConnectFailure.Authentication => "authentication",
         ConnectFailure.Timeout => "timeout",
         ConnectFailure.Status => "status",

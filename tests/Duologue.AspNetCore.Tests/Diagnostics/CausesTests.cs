@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.Metrics.Testing;
 using Microsoft.Extensions.Logging.Testing;
+using Microsoft.Extensions.Time.Testing;
 
 namespace Duologue.AspNetCore.Tests.Diagnostics;
 
@@ -27,6 +28,7 @@ public class CausesTests
         { CloseCause.CloseTimeout, "CloseTimedOut" },
         { CloseCause.HandlerFailed, "DelegateFailed" },
         { CloseCause.ServerDraining, "DrainStarted" },
+        { CloseCause.SendTimeout, "SendTimedOut" },
     };
 
     [Fact]
@@ -70,7 +72,13 @@ public class CausesTests
         { ProtocolViolation.TooManyFragments, [0x02, 0x81, 0, 0, 0, 0, 1, 0x00, 0x81, 0, 0, 0, 0, 1, 0x00, 0x81, 0, 0, 0, 0, 1] },
         { ProtocolViolation.TooManyControlFrames, [0x89, 0x80, 0, 0, 0, 0, 0x89, 0x80, 0, 0, 0, 0, 0x89, 0x80, 0, 0, 0, 0] },
         { ProtocolViolation.TooManyMessages, [.. OneByte, .. OneByte, .. OneByte] },
+        { ProtocolViolation.TooManySmallFragments, [0x02, 0x81, 0, 0, 0, 0, 1, 0x00, 0x81, 0, 0, 0, 0, 1, 0x00, 0x81, 0, 0, 0, 0, 1] },
+        { ProtocolViolation.MessageTooSlow, [0x02, 0x81, 0, 0, 0, 0, 1] },
     };
+
+    [Fact]
+    public void Every_violation_that_a_client_can_commit_is_committed_here() =>
+        Assert.Equal(Enum.GetValues<ProtocolViolation>().Where(each => each != ProtocolViolation.MaskedFrame), Violations.Select(row => row.Data.Item1).Order());
 
     [Theory]
     [MemberData(nameof(Violations))]
@@ -79,9 +87,11 @@ public class CausesTests
         await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", Talks.Idle), options =>
         {
             options.MaxMessageSize = 10;
-            options.MaxFragments = 2;
+            options.MaxFragments = violation == ProtocolViolation.TooManyFragments ? 2 : 0;
+            options.MaxSmallFragmentsPerSecond = violation == ProtocolViolation.TooManySmallFragments ? 2 : 0;
             options.MaxControlFramesPerSecond = 2;
             options.MaxMessagesPerSecond = 2;
+            options.MessageTimeout = TimeSpan.FromMilliseconds(violation == ProtocolViolation.MessageTooSlow ? 100 : 60_000);
         });
         using MetricCollector<long> violations = Collect(host, "duologue.server.protocol.violations");
         await using RawClient client = await RawClient.ConnectAsync(host.Url);
@@ -250,6 +260,27 @@ public class CausesTests
         });
     }
 
+    [Theory]
+    [InlineData("HandshakeRate")]
+    [InlineData("AddressRate")]
+    public async Task A_storm_of_handshakes_is_refused_counted_and_logged(string name)
+    {
+        RefusalReason reason = Enum.Parse<RefusalReason>(name);
+        await using TestHost host = await TestHost.StartAsync(
+            app => app.MapDuologue("/", Talks.Idle),
+            options =>
+            {
+                options.MaxHandshakesPerSecond = reason == RefusalReason.HandshakeRate ? 1 : 0;
+                options.MaxHandshakesPerSecondPerAddress = reason == RefusalReason.AddressRate ? 1 : 0;
+            },
+            // The second does not pass, however slow the machine.
+            builder => builder.Services.AddSingleton<TimeProvider>(new FakeTimeProvider()));
+        await using RawClient first = await RawClient.ConnectAsync(host.Url);
+        Assert.Equal(101, (await first.HandshakeAsync("/")).Status);
+
+        await AssertRefusedAsync(host, reason, 503, client => client.HandshakeAsync("/"));
+    }
+
     [Fact]
     public async Task A_newcomer_during_the_drain_is_refused_counted_and_logged()
     {
@@ -281,6 +312,12 @@ public class CausesTests
             options.KeepAliveTimeout = TimeSpan.FromMilliseconds(100);
         }
 
+        if (cause == CloseCause.SendTimeout)
+        {
+            options.SendTimeout = TimeSpan.FromMilliseconds(200);
+            options.SendQueuePolicy = SendQueuePolicy.DropNewest;
+        }
+
         if (cause == CloseCause.CloseTimeout)
         {
             options.CloseTimeout = TimeSpan.FromMilliseconds(200);
@@ -303,7 +340,7 @@ public class CausesTests
                 return;
             case CloseCause.HandlerFailed:
                 throw new InvalidTimeZoneException();
-            case CloseCause.SendQueueFull:
+            case CloseCause.SendQueueFull or CloseCause.SendTimeout:
                 await FloodAsync(connection);
                 return;
             default:
