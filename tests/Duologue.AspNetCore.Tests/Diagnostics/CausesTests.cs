@@ -4,6 +4,7 @@ using Duologue.AspNetCore.Tests.Support;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.Metrics.Testing;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging.Testing;
 
 namespace Duologue.AspNetCore.Tests.Diagnostics;
@@ -286,6 +287,23 @@ public class CausesTests
         host.Services.GetRequiredService<DuologueServer>().BeginDraining();
 
         await AssertRefusedAsync(host, RefusalReason.Draining, 503, client => client.HandshakeAsync("/"));
+    }
+
+    [Fact]
+    public async Task What_a_drain_had_to_cut_is_counted_and_logged()
+    {
+        await using TestHost host = await TestHost.StartAsync(
+            app => app.MapDuologue("/", Talks.Idle),
+            _ => { },
+            builder => builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(1)));
+        using MetricCollector<long> aborted = Collect(host, "duologue.server.drain.aborted");
+        await using RawClient silent = await RawClient.ConnectAsync(host.Url);
+        await silent.HandshakeAsync("/");
+
+        await host.StopAsync();
+
+        Assert.Equal(1, Assert.Single(aborted.GetMeasurementSnapshot()).Value);
+        Assert.Contains(host.Log.GetSnapshot(), record => record.Id.Name == "DrainCut");
     }
 
     private static async Task AssertRefusedAsync(TestHost host, RefusalReason reason, int status, Func<RawClient, Task<RawAnswer>> ask)
