@@ -75,9 +75,9 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
                 if (_closedSource is null)
                 {
                     _closedSource = new TaskCompletionSource<CloseInfo>(TaskCreationOptions.RunContinuationsAsynchronously);
-                    if (_closeInfo is { } info)
+                    if (_endTold)
                     {
-                        _closedSource.SetResult(info);
+                        _closedSource.SetResult(_closeInfo!);
                     }
                 }
 

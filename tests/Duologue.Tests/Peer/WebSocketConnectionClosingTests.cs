@@ -7,6 +7,25 @@ namespace Duologue.Tests.Peer;
 
 public sealed class WebSocketConnectionClosingTests
 {
+    [Fact]
+    public async Task Closed_completes_only_when_the_observer_was_told()
+    {
+        var observer = new Inquisitive();
+        var connection = new WebSocketConnection(new ConnectionSetup { Role = Role.Server, Options = new ConnectionOptions(), Observer = observer });
+
+        connection.Abort();
+
+        Assert.False(observer.SawItCompleted);
+        Assert.Equal(CloseCause.Aborted, (await connection.Closed.Soon()).Cause);
+    }
+
+    private sealed class Inquisitive : ConnectionObserver
+    {
+        public bool? SawItCompleted { get; private set; }
+
+        public override void Closed(WebSocketConnection connection, CloseInfo info) => SawItCompleted = connection.Closed.IsCompleted;
+    }
+
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
