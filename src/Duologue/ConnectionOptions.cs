@@ -78,6 +78,12 @@ public record ConnectionOptions
     /// <summary>The most messages received in one second; 0, the default, for no limit. Passed: close 1008.</summary>
     public int MaxMessagesPerSecond { get; init; }
 
+    /// <summary>
+    /// How messages are compressed if the peer agrees. Default <see cref="Duologue.Compression.Off"/>. A server accepts what a client offers as far
+    /// as this allows; a client offers it. Source: RFC 7692.
+    /// </summary>
+    public Compression Compression { get; init; } = Compression.Off;
+
     /// <summary>The clock of all timings. Default the system's.</summary>
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
 
@@ -91,6 +97,7 @@ public record ConnectionOptions
         ArgumentOutOfRangeException.ThrowIfNegative(MaxControlFramesPerSecond);
         ArgumentOutOfRangeException.ThrowIfNegative(MaxSmallFragmentsPerSecond);
         ArgumentOutOfRangeException.ThrowIfNegative(MaxMessagesPerSecond);
+        ArgumentNullException.ThrowIfNull(Compression);
         ArgumentNullException.ThrowIfNull(TimeProvider);
         CheckTime(KeepAliveInterval, nameof(KeepAliveInterval));
         CheckTime(KeepAliveTimeout, nameof(KeepAliveTimeout));

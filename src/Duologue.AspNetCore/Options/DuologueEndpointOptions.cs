@@ -70,6 +70,18 @@ public class DuologueEndpointOptions
     public int MaxMessagesPerSecond { get; set; }
 
     /// <summary>
+    /// How messages are compressed where the client offers it. Default <see cref="Duologue.Compression.Off"/>. In configuration: <c>off</c>,
+    /// <c>shared</c>, <c>dedicated</c>, or with window bits <c>dedicated:12</c>. Source: RFC 7692.
+    /// </summary>
+    public Compression Compression { get; set; } = Compression.Off;
+
+    /// <summary>
+    /// Whether each call of a handler class (open, message, close) is an activity of its own, where somebody listens to the source
+    /// <c>Duologue.AspNetCore</c>. Default false: a trace per message is much. A delegate receives by itself, and traces what it likes.
+    /// </summary>
+    public bool TraceMessages { get; set; }
+
+    /// <summary>
     /// The origins whose pages may connect, beside the server's own: scheme, host and, if it is not the scheme's, port, as in
     /// <c>https://app.example.com</c>. Default none. <c>*</c> stands for all; see <see cref="AllowAnyOrigin"/>. Others get 403.
     /// </summary>
@@ -111,9 +123,11 @@ public class DuologueEndpointOptions
         CloseTimeout = other.CloseTimeout;
         MaxControlFramesPerSecond = other.MaxControlFramesPerSecond;
         MaxMessagesPerSecond = other.MaxMessagesPerSecond;
+        Compression = other.Compression;
         SendTimeout = other.SendTimeout;
         MessageTimeout = other.MessageTimeout;
         MaxSmallFragmentsPerSecond = other.MaxSmallFragmentsPerSecond;
+        TraceMessages = other.TraceMessages;
         Copy(other.AllowedOrigins, AllowedOrigins);
         Copy(other.CapturedHeaders, CapturedHeaders);
         Copy(other.Subprotocols, Subprotocols);

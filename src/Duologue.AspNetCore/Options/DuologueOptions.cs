@@ -37,6 +37,12 @@ public sealed class DuologueOptions : DuologueEndpointOptions
     /// </summary>
     public TimeSpan DrainWindow { get; set; } = TimeSpan.FromSeconds(10);
 
+    /// <summary>
+    /// The most connections at a time that hold a compressor or decompressor of their own (<see cref="Compression.Dedicated"/>); 0 for none. Default 256,
+    /// which is about 64 MiB. Passed: the connection is opened with <see cref="Compression.Shared"/> instead; that is logged.
+    /// </summary>
+    public int MaxDedicatedCompressors { get; set; } = 256;
+
     /// <summary>The most topics with subscribers at a time; 0 for no limit. Default 100,000. Passed: subscribing throws.</summary>
     public int MaxTopics { get; set; } = 100_000;
 

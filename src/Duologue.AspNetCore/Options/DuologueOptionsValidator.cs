@@ -15,6 +15,7 @@ internal sealed class DuologueOptionsValidator : IValidateOptions<DuologueOption
         AtLeast(failures, nameof(DuologueOptions), nameof(options.MaxHandshakesPerSecondPerAddress), options.MaxHandshakesPerSecondPerAddress, 0, "handshakes, 0 for no limit");
         AtLeast(failures, nameof(DuologueOptions), nameof(options.MaxTopics), options.MaxTopics, 0, "topics, 0 for no limit");
         AtLeast(failures, nameof(DuologueOptions), nameof(options.MaxTopicsPerConnection), options.MaxTopicsPerConnection, 0, "topics, 0 for no limit");
+        AtLeast(failures, nameof(DuologueOptions), nameof(options.MaxDedicatedCompressors), options.MaxDedicatedCompressors, 0, "connections");
         NotNegative(failures, nameof(options.RetryAfter), options.RetryAfter);
         NotNegative(failures, nameof(options.DrainWindow), options.DrainWindow);
         return failures.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(failures);
@@ -49,6 +50,11 @@ internal sealed class DuologueOptionsValidator : IValidateOptions<DuologueOption
         if (!Enum.IsDefined(options.SendQueuePolicy))
         {
             failures.Add($"{where}: {nameof(options.SendQueuePolicy)} is {options.SendQueuePolicy}, which is none of {string.Join(", ", Enum.GetNames<SendQueuePolicy>())}.");
+        }
+
+        if (options.Compression is null)
+        {
+            failures.Add($"{where}: {nameof(options.Compression)} is null; use Compression.Off for none.");
         }
 
         foreach (string origin in options.AllowedOrigins)

@@ -16,6 +16,7 @@ internal sealed class EndpointSettings
             CloseTimeout = options.CloseTimeout,
             MaxControlFramesPerSecond = options.MaxControlFramesPerSecond,
             MaxMessagesPerSecond = options.MaxMessagesPerSecond,
+            Compression = options.Compression,
             SendTimeout = options.SendTimeout,
             MessageTimeout = options.MessageTimeout,
             MaxSmallFragmentsPerSecond = options.MaxSmallFragmentsPerSecond,
@@ -25,6 +26,7 @@ internal sealed class EndpointSettings
         CapturedHeaders = [.. options.CapturedHeaders.Distinct(StringComparer.OrdinalIgnoreCase)];
         Subprotocols = [.. options.Subprotocols];
         HandshakeTimeout = options.HandshakeTimeout;
+        TraceMessages = options.TraceMessages;
     }
 
     public ConnectionOptions Connection { get; }
@@ -36,4 +38,6 @@ internal sealed class EndpointSettings
     public string[] Subprotocols { get; }
 
     public TimeSpan HandshakeTimeout { get; }
+
+    public bool TraceMessages { get; }
 }

@@ -79,6 +79,23 @@ internal sealed partial class WebSocketConnection
         }
     }
 
+    /// <summary>Waits, for so long at most, until a flush that is under way is over. Never throws.</summary>
+    public async Task WaitForFlushAsync(TimeSpan limit)
+    {
+        Task flushed;
+        lock (_gate)
+        {
+            if (!_flushing || _closeInfo is not null)
+            {
+                return;
+            }
+
+            flushed = (_flushedSource ??= NewSource()).Task;
+        }
+
+        await flushed.WaitAsync(limit, _options.TimeProvider).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
     private void OnFlushed()
     {
         ConfiguredValueTaskAwaitable<bool>.ConfiguredValueTaskAwaiter awaiter = _flushAwaiter;

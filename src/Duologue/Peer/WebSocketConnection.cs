@@ -57,6 +57,9 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
     public override string? Subprotocol => _setup.Subprotocol;
 
     /// <inheritdoc/>
+    public override string Extensions => _setup.Extensions;
+
+    /// <inheritdoc/>
     public override RequestInfo? Request => _setup.Request;
 
     /// <inheritdoc/>
