@@ -140,8 +140,15 @@ internal sealed partial class WebSocketConnection : IThreadPoolWorkItem
             return Overdue.None;
         }
 
-        _sendDue = _flushSince == 0 ? 0 : Later(_flushSince, _options.SendTimeout);
-        return _sendDue != 0 && now >= _sendDue ? Overdue.SendStalled : Overdue.None;
+        if (_flushSince == 0)
+        {
+            _sendDue = 0;
+            return Overdue.None;
+        }
+
+        // The carrier does not tell how much of a flush the peer has taken: a large message at once has the time of its pieces.
+        _sendDue = Later(_flushSince, _options.SendTimeout * (1 + ((_flushMark - _taken) / CorkLimit)));
+        return now >= _sendDue ? Overdue.SendStalled : Overdue.None;
     }
 
     private Overdue JudgeMessage(long now)
