@@ -28,7 +28,9 @@ internal sealed class OpenedWebSocket(Stream stream, Version httpVersion, string
             Role = Role.Client,
             Options = options,
             Subprotocol = Subprotocol,
+            Extensions = Extensions,
             Logger = logger,
+            Observer = new ClientObserver(ClientMetrics.For(options).Connections, options.TimeProvider),
             Handler = handler,
         });
 

@@ -66,6 +66,7 @@ internal sealed partial class WebSocketConnection
 #pragma warning restore CA2012
             if (!awaiter.IsCompleted)
             {
+                WatchFlush();
                 _flushAwaiter = awaiter;
                 awaiter.UnsafeOnCompleted(_onFlushed ??= OnFlushed);
                 return;
@@ -150,6 +151,7 @@ internal sealed partial class WebSocketConnection
         TaskCompletionSource? flushed;
         lock (_gate)
         {
+            _flushSince = 0;
             if (alive)
             {
                 _taken = _flushMark;
