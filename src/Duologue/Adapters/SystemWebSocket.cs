@@ -77,8 +77,8 @@ internal sealed class SystemWebSocket(WebSocketConnection connection) : WebSocke
 
             _disposed = true;
 
-            // Where a Close is on its way the connection ends by itself, within the close timeout.
-            abort = _state == WebSocketState.Open;
+            // Where a Close is on its way the connection ends by itself, within the close timeout; where it has ended, this does nothing.
+            abort = _state is WebSocketState.Open or WebSocketState.Aborted;
             if (_state != WebSocketState.Aborted)
             {
                 _state = WebSocketState.Closed;
@@ -159,14 +159,15 @@ internal sealed class SystemWebSocket(WebSocketConnection connection) : WebSocke
         try
         {
             MessageType type = messageType == WebSocketMessageType.Text ? MessageType.Text : MessageType.Binary;
+            MessageFlags flags = messageFlags.HasFlag(WebSocketMessageFlags.DisableCompression) ? MessageFlags.DisableCompression : MessageFlags.None;
             bool ends = messageFlags.HasFlag(WebSocketMessageFlags.EndOfMessage);
             if (ends && _begun is null)
             {
-                await connection.SendAsync(buffer, type, cancellationToken).ConfigureAwait(false);
+                await connection.SendAsync(buffer, type, flags, cancellationToken).ConfigureAwait(false);
                 return;
             }
 
-            await SendPieceAsync(buffer, type, ends, cancellationToken).ConfigureAwait(false);
+            await SendPieceAsync(buffer, type, flags, ends, cancellationToken).ConfigureAwait(false);
         }
         catch (ConnectionClosedException e)
         {
@@ -203,9 +204,9 @@ internal sealed class SystemWebSocket(WebSocketConnection connection) : WebSocke
         await connection.WaitForFlushAsync(connection.Setup.Options.CloseTimeout).WaitAsync(cancellationToken).ConfigureAwait(false);
     }
 
-    private async Task SendPieceAsync(ReadOnlyMemory<byte> piece, MessageType type, bool ends, CancellationToken cancellationToken)
+    private async Task SendPieceAsync(ReadOnlyMemory<byte> piece, MessageType type, MessageFlags flags, bool ends, CancellationToken cancellationToken)
     {
-        Stream message = _begun ??= connection.OpenWrite(type);
+        Stream message = _begun ??= connection.OpenWrite(type, flags);
         bool whole = false;
         try
         {
