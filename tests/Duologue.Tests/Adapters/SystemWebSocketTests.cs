@@ -248,6 +248,23 @@ public class SystemWebSocketTests
     }
 
     [Fact]
+    public async Task Here_nothing_is_sent_after_the_peers_close_and_no_text_that_is_none()
+    {
+        await using KestrelServer server = await ServeAsync(async (socket, context) =>
+        {
+            await socket.ReceiveAsync(new byte[10], context.RequestAborted);
+            await socket.CloseAsync(WebSocketCloseStatus.NormalClosure, "", context.RequestAborted);
+        });
+        using WebSocket socket = await ConnectAsync(server, ours: true);
+        await Assert.ThrowsAsync<ArgumentException>(async () => await socket.SendAsync(new byte[] { 0xFF }.AsMemory(), WebSocketMessageType.Text, true, Cancelled));
+        await SendAsync(socket, "go");
+        Assert.Equal("close 1000  0 True", await ReceiveAsync(socket));
+        Assert.Equal(WebSocketError.InvalidState, (await Assert.ThrowsAsync<WebSocketException>(async () => await SendAsync(socket, "late"))).WebSocketErrorCode);
+        await socket.CloseAsync(WebSocketCloseStatus.NormalClosure, null, Cancelled);
+        Assert.Equal(WebSocketState.Closed, socket.State);
+    }
+
+    [Fact]
     public async Task Here_a_second_receive_is_refused_while_one_is_pending()
     {
         await using KestrelServer server = await EchoAsync();
