@@ -61,7 +61,14 @@ internal sealed class ConnectOptionsSet
     public ConnectOptionsSet()
     {
         Wait = CliOption.OptionalTime("--wait", $"How long to go on receiving after piped input has ended; none until the server closes. Default {PipeWait}; with --once, how long to wait for the message: {OnceWait}.", null);
-        Http.AcceptOnlyFromAmong("1.1", "2");
+        Http.CompletionSources.Add("1.1", "2");
+        Http.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<string>() is not ("1.1" or "2"))
+            {
+                result.AddError($"--http takes 1.1 or 2; it was given \"{result.GetValueOrDefault<string>()}\".");
+            }
+        });
         Ping = CliOption.OptionalTime("--ping", $"Ping so often and print the round trip. Without a value every {PingEvery}.", PingEvery);
     }
 
