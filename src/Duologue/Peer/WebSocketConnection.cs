@@ -154,6 +154,9 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
     /// <inheritdoc/>
     public override async ValueTask DisposeAsync() => await CloseAsync(CloseFrame.NormalClosure, "").ConfigureAwait(false);
 
+    /// <inheritdoc/>
+    public override System.Net.WebSockets.WebSocket AsSystemWebSocket() => new Adapters.SystemWebSocket(this);
+
     private long Now() => _options.TimeProvider.GetTimestamp();
 
     private long After(TimeSpan delay) => Later(Now(), delay);
