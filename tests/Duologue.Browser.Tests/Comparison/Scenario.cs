@@ -49,7 +49,7 @@ internal sealed record Scenario(string Name)
         return await JoinAsync(lines, server);
     }
 
-    private static string Settings(ScenarioServer server) => $"{{ page: '{server.Page}', host: '{server.Host}', refused: '{server.Refused}' }}";
+    private static string Settings(ScenarioServer server) => $"{{ page: '{server.Page}', host: '{server.Host}', refused: '{server.Refused}', patience: 5000 }}";
 
     private static async Task<string> JoinAsync(string lines, ScenarioServer server)
     {

@@ -14,18 +14,23 @@ public sealed class ScenarioTests
     {
         var scenario = new Scenario(name);
 
-        Assert.Equal(scenario.Ours, await scenario.RunInJintAsync());
+        string log = await scenario.RunInJintAsync();
+
+        if (Recording.IsOn)
+        {
+            await Recording.WriteAsync(name, ".ours.log", log);
+            return;
+        }
+
+        Assert.Equal(scenario.Ours, log);
     }
 }
 
 /// <summary>
-/// What was recorded of the browser holds for the one that is installed. <c>DUOLOGUE_RECORD=1 ./test Duologue.Browser.Tests</c>
-/// writes the .log files anew: read the difference as a reviewer would, and build again.
+/// What was recorded of the browser holds for the one that is installed.
 /// </summary>
 public sealed class BrowserTests(Chromiums chromium) : IClassFixture<Chromiums>
 {
-    private static readonly bool Record = Environment.GetEnvironmentVariable("DUOLOGUE_RECORD") == "1";
-
     public static TheoryData<string> Names => [.. Scenario.All("")];
 
     [Theory]
@@ -37,13 +42,31 @@ public sealed class BrowserTests(Chromiums chromium) : IClassFixture<Chromiums>
 
         string log = await scenario.RunInBrowserAsync(page);
 
-        if (Record)
+        if (Recording.IsOn)
         {
-            await File.WriteAllTextAsync(Path.Combine(Scenario.Folder, $"{name}.log"), log, TestContext.Current.CancellationToken);
+            await Recording.WriteAsync(name, ".log", log);
             return;
         }
 
         Assert.Equal(scenario.Browsers, log);
+    }
+}
+
+/// <summary>
+/// <c>DUOLOGUE_RECORD=1 ./test Duologue.Browser.Tests</c> writes the .log files anew, and the .ours.log files that are there:
+/// read the difference as a reviewer would, and build again.
+/// </summary>
+internal static class Recording
+{
+    public static bool IsOn { get; } = Environment.GetEnvironmentVariable("DUOLOGUE_RECORD") == "1";
+
+    public static async Task WriteAsync(string name, string ending, string log)
+    {
+        string path = Path.Combine(Scenario.Folder, name + ending);
+        if (ending == ".log" || File.Exists(path))
+        {
+            await File.WriteAllTextAsync(path, log, TestContext.Current.CancellationToken);
+        }
     }
 }
 
@@ -62,7 +85,9 @@ public sealed class Chromiums : IAsyncLifetime
         }
 
         _playwright = await Playwright.CreateAsync();
-        _browser = await Chromium.LaunchAsync(_playwright, executable);
+
+        // Other hosts are names to parse, never to talk to.
+        _browser = await Chromium.LaunchAsync(_playwright, executable, "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1");
         _page = await _browser.NewPageAsync();
     }
 
