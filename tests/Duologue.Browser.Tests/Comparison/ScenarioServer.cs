@@ -45,11 +45,13 @@ internal sealed class ScenarioServer : IAsyncDisposable
 
     public string Refused => $"127.0.0.1:{((IPEndPoint)_refusing.LocalEndPoint!).Port}";
 
-    /// <summary>What was received, once all conversations are over.</summary>
-    public async Task<IReadOnlyList<string>> SeenAsync()
+    /// <summary>What was received since it was last asked, once all conversations are over.</summary>
+    public async Task<IReadOnlyList<string>> TakeSeenAsync()
     {
         await Task.WhenAll(_conversations).WaitAsync(Patience.Time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        return [.. _seen];
+        string[] seen = [.. _seen];
+        _seen.Clear();
+        return seen;
     }
 
     public async ValueTask DisposeAsync()
