@@ -99,7 +99,19 @@ internal static class UrlHost
 
             before = rune;
         }
+
+        // RFC 5893 §2, rule 2: a label with letters written from right to left has none of the other direction. ICU does not check it.
+        bool mixesDirections = label.EnumerateRunes().Any(IsRightToLeft)
+            && label.EnumerateRunes().Any(static rune => Rune.IsLetter(rune) && !IsRightToLeft(rune));
+        if (mixesDirections)
+        {
+            throw new ArgumentException($"The label '{label}' mixes directions of writing.", nameof(label));
+        }
     }
+
+    // The blocks that Unicode reserves for such scripts (DerivedBidiClass.txt).
+    private static bool IsRightToLeft(Rune rune) => Rune.IsLetter(rune) && rune.Value
+        is (>= 0x0590 and <= 0x08FF) or (>= 0xFB1D and <= 0xFDFF) or (>= 0xFE70 and <= 0xFEFF) or (>= 0x10800 and <= 0x10FFF) or (>= 0x1E800 and <= 0x1EFFF);
 
     /// <summary>The mapping step of UTS #46, as far as .NET brings the tables: compatibility forms need ICU or NLS.</summary>
     private static string Map(string domain)

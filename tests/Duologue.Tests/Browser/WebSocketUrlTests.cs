@@ -183,6 +183,8 @@ public class WebSocketUrlTests
     [InlineData("ws://[]/")]
     [InlineData("ws://[::1]x/")]
     [InlineData("ws://\u00AD/")]
+    [InlineData("ws://a\u05D1\u05D9.test/")]
+    [InlineData("ws://\u05D1a\u05D9.test/")]
     [InlineData("ws://xn--a.test/")]
     [InlineData("ws://xn--.test/")]
     [InlineData("ws://xn--a-.test/")]
