@@ -31,7 +31,7 @@ switch (arguments.Command)
         Console.WriteLine($"Instrumented {Instrumentation.Create(folder)} types.");
         return 0;
     case "run" when arguments.Input is { } input:
-        return RunOne(arguments.Targets[0], input);
+        return RunOne(arguments.Targets[0], input, arguments.Times);
     case "run":
         int failed = 0;
         foreach (FuzzTarget target in arguments.Targets)
@@ -61,11 +61,17 @@ switch (arguments.Command)
 
 static string JournalPath(FuzzTarget target) => Path.Combine(JournalFolder, target.Name);
 
-static int RunOne(FuzzTarget target, byte[] input)
+static int RunOne(FuzzTarget target, byte[] input, int times)
 {
     try
     {
-        Console.WriteLine($"{target.Name}: the invariant holds; signature {target.Run(input):x}.");
+        ulong signature = 0;
+        for (int i = 0; i < times; i++)
+        {
+            signature = target.Run(input);
+        }
+
+        Console.WriteLine($"{target.Name}: the invariant holds; signature {signature:x}.");
         return 0;
     }
     catch (Exception error)
