@@ -51,7 +51,7 @@ switch (arguments.Command)
         {
             using var copy = new MemoryStream();
             stream.CopyTo(copy);
-            fuzzed.Run(copy.ToArray());
+            RunForAfl(fuzzed, copy.ToArray());
         });
         return 0;
     default:
@@ -79,6 +79,20 @@ static int RunOne(FuzzTarget target, byte[] input, int times)
         // To show it is what was asked for.
         Console.WriteLine(error);
         return 1;
+    }
+}
+
+static void RunForAfl(FuzzTarget target, byte[] input)
+{
+    try
+    {
+        target.Run(input);
+    }
+    catch (Exception error)
+    {
+        // afl-fuzz learns only that it failed: what failed is written down here.
+        File.AppendAllText($"artifacts/fuzz/afl/{target.Name}/failures.txt", $"{Convert.ToHexStringLower(input)}\n{error}\n\n");
+        throw;
     }
 }
 
