@@ -190,6 +190,8 @@ internal sealed class FrameReaderTarget : FuzzTarget
 
             public long Allowance(int buffered) => owner.Allowance == long.MaxValue ? long.MaxValue : owner.Allowance - buffered;
 
+            public ProtocolViolation? OnSmallFragment() => null;
+
             public ProtocolViolation? OnMessageStart(MessageType type) => null;
 
             public void OnMessage(MessageType type, ref MessageBuffer body) =>

@@ -38,11 +38,21 @@ internal sealed class PeerRun
         ConnectionOptions options = new() { TimeProvider = Clock };
         if (flags.HasFlag(PeerFlags.SmallLimits))
         {
-            options = options with { MaxMessageSize = SmallMessage, MaxFragments = 4, MaxControlFramesPerSecond = 8, SendQueueLimit = 256, SendQueuePolicy = (SendQueuePolicy)(steps.Length & 3) };
+            options = options with
+            {
+                MaxMessageSize = SmallMessage,
+                MaxFragments = 4,
+                MaxControlFramesPerSecond = 8,
+                MaxSmallFragmentsPerSecond = 20,
+                SendQueueLimit = 256,
+                SendQueuePolicy = (SendQueuePolicy)(steps.Length & 3),
+                SendTimeout = TimeSpan.FromSeconds(10),
+                MessageTimeout = TimeSpan.FromSeconds(15),
+            };
         }
         else
         {
-            options = options with { MaxControlFramesPerSecond = 0 };
+            options = options with { MaxControlFramesPerSecond = 0, MaxSmallFragmentsPerSecond = 0 };
         }
 
         _connection = new WebSocketConnection(new ConnectionSetup

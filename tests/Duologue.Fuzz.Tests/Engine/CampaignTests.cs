@@ -3,6 +3,7 @@ using Duologue.Fuzz.Targets;
 
 namespace Duologue.Fuzz.Tests.Engine;
 
+[Collection(OneAtATime.Name)]
 public sealed class CampaignTests
 {
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);

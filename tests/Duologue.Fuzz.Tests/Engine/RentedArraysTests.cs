@@ -3,6 +3,7 @@ using Duologue.Fuzz.Engine;
 
 namespace Duologue.Fuzz.Tests.Engine;
 
+[Collection(OneAtATime.Name)]
 public sealed class RentedArraysTests
 {
     [Fact]

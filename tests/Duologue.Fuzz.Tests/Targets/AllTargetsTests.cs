@@ -7,6 +7,7 @@ namespace Duologue.Fuzz.Tests.Targets;
 /// Every target: what was found once, what reaches much of the code, and a short search from a seed that differs each time.
 /// DUOLOGUE_FUZZ_SEED repeats one.
 /// </summary>
+[Collection(OneAtATime.Name)]
 public sealed class AllTargetsTests
 {
     private static readonly TimeSpan SearchTime = TimeSpan.FromSeconds(2);

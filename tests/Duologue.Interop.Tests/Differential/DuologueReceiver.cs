@@ -15,7 +15,7 @@ internal static class DuologueReceiver
         var connection = new WebSocketConnection(new ConnectionSetup
         {
             Role = given.ToServer ? Role.Server : Role.Client,
-            Options = new ConnectionOptions { MaxControlFramesPerSecond = 0, MaxFragments = 0 },
+            Options = new ConnectionOptions { MaxControlFramesPerSecond = 0, MaxSmallFragmentsPerSecond = 0, MaxFragments = 0 },
             Handler = recorder,
         });
         Task running = RunAsync(toConnection.Reader, fromConnection.Writer, connection);

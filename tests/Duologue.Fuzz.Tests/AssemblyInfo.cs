@@ -1,2 +1,0 @@
-// The targets count what the process has rented of the shared pool: one at a time.
-[assembly: Parallelization(Mode = Xunit.Sdk.ParallelMode.None)]
