@@ -169,12 +169,8 @@ internal static class StreamModel
             return "OversizedControlFrame";
         }
 
-        if (opcode == Frame.Close && shortLength == 1 && dialect.HasFlag(Dialect.CloseLengthAnnounced))
-        {
-            return "TruncatedCloseCode";
-        }
-
-        if (bytes.Length < (dialect.HasFlag(Dialect.LengthBeforeKey) ? 2 + extended : needed))
+        bool announced = opcode == Frame.Close && shortLength == 1 && dialect.HasFlag(Dialect.CloseLengthAnnounced);
+        if (!announced && bytes.Length < (dialect.HasFlag(Dialect.LengthBeforeKey) ? 2 + extended : needed))
         {
             return null;
         }
@@ -194,6 +190,11 @@ internal static class StreamModel
         if (opcode >= 8 && length > 125)
         {
             return "OversizedControlFrame";
+        }
+
+        if (opcode == Frame.Close && length == 1 && dialect.HasFlag(Dialect.CloseLengthAnnounced))
+        {
+            return "TruncatedCloseCode";
         }
 
         return judgesForm && size != 0 && ((extended == 2 && length <= 125) || (extended == 8 && length <= 65535)) ? "NonMinimalLength" : null;
