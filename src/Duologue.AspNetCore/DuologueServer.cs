@@ -19,6 +19,7 @@ internal sealed class DuologueServer : IAsyncDisposable
         HandshakeLogger = loggers.CreateLogger(Log.HandshakeCategory);
         ConnectionLogger = loggers.CreateLogger(Log.ConnectionsCategory);
         Admission = new AdmissionControl(Options.MaxConnections, Options.MaxConnectionsPerAddress);
+        HandshakeRate = new HandshakeRate(Options.MaxHandshakesPerSecond, Options.MaxHandshakesPerSecondPerAddress, timeProvider);
         Topics = new InProcessTopics(Options, metrics, timeProvider, loggers.CreateLogger(Log.TopicsCategory));
         Observer = new ServerObserver(this, metrics, timeProvider);
     }
@@ -32,6 +33,8 @@ internal sealed class DuologueServer : IAsyncDisposable
     public TimeProvider TimeProvider { get; }
 
     public AdmissionControl Admission { get; }
+
+    public HandshakeRate HandshakeRate { get; }
 
     public Topics Topics { get; }
 

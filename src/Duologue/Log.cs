@@ -4,8 +4,8 @@ using Microsoft.Extensions.Logging;
 namespace Duologue;
 
 /// <summary>
-/// What the library logs. Event ids 1000 to 1099 are a connection's, the highest in use is 1006; 2000 to 2099 the client's connecting,
-/// the highest in use is 2002.
+/// What the library logs. Event ids 1000 to 1099 are a connection's, the highest in use is 1007; 2000 to 2099 the client's connecting,
+/// the highest in use is 2003.
 /// </summary>
 internal static partial class Log
 {
@@ -30,12 +30,18 @@ internal static partial class Log
     [LoggerMessage(1006, LogLevel.Debug, "Connection {ConnectionId}: the transport failed.", EventName = "TransportFailed")]
     public static partial void TransportFailed(this ILogger logger, string connectionId, Exception exception);
 
-    [LoggerMessage(2000, LogLevel.Debug, "Connected to {Uri} in {ElapsedMilliseconds} ms, subprotocol {Subprotocol}, extensions {Extensions}.", EventName = "Connected")]
-    public static partial void Connected(this ILogger logger, string uri, double elapsedMilliseconds, string? subprotocol, string extensions);
+    [LoggerMessage(1007, LogLevel.Information, "Connection {ConnectionId}: the peer took nothing of what waits for it within {Timeout} (SendTimeout).", EventName = "SendTimedOut")]
+    public static partial void SendTimedOut(this ILogger logger, string connectionId, TimeSpan timeout);
+
+    [LoggerMessage(2000, LogLevel.Debug, "Connected to {Uri} over HTTP/{HttpVersion} in {ElapsedMilliseconds} ms, subprotocol {Subprotocol}, extensions {Extensions}.", EventName = "Connected")]
+    public static partial void Connected(this ILogger logger, string uri, Version httpVersion, double elapsedMilliseconds, string? subprotocol, string extensions);
 
     [LoggerMessage(2001, LogLevel.Debug, "{Reason}", EventName = "ConnectFailed")]
     public static partial void ConnectFailed(this ILogger logger, string reason, Exception? exception);
 
     [LoggerMessage(2002, LogLevel.Debug, "The attempt to connect to {EndPoint} failed: {Reason}", EventName = "ConnectAttemptFailed")]
     public static partial void ConnectAttemptFailed(this ILogger logger, IPEndPoint endPoint, string reason);
+
+    [LoggerMessage(2003, LogLevel.Debug, "{Uri} takes no WebSocket over HTTP/2; going on with HTTP/1.1: {Reason}", EventName = "HttpVersionLowered")]
+    public static partial void HttpVersionLowered(this ILogger logger, string uri, string reason);
 }

@@ -142,6 +142,7 @@ internal sealed class ServerMetrics
         CloseCause.CloseTimeout => "close_timeout",
         CloseCause.HandlerFailed => "handler_failed",
         CloseCause.ServerDraining => "server_draining",
+        CloseCause.SendTimeout => "send_timeout",
         _ => "other",
     };
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net;
 using Duologue.Protocol;
 using Microsoft.AspNetCore.Http;
 
@@ -102,7 +103,9 @@ internal sealed class DuologueEndpoint
         // Before a place is taken: what is captured comes from code that is not ours, such as a principal's, and might throw.
         RequestInfo request = RequestCapture.Capture(context, settings.CapturedHeaders);
         string? userId = UserIdentity.IdOf(request.User);
-        if (_server.Admission.TryEnter(context.Connection.RemoteIpAddress, out AddressKey address) is { } limit)
+        IPAddress? remote = context.Connection.RemoteIpAddress;
+        AddressKey address = default;
+        if ((_server.HandshakeRate.TryTake(remote) ?? _server.Admission.TryEnter(remote, out address)) is { } limit)
         {
             await _handshake.RefuseAsync(context, _handshake.Overloaded(limit), activity).ConfigureAwait(false);
             return null;

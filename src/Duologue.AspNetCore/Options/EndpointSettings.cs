@@ -16,6 +16,10 @@ internal sealed class EndpointSettings
             CloseTimeout = options.CloseTimeout,
             MaxControlFramesPerSecond = options.MaxControlFramesPerSecond,
             MaxMessagesPerSecond = options.MaxMessagesPerSecond,
+            Compression = options.Compression,
+            SendTimeout = options.SendTimeout,
+            MessageTimeout = options.MessageTimeout,
+            MaxSmallFragmentsPerSecond = options.MaxSmallFragmentsPerSecond,
             TimeProvider = timeProvider,
         };
         Origins = new OriginPolicy(options.AllowedOrigins);

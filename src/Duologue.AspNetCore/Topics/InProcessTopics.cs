@@ -20,7 +20,7 @@ internal sealed class InProcessTopics(DuologueOptions options, ServerMetrics met
         return _topics.TryGetValue(topic, out Topic? found) ? found.Count : 0;
     }
 
-    public override FanoutResult Publish(string topic, string text)
+    public override FanoutResult Publish(string topic, string text, MessageFlags flags)
     {
         CheckName(topic);
         ArgumentNullException.ThrowIfNull(text);
@@ -28,7 +28,7 @@ internal sealed class InProcessTopics(DuologueOptions options, ServerMetrics met
         return _topics.TryGetValue(topic, out Topic? found) ? Record(found.Publish(Fanout.Encode(text)), start) : Record(default, start);
     }
 
-    public override FanoutResult Publish(string topic, ReadOnlySpan<byte> data, MessageType type)
+    public override FanoutResult Publish(string topic, ReadOnlySpan<byte> data, MessageType type, MessageFlags flags)
     {
         CheckName(topic);
         long start = timeProvider.GetTimestamp();

@@ -345,8 +345,11 @@ internal sealed partial class WebSocketConnection
                 return;
             }
 
-            bool forced = cause is CloseCause.Aborted or CloseCause.KeepAliveTimeout or CloseCause.CloseTimeout;
-            CloseCause final = forced ? cause : _cause ?? cause;
+            bool givenUp = cause is CloseCause.KeepAliveTimeout or CloseCause.CloseTimeout or CloseCause.SendTimeout;
+            bool forced = givenUp || cause == CloseCause.Aborted;
+
+            // A failure is the cause of the end, also where the peer does not take the Close that tells it so.
+            CloseCause final = forced && !(givenUp && IsFailure(_cause)) ? cause : _cause ?? cause;
             bool clean = _closeSent && _closeReceived && _violation is null && !forced;
             info = Describe(final, clean);
             _closeInfo = info;
@@ -385,6 +388,9 @@ internal sealed partial class WebSocketConnection
         // Callbacks on the token are the application's: they must not run on the carrier's thread.
         _ = aborted?.CancelAsync();
     }
+
+    private static bool IsFailure(CloseCause? cause) => cause is CloseCause.ProtocolViolation or CloseCause.MessageTooBig
+        or CloseCause.LimitExceeded or CloseCause.SendQueueFull or CloseCause.HandlerFailed;
 
     /// <summary>Under the lock: how the conversation ended, or stands while it ends.</summary>
     private CloseInfo Describe(CloseCause cause, bool clean)
