@@ -58,13 +58,20 @@ public abstract class SuiteTests : IAsyncLifetime
     {
         try
         {
-            await using Wire wire = await _arena.OpenAsync(@case, cancellationToken);
-            if (!wire.CanEnd && @case.Steps.Any(step => step is EndStep))
+            for (int attempt = 1; ; attempt++)
             {
-                return Outcome.Of(@case, _arena.Carrier, _arena.Subject, null) with { NotApplicable = "this carrier's client cannot end its direction alone" };
-            }
+                await using Wire wire = await _arena.OpenAsync(@case, cancellationToken);
+                if (!wire.CanEnd && @case.Steps.Any(step => step is EndStep))
+                {
+                    return Outcome.Of(@case, _arena.Carrier, _arena.Subject, null) with { NotApplicable = "this carrier's client cannot end its direction alone" };
+                }
 
-            return Outcome.Of(@case, _arena.Carrier, _arena.Subject, await Player.PlayAsync(@case, wire, _arena.JudgesServer, cancellationToken));
+                (string? complaint, bool wasSlow) = await Player.PlayAsync(@case, wire, _arena.JudgesServer, cancellationToken);
+                if (complaint is null || !wasSlow || attempt == 3)
+                {
+                    return Outcome.Of(@case, _arena.Carrier, _arena.Subject, complaint);
+                }
+            }
         }
         catch (Exception e) when (e is IOException or HttpRequestException or DuologueException or TimeoutException or System.Net.Sockets.SocketException or System.Security.Authentication.AuthenticationException)
         {
@@ -89,6 +96,10 @@ public sealed class HandlerClassOverHttp2Tests() : SuiteTests(new ServerArena(Ca
 
 public sealed class PullDelegateOverHttp2Tests() : SuiteTests(new ServerArena(Carrier.Http2, handlerClass: false));
 
+public sealed class ClientOverHttp2Tests() : SuiteTests(new ClientArena(Carrier.Http2));
+
 public sealed class HandlerClassOverHttp2TlsTests() : SuiteTests(new ServerArena(Carrier.Http2Tls, handlerClass: true));
 
 public sealed class PullDelegateOverHttp2TlsTests() : SuiteTests(new ServerArena(Carrier.Http2Tls, handlerClass: false));
+
+public sealed class ClientOverHttp2TlsTests() : SuiteTests(new ClientArena(Carrier.Http2Tls));

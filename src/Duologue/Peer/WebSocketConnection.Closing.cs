@@ -228,7 +228,7 @@ internal sealed partial class WebSocketConnection
 
         if (ended)
         {
-            _carrier!.Complete();
+            EndCarrier(peerIsDone: true);
         }
     }
 

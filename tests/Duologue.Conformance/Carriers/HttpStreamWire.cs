@@ -8,6 +8,8 @@ internal sealed class HttpStreamWire(Stream stream, Func<Task>? end, Func<ValueT
 {
     public override bool CanEnd => end is not null;
 
+    public override bool IsStream => true;
+
     public override async ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
     {
         try
@@ -28,14 +30,14 @@ internal sealed class HttpStreamWire(Stream stream, Func<Task>? end, Func<ValueT
             int count = await stream.ReadAsync(buffer, cancellationToken);
             if (count == 0)
             {
-                Ending = new Ending(true, "END_STREAM");
+                Ending = new Ending(EndKind.Clean, "END_STREAM");
             }
 
             return count;
         }
         catch (Exception e) when (e is IOException or HttpRequestException or ObjectDisposedException or InvalidOperationException or ConnectionAbortedException)
         {
-            Ending = new Ending(false, e.Message);
+            Ending = new Ending(EndKind.Reset, e.Message);
             return 0;
         }
     }

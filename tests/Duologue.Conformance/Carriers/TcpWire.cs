@@ -23,6 +23,8 @@ internal sealed class TcpWire : Wire
 
     public override bool CanEnd => true;
 
+    public override bool IsStream => false;
+
     /// <summary>The stream, for the opening handshake.</summary>
     public Stream Stream => _stream;
 
@@ -64,7 +66,18 @@ internal sealed class TcpWire : Wire
         return new TcpWire(socket, watch, tls) { Extensions = extensions };
     }
 
-    public override ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken) => _stream.WriteAsync(bytes, cancellationToken);
+    public override async ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _stream.WriteAsync(bytes, cancellationToken);
+        }
+        catch (InvalidOperationException e)
+        {
+            // What TLS says when the session is over.
+            throw new IOException(e.Message, e);
+        }
+    }
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken)
     {
@@ -73,14 +86,14 @@ internal sealed class TcpWire : Wire
             int count = await _stream.ReadAsync(buffer, cancellationToken);
             if (count == 0)
             {
-                Ending = _tls is null ? new Ending(true, "FIN") : await TlsEndingAsync(cancellationToken);
+                Ending = _tls is null ? new Ending(EndKind.Clean, "FIN") : await TlsEndingAsync(cancellationToken);
             }
 
             return count;
         }
-        catch (IOException e)
+        catch (Exception e) when (e is IOException or ObjectDisposedException or InvalidOperationException)
         {
-            Ending = new Ending(false, e.InnerException is SocketException { SocketErrorCode: var code } ? string.Create(CultureInfo.InvariantCulture, $"{code}") : e.Message);
+            Ending = new Ending(EndKind.Reset, e.InnerException is SocketException { SocketErrorCode: var code } ? string.Create(CultureInfo.InvariantCulture, $"{code}") : e.Message);
             return 0;
         }
     }
@@ -90,22 +103,29 @@ internal sealed class TcpWire : Wire
     {
         if (_watch.Ended)
         {
-            return new Ending(false, "FIN without close_notify");
+            return new Ending(EndKind.WithoutNotify, "FIN without close_notify");
         }
 
         byte[] rest = new byte[256];
         int count = await _watch.ReadAsync(rest, cancellationToken);
-        return count == 0 ? new Ending(true, "close_notify, FIN") : new Ending(false, "bytes after close_notify");
+        return count == 0 ? new Ending(EndKind.Clean, "close_notify, FIN") : new Ending(EndKind.Reset, "bytes after close_notify");
     }
 
     public override async ValueTask EndAsync(CancellationToken cancellationToken)
     {
-        if (_tls is not null)
+        try
         {
-            await _tls.ShutdownAsync();
-        }
+            if (_tls is not null)
+            {
+                await _tls.ShutdownAsync();
+            }
 
-        _socket.Shutdown(SocketShutdown.Send);
+            _socket.Shutdown(SocketShutdown.Send);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException or InvalidOperationException)
+        {
+            throw new IOException(e.Message, e);
+        }
     }
 
     public override ValueTask DisposeAsync()

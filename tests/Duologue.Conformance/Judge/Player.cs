@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using Duologue.Conformance.Cases;
 using Duologue.Conformance.Deflate;
@@ -21,6 +22,8 @@ internal sealed class Player
     private readonly DeflateTerms? _terms;
     private readonly CancellationToken _patience;
     private ulong _missing;
+    private bool _ended;
+    private long _actedAt;
 
     private Player(Case @case, Wire wire, bool judgesServer, DeflateTerms? terms, CancellationToken patience)
     {
@@ -33,14 +36,17 @@ internal sealed class Player
         _decoder = new FrameDecoder(fromClient: !judgesServer, mayCompress: terms is not null, _transcript);
     }
 
-    /// <returns>Null if the judged peer did all that the case demands; else what it did wrong.</returns>
-    public static async Task<string?> PlayAsync(Case @case, Wire wire, bool judgesServer, CancellationToken cancellationToken)
+    /// <returns>
+    /// Null if the judged peer did all that the case demands; else what it did wrong, and whether we were so slow ourselves that it may
+    /// have given us up: then it must be played again.
+    /// </returns>
+    public static async Task<(string? Complaint, bool WasSlow)> PlayAsync(Case @case, Wire wire, bool judgesServer, CancellationToken cancellationToken)
     {
         @case = @case.Later?.Invoke(@case) ?? @case;
         DeflateTerms? terms = null;
         if (@case.Extensions is not null && DeflateTerms.Settle(@case.Extensions, wire.Extensions, judgesServer, out terms) is { } disagreement)
         {
-            return disagreement;
+            return (disagreement, false);
         }
 
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -71,8 +77,11 @@ internal sealed class Player
         string said = player._transcript.ToString();
         await patience.CancelAsync();
         await reading.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        return complaint is null ? null : $"{complaint} [{said}{(trouble is null ? "" : "; " + trouble)}]";
+        return complaint is null ? (null, false) : ($"{complaint} [{said}{(trouble is null ? "" : "; " + trouble)}]", player.WasSlow);
     }
+
+    // A judged peer lingers for two seconds, a client for one second after a clean close; on a busy machine we may be later than that.
+    private bool WasSlow => _transcript.ClosedAt is var closedAt and not 0 && Stopwatch.GetElapsedTime(closedAt, _actedAt) > TimeSpan.FromSeconds(0.8);
 
     private async Task ReadAsync()
     {
@@ -103,7 +112,7 @@ internal sealed class Player
                     await _transcript.WaitAsync(t => t.MessageCount >= until.Messages && t.PongCount >= until.Pongs && (!until.Close || t.Close is not null), _patience);
                     break;
                 case EndStep:
-                    await _wire.EndAsync(_patience);
+                    await EndAsync();
                     break;
                 default:
                     throw new InvalidOperationException($"No such step: {step}.");
@@ -122,10 +131,12 @@ internal sealed class Player
         }
 
         // RFC 6455 §7.1.1: it is the server that ends TCP first.
-        if (!_asClient && _case.Tail is not (Tail.Silent or Tail.MoreSilent or Tail.Flood) && _wire.CanEnd && !_case.Steps.Any(step => step is EndStep))
+        if (!_asClient && _case.Tail is not (Tail.Silent or Tail.MoreSilent or Tail.Flood))
         {
-            await _wire.EndAsync(_patience);
+            await EndAsync();
         }
+
+        _actedAt = Stopwatch.GetTimestamp();
     }
 
     // What comes behind a violation.
@@ -151,7 +162,7 @@ internal sealed class Player
         }
 
         await _transcript.WaitAsync(t => t.Close is not null, _patience);
-        if (sentClose || _transcript.Close is null)
+        if (sentClose || _ended || _transcript.Close is null)
         {
             return;
         }
@@ -162,11 +173,20 @@ internal sealed class Player
                 await WriteRawAsync(new byte[_missing], Cut.None);
                 await WriteAsync(Frame.Close(_transcript.Close.Value.Code is 1005 ? 1000 : _transcript.Close.Value.Code));
                 break;
-            case Tail.Answer or Tail.End when _wire.CanEnd && _asClient:
-                await _wire.EndAsync(_patience);
+            case Tail.Answer or Tail.End when _asClient:
+                await EndAsync();
                 break;
             default:
                 break;
+        }
+    }
+
+    private async Task EndAsync()
+    {
+        if (_wire.CanEnd && !_ended)
+        {
+            _ended = true;
+            await _wire.EndAsync(_patience);
         }
     }
 
@@ -345,9 +365,22 @@ internal sealed class Player
             return null;
         }
 
-        return _transcript.Ending is { IsClean: false } ending ? $"the end was no clean one: {ending.How}"
-            : _decoder.AtBoundary ? null
-            : "the bytes ended inside a frame";
+        if (!_decoder.AtBoundary)
+        {
+            return "the bytes ended inside a frame";
+        }
+
+        return _transcript.Ending!.Kind switch
+        {
+            EndKind.Clean => null,
+
+            // Kestrel, told by our FIN that the client is gone, ends TCP at once: close_notify may be too late for it.
+            EndKind.WithoutNotify when _asClient && _ended => null,
+
+            // The platform's HTTP/2 client has no way to say END_STREAM by itself: a stream that its server never ends it can only cancel.
+            EndKind.Reset when !_asClient && !_ended && _wire.IsStream => null,
+            _ => $"the end was no clean one: {_transcript.Ending.How}",
+        };
     }
 
     // RFC 6455 §5.3: a fresh key for every frame, not to be predicted.

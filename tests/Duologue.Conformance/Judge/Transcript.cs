@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 
 namespace Duologue.Conformance.Judge;
@@ -25,6 +26,9 @@ internal sealed class Transcript
     /// <summary>The Close frame; 1005 for an empty one.</summary>
     public (int Code, string Reason)? Close { get; private set; }
 
+    /// <summary>When the Close came.</summary>
+    public long ClosedAt { get; private set; }
+
     /// <summary>The first thing that no peer may say, with its section.</summary>
     public string? Fault { get; private set; }
 
@@ -50,7 +54,11 @@ internal sealed class Transcript
 
     public void AddPing(byte[] payload) => Change(() => Pings.Add(payload));
 
-    public void SetClose(int code, string reason) => Change(() => Close = (code, reason));
+    public void SetClose(int code, string reason) => Change(() =>
+    {
+        Close = (code, reason);
+        ClosedAt = Stopwatch.GetTimestamp();
+    });
 
     public void Fail(string section, string what) => Change(() => Fault ??= $"sent {what} ({section})");
 

@@ -1,9 +1,19 @@
 namespace Duologue.Conformance.Judge;
 
-/// <summary>How a peer's stream came to its end.</summary>
-/// <param name="IsClean">FIN; over TLS close_notify, then FIN; on HTTP/2 END_STREAM.</param>
-/// <param name="How">In words.</param>
-internal sealed record Ending(bool IsClean, string How)
+internal enum EndKind
+{
+    /// <summary>FIN; over TLS close_notify, then FIN; on HTTP/2 END_STREAM.</summary>
+    Clean,
+
+    /// <summary>FIN, without the close_notify that TLS has before it.</summary>
+    WithoutNotify,
+
+    /// <summary>RST, RST_STREAM, or anything else.</summary>
+    Reset,
+}
+
+/// <summary>How a peer's stream came to its end, and in words.</summary>
+internal sealed record Ending(EndKind Kind, string How)
 {
     public override string ToString() => How;
 }
@@ -18,6 +28,9 @@ internal abstract class Wire : IAsyncDisposable
 
     /// <summary>Whether this end can say that it has no more to send while it goes on reading.</summary>
     public abstract bool CanEnd { get; }
+
+    /// <summary>Whether it is one of many streams on a connection, that can be reset without the connection.</summary>
+    public abstract bool IsStream { get; }
 
     /// <summary>Ends our direction: FIN, close_notify and FIN, END_STREAM.</summary>
     public abstract ValueTask EndAsync(CancellationToken cancellationToken);

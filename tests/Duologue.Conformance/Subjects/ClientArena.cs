@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Globalization;
+using System.Net;
 using Duologue.Conformance.Carriers;
 using Duologue.Conformance.Cases;
 using Duologue.Conformance.Judge;
@@ -11,6 +12,7 @@ internal sealed class ClientArena(Carrier carrier) : Arena
 {
     private readonly ConcurrentDictionary<string, Meeting> _meetings = new();
     private readonly CancellationTokenSource _stop = new();
+    private readonly HttpConnectionPool _pool = new();
     private HostileServer? _server;
     private int _last;
 
@@ -44,6 +46,9 @@ internal sealed class ClientArena(Carrier carrier) : Arena
             {
                 UseProxy = false,
                 ConnectTimeout = Player.Patience,
+                HttpVersion = carrier.IsHttp2() ? HttpVersion.Version20 : HttpVersion.Version11,
+                HttpVersionPolicy = HttpVersionPolicy.RequestVersionExact,
+                Pool = _pool,
                 RemoteCertificateValidationCallback = carrier.IsTls() ? TlsIdentity.Trust : null,
             },
             profile);
@@ -68,6 +73,7 @@ internal sealed class ClientArena(Carrier carrier) : Arena
             await _server.DisposeAsync();
         }
 
+        _pool.Dispose();
         _stop.Dispose();
     }
 }
