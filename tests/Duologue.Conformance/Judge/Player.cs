@@ -154,11 +154,7 @@ internal sealed class Player
 
         if (_case.Tail == Tail.Flood)
         {
-            Frame[] flood = [.. Enumerable.Repeat(Frame.Text(Junk), 500)];
-            while (_transcript.Ending is null && !_patience.IsCancellationRequested)
-            {
-                await WriteAsync(flood);
-            }
+            await FloodAsync();
         }
 
         await _transcript.WaitAsync(t => t.Close is not null, _patience);
@@ -178,6 +174,25 @@ internal sealed class Player
                 break;
             default:
                 break;
+        }
+    }
+
+    private async Task FloodAsync()
+    {
+        Frame[] flood = [.. Enumerable.Repeat(Frame.Text(Junk), 500)];
+        Task ended = _transcript.WaitAsync(t => t.Ending is not null, _patience);
+        while (!ended.IsCompleted)
+        {
+            // Over HTTP/2 a write may wait for room that an ended stream never gives.
+            Task writing = WriteAsync(flood);
+            if (await Task.WhenAny(writing, ended) == writing)
+            {
+                await writing;
+            }
+            else
+            {
+                _ = writing.ContinueWith(static task => task.Exception, TaskScheduler.Default);
+            }
         }
     }
 

@@ -56,6 +56,11 @@ internal sealed class ServerArena(Carrier carrier, bool handlerClass) : Arena
             endpoint.WithOptions(options => Echo.Limit(options, profile));
         }
 
+        _app.MapDuologue("/chat", Echo.TalkAsync).WithOptions(options =>
+        {
+            options.Subprotocols.Add("v2");
+            options.Subprotocols.Add("v1");
+        });
         await _app.StartAsync();
         Port = new Uri(_app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First()).Port;
         if (carrier.IsHttp2())
