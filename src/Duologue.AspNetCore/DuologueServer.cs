@@ -16,12 +16,15 @@ internal sealed class DuologueServer : IAsyncDisposable
         Connections = connections;
         Metrics = metrics;
         TimeProvider = timeProvider;
-        HandshakeLogger = loggers.CreateLogger(Log.HandshakeCategory);
-        ConnectionLogger = loggers.CreateLogger(Log.ConnectionsCategory);
+        HandshakeLogger = Limited(Log.HandshakeCategory);
+        ConnectionLogger = Limited(Log.ConnectionsCategory);
         Admission = new AdmissionControl(Options.MaxConnections, Options.MaxConnectionsPerAddress);
         HandshakeRate = new HandshakeRate(Options.MaxHandshakesPerSecond, Options.MaxHandshakesPerSecondPerAddress, timeProvider);
-        Topics = new InProcessTopics(Options, metrics, timeProvider, loggers.CreateLogger(Log.TopicsCategory));
-        Observer = new ServerObserver(this, metrics, timeProvider);
+        Topics = new InProcessTopics(Options, metrics, timeProvider, Limited(Log.TopicsCategory));
+        metrics.Observe(Topics);
+        Observer = new ServerObserver(this, metrics.OfConnections, timeProvider);
+
+        LimitedLogger Limited(string category) => new(loggers.CreateLogger(category), timeProvider, metrics.EventSuppressed);
     }
 
     public DuologueOptions Options { get; }

@@ -76,6 +76,12 @@ public class DuologueEndpointOptions
     public Compression Compression { get; set; } = Compression.Off;
 
     /// <summary>
+    /// Whether each call of a handler class (open, message, close) is an activity of its own, where somebody listens to the source
+    /// <c>Duologue.AspNetCore</c>. Default false: a trace per message is much. A delegate receives by itself, and traces what it likes.
+    /// </summary>
+    public bool TraceMessages { get; set; }
+
+    /// <summary>
     /// The origins whose pages may connect, beside the server's own: scheme, host and, if it is not the scheme's, port, as in
     /// <c>https://app.example.com</c>. Default none. <c>*</c> stands for all; see <see cref="AllowAnyOrigin"/>. Others get 403.
     /// </summary>
@@ -121,6 +127,7 @@ public class DuologueEndpointOptions
         SendTimeout = other.SendTimeout;
         MessageTimeout = other.MessageTimeout;
         MaxSmallFragmentsPerSecond = other.MaxSmallFragmentsPerSecond;
+        TraceMessages = other.TraceMessages;
         Copy(other.AllowedOrigins, AllowedOrigins);
         Copy(other.CapturedHeaders, CapturedHeaders);
         Copy(other.Subprotocols, Subprotocols);

@@ -26,6 +26,7 @@ internal sealed class EndpointSettings
         CapturedHeaders = [.. options.CapturedHeaders.Distinct(StringComparer.OrdinalIgnoreCase)];
         Subprotocols = [.. options.Subprotocols];
         HandshakeTimeout = options.HandshakeTimeout;
+        TraceMessages = options.TraceMessages;
     }
 
     public ConnectionOptions Connection { get; }
@@ -37,4 +38,6 @@ internal sealed class EndpointSettings
     public string[] Subprotocols { get; }
 
     public TimeSpan HandshakeTimeout { get; }
+
+    public bool TraceMessages { get; }
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using System.Net;
 using System.Net.Security;
 using System.Security.Cryptography.X509Certificates;
@@ -101,6 +102,9 @@ public sealed record ConnectOptions : ConnectionOptions
 
     /// <summary>Makes the loggers of the handshake and the connection. Default null: nothing is logged.</summary>
     public ILoggerFactory? LoggerFactory { get; init; }
+
+    /// <summary>Makes the meter <c>Duologue</c>. Default null: one meter for the whole process. Docs: docs/operations.md.</summary>
+    public IMeterFactory? MeterFactory { get; init; }
 
     /// <summary>
     /// Is given both heads of each exchange of the opening as they went over the wire, in order, before the connect call

@@ -67,6 +67,7 @@ internal sealed class HandshakeAttempt : IDisposable
             Report();
             if (_callerToken.IsCancellationRequested && e is not HandshakeException)
             {
+                _logger.ConnectCancelled(WebSocketUri.Display(_uri), Stopwatch.GetElapsedTime(start).TotalMilliseconds);
                 throw new OperationCanceledException($"Connecting to {WebSocketUri.Display(_uri)} was cancelled.", e, _callerToken);
             }
 
@@ -292,7 +293,7 @@ internal sealed class HandshakeAttempt : IDisposable
             ? ""
             : await HandshakeFailures.ReadBodyAsync(response.Content, _stopToken).ConfigureAwait(false);
         _callerToken.ThrowIfCancellationRequested();
-        return HandshakeFailures.Refused(_uri, verdict.Reason, response, body);
+        return HandshakeFailures.Refused(_uri, verdict, response, body);
     }
 
     /// <summary>What the application is told; null if the exception is no failure of the handshake.</summary>

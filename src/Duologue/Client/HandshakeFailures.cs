@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text;
+using Duologue.Protocol.Handshake;
 
 namespace Duologue.Client;
 
@@ -11,15 +12,16 @@ internal static class HandshakeFailures
     private const string LowerVersion = "Set HttpVersion to 1.1, or over wss HttpVersionPolicy to RequestVersionOrLower.";
 
     /// <summary>The server answered, but not as a WebSocket server does.</summary>
-    public static HandshakeException Refused(Uri uri, string reason, HttpResponseMessage response, string body) => new(Sentence(uri, reason), null)
+    public static HandshakeException Refused(Uri uri, ClientHandshakeVerdict verdict, HttpResponseMessage response, string body) => new(Sentence(uri, verdict.Reason), null)
     {
+        Failure = verdict.Failure == ClientHandshakeFailure.Status ? ConnectFailure.Status : ConnectFailure.MalformedHandshake,
         StatusCode = response.StatusCode,
         Headers = Headers(response),
         Body = body,
     };
 
     public static HandshakeException TimedOut(Uri uri, TimeSpan timeout, string waitingFor, Exception inner) =>
-        new(Sentence(uri, $"Waited {timeout.TotalSeconds:0.###} s (ConnectTimeout) in vain for {waitingFor}."), inner);
+        new(Sentence(uri, $"Waited {timeout.TotalSeconds:0.###} s (ConnectTimeout) in vain for {waitingFor}."), inner) { Failure = ConnectFailure.Timeout };
 
     public static HandshakeException Failed(Uri uri, HttpRequestException e, ConnectOptions options)
     {
@@ -42,13 +44,27 @@ internal static class HandshakeFailures
         };
 
         // Where there is a status here, it is the proxy's.
-        return new HandshakeException(Sentence(uri, reason), e) { StatusCode = e.StatusCode };
+        return new HandshakeException(Sentence(uri, reason), e) { StatusCode = e.StatusCode, Failure = Classify(e.HttpRequestError) };
     }
 
     public static HandshakeException Failed(Uri uri, IOException e) =>
-        new(Sentence(uri, e is HttpProtocolException ? $"{Innermost(e)} {LowerVersion}" : Innermost(e)), e);
+        new(Sentence(uri, e is HttpProtocolException ? $"{Innermost(e)} {LowerVersion}" : Innermost(e)), e) { Failure = ConnectFailure.Connection };
 
-    public static HandshakeException Failed(Uri uri, NotSupportedException e) => new(Sentence(uri, e.Message), e);
+    private static ConnectFailure Classify(HttpRequestError error) => error switch
+    {
+        HttpRequestError.NameResolutionError => ConnectFailure.NameResolution,
+        HttpRequestError.ConnectionError => ConnectFailure.Connection,
+        HttpRequestError.SecureConnectionError => ConnectFailure.Tls,
+        HttpRequestError.ProxyTunnelError => ConnectFailure.Proxy,
+        HttpRequestError.ConfigurationLimitExceeded => ConnectFailure.HeaderTooLarge,
+        HttpRequestError.ResponseEnded => ConnectFailure.ResponseEnded,
+        HttpRequestError.InvalidResponse => ConnectFailure.InvalidResponse,
+        HttpRequestError.UserAuthenticationError => ConnectFailure.Authentication,
+        HttpRequestError.ExtendedConnectNotSupported or HttpRequestError.VersionNegotiationError => ConnectFailure.HttpVersion,
+        _ => ConnectFailure.Other,
+    };
+
+    public static HandshakeException Failed(Uri uri, NotSupportedException e) => new(Sentence(uri, e.Message), e) { Failure = ConnectFailure.Proxy };
 
     /// <summary>Whether a server has said that it takes no WebSocket over HTTP/2; nothing has reached the application behind it then.</summary>
     public static bool IsHttp2Refused(Exception e)

@@ -30,6 +30,7 @@ internal sealed class OpenedWebSocket(Stream stream, Version httpVersion, string
             Subprotocol = Subprotocol,
             Extensions = Extensions,
             Logger = logger,
+            Observer = new ClientObserver(ClientMetrics.For(options).Connections, options.TimeProvider),
             Handler = handler,
         });
 

@@ -184,6 +184,7 @@ internal sealed partial class WebSocketConnection
     private void OnViolation(ProtocolViolation violation)
     {
         string sentence = Violations.Sentence(violation, _options);
+        _setup.Observer.ProtocolViolated(this, violation);
         if (_setup.Logger.IsEnabled(LogLevel.Information))
         {
             _setup.Logger.ProtocolViolated(Id, violation, sentence);
@@ -350,7 +351,9 @@ internal sealed partial class WebSocketConnection
 
             // A failure is the cause of the end, also where the peer does not take the Close that tells it so.
             CloseCause final = forced && !(givenUp && IsFailure(_cause)) ? cause : _cause ?? cause;
-            bool clean = _closeSent && _closeReceived && _violation is null && !forced;
+
+            // A Close that still waits behind other frames was not sent.
+            bool clean = _closeMark != 0 && _closeReceived && _violation is null && !forced;
             info = Describe(final, clean);
             _closeInfo = info;
             _closeDeferred = false;

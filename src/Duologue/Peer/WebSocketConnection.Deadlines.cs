@@ -81,6 +81,11 @@ internal sealed partial class WebSocketConnection : IThreadPoolWorkItem
 
         if (overdue.HasFlag(Overdue.CloseTimedOut))
         {
+            if (_setup.Logger.IsEnabled(LogLevel.Information))
+            {
+                _setup.Logger.CloseTimedOut(Id, _options.CloseTimeout);
+            }
+
             End(CloseCause.CloseTimeout);
         }
 

@@ -52,6 +52,7 @@ internal sealed partial class WebSocketConnection
             Interlocked.MemoryBarrier();
             if (Allowance(_reader.Body.Length) <= 0 || !Interlocked.Exchange(ref _paused, false))
             {
+                _setup.Observer.ReadingPaused(this);
                 return taken;
             }
         }

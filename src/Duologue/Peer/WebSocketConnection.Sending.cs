@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Unicode;
 using Duologue.Peer;
 using Duologue.Protocol;
+using Microsoft.Extensions.Logging;
 
 namespace Duologue;
 
@@ -152,6 +153,11 @@ internal sealed partial class WebSocketConnection
         }
         else if (reason == DropReason.QueueFull)
         {
+            if (_setup.Logger.IsEnabled(LogLevel.Warning))
+            {
+                _setup.Logger.SendQueueOverflowed(Id, _options.SendQueueLimit);
+            }
+
             BeginClose(CloseFrame.TryAgainLater, $"The send queue exceeds {_options.SendQueueLimit} bytes (SendQueueLimit).", CloseCause.SendQueueFull);
         }
 

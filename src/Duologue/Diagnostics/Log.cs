@@ -4,8 +4,9 @@ using Microsoft.Extensions.Logging;
 namespace Duologue;
 
 /// <summary>
-/// What the library logs. Event ids 1000 to 1099 are a connection's, the highest in use is 1007; 2000 to 2099 the client's connecting,
-/// the highest in use is 2003.
+/// What the library logs. Event ids 1000 to 1099 are a connection's, of either role; 2000 to 2099 the client's connecting; the server's
+/// begin at 3000. The table in docs/operations.md has each, its level by the rule that stands there: what a peer can bring about is
+/// Information at most, unless an option of the operator's decides about it.
 /// </summary>
 internal static partial class Log
 {
@@ -30,8 +31,17 @@ internal static partial class Log
     [LoggerMessage(1006, LogLevel.Debug, "Connection {ConnectionId}: the transport failed.", EventName = "TransportFailed")]
     public static partial void TransportFailed(this ILogger logger, string connectionId, Exception exception);
 
-    [LoggerMessage(1007, LogLevel.Information, "Connection {ConnectionId}: the peer took nothing of what waits for it within {Timeout} (SendTimeout).", EventName = "SendTimedOut")]
+    [LoggerMessage(1007, LogLevel.Information, "Connection {ConnectionId}: the peer did not answer our Close within {Timeout} (CloseTimeout).", EventName = "CloseTimedOut")]
+    public static partial void CloseTimedOut(this ILogger logger, string connectionId, TimeSpan timeout);
+
+    [LoggerMessage(1008, LogLevel.Warning, "Connection {ConnectionId}: the peer takes too slowly what it is sent: the send queue exceeds {Limit} bytes (SendQueueLimit); closing with 1013.", EventName = "SendQueueOverflowed")]
+    public static partial void SendQueueOverflowed(this ILogger logger, string connectionId, int limit);
+
+    [LoggerMessage(1009, LogLevel.Information, "Connection {ConnectionId}: the peer took nothing of what waits for it within {Timeout} (SendTimeout).", EventName = "SendTimedOut")]
     public static partial void SendTimedOut(this ILogger logger, string connectionId, TimeSpan timeout);
+
+    [LoggerMessage(EventId = 1099, Message = "{Count} events {SuppressedEvent} were not logged: at most {Burst} are in {Window} s. Metrics count all; at log level Debug all are logged.", EventName = "EventsSuppressed")]
+    public static partial void EventsSuppressed(this ILogger logger, LogLevel level, int count, string suppressedEvent, int burst, double window);
 
     [LoggerMessage(2000, LogLevel.Debug, "Connected to {Uri} over HTTP/{HttpVersion} in {ElapsedMilliseconds} ms, subprotocol {Subprotocol}, extensions {Extensions}.", EventName = "Connected")]
     public static partial void Connected(this ILogger logger, string uri, Version httpVersion, double elapsedMilliseconds, string? subprotocol, string extensions);
@@ -42,6 +52,9 @@ internal static partial class Log
     [LoggerMessage(2002, LogLevel.Debug, "The attempt to connect to {EndPoint} failed: {Reason}", EventName = "ConnectAttemptFailed")]
     public static partial void ConnectAttemptFailed(this ILogger logger, IPEndPoint endPoint, string reason);
 
-    [LoggerMessage(2003, LogLevel.Debug, "{Uri} takes no WebSocket over HTTP/2; going on with HTTP/1.1: {Reason}", EventName = "HttpVersionLowered")]
+    [LoggerMessage(2003, LogLevel.Debug, "Connecting to {Uri} was cancelled by the caller after {ElapsedMilliseconds} ms.", EventName = "ConnectCancelled")]
+    public static partial void ConnectCancelled(this ILogger logger, string uri, double elapsedMilliseconds);
+
+    [LoggerMessage(2004, LogLevel.Debug, "{Uri} takes no WebSocket over HTTP/2; going on with HTTP/1.1: {Reason}", EventName = "HttpVersionLowered")]
     public static partial void HttpVersionLowered(this ILogger logger, string uri, string reason);
 }
