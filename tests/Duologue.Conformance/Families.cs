@@ -1,4 +1,5 @@
 using Duologue.Conformance.Cases;
+using Duologue.Conformance.Deflate;
 
 namespace Duologue.Conformance;
 
@@ -16,6 +17,7 @@ internal static class Families
         ("7", "closing", new(ClosingCases.All)),
         ("8", "limits and throughput", new(LimitCases.All)),
         ("9", "the end", new(EndingCases.All)),
+        ("10", "compression", new(DeflateCases.All)),
     ];
 
     public static IEnumerable<string> Numbers => All.Select(family => family.Number);
@@ -24,6 +26,7 @@ internal static class Families
     {
         "11" => "handshake, judged server",
         "12" => "handshake, judged client",
+        "13" => "compression in volume",
         _ => All.First(family => family.Number == number).Name,
     };
 

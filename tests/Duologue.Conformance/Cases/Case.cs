@@ -1,3 +1,4 @@
+using Duologue.Conformance.Deflate;
 using Duologue.Conformance.Judge;
 
 namespace Duologue.Conformance.Cases;
@@ -21,6 +22,9 @@ internal enum Profile
 
     /// <summary>A close timeout of half a second.</summary>
     Hasty,
+
+    /// <summary>As Roomy, with permessage-deflate and a window of 15 bits, for volume.</summary>
+    RoomyDedicated,
 
     /// <summary>permessage-deflate without context takeover.</summary>
     Shared,
@@ -109,6 +113,21 @@ internal sealed record Case(string Id, string Section, string Title)
     /// <summary>Adds what is too large to be kept in the table; called when the case is played.</summary>
     public Func<Case, Case>? Later { get; init; }
 
+    /// <summary>Adds what depends on the terms of the compression; called when they are settled.</summary>
+    public Func<Case, DeflateTerms, Case>? Compressed { get; init; }
+
+    /// <summary>Whether the judged server may do without the extension that is offered.</summary>
+    public bool MayDecline { get; init; }
+
+    /// <summary>Whether the judged server must do without it.</summary>
+    public bool MustDecline { get; init; }
+
+    /// <summary>Whether at least one message must come back compressed.</summary>
+    public bool MustCompress { get; init; }
+
+    /// <summary>A code that will do as well, where the RFCs name none.</summary>
+    public int OtherCode { get; init; }
+
     /// <summary>The code of the judged peer's Close; 1005 for an empty one.</summary>
     public int Code { get; init; } = 1000;
 
@@ -175,7 +194,7 @@ internal sealed record Case(string Id, string Section, string Title)
     /// <summary>What was sent, in words, for the report.</summary>
     public string Describe()
     {
-        if (Later is not null)
+        if (Later is not null || Compressed is not null)
         {
             return Title;
         }

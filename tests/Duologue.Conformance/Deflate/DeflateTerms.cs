@@ -5,6 +5,8 @@ internal sealed record DeflateTerms(bool InboundNoTakeover, int InboundWindowBit
 {
     public Inflater CreateInflater() => new(InboundWindowBits);
 
+    public Deflater CreateDeflater() => new(OutboundWindowBits);
+
     /// <summary>Reads the answer to an offer. Returns what is wrong about it, or null.</summary>
     /// <param name="ours">What the hostile peer offered, or answered.</param>
     /// <param name="theirs">What the judged peer answered, or offered.</param>
@@ -56,9 +58,33 @@ internal sealed record DeflateTerms(bool InboundNoTakeover, int InboundWindowBit
             }
         }
 
+        if (judgesServer && !Fits(ours, answer, serverNoTakeover, seen, serverBits))
+        {
+            return $"the answer \"{answer}\" does not fit what was offered (RFC 7692 §7.1)";
+        }
+
         terms = judgesServer
             ? new DeflateTerms(serverNoTakeover, serverBits, clientNoTakeover, clientBits)
             : new DeflateTerms(clientNoTakeover, clientBits, serverNoTakeover, serverBits);
         return null;
+    }
+
+    // RFC 7692 §7.1.1.1, §7.1.2.1 and §7.1.2.2: whether one of several offers is answered.
+    private static bool Fits(string offers, string answer, bool serverNoTakeover, HashSet<string> answered, int serverBits)
+    {
+        foreach (string[] parts in offers.Split(',').Select(offer => offer.Split(';', StringSplitOptions.TrimEntries)))
+        {
+            string? most = parts.FirstOrDefault(part => part.StartsWith("server_max_window_bits=", StringComparison.Ordinal))?.Split('=')[1].Trim('"');
+            bool fits = parts[0].Trim() == answer.Split(';')[0].Trim()
+                && (serverNoTakeover || !parts.Contains("server_no_context_takeover"))
+                && (most is null || (answered.Contains("server_max_window_bits") && int.TryParse(most, out int bits) && serverBits <= bits))
+                && (!answered.Contains("client_max_window_bits") || parts.Any(part => part.StartsWith("client_max_window_bits", StringComparison.Ordinal)));
+            if (fits)
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 }

@@ -23,7 +23,7 @@ internal sealed class Inflater(int windowBits)
 
     private byte[] _input = [];
     private int _at;
-    private int _bitBuffer;
+    private ulong _bitBuffer;
     private int _bitCount;
 
     /// <summary>The farthest that a distance reached back, ever.</summary>
@@ -91,6 +91,8 @@ internal sealed class Inflater(int windowBits)
 
     private void ReadStored()
     {
+        // Whole bytes that were looked at too early go back; what is left of the current one is skipped.
+        _at -= _bitCount / 8;
         _bitBuffer = 0;
         _bitCount = 0;
         if (_at + 4 > _input.Length)
@@ -212,71 +214,82 @@ internal sealed class Inflater(int windowBits)
 
     private int Bits(int count)
     {
-        while (_bitCount < count)
+        Fill(count);
+        if (_bitCount < count)
         {
-            if (_at == _input.Length)
-            {
-                throw new InvalidDataException("the deflate stream is cut (RFC 7692 §7.2.2)");
-            }
-
-            _bitBuffer |= _input[_at++] << _bitCount;
-            _bitCount += 8;
+            throw new InvalidDataException("the deflate stream is cut (RFC 7692 §7.2.2)");
         }
 
-        int value = _bitBuffer & ((1 << count) - 1);
+        int value = (int)(_bitBuffer & ((1UL << count) - 1));
         _bitBuffer >>= count;
         _bitCount -= count;
         return value;
     }
 
-    /// <summary>A canonical code, read bit by bit (RFC 1951 §3.2.2).</summary>
+    // As many bits as there are, at least so many if the input has them.
+    private void Fill(int count)
+    {
+        while (_bitCount < count && _at < _input.Length)
+        {
+            _bitBuffer |= (ulong)_input[_at++] << _bitCount;
+            _bitCount += 8;
+        }
+    }
+
+    /// <summary>A canonical code (RFC 1951 §3.2.2), as a table of all that 15 bits can begin with.</summary>
     private sealed class Huffman
     {
-        private readonly int[] _counts = new int[16];
-        private readonly int[] _symbols;
+        private const int MaxLength = 15;
+
+        // Symbol and length; 0 where no code begins so.
+        private readonly ushort[] _table = new ushort[1 << MaxLength];
 
         public Huffman(int[] lengths)
         {
-            foreach (int length in lengths)
+            int code = 0;
+            for (int length = 1; length <= MaxLength; length++, code <<= 1)
             {
-                _counts[length]++;
-            }
-
-            int[] offsets = new int[16];
-            for (int i = 1; i < 15; i++)
-            {
-                offsets[i + 1] = offsets[i] + _counts[i];
-            }
-
-            _counts[0] = 0;
-            _symbols = new int[lengths.Length];
-            for (int symbol = 0; symbol < lengths.Length; symbol++)
-            {
-                if (lengths[symbol] != 0)
+                for (int symbol = 0; symbol < lengths.Length; symbol++)
                 {
-                    _symbols[offsets[lengths[symbol]]++] = symbol;
+                    if (lengths[symbol] != length)
+                    {
+                        continue;
+                    }
+
+                    if (code >= 1 << length)
+                    {
+                        throw new InvalidDataException("more codes than fit (RFC 1951 §3.2.2)");
+                    }
+
+                    int reversed = 0;
+                    for (int i = 0; i < length; i++)
+                    {
+                        reversed |= ((code >> i) & 1) << (length - 1 - i);
+                    }
+
+                    for (int index = reversed; index < _table.Length; index += 1 << length)
+                    {
+                        _table[index] = (ushort)((symbol << 4) | length);
+                    }
+
+                    code++;
                 }
             }
         }
 
         public int Read(Inflater from)
         {
-            int code = 0, first = 0, index = 0;
-            for (int length = 1; length <= 15; length++)
+            from.Fill(MaxLength);
+            ushort entry = _table[(int)(from._bitBuffer & ((1 << MaxLength) - 1))];
+            int length = entry & 15;
+            if (length == 0 || length > from._bitCount)
             {
-                code |= from.Bits(1);
-                int count = _counts[length];
-                if (code - count < first)
-                {
-                    return _symbols[index + code - first];
-                }
-
-                index += count;
-                first = (first + count) << 1;
-                code <<= 1;
+                throw new InvalidDataException(length == 0 ? "a code that no symbol has (RFC 1951 §3.2.2)" : "the deflate stream is cut (RFC 7692 §7.2.2)");
             }
 
-            throw new InvalidDataException("a code that no symbol has (RFC 1951 §3.2.2)");
+            from._bitBuffer >>= length;
+            from._bitCount -= length;
+            return entry >> 4;
         }
     }
 }

@@ -44,9 +44,30 @@ internal sealed class Player
     {
         @case = @case.Later?.Invoke(@case) ?? @case;
         DeflateTerms? terms = null;
-        if (@case.Extensions is not null && DeflateTerms.Settle(@case.Extensions, wire.Extensions, judgesServer, out terms) is { } disagreement)
+        if (@case.Extensions is not null)
         {
-            return (disagreement, false);
+            bool declined = judgesServer && wire.Extensions is null;
+            if (@case.MustDecline && !declined)
+            {
+                return ($"the answer is \"{wire.Extensions}\", expected none", false);
+            }
+
+            if (declined && @case.MayDecline)
+            {
+                // Nothing is compressed then; a case that is about compression is over.
+                if (@case.Compressed is not null)
+                {
+                    return (null, false);
+                }
+            }
+            else if (DeflateTerms.Settle(@case.Extensions, wire.Extensions, judgesServer, out terms) is { } disagreement)
+            {
+                return (disagreement, false);
+            }
+            else
+            {
+                @case = @case.Compressed?.Invoke(@case, terms!) ?? @case;
+            }
         }
 
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -303,6 +324,11 @@ internal sealed class Player
             }
         }
 
+        if (_case.MustCompress && !_transcript.Messages.Any(message => message.Compressed))
+        {
+            return "no message came compressed";
+        }
+
         if (_transcript.Messages.Count != _case.Echoes.Count)
         {
             return string.Create(CultureInfo.InvariantCulture, $"{_transcript.Messages.Count} messages came back, expected {_case.Echoes.Count}");
@@ -365,7 +391,7 @@ internal sealed class Player
             return "no Close came";
         }
 
-        if (_case.Code != Case.AnyCode && close.Code != _case.Code)
+        if (_case.Code != Case.AnyCode && close.Code != _case.Code && close.Code != _case.OtherCode)
         {
             return string.Create(CultureInfo.InvariantCulture, $"Close {close.Code} \"{close.Reason}\", expected {_case.Code}");
         }

@@ -46,6 +46,20 @@ internal sealed class Transcript
         MessageCount++;
     });
 
+    /// <summary>Gives the messages that have come and forgets them, so that a long run keeps none.</summary>
+    public Received[] TakeMessages()
+    {
+        lock (_lock)
+        {
+            Received[] taken = [.. Messages];
+            Messages.Clear();
+            PongsBefore.Clear();
+            MaskKeys.Clear();
+            MessageCount = 0;
+            return taken;
+        }
+    }
+
     public void AddPong(byte[] payload) => Change(() =>
     {
         Pongs.Add(payload);

@@ -39,6 +39,14 @@ internal static class Echo
                 options.MaxFragments = 0;
                 options.MaxControlFramesPerSecond = 0;
                 break;
+            case Profile.RoomyDedicated:
+                options.MaxMessageSize = 32 * 1024 * 1024;
+                options.SendQueueLimit = 64 * 1024 * 1024;
+                options.Compression = CompressionOf(profile);
+                break;
+            case Profile.Shared or Profile.Dedicated15 or Profile.Dedicated12 or Profile.Dedicated9:
+                options.Compression = CompressionOf(profile);
+                break;
             case Profile.Hasty:
                 options.CloseTimeout = TimeSpan.FromMilliseconds(500);
                 break;
@@ -54,10 +62,21 @@ internal static class Echo
         return profile switch
         {
             Profile.Roomy => options with { MaxMessageSize = 32 * 1024 * 1024, SendQueueLimit = 64 * 1024 * 1024, MaxFragments = 0, MaxControlFramesPerSecond = 0 },
+            Profile.RoomyDedicated => options with { MaxMessageSize = 32 * 1024 * 1024, SendQueueLimit = 64 * 1024 * 1024, Compression = CompressionOf(profile) },
+            Profile.Shared or Profile.Dedicated15 or Profile.Dedicated12 or Profile.Dedicated9 => options with { Compression = CompressionOf(profile) },
             Profile.Hasty => options with { CloseTimeout = TimeSpan.FromMilliseconds(500) },
             _ => options,
         };
     }
+
+    // Small messages too, so that there is more to judge.
+    private static Compression CompressionOf(Profile profile) => profile switch
+    {
+        Profile.Shared => Compression.Shared with { Threshold = 0 },
+        Profile.Dedicated9 => Compression.Dedicated(9) with { Threshold = 0 },
+        Profile.Dedicated12 => Compression.Dedicated(12) with { Threshold = 0 },
+        _ => Compression.Dedicated(15) with { Threshold = 0 },
+    };
 
     internal sealed class Handler : MessageHandler
     {

@@ -48,7 +48,8 @@ internal sealed class ServerArena(Carrier carrier, bool handlerClass) : Arena
                 listen.UseHttps(TlsIdentity.Certificate);
             }
         }));
-        builder.Services.AddDuologue(_ => { });
+        // Which mode a connection gets must not depend on the others.
+        builder.Services.AddDuologue(options => options.MaxDedicatedCompressors = 100_000);
         _app = builder.Build();
         foreach (Profile profile in Enum.GetValues<Profile>())
         {
