@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Security;
+using Duologue.Protocol.Deflate;
 using Duologue.Protocol.Handshake;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -102,7 +103,7 @@ internal sealed class HandshakeAttempt : IDisposable
     private async Task<OpenedWebSocket> ExchangeAsync(bool isHttp2, bool mayUseHttp1)
     {
         // The key is new each time (RFC 6455 §4.1).
-        var handshake = new ClientHandshake(_options.Subprotocols, []) { IsHttp2 = isHttp2 };
+        var handshake = new ClientHandshake(_options.Subprotocols, Offers(_options.Compression)) { IsHttp2 = isHttp2 };
         using HttpRequestMessage request = CreateRequest(handshake, mayUseHttp1);
         HttpResponseMessage response = await SendAsync(request, isHttp2).ConfigureAwait(false);
         bool keep = false;
@@ -117,7 +118,8 @@ internal sealed class HandshakeAttempt : IDisposable
             // The response is its stream from here on: whoever disposes the stream has disposed it.
             Stream stream = await response.Content.ReadAsStreamAsync(_stopToken).ConfigureAwait(false);
             keep = true;
-            return new OpenedWebSocket(stream, response.Version, verdict.Subprotocol, string.Join(", ", verdict.Extensions), _options, _logger);
+            DeflateAgreement? deflate = verdict.Deflate is { } answer ? DeflateNegotiation.Conclude(answer, _options.Compression) : null;
+            return new OpenedWebSocket(stream, response.Version, verdict.Subprotocol, string.Join(", ", verdict.Extensions), deflate, _options, _logger);
         }
         finally
         {
@@ -126,6 +128,22 @@ internal sealed class HandshakeAttempt : IDisposable
                 response.Dispose();
             }
         }
+    }
+
+    private Extension[] Offers(Compression compression)
+    {
+        if (compression.Mode == CompressionMode.Off)
+        {
+            return [];
+        }
+
+        if (ZLib.Missing is { } reason)
+        {
+            _logger.CompressionUnavailable(reason);
+            return [];
+        }
+
+        return DeflateNegotiation.Offer(compression);
     }
 
     private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, bool isHttp2)

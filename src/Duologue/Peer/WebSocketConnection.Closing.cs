@@ -325,7 +325,7 @@ internal sealed partial class WebSocketConnection
         }
 
         End(CloseCause.ConnectionLost);
-        _reader.Body.Release();
+        _reader.Release();
         _carrier!.Complete();
         _wheel.Cancel(this);
     }
@@ -383,6 +383,7 @@ internal sealed partial class WebSocketConnection
             _carrier?.Abort();
         }
 
+        _deflater?.Dispose();
         closed?.TrySetResult(info);
         flushed?.TrySetResult();
         FailPings();

@@ -42,7 +42,7 @@ public abstract class DeflateVolumeTests : IAsyncLifetime
         [
             .. combinations
                 .Select((text, i) => (Case: new Case(string.Create(CultureInfo.InvariantCulture, $"13.{group}.{(Array.IndexOf(Flags, flags) * 1000) + i + 1}"), "RFC 7692 §7.1", $"{CountOf(text, size)} messages of {size} bytes: {text}") { Extensions = text, Profile = Profile.RoomyDedicated }, text))
-                .Where(pair => (Settings.Strict || IsPrincipal(pair.text)) && pair.Case.Id.StartsWith(Settings.Cases, StringComparison.Ordinal)),
+                .Where(pair => (Settings.Strict || IsQuick(pair.text)) && pair.Case.Id.StartsWith(Settings.Cases, StringComparison.Ordinal)),
         ];
         byte[][] documents = [.. Enumerable.Range(0, 7).Select(i => DeflateCases.Document(size, i))];
         var complaints = new ConcurrentBag<string>();
@@ -71,6 +71,9 @@ public abstract class DeflateVolumeTests : IAsyncLifetime
     // Neither window bounded, or one of them at its smallest or largest.
     private static bool IsPrincipal(string text) =>
         !Enumerable.Range(10, 5).Append(8).Any(bits => text.Contains(string.Create(CultureInfo.InvariantCulture, $"_bits={bits}"), StringComparison.Ordinal));
+
+    private static bool IsQuick(string text) =>
+        IsPrincipal(text) && !text.Contains("_bits=15", StringComparison.Ordinal) && !text.EndsWith("client_max_window_bits", StringComparison.Ordinal);
 
     private static int CountOf(string text, int size) => !Settings.Strict ? 10 : size <= 4096 || IsPrincipal(text) ? 1000 : 100;
 

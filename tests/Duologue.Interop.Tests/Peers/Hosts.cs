@@ -51,24 +51,36 @@ internal sealed class Host<TPeer> : IAsyncDisposable
 internal static class Hosts
 {
     /// <summary>Duologue's server.</summary>
-    public static Host<Connection> Duologue(string subprotocol) => new(
-        builder => builder.Services.AddDuologue(options => options.Subprotocols.Add(subprotocol)),
+    public static Host<Connection> Duologue(string subprotocol) => Duologue(subprotocol, Compression.Off);
+
+    /// <summary>Duologue's server, with compression.</summary>
+    public static Host<Connection> Duologue(string subprotocol, Compression compression) => new(
+        builder => builder.Services.AddDuologue(options =>
+        {
+            options.Subprotocols.Add(subprotocol);
+            options.Compression = compression;
+        }),
         (application, accept) => application.MapDuologue("/", connection => Task.WhenAny(accept(connection), connection.Closed)));
 
     /// <summary>System.Net.WebSockets on Kestrel.</summary>
-    public static Host<SystemPeer> System(string subprotocol) => new(
+    public static Host<SystemPeer> System(string subprotocol) => System(subprotocol, _ => { });
+
+    /// <summary>System.Net.WebSockets on Kestrel, as configured.</summary>
+    public static Host<SystemPeer> System(string subprotocol, Action<Microsoft.AspNetCore.Http.WebSocketAcceptContext> configure) => new(
         _ => { },
         (application, accept) =>
         {
             application.UseWebSockets();
             application.Map("/", async context =>
             {
-                using WebSocket socket = await context.WebSockets.AcceptWebSocketAsync(new Microsoft.AspNetCore.Http.WebSocketAcceptContext
+                var accepting = new Microsoft.AspNetCore.Http.WebSocketAcceptContext
                 {
                     SubProtocol = context.WebSockets.WebSocketRequestedProtocols.FirstOrDefault(offered => offered == subprotocol),
                     KeepAliveInterval = SystemPeer.KeepAliveInterval,
                     KeepAliveTimeout = SystemPeer.KeepAliveTimeout,
-                });
+                };
+                configure(accepting);
+                using WebSocket socket = await context.WebSockets.AcceptWebSocketAsync(accepting);
                 await accept(new SystemPeer(socket));
             });
         });
