@@ -117,7 +117,7 @@ public sealed class OurClientWithNodeTests : NodeTests
         return new Pair(ours, theirs, NoHost.Instance);
     }
 
-    private sealed class NoHost : IAsyncDisposable
+    internal sealed class NoHost : IAsyncDisposable
     {
         public static readonly NoHost Instance = new();
 

@@ -2,6 +2,7 @@ using System.IO.Pipelines;
 using Duologue.Carriers;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 
 namespace Duologue.AspNetCore;
 
@@ -49,10 +50,15 @@ internal sealed class AcceptedRequest
     public Task CarryAsync() => _transport is null ? CarryStreamAsync() : CarryTransportAsync(_transport);
 
     // The request's own stream adds nothing but a copy and a state machine per call to the pipe below it.
-    private Task CarryTransportAsync(IDuplexPipe transport)
+    private async Task CarryTransportAsync(IDuplexPipe transport)
     {
         IConnectionLifetimeFeature? lifetime = _context.Features.Get<IConnectionLifetimeFeature>();
-        return new PipeCarrier(transport.Input, transport.Output, Connection, lifetime is null ? null : lifetime.Abort).RunAsync();
+        await new PipeCarrier(transport.Input, transport.Output, Connection, lifetime is null ? null : lifetime.Abort).RunAsync().ConfigureAwait(false);
+        if (_context.Features.Get<ISslStreamFeature>() is { } tls)
+        {
+            // Kestrel ends TCP under the session without ending the session.
+            await TlsEnd.SendAsync(tls.SslStream).ConfigureAwait(false);
+        }
     }
 
     private async Task CarryStreamAsync()

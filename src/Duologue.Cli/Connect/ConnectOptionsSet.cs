@@ -23,6 +23,8 @@ internal sealed class ConnectOptionsSet
 
     public Option<string?> Origin { get; } = CliOption.Create<string?>("--origin", "ORIGIN", "The Origin header, as a browser would send it, such as https://example.com. Default none.");
 
+    public Option<Compression> Compression { get; } = CliOption.Compression("--compression", "The compression to offer.");
+
     public Option<bool> Binary { get; } = CliOption.Switch("--binary", "Send binary messages: each typed line as one; what is piped in, all of it as one, byte for byte.");
 
     public Option<bool> Once { get; } = CliOption.Switch("--once", "End after the first message that comes: exit code 0, or 7 if none comes.");
@@ -74,7 +76,7 @@ internal sealed class ConnectOptionsSet
 
     public IEnumerable<Option> All =>
     [
-        Protocol, Header, Origin, Binary, Once, Wait, Ping, Verbose, Explain, Insecure, Http, Proxy, Timeout, MaxMessageSize, PingInterval, PingTimeout, CloseTimeout, Json,
+        Protocol, Header, Origin, Compression, Binary, Once, Wait, Ping, Verbose, Explain, Insecure, Http, Proxy, Timeout, MaxMessageSize, PingInterval, PingTimeout, CloseTimeout, Json,
     ];
 
     public TimeSpan GetWait(ParseResult command) =>
@@ -135,6 +137,7 @@ internal sealed class ConnectOptionsSet
             Origin = command.GetValue(Origin),
             HttpVersion = command.GetValue(Http) == "2" ? HttpVersion.Version20 : HttpVersion.Version11,
             HttpVersionPolicy = HttpVersionPolicy.RequestVersionExact,
+            Compression = command.GetRequiredValue(Compression),
             UseProxy = !noProxy,
             Proxy = proxyUrl is null ? null : new WebProxy(proxyUrl) { Credentials = ReadCredentials(proxyUrl) },
             RemoteCertificateValidationCallback = acceptAny,

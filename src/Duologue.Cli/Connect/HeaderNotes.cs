@@ -19,7 +19,6 @@ internal static class HeaderNotes
         ["Upgrade"] = "Asks to speak another protocol on this connection, and the answer agrees: websocket (RFC 6455 §4.1).",
         ["Connection"] = "Says that the Upgrade header is for this hop and not to be passed on (RFC 9110 §7.6.1).",
         ["Sec-WebSocket-Version"] = "The version of the protocol; 13 is the only one there is. A server that speaks none offered answers 426 (RFC 6455 §4.4).",
-        ["Sec-WebSocket-Extensions"] = "Extensions offered, or agreed on, such as compression (RFC 6455 §9.1).",
         ["Origin"] = "Which site's page is asking. Browsers always send it and scripts cannot change it, so servers can refuse other sites (RFC 6455 §10.2).",
         ["Authorization"] = "Who is asking. Do not show this line to others.",
         ["Cookie"] = "What the server gave earlier to be known by. Do not show this line to others.",
@@ -95,7 +94,9 @@ internal static class HeaderNotes
                 : "The subprotocol the server picked from those offered (RFC 6455 §1.9).";
         }
 
-        return Notes.GetValueOrDefault(name);
+        return name.Equals("Sec-WebSocket-Extensions", StringComparison.OrdinalIgnoreCase)
+            ? ExtensionNotes.Explain(value, isRequest)
+            : Notes.GetValueOrDefault(name);
     }
 
     private static string? FindHeader(string head, string name)

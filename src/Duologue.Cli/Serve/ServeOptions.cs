@@ -29,6 +29,10 @@ internal sealed class ServeOptions
 
     public Option<SendQueuePolicy> SendQueuePolicy { get; } = CliOption.Choice("--send-queue-policy", "What happens when the send queue is full.", Defaults.SendQueuePolicy);
 
+    public Option<Compression> Compression { get; } = CliOption.Compression("--compression", "How messages are compressed for clients that offer it: shared holds no memory between messages, dedicated shrinks alike messages more and holds about 300 KiB per connection.");
+
+    public Option<ByteSize?> Threshold { get; } = CliOption.Size("--threshold", $"The smallest message to compress, in bytes. Default {Duologue.Compression.Shared.Threshold}; 0 for all.", 0);
+
     public Option<Duration> PingInterval { get; } = CliOption.Time("--ping-interval", "The silence after which a peer is pinged; none for never.", Defaults.KeepAliveInterval);
 
     public Option<Duration> PingTimeout { get; } = CliOption.Time("--ping-timeout", "How long after a ping some sign of life may take; none for any time. Passed: the connection ends.", Defaults.KeepAliveTimeout);
@@ -73,7 +77,7 @@ internal sealed class ServeOptions
 
     public IEnumerable<Option> All =>
     [
-        Urls, Tls, Echo, AllowOrigin, MaxMessageSize, MaxFragments, SendQueueLimit, SendQueuePolicy, PingInterval, PingTimeout, HandshakeTimeout,
+        Urls, Tls, Echo, AllowOrigin, MaxMessageSize, MaxFragments, SendQueueLimit, SendQueuePolicy, Compression, Threshold, PingInterval, PingTimeout, HandshakeTimeout,
         CloseTimeout, SendTimeout, MessageTimeout, MaxControlFrames, MaxSmallFragments, MaxMessages, MaxConnections, MaxConnectionsPerAddress,
         MaxHandshakes, MaxHandshakesPerAddress, RetryAfter, MaxTopics, MaxTopicsPerConnection,
         DrainWindow, Metrics, LogLevel, Json,
@@ -86,6 +90,8 @@ internal sealed class ServeOptions
         options.MaxFragments = command.GetValue(MaxFragments);
         options.SendQueueLimit = command.GetValue(SendQueueLimit)?.Bytes ?? options.SendQueueLimit;
         options.SendQueuePolicy = command.GetValue(SendQueuePolicy);
+        Compression compression = command.GetRequiredValue(Compression);
+        options.Compression = command.GetValue(Threshold) is { } threshold ? compression with { Threshold = threshold.Bytes } : compression;
         options.KeepAliveInterval = command.GetValue(PingInterval).Value;
         options.KeepAliveTimeout = command.GetValue(PingTimeout).Value;
         options.HandshakeTimeout = command.GetValue(HandshakeTimeout).Value;

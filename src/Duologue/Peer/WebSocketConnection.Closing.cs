@@ -232,7 +232,7 @@ internal sealed partial class WebSocketConnection
 
         if (ended)
         {
-            _carrier!.Complete();
+            EndCarrier(peerIsDone: true);
         }
     }
 
@@ -328,7 +328,7 @@ internal sealed partial class WebSocketConnection
         }
 
         End(CloseCause.ConnectionLost);
-        _reader.Body.Release();
+        _reader.Release();
         _carrier!.Complete();
         _wheel.Cancel(this);
     }
@@ -391,6 +391,7 @@ internal sealed partial class WebSocketConnection
             _carrier?.Abort();
         }
 
+        _deflater?.Dispose();
         closed?.TrySetResult(info);
         flushed?.TrySetResult();
         FailPings();

@@ -3,6 +3,7 @@ using System.Globalization;
 using Duologue.Carriers;
 using Duologue.Peer;
 using Duologue.Protocol;
+using Duologue.Protocol.Deflate;
 using Microsoft.Extensions.Logging;
 
 namespace Duologue;
@@ -37,7 +38,12 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
         _options = setup.Options;
         _role = setup.Role;
         _wheel = TimeoutWheel.For(_options.TimeProvider);
-        _reader = new FrameReader(_role, _options.MaxFragments);
+        if (setup.Deflate is { } agreement)
+        {
+            _deflater = new MessageDeflater(agreement);
+        }
+
+        _reader = new FrameReader(_role, _options.MaxFragments, setup.Deflate is null ? null : new MessageInflater(setup.Deflate));
         if (setup.Handler is not null)
         {
             // Held until the handler was told of the opening: an end before that is an end it never hears of.

@@ -72,6 +72,39 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
         Assert.Empty(page.Complaints);
     }
 
+    [Theory]
+    [InlineData("shared", "permessage-deflate; server_no_context_takeover; client_no_context_takeover")]
+    [InlineData("dedicated", "permessage-deflate")]
+    [InlineData("dedicated:10", "permessage-deflate; server_max_window_bits=10; client_max_window_bits=10")]
+    public async Task The_browser_talks_compressed(string mode, string extensions)
+    {
+        await using ServeTool server = await ServeTool.StartAsync("--compression", mode, "--threshold", "0");
+        await using OpenPage ada = await browser.OpenAsync(server.Url);
+        await using OpenPage ben = await browser.OpenAsync(server.Url);
+        for (int i = 0; i < 5; i++)
+        {
+            await ada.SayAsync($"number {i}: compressed, compressed, compressed, compressed");
+            await ben.Page.GetByText($"number {i}: compressed").First.WaitForAsync();
+        }
+
+        string answer = await ada.Page.EvaluateAsync<string>("""
+            url => new Promise(done => {
+              const socket = new WebSocket(url);
+              const texts = ['', 'a', 'word '.repeat(20000), JSON.stringify([...Array(2000).keys()])];
+              let next = 0;
+              socket.onopen = () => socket.send(texts[0]);
+              socket.onmessage = e => {
+                if (e.data !== texts[next]) return done('wrong text ' + next);
+                if (++next < texts.length) socket.send(texts[next]); else done(socket.extensions);
+              };
+              socket.onclose = e => done('closed ' + e.code);
+            })
+            """, $"{server.Socket}/echo");
+        Assert.Equal(extensions, answer);
+        Assert.Empty(ada.Complaints);
+        Assert.Empty(ben.Complaints);
+    }
+
     [Fact]
     public async Task A_picture_is_shown_and_another_file_can_be_saved()
     {
