@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Net;
+using System.Net.Security;
 using Duologue.Protocol.Deflate;
 using Duologue.Protocol.Handshake;
 using Microsoft.Extensions.Logging;
@@ -261,7 +262,13 @@ internal sealed class HandshakeAttempt : IDisposable
         }
 
         bool isText = isTunnel || context.NegotiatedHttpVersion == HttpVersion.Version11;
-        return ValueTask.FromResult(isText && _recorder is not null ? _recorder.Wrap(context.PlaintextStream) : context.PlaintextStream);
+        if (!isText)
+        {
+            return ValueTask.FromResult(context.PlaintextStream);
+        }
+
+        Stream stream = !isTunnel && context.PlaintextStream is SslStream tls ? new TlsEndStream(tls) : context.PlaintextStream;
+        return ValueTask.FromResult(_recorder?.Wrap(stream) ?? stream);
     }
 
     // The handler may keep a half-made connection for seconds after its request was given up; here it ends at once.
