@@ -81,9 +81,9 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
                 if (_closedSource is null)
                 {
                     _closedSource = new TaskCompletionSource<CloseInfo>(TaskCreationOptions.RunContinuationsAsynchronously);
-                    if (_closeInfo is { } info)
+                    if (_endTold)
                     {
-                        _closedSource.SetResult(info);
+                        _closedSource.SetResult(_closeInfo!);
                     }
                 }
 
@@ -159,6 +159,9 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
 
     /// <inheritdoc/>
     public override async ValueTask DisposeAsync() => await CloseAsync(CloseFrame.NormalClosure, "").ConfigureAwait(false);
+
+    /// <inheritdoc/>
+    public override System.Net.WebSockets.WebSocket AsSystemWebSocket() => new Adapters.SystemWebSocket(this);
 
     private long Now() => _options.TimeProvider.GetTimestamp();
 

@@ -72,6 +72,29 @@ public sealed class ConnectTests(ConnectTests.Server fixture) : IClassFixture<Co
     }
 
     [Fact]
+    public async Task Over_HTTP2_the_explanation_tells_of_the_protocol()
+    {
+        await using ServeTool server = await ServeTool.StartAtAsync("https://127.0.0.1:0", "--tls");
+        (int exitCode, string output, string error) = await Tool.RunAsync("hi\n", "connect", $"{server.Socket}/echo", "--once", "--explain", "--insecure", "--http", "2");
+        Assert.Equal((0, "hi"), (exitCode, output));
+        foreach (string line in new[] { "> :method: CONNECT", "> :protocol: websocket", "RFC 8441", "> :path: /echo", "> sec-websocket-version: 13", "< :status: 200", "OK: both sides speak WebSocket on this stream" })
+        {
+            Assert.Contains(line, error, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task HTTP2_in_clear_text_with_a_server_that_speaks_1_1_is_an_error_that_says_so()
+    {
+        (int exitCode, _, string error) = await Tool.RunAsync("hi\n", "connect", $"{Socket}/echo", "--once", "--http", "2");
+        Assert.Equal(3, exitCode);
+        Assert.Contains("HTTP/2", error, StringComparison.Ordinal);
+        (exitCode, _, error) = await Tool.RunAsync("hi\n", "connect", $"{Socket}/echo", "--http", "3");
+        Assert.Equal(2, exitCode);
+        Assert.Contains("--http", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void An_accept_that_does_not_fit_the_key_is_shown_as_wrong()
     {
         // The key and accept of RFC 6455 §1.3.

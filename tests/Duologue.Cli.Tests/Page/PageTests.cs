@@ -37,6 +37,28 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
     }
 
     [Fact]
+    public async Task Over_TLS_the_page_talks_on_the_HTTP2_connection_that_brought_it()
+    {
+        await using ServeTool server = await ServeTool.StartAtAsync("https://127.0.0.1:0", "--tls");
+        await using OpenPage page = await browser.OpenAsync(server.Url, new() { IgnoreHTTPSErrors = true });
+        Assert.Equal("h2", await page.Page.EvaluateAsync<string>("() => performance.getEntriesByType('navigation')[0].nextHopProtocol"));
+
+        // RFC 8441 §5: over HTTP/2 the answer is a 200, over HTTP/1.1 a 101.
+        ICDPSession devTools = await page.Page.Context.NewCDPSessionAsync(page.Page);
+        await devTools.SendAsync("Network.enable");
+        var status = new TaskCompletionSource<int>(TaskCreationOptions.RunContinuationsAsynchronously);
+        devTools.Event("Network.webSocketHandshakeResponseReceived").OnEvent += (_, data) =>
+            status.TrySetResult(data!.Value.GetProperty("response").GetProperty("status").GetInt32());
+        await page.Page.ReloadAsync();
+        Assert.Equal(200, await status.Task.WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken));
+        await page.WaitUntilReadyAsync();
+        await page.NameAsync("Ada");
+        await page.SayAsync("hello");
+        await page.WaitForWordsAsync("Ada", "hello");
+        Assert.Empty(page.Complaints);
+    }
+
+    [Fact]
     public async Task The_server_speaks_unasked_and_the_connections_numbers_are_shown()
     {
         await using ServeTool server = await ServeTool.StartAsync();
