@@ -347,7 +347,9 @@ internal sealed partial class WebSocketConnection
 
             bool forced = cause is CloseCause.Aborted or CloseCause.KeepAliveTimeout or CloseCause.CloseTimeout;
             CloseCause final = forced ? cause : _cause ?? cause;
-            bool clean = _closeSent && _closeReceived && _violation is null && !forced;
+
+            // A Close that still waits behind other frames was not sent.
+            bool clean = _closeMark != 0 && _closeReceived && _violation is null && !forced;
             info = Describe(final, clean);
             _closeInfo = info;
             _closeDeferred = false;

@@ -76,6 +76,10 @@ internal sealed partial class WebSocketConnection
             if (_closeInfo is not null)
             {
                 lingered = _lingerDue != 0 && now >= _lingerDue;
+                if (lingered)
+                {
+                    _lingerDue = 0;
+                }
             }
             else if (_closeDue != 0 && now >= _closeDue)
             {
@@ -176,14 +180,14 @@ internal sealed partial class WebSocketConnection
     private void Rearm()
     {
         long due = _closeInfo is not null ? _lingerDue : Earliest(_closeDue, _keepAliveDue);
-        long now = Now();
-        if (due == 0 || (_closeInfo is not null && now >= due))
+        if (due == 0)
         {
             _wheel.Cancel(this);
             return;
         }
 
-        double seconds = Math.Max(0, due - now) / (double)_options.TimeProvider.TimestampFrequency;
+        // A deadline that has passed since it was set is one all the same: the wheel calls at its next tick.
+        double seconds = Math.Max(0, due - Now()) / (double)_options.TimeProvider.TimestampFrequency;
         _wheel.Schedule(this, TimeSpan.FromSeconds(seconds));
     }
 

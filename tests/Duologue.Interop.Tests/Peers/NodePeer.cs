@@ -100,16 +100,25 @@ internal sealed class NodePeer : ForeignPeer
         _process.Dispose();
     }
 
+    /// <summary>Where the scripts and their package lie. Skips the test if the package is not there.</summary>
+    public static string Folder
+    {
+        get
+        {
+            if (!Directory.Exists(Path.Combine(_folder, "node_modules", "ws")))
+            {
+                Assert.Skip("The npm package ws is not installed: ./test installs it, or `npm ci` in tests/Duologue.Interop.Tests/node.");
+            }
+
+            return _folder;
+        }
+    }
+
     private static NodePeer Start(string? deflate, params string[] arguments)
     {
-        if (!Directory.Exists(Path.Combine(_folder, "node_modules", "ws")))
-        {
-            Assert.Skip("The npm package ws is not installed: ./test installs it, or `npm ci` in tests/Duologue.Interop.Tests/node.");
-        }
-
         ProcessStartInfo start = new("node", ["peer.js", .. arguments])
         {
-            WorkingDirectory = _folder,
+            WorkingDirectory = Folder,
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
         };

@@ -51,6 +51,30 @@ public sealed class WebSocketConnectionClosingTests
     }
 
     [Fact]
+    public async Task An_end_is_not_clean_while_our_Close_waits_behind_what_the_peer_never_took()
+    {
+        await using RawPeer peer = RawPeer.Start(takes: 16);
+        Assert.Equal(SendResult.Sent, peer.Connection.Send(new byte[100], MessageType.Binary));
+        await peer.SendAsync(WireFrame.OfClose(4000, "enough"));
+        await peer.EndAsync();
+        CloseInfo info = await peer.Connection.Closed.Soon();
+        Assert.Equal((4000, false), (info.Code, info.WasClean));
+    }
+
+    [Fact]
+    public async Task A_pause_of_the_process_while_lingering_begins_does_not_keep_the_connection_for_ever()
+    {
+        var clock = new LeapingClock { Leap = TimeSpan.FromSeconds(3) };
+        await using RawPeer peer = RawPeer.Start(new ConnectionOptions { TimeProvider = clock, CloseTimeout = Minute });
+        await peer.SendAsync(new WireFrame(WireFrame.Text, [0x80]));
+        Assert.Equal(1007, (await peer.ReadCloseAsync()).Code);
+        await peer.Connection.Closed.Soon();
+        clock.Leap = TimeSpan.Zero;
+        clock.Advance(Minute);
+        Assert.Null(await peer.ReadAsync());
+    }
+
+    [Fact]
     public async Task The_peers_Close_is_answered_with_its_code_and_then_the_server_ends_the_stream()
     {
         await using RawPeer peer = RawPeer.Start();
@@ -339,5 +363,19 @@ public sealed class WebSocketConnectionClosingTests
         Task<int> reading = stream.ReadAsync(buffer, Token).AsTask();
         await peer.SendAsync(WireFrame.OfClose(1000, ""));
         await Assert.ThrowsAsync<ConnectionClosedException>(() => reading.Soon());
+    }
+
+    /// <summary>A clock that leaps whenever somebody has looked at it, as it does for a process that is stopped and goes on.</summary>
+    private sealed class LeapingClock : FakeTimeProvider
+    {
+        private long _offset;
+
+        public TimeSpan Leap { get; set; }
+
+        public override long GetTimestamp()
+        {
+            long leap = (long)(Leap.TotalSeconds * TimestampFrequency);
+            return base.GetTimestamp() + Interlocked.Add(ref _offset, leap) - leap;
+        }
     }
 }
