@@ -216,6 +216,8 @@ internal sealed class DeflateTarget : FuzzTarget
 
             public long Allowance(int buffered) => owner.Allowance == long.MaxValue ? long.MaxValue : owner.Allowance - buffered;
 
+            public ProtocolViolation? OnSmallFragment() => null;
+
             public ProtocolViolation? OnMessageStart(MessageType type) => null;
 
             public void OnMessage(MessageType type, ref MessageBuffer body)
