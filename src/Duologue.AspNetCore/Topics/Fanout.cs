@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text;
 using System.Text.Unicode;
 using Duologue.Protocol;
@@ -31,22 +32,53 @@ internal static class Fanout
         }
     }
 
-    public static FanoutResult Send(ReadOnlySpan<WebSocketConnection> connections, in Frame frame)
+    public static FanoutResult Send(WebSocketConnection[] connections, in Frame frame)
     {
-        int dropped = 0;
-        foreach (WebSocketConnection connection in connections)
+        Accepted accepted = Accept(connections, frame);
+        return accepted.Settle();
+    }
+
+    /// <summary>
+    /// Gives the frame its place on every connection, and no more: no foreign code runs, so that a lock may be held to give all connections
+    /// the same order. <see cref="Accepted.Settle"/> must follow, without the lock.
+    /// </summary>
+    public static Accepted Accept(WebSocketConnection[] connections, in Frame frame)
+    {
+        WebSocketConnection.Acceptance[] acceptances = ArrayPool<WebSocketConnection.Acceptance>.Shared.Rent(connections.Length);
+        for (int i = 0; i < connections.Length; i++)
         {
-            if (connection.SendFrame(frame.Bytes, frame.PayloadLength) == SendResult.Dropped)
-            {
-                dropped++;
-            }
+            acceptances[i] = connections[i].AcceptFrame(frame.Bytes, frame.PayloadLength);
         }
 
-        return new(connections.Length - dropped, dropped);
+        return new(connections, acceptances);
     }
 
     private static Frame Encode(Opcode opcode, ReadOnlySpan<byte> payload) => new(FrameWriter.Encode(opcode, payload), payload.Length);
 
     /// <summary>A whole message as a server sends it, never written again.</summary>
     public readonly record struct Frame(ReadOnlyMemory<byte> Bytes, int PayloadLength);
+
+    /// <summary>A frame that has its place on all connections, and has not left yet.</summary>
+    public readonly struct Accepted(WebSocketConnection[] connections, WebSocketConnection.Acceptance[] acceptances)
+    {
+        /// <summary>Sends, counts and logs. Once.</summary>
+        public FanoutResult Settle()
+        {
+            // First what nobody else would do: a listener that throws must leave no connection with a frame that never leaves.
+            for (int i = 0; i < connections.Length; i++)
+            {
+                connections[i].FlushAccepted(acceptances[i]);
+            }
+
+            int dropped = 0;
+            for (int i = 0; i < connections.Length; i++)
+            {
+                connections[i].ReportAccepted(acceptances[i]);
+                dropped += acceptances[i].Result == SendResult.Dropped ? 1 : 0;
+            }
+
+            ArrayPool<WebSocketConnection.Acceptance>.Shared.Return(acceptances);
+            return new(connections.Length - dropped, dropped);
+        }
+    }
 }

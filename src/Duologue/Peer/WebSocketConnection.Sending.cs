@@ -107,6 +107,21 @@ internal sealed partial class WebSocketConnection
 
     private SendResult Send(ReadOnlySpan<byte> data, Opcode opcode, QueuedFrame frame)
     {
+        Acceptance accepted = Accept(data, opcode, frame);
+        FlushAccepted(accepted);
+        ReportAccepted(accepted);
+        return accepted.Result;
+    }
+
+    /// <summary>
+    /// The first part of <see cref="SendFrame"/>: gives the frame its place among what is sent. It hands nothing to the carrier and runs no foreign
+    /// code, so that a publisher may hold a lock over it. <see cref="FlushAccepted"/> and <see cref="ReportAccepted"/> must follow, without the lock.
+    /// </summary>
+    public Acceptance AcceptFrame(ReadOnlyMemory<byte> frame, int payloadLength) =>
+        Accept(default, default, QueuedFrame.Shared(frame, payloadLength));
+
+    private Acceptance Accept(ReadOnlySpan<byte> data, Opcode opcode, QueuedFrame frame)
+    {
         bool isShared = frame.Bytes.Length != 0;
         int payload = isShared ? frame.PayloadLength : data.Length;
         int size = isShared ? frame.Bytes.Length : FrameWriter.SizeOf(payload, _role);
@@ -137,21 +152,31 @@ internal sealed partial class WebSocketConnection
             }
         }
 
-        if (flush)
+        return new Acceptance(result, flush, payload, dropped, reason);
+    }
+
+    /// <summary>The second part: hands to the carrier what was accepted, if nobody else does.</summary>
+    public void FlushAccepted(in Acceptance accepted)
+    {
+        if (accepted.MustFlush)
         {
             Flush();
         }
+    }
 
-        if (dropped != 0)
+    /// <summary>The last part: counts and logs what became of a message, and closes for it. Listeners and sinks run here.</summary>
+    public void ReportAccepted(in Acceptance accepted)
+    {
+        if (accepted.Dropped != 0)
         {
-            ReportDropped(reason, dropped);
+            ReportDropped(accepted.Reason, accepted.Dropped);
         }
 
-        if (result != SendResult.Dropped)
+        if (accepted.Result != SendResult.Dropped)
         {
-            _setup.Observer.MessageSent(this, payload);
+            _setup.Observer.MessageSent(this, accepted.Payload);
         }
-        else if (reason == DropReason.QueueFull)
+        else if (accepted.Reason == DropReason.QueueFull)
         {
             if (_setup.Logger.IsEnabled(LogLevel.Warning))
             {
@@ -160,9 +185,10 @@ internal sealed partial class WebSocketConnection
 
             BeginClose(CloseFrame.TryAgainLater, $"The send queue exceeds {_options.SendQueueLimit} bytes (SendQueueLimit).", CloseCause.SendQueueFull);
         }
-
-        return result;
     }
+
+    /// <summary>What became of a message under the connection's lock, and what is still to be done about it.</summary>
+    internal readonly record struct Acceptance(SendResult Result, bool MustFlush, int Payload, int Dropped, DropReason Reason);
 
     /// <summary>Asks the policy whether a frame may join the outbox. Under the lock.</summary>
     private SendResult Admit(int size, out int dropped, out DropReason reason)
