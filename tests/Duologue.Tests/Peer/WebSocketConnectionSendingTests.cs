@@ -1,4 +1,5 @@
 using Duologue.Carriers;
+using Duologue.Peer;
 using Duologue.Protocol;
 using Duologue.Tests.Protocol;
 using Microsoft.Extensions.Logging.Testing;
