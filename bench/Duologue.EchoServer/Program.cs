@@ -1,7 +1,7 @@
 // An echo server on stock Kestrel, by one of two engines; everything but the engine is the same.
-//   Duologue.EchoServer duologue|system [--port N] [--style class|delegate] [--inline]
+//   Duologue.EchoServer duologue|system [--port N] [--style class|delegate] [--inline] [--deflate off|shared|dedicated[:BITS]]
 // It prints "listening PORT PID" once it accepts connections. Both engines check UTF-8, ping after 20 s of silence,
-// offer no compression and log nothing.
+// compress nothing unless told to (shared: no context takeover in either direction), and log nothing.
 
 using System.Globalization;
 using System.Net;
@@ -11,7 +11,7 @@ using Microsoft.AspNetCore.Hosting.Server.Features;
 
 if (EchoArguments.Parse(args) is not { } echo)
 {
-    Console.Error.WriteLine("usage: Duologue.EchoServer duologue|system [--port N] [--style class|delegate] [--inline]");
+    Console.Error.WriteLine("usage: Duologue.EchoServer duologue|system [--port N] [--style class|delegate] [--inline] [--deflate off|shared|dedicated[:BITS]]");
     return 2;
 }
 
@@ -21,7 +21,7 @@ builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, e
 builder.WebHost.UseSockets(sockets => sockets.UnsafePreferInlineScheduling = echo.Inline);
 if (echo.Engine == EchoEngine.Duologue)
 {
-    DuologueEcho.AddTo(builder);
+    DuologueEcho.AddTo(builder, echo.Deflate);
 }
 
 WebApplication application = builder.Build();
@@ -31,7 +31,7 @@ if (echo.Engine == EchoEngine.Duologue)
 }
 else
 {
-    SystemEcho.MapTo(application);
+    SystemEcho.MapTo(application, echo.Deflate);
 }
 
 await application.StartAsync();
