@@ -66,33 +66,8 @@ internal sealed partial class WebSocketConnection
         }
     }
 
-    /// <summary>Sends a frame that was encoded for many receivers: whole, final, unmasked; its memory is never written again.</summary>
-    public SendResult SendFrame(ReadOnlyMemory<byte> frame, int payloadLength) =>
-        Send(default, default, QueuedFrame.Shared(frame, payloadLength), withContext: false);
-
     /// <summary>Sends a message that was encoded for many receivers, compressed if that was agreed.</summary>
-    public SendResult SendFrame(BroadcastFrame frame)
-    {
-        Acceptance accepted = AcceptFrame(frame);
-        FlushAccepted(accepted);
-        ReportAccepted(accepted);
-        return accepted.Result;
-    }
-
-    /// <summary>
-    /// The first part of <see cref="SendFrame(BroadcastFrame)"/>: gives the frame its place among what is sent. It hands nothing to the carrier and
-    /// runs no foreign code, so that a publisher may hold a lock over it. <see cref="FlushAccepted"/> and <see cref="ReportAccepted"/> must follow, without
-    /// the lock.
-    /// </summary>
-    public Acceptance AcceptFrame(BroadcastFrame frame)
-    {
-        // A connection with a context takes the frame that knows of none as well: to compress for each would cost what a broadcast is to save.
-        bool compressed = Compresses(frame.PayloadLength, frame.Flags);
-        QueuedFrame queued = compressed && frame.TryGetCompressed(_deflater!.WindowBits, out ReadOnlyMemory<byte> bytes)
-            ? QueuedFrame.SharedCompressed(bytes, frame.PayloadLength)
-            : QueuedFrame.Shared(frame.Plain, frame.PayloadLength);
-        return Accept(default, default, queued, withContext: false, out _);
-    }
+    public SendResult SendFrame(BroadcastFrame frame) => Send(default, default, Choose(frame), withContext: false);
 
     /// <inheritdoc/>
     public override async ValueTask SendAsync(string text, MessageFlags flags, CancellationToken cancellationToken)
@@ -138,8 +113,8 @@ internal sealed partial class WebSocketConnection
     /// <param name="withContext">Whether the message is to be compressed when it is written.</param>
     private SendResult Send(ReadOnlySpan<byte> data, Opcode opcode, QueuedFrame frame, bool withContext)
     {
-        Acceptance accepted = Accept(data, opcode, frame, withContext, out bool owns);
-        if (owns)
+        Acceptance accepted = Accept(data, opcode, frame, withContext);
+        if (accepted.OwnsOutput)
         {
             WriteCompressed(data, opcode, fin: true);
         }
@@ -157,13 +132,20 @@ internal sealed partial class WebSocketConnection
         return accepted.Result;
     }
 
-    /// <summary>Gives a message its place among what is sent. Hands nothing to the carrier and runs no foreign code.</summary>
-    /// <param name="data">The message; none if there is a frame.</param>
-    /// <param name="opcode">Its type.</param>
-    /// <param name="frame">The message as a frame.</param>
-    /// <param name="withContext">Whether the message is to be compressed when it is written.</param>
-    /// <param name="owns">Whether the caller has the carrier's output now, to write the message compressed.</param>
-    private Acceptance Accept(ReadOnlySpan<byte> data, Opcode opcode, QueuedFrame frame, bool withContext, out bool owns)
+    /// <summary>
+    /// The first part of <see cref="SendFrame"/>: gives the frame its place among what is sent. It hands nothing to the carrier and runs no foreign
+    /// code, so that a publisher may hold a lock over it. <see cref="FlushAccepted"/> and <see cref="ReportAccepted"/> must follow, without the lock.
+    /// </summary>
+    public Acceptance AcceptFrame(BroadcastFrame frame) => Accept(default, default, Choose(frame), withContext: false);
+
+    /// <summary>The message as this connection is to have it: compressed if that was agreed.</summary>
+    private QueuedFrame Choose(BroadcastFrame frame) =>
+        // A connection with a context takes the frame that knows of none as well: to compress for each would cost what a broadcast is to save.
+        Compresses(frame.PayloadLength, frame.Flags) && frame.TryGetCompressed(_deflater!.WindowBits, out ReadOnlyMemory<byte> compressed)
+            ? QueuedFrame.SharedCompressed(compressed, frame.PayloadLength)
+            : QueuedFrame.Shared(frame.Plain, frame.PayloadLength);
+
+    private Acceptance Accept(ReadOnlySpan<byte> data, Opcode opcode, QueuedFrame frame, bool withContext)
     {
         bool isEncoded = frame.Bytes.Length != 0;
         int payload = isEncoded ? frame.PayloadLength : data.Length;
@@ -172,7 +154,7 @@ internal sealed partial class WebSocketConnection
         DropReason reason = default;
         SendResult result;
         bool flush = false;
-        owns = false;
+        bool owns = false;
         lock (_gate)
         {
             if (CannotSend)
@@ -205,10 +187,10 @@ internal sealed partial class WebSocketConnection
             }
         }
 
-        return new Acceptance(result, flush, payload, dropped, reason);
+        return new Acceptance(result, flush, owns, payload, dropped, reason);
     }
 
-    /// <summary>Hands to the carrier what was accepted, if nobody else does.</summary>
+    /// <summary>The second part: hands to the carrier what was accepted, if nobody else does.</summary>
     public void FlushAccepted(in Acceptance accepted)
     {
         if (accepted.MustFlush)
@@ -217,7 +199,7 @@ internal sealed partial class WebSocketConnection
         }
     }
 
-    /// <summary>Counts and logs what became of a message, and closes for it. Listeners and sinks run here.</summary>
+    /// <summary>The last part: counts and logs what became of a message, and closes for it. Listeners and sinks run here.</summary>
     public void ReportAccepted(in Acceptance accepted)
     {
         if (accepted.Dropped != 0)
@@ -241,7 +223,7 @@ internal sealed partial class WebSocketConnection
     }
 
     /// <summary>What became of a message under the connection's lock, and what is still to be done about it.</summary>
-    internal readonly record struct Acceptance(SendResult Result, bool MustFlush, int Payload, int Dropped, DropReason Reason);
+    internal readonly record struct Acceptance(SendResult Result, bool MustFlush, bool OwnsOutput, int Payload, int Dropped, DropReason Reason);
 
     /// <summary>Asks the policy whether a frame may join the outbox. Under the lock.</summary>
     private SendResult Admit(int size, out int dropped, out DropReason reason)
