@@ -29,6 +29,9 @@ internal sealed class FaultServer : IAsyncDisposable
     /// <summary>Hears everything, in any number, and says nothing.</summary>
     public const string Sink = "/sink";
 
+    /// <summary>Agrees to compression.</summary>
+    public const string Compressed = "/compressed";
+
     /// <summary>What all connections but those of the hose, the story and the sink subscribe to.</summary>
     public const string News = "news";
 
@@ -86,6 +89,7 @@ internal sealed class FaultServer : IAsyncDisposable
             options.MaxMessagesPerSecond = plan.MessagesPerSecond;
         });
         application.MapDuologue<HoseHandler>(Hose).WithOptions(options => options.CloseTimeout = plan.Stall);
+        application.MapDuologue<EchoHandler>(Compressed).WithOptions(options => options.Compression = Compression.Shared);
         application.MapDuologue<SinkHandler>(Sink);
         application.MapDuologue<StoryHandler>(Story).WithOptions(options =>
         {
