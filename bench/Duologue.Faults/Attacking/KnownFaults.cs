@@ -47,6 +47,8 @@ internal static class KnownFaults
             plan.Tries(5_000), 50, attacker => FloodAsync(attacker, [], RawPeer.Repeat(OneByteFragments(1_000), 6))),
         new("message-flood", "floods with messages of one byte", "1008; `limit_exceeded` (`MaxMessagesPerSecond`)",
             plan.Tries(5_000), 50, attacker => FloodAsync(attacker, [], RawPeer.Repeat(RawPeer.Frame(Text | Final, "x"u8), 3 * plan.MessagesPerSecond))),
+        new("never-pause", "talks as fast as it can, and breaks no limit", "its Close answered; `peer_closed`",
+            plan.Tries(50), plan.Tries(50), TalkWithoutPauseAsync),
         new("oversized", "announces a frame of a tebibyte", "1009; `message_too_big`",
             plan.Tries(5_000), 50, attacker => ViolateAsync(attacker, RawPeer.Frame(0x82, [1, 2, 3], 1L << 40), 1009, "close:message_too_big")),
         new("garbage", "sends what are no frames", "1002; `protocol_violation`",
@@ -188,6 +190,25 @@ internal static class KnownFaults
                     throw new UnexpectedException($"status {other} instead of 101, 429 or 503");
             }
         }
+    }
+
+    private static async Task<string[]> TalkWithoutPauseAsync(Attacker attacker)
+    {
+        using RawPeer peer = await attacker.OpenAsync(FaultServer.Sink);
+        Task<int> close = peer.HearCloseAsync();
+        byte[] many = RawPeer.Repeat(RawPeer.Frame(Text | Final, "0"u8), 500);
+        long end = Environment.TickCount64 + (long)attacker.Plan.Stall.TotalMilliseconds;
+        while (Environment.TickCount64 < end)
+        {
+            await peer.SayAsync(many);
+
+            // It is the server that it keeps busy, and not the crowd beside it in this process.
+            await Task.Yield();
+        }
+
+        await peer.SayAsync(RawPeer.Frame(Close, [0x03, 0xE8]));
+        Attacker.Expect(1000, await close, "close code");
+        return ["close:peer_closed"];
     }
 
     private static byte[] OneByteFragments(int count) =>
