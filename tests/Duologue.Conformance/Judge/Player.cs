@@ -102,7 +102,10 @@ internal sealed class Player
     }
 
     // A judged peer lingers for two seconds, a client for one second after a clean close; on a busy machine we may be later than that.
-    private bool WasSlow => _transcript.ClosedAt is var closedAt and not 0 && Stopwatch.GetElapsedTime(closedAt, _actedAt) > TimeSpan.FromSeconds(0.8);
+    // And Kestrel ends a whole HTTP/2 connection when a neighbour's stream gets bytes long after its end: that neighbour was slow, too.
+    private bool WasSlow =>
+        (_transcript.ClosedAt is var closedAt and not 0 && Stopwatch.GetElapsedTime(closedAt, _actedAt) > TimeSpan.FromSeconds(0.8))
+        || _transcript.Ending?.How.StartsWith("The HTTP/2 server closed the connection", StringComparison.Ordinal) == true;
 
     private async Task ReadAsync()
     {
