@@ -20,6 +20,7 @@ internal sealed class PeerRun
     private readonly byte[] _steps;
     private readonly byte[] _stream;
     private readonly Pipe _in = new(Inline(0));
+    private readonly CountingPipeReader _input;
     private readonly Pipe _out;
     private readonly List<byte> _written = [];
     private readonly PeerApplication _application;
@@ -33,6 +34,7 @@ internal sealed class PeerRun
         _flags = flags;
         _steps = steps;
         _stream = stream;
+        _input = new CountingPipeReader(_in.Reader);
         _out = new Pipe(Inline(flags.HasFlag(PeerFlags.SlowPeer) ? 32 : 0));
         _application = new PeerApplication(flags);
         ConnectionOptions options = new() { TimeProvider = Clock };
@@ -72,6 +74,7 @@ internal sealed class PeerRun
         Task running = RunAsync();
         Task receiving = _flags.HasFlag(PeerFlags.Push) ? Task.CompletedTask : _application.ReceiveAllAsync(_connection);
         await FeedAsync();
+        await TakenAsync(running);
         if (_flags.HasFlag(PeerFlags.EndsStream))
         {
             await _in.Writer.CompleteAsync();
@@ -104,8 +107,21 @@ internal sealed class PeerRun
 
     private async Task RunAsync()
     {
-        await new PipeCarrier(_in.Reader, _out.Writer, _connection, null).RunAsync();
-        await _in.Reader.CompleteAsync();
+        await new PipeCarrier(_input, _out.Writer, _connection, null).RunAsync();
+        await _input.CompleteAsync();
+    }
+
+    /// <summary>
+    /// The pump goes on on a pool thread when it has had its share. Where all of the stream will be taken, that is waited for: the silence that
+    /// follows is the peer's, and must not come before its last words.
+    /// </summary>
+    private async Task TakenAsync(Task running)
+    {
+        long end = Environment.TickCount64 + 10_000;
+        while (IsQuiet && _input.Taken < _stream.Length && !running.IsCompleted && Environment.TickCount64 < end)
+        {
+            await Task.Delay(1);
+        }
     }
 
     private async Task FeedAsync()

@@ -74,6 +74,9 @@ public class CausesTests
         { ProtocolViolation.TooManyMessages, [.. OneByte, .. OneByte, .. OneByte] },
         { ProtocolViolation.TooManySmallFragments, [0x02, 0x81, 0, 0, 0, 0, 1, 0x00, 0x81, 0, 0, 0, 0, 1, 0x00, 0x81, 0, 0, 0, 0, 1] },
         { ProtocolViolation.MessageTooSlow, [0x02, 0x81, 0, 0, 0, 0, 1] },
+
+        // RFC 1951 §3.2.3: a block of the reserved type.
+        { ProtocolViolation.InvalidCompressedData, [0xC2, 0x81, 0, 0, 0, 0, 0x07] },
     };
 
     [Fact]
@@ -92,10 +95,11 @@ public class CausesTests
             options.MaxControlFramesPerSecond = 2;
             options.MaxMessagesPerSecond = 2;
             options.MessageTimeout = TimeSpan.FromMilliseconds(violation == ProtocolViolation.MessageTooSlow ? 100 : 60_000);
+            options.Compression = violation == ProtocolViolation.InvalidCompressedData ? Compression.Shared : Compression.Off;
         });
         using MetricCollector<long> violations = Collect(host, "duologue.server.protocol.violations");
         await using RawClient client = await RawClient.ConnectAsync(host.Url);
-        await client.HandshakeAsync("/");
+        await client.HandshakeAsync("/", ("Sec-WebSocket-Extensions", "permessage-deflate"));
 
         await client.Stream.WriteAsync(bytes, TestContext.Current.CancellationToken);
         await Eventually.True(() => violations.GetMeasurementSnapshot().Count > 0);

@@ -1,6 +1,5 @@
 using System.Diagnostics.Metrics;
 using System.Reflection;
-using System.Runtime.CompilerServices;
 using Duologue.AspNetCore.Tests.Support;
 using Duologue.Client;
 using Microsoft.AspNetCore.Builder;
@@ -112,6 +111,15 @@ public class OperationsBookTests
             .Select(line => line.Trim('|', ' ').Split(" | ").Select(cell => cell.Trim()).ToArray());
     }
 
-    private static string BookPath([CallerFilePath] string here = "") =>
-        Path.Combine(Path.GetDirectoryName(here)!, "..", "..", "..", "docs", "operations.md");
+    // Not by the compiler's path of this file: a deterministic build does not tell where it was.
+    private static string BookPath()
+    {
+        string directory = AppContext.BaseDirectory;
+        while (!File.Exists(Path.Combine(directory, "Duologue.slnx")))
+        {
+            directory = Path.GetDirectoryName(directory) ?? throw new DirectoryNotFoundException("Duologue.slnx is in no directory above the tests.");
+        }
+
+        return Path.Combine(directory, "docs", "operations.md");
+    }
 }
