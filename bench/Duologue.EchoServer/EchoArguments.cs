@@ -1,4 +1,5 @@
 using System.Globalization;
+using Duologue.EventLoop;
 
 namespace Duologue.EchoServer;
 
@@ -15,7 +16,7 @@ internal enum EchoStyle
     Delegate,
 }
 
-internal sealed record EchoArguments(EchoEngine Engine, int Port, EchoStyle Style, bool Inline)
+internal sealed record EchoArguments(EchoEngine Engine, int Port, EchoStyle Style, bool Inline, EventLoopBackend? EventLoop, int Loops)
 {
     /// <summary>Null if the arguments make no sense.</summary>
     public static EchoArguments? Parse(ReadOnlySpan<string> args)
@@ -28,6 +29,8 @@ internal sealed record EchoArguments(EchoEngine Engine, int Port, EchoStyle Styl
         int port = 0;
         EchoStyle style = EchoStyle.Class;
         bool inline = false;
+        EventLoopBackend? loop = null;
+        int loops = 1;
         for (int i = 1; i < args.Length; i++)
         {
             string? value = i + 1 < args.Length ? args[i + 1] : null;
@@ -35,6 +38,11 @@ internal sealed record EchoArguments(EchoEngine Engine, int Port, EchoStyle Styl
             {
                 case "--port" when int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out port):
                 case "--style" when Enum.TryParse(value, ignoreCase: true, out style):
+                case "--loops" when int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out loops) && loops > 0:
+                    i++;
+                    break;
+                case "--event-loop" when value is "auto" or "io_uring" or "epoll":
+                    loop = value switch { "io_uring" => EventLoopBackend.IoUring, "epoll" => EventLoopBackend.Epoll, _ => EventLoopBackend.Auto };
                     i++;
                     break;
                 case "--inline":
@@ -45,6 +53,6 @@ internal sealed record EchoArguments(EchoEngine Engine, int Port, EchoStyle Styl
             }
         }
 
-        return new EchoArguments(engine, port, style, inline);
+        return new EchoArguments(engine, port, style, inline, loop, loops);
     }
 }

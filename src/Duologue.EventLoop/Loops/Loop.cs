@@ -53,6 +53,9 @@ internal abstract class Loop
     /// <summary>The first loop is 0.</summary>
     public int Number { get; }
 
+    /// <summary>Whether its descriptors answer EAGAIN (epoll), or block for whoever else would use them (io_uring).</summary>
+    public virtual bool WantsNonBlocking => true;
+
     /// <summary>The blocks that its sockets send from. Thread-safe.</summary>
     public BlockPool Blocks { get; } = new();
 

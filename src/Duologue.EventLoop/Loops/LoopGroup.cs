@@ -16,7 +16,7 @@ internal sealed class LoopGroup : IDisposable
         var loops = new Loop[count];
         for (int i = 0; i < count; i++)
         {
-            loops[i] = new EpollLoop(i, logger);
+            loops[i] = backend == EventLoopBackend.IoUring ? new UringLoop(i, logger) : new EpollLoop(i, logger);
         }
 
         foreach (Loop loop in loops)

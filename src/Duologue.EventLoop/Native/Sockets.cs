@@ -13,7 +13,7 @@ internal static unsafe class Sockets
     /// <summary>Opens as many listeners on one endpoint as there are loops, by SO_REUSEPORT; a Unix socket has one.</summary>
     /// <exception cref="AddressInUseException">Somebody else listens there.</exception>
     /// <exception cref="SocketException">The endpoint cannot be listened on.</exception>
-    public static int[] Listen(EndPoint endpoint, int count)
+    public static int[] Listen(EndPoint endpoint, int count, bool nonBlocking)
     {
         bool shared = endpoint is IPEndPoint && count > 1;
         var listeners = new int[shared ? count : 1];
@@ -22,7 +22,7 @@ internal static unsafe class Sockets
         {
             // SO_REUSEPORT would let us join a port that another server of the same user has: the first binds without it, and is
             // told by the kernel if there is anybody. Then the option opens the port to our others.
-            listeners[0] = Open(endpoint);
+            listeners[0] = Open(endpoint, nonBlocking);
             Bind(listeners[0], endpoint);
             if (shared)
             {
@@ -30,7 +30,7 @@ internal static unsafe class Sockets
                 EndPoint bound = SocketAddresses.GetLocal(listeners[0]) ?? endpoint;
                 for (int i = 1; i < count; i++)
                 {
-                    listeners[i] = Open(endpoint);
+                    listeners[i] = Open(endpoint, nonBlocking);
                     SetOption(listeners[i], Constants.LevelSocket, Constants.OptionReusePort, 1);
                     Bind(listeners[i], bound);
                 }
@@ -112,9 +112,9 @@ internal static unsafe class Sockets
         _ => (int)SocketError.SocketError,
     }, $"A system call on a socket failed with errno {error}.");
 
-    private static int Open(EndPoint endpoint)
+    private static int Open(EndPoint endpoint, bool nonBlocking)
     {
-        int descriptor = Libc.Socket(SocketAddresses.FamilyOf(endpoint), Constants.SocketStream | Constants.SocketNonBlocking | Constants.SocketCloseOnExec, 0);
+        int descriptor = Libc.Socket(SocketAddresses.FamilyOf(endpoint), Constants.SocketStream | Constants.SocketCloseOnExec | (nonBlocking ? Constants.SocketNonBlocking : 0), 0);
         if (descriptor < 0)
         {
             throw ToException(Libc.LastError);

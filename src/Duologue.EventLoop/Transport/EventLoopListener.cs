@@ -27,7 +27,7 @@ internal sealed class EventLoopListener : IConnectionListener, IAcceptor
     public EventLoopListener(EndPoint endpoint, IReadOnlyList<Loop> loops, PipeSettings settings)
     {
         _settings = settings;
-        int[] descriptors = Sockets.Listen(endpoint, loops.Count);
+        int[] descriptors = Sockets.Listen(endpoint, loops.Count, loops[0].WantsNonBlocking);
         EndPoint = endpoint is IPEndPoint ? SocketAddresses.GetLocal(descriptors[0]) ?? endpoint : endpoint;
         Name = EndPoint.ToString()!;
 
