@@ -93,6 +93,28 @@ internal sealed class RawPeer : IDisposable
         return (first, await ReadAsync(length));
     }
 
+    /// <summary>The next message, in however many frames it comes.</summary>
+    public async Task<byte[]> ReadMessageAsync(byte expectedFirst)
+    {
+        (byte first, byte[] payload) = await ReadFrameAsync();
+        Assert.Equal(expectedFirst & 0x7F, first & 0x7F);
+        if ((first & 0x80) != 0)
+        {
+            return payload;
+        }
+
+        var all = new MemoryStream();
+        all.Write(payload);
+        do
+        {
+            (first, payload) = await ReadFrameAsync();
+            Assert.Equal(0, first & 0x7F);
+            all.Write(payload);
+        }
+        while ((first & 0x80) == 0);
+        return all.ToArray();
+    }
+
     /// <summary>Ends the connection, by FIN or by RST.</summary>
     public void Close(bool reset)
     {
