@@ -13,6 +13,9 @@ internal sealed class ConnectionSetup
 
     public string? Subprotocol { get; init; }
 
+    /// <summary>The agreed extensions as a header's value; "" if there are none.</summary>
+    public string Extensions { get; init; } = "";
+
     public RequestInfo? Request { get; init; }
 
     public ConnectionObserver Observer { get; init; } = ConnectionObserver.None;

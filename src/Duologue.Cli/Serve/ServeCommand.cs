@@ -107,6 +107,7 @@ internal static class ServeCommand
             application.MapDuologue<LineTalkHandler>(path).WithSubprotocol<EventTalkHandler>(TalkProtocol.Name).WithOptions(talk =>
             {
                 talk.MaxMessageSize = talkMessageSize;
+                talk.MessageTimeout = options.GetTalkMessageTimeout(command);
                 talk.SendQueueLimit = (int)Math.Max(talk.SendQueueLimit, Math.Min(int.MaxValue, TalkQueueMessages * (long)talkMessageSize));
             });
         }

@@ -10,6 +10,9 @@ internal sealed class ServeOptions
     /// <summary>What the talk takes for a file unless told otherwise: a picture from a phone goes through.</summary>
     public static readonly ByteSize TalkMessageSize = new(8 * 1024 * 1024);
 
+    /// <summary>How long such a file may be under way.</summary>
+    public static readonly Duration TalkMessageTimeout = new(TimeSpan.FromMinutes(15));
+
     private static readonly DuologueOptions Defaults = new();
 
     public Option<string[]> Urls { get; } = CliOption.Create<string[]>("--urls", "URL", "Addresses to listen on, separated by ; or repeated. Default http://localhost:8080, with --tls https://localhost:8080. Use http://0.0.0.0:8080 to be reached from other machines, port 0 for a free one.");
@@ -34,13 +37,23 @@ internal sealed class ServeOptions
 
     public Option<Duration> CloseTimeout { get; } = CliOption.Time("--close-timeout", "How long a peer may take to answer a Close; none for any time. Passed: the connection is aborted.", Defaults.CloseTimeout);
 
+    public Option<Duration> SendTimeout { get; } = CliOption.Time("--send-timeout", "How long a peer may take nothing of what waits for it; none for any time. Passed: the connection is aborted.", Defaults.SendTimeout);
+
+    public Option<Duration?> MessageTimeout { get; } = CliOption.OptionalTime("--message-timeout", $"How long a message may take to arrive; none for any time. Passed: close 1008. Default {new Duration(Defaults.MessageTimeout)}; {TalkMessageTimeout} for the talk, whose files are messages.", null);
+
     public Option<int> MaxControlFrames { get; } = CliOption.Count("--max-control-frames", "The most control frames per second and connection; 0 for no limit. Passed: close 1008.", Defaults.MaxControlFramesPerSecond);
+
+    public Option<int> MaxSmallFragments { get; } = CliOption.Count("--max-small-fragments", "The most fragments of fewer than 64 bytes per second and connection; 0 for no limit. Passed: close 1008.", Defaults.MaxSmallFragmentsPerSecond);
 
     public Option<int> MaxMessages { get; } = CliOption.Count("--max-messages", "The most messages per second and connection; 0 for no limit. Passed: close 1008.", Defaults.MaxMessagesPerSecond);
 
     public Option<int> MaxConnections { get; } = CliOption.Count("--max-connections", "The most connections of the server; 0 for no limit. Passed: 503 with Retry-After.", Defaults.MaxConnections);
 
     public Option<int> MaxConnectionsPerAddress { get; } = CliOption.Count("--max-connections-per-address", "The most connections from one address; 0 for no limit. Passed: 503 with Retry-After.", Defaults.MaxConnectionsPerAddress);
+
+    public Option<int> MaxHandshakes { get; } = CliOption.Count("--max-handshakes", "The most handshakes accepted per second; 0 for no limit. Passed: 503 with Retry-After.", Defaults.MaxHandshakesPerSecond);
+
+    public Option<int> MaxHandshakesPerAddress { get; } = CliOption.Count("--max-handshakes-per-address", "The most handshakes per second accepted from one address; 0 for no limit. Passed: 429 with Retry-After.", Defaults.MaxHandshakesPerSecondPerAddress);
 
     public Option<Duration> RetryAfter { get; } = CliOption.FiniteTime("--retry-after", "What a refused client is told to wait, in whole seconds.", Defaults.RetryAfter);
 
@@ -59,7 +72,8 @@ internal sealed class ServeOptions
     public IEnumerable<Option> All =>
     [
         Urls, Tls, Echo, AllowOrigin, MaxMessageSize, MaxFragments, SendQueueLimit, SendQueuePolicy, PingInterval, PingTimeout, HandshakeTimeout,
-        CloseTimeout, MaxControlFrames, MaxMessages, MaxConnections, MaxConnectionsPerAddress, RetryAfter, MaxTopics, MaxTopicsPerConnection,
+        CloseTimeout, SendTimeout, MessageTimeout, MaxControlFrames, MaxSmallFragments, MaxMessages, MaxConnections, MaxConnectionsPerAddress,
+        MaxHandshakes, MaxHandshakesPerAddress, RetryAfter, MaxTopics, MaxTopicsPerConnection,
         DrainWindow, LogLevel, Json,
     ];
 
@@ -76,6 +90,11 @@ internal sealed class ServeOptions
         options.CloseTimeout = command.GetValue(CloseTimeout).Value;
         options.MaxControlFramesPerSecond = command.GetValue(MaxControlFrames);
         options.MaxMessagesPerSecond = command.GetValue(MaxMessages);
+        options.SendTimeout = command.GetValue(SendTimeout).Value;
+        options.MessageTimeout = command.GetValue(MessageTimeout)?.Value ?? options.MessageTimeout;
+        options.MaxSmallFragmentsPerSecond = command.GetValue(MaxSmallFragments);
+        options.MaxHandshakesPerSecond = command.GetValue(MaxHandshakes);
+        options.MaxHandshakesPerSecondPerAddress = command.GetValue(MaxHandshakesPerAddress);
         options.MaxConnections = command.GetValue(MaxConnections);
         options.MaxConnectionsPerAddress = command.GetValue(MaxConnectionsPerAddress);
         options.RetryAfter = command.GetValue(RetryAfter).Value;
@@ -87,6 +106,9 @@ internal sealed class ServeOptions
             options.AllowedOrigins.Add(origin);
         }
     }
+
+    /// <summary>How long a message of the talk may be under way.</summary>
+    public TimeSpan GetTalkMessageTimeout(ParseResult command) => (command.GetValue(MessageTimeout) ?? TalkMessageTimeout).Value;
 
     /// <summary>The largest message of the talk.</summary>
     public int GetTalkMessageSize(ParseResult command) => (command.GetValue(MaxMessageSize) ?? TalkMessageSize).Bytes;

@@ -46,7 +46,8 @@ public sealed partial class WebSocket
         int port = _url.EffectivePort;
         if (BlockedPorts.Contains(port))
         {
-            throw new HandshakeException($"Port {port} belongs to another protocol, and browsers block it (WHATWG Fetch, bad ports).", null);
+            ClientMetrics.For(_options.Connection).Failed(ConnectFailure.BlockedPort);
+            throw new HandshakeException($"Port {port} belongs to another protocol, and browsers block it (WHATWG Fetch, bad ports).", null) { Failure = ConnectFailure.BlockedPort };
         }
 
         Uri uri = _url.ToUri()
@@ -64,7 +65,8 @@ public sealed partial class WebSocket
         if (protocols.Count > 0 && string.IsNullOrEmpty(opened.Subprotocol))
         {
             opened.Abort();
-            throw new HandshakeException($"The server agreed to none of the subprotocols asked for: {string.Join(", ", protocols)}.", null);
+            ClientMetrics.For(options).Failed(ConnectFailure.Subprotocol);
+            throw new HandshakeException($"The server agreed to none of the subprotocols asked for: {string.Join(", ", protocols)}.", null) { Failure = ConnectFailure.Subprotocol };
         }
 
         return opened;

@@ -184,6 +184,7 @@ internal sealed partial class WebSocketConnection
     private void OnViolation(ProtocolViolation violation)
     {
         string sentence = Violations.Sentence(violation, _options);
+        _setup.Observer.ProtocolViolated(this, violation);
         if (_setup.Logger.IsEnabled(LogLevel.Information))
         {
             _setup.Logger.ProtocolViolated(Id, violation, sentence);
@@ -345,9 +346,14 @@ internal sealed partial class WebSocketConnection
                 return;
             }
 
-            bool forced = cause is CloseCause.Aborted or CloseCause.KeepAliveTimeout or CloseCause.CloseTimeout;
-            CloseCause final = forced ? cause : _cause ?? cause;
-            bool clean = _closeSent && _closeReceived && _violation is null && !forced;
+            bool givenUp = cause is CloseCause.KeepAliveTimeout or CloseCause.CloseTimeout or CloseCause.SendTimeout;
+            bool forced = givenUp || cause == CloseCause.Aborted;
+
+            // A failure is the cause of the end, also where the peer does not take the Close that tells it so.
+            CloseCause final = forced && !(givenUp && IsFailure(_cause)) ? cause : _cause ?? cause;
+
+            // A Close that still waits behind other frames was not sent.
+            bool clean = _closeMark != 0 && _closeReceived && _violation is null && !forced;
             info = Describe(final, clean);
             _closeInfo = info;
             _closeDeferred = false;
@@ -385,6 +391,9 @@ internal sealed partial class WebSocketConnection
         // Callbacks on the token are the application's: they must not run on the carrier's thread.
         _ = aborted?.CancelAsync();
     }
+
+    private static bool IsFailure(CloseCause? cause) => cause is CloseCause.ProtocolViolation or CloseCause.MessageTooBig
+        or CloseCause.LimitExceeded or CloseCause.SendQueueFull or CloseCause.HandlerFailed;
 
     /// <summary>Under the lock: how the conversation ended, or stands while it ends.</summary>
     private CloseInfo Describe(CloseCause cause, bool clean)

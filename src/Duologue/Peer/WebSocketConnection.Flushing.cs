@@ -66,6 +66,7 @@ internal sealed partial class WebSocketConnection
 #pragma warning restore CA2012
             if (!awaiter.IsCompleted)
             {
+                WatchFlush();
                 _flushAwaiter = awaiter;
                 awaiter.UnsafeOnCompleted(_onFlushed ??= OnFlushed);
                 return;
@@ -76,6 +77,23 @@ internal sealed partial class WebSocketConnection
                 return;
             }
         }
+    }
+
+    /// <summary>Waits, for so long at most, until a flush that is under way is over. Never throws.</summary>
+    public async Task WaitForFlushAsync(TimeSpan limit)
+    {
+        Task flushed;
+        lock (_gate)
+        {
+            if (!_flushing || _closeInfo is not null)
+            {
+                return;
+            }
+
+            flushed = (_flushedSource ??= NewSource()).Task;
+        }
+
+        await flushed.WaitAsync(limit, _options.TimeProvider).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     private void OnFlushed()
@@ -133,6 +151,7 @@ internal sealed partial class WebSocketConnection
         TaskCompletionSource? flushed;
         lock (_gate)
         {
+            _flushSince = 0;
             if (alive)
             {
                 _taken = _flushMark;

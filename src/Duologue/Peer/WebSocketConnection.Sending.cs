@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Unicode;
 using Duologue.Peer;
 using Duologue.Protocol;
+using Microsoft.Extensions.Logging;
 
 namespace Duologue;
 
@@ -43,14 +44,14 @@ internal sealed partial class WebSocketConnection
     private bool CannotSend => _closeSent || _closeInfo is not null;
 
     /// <inheritdoc/>
-    public override SendResult Send(ReadOnlySpan<byte> data, MessageType type)
+    public override SendResult Send(ReadOnlySpan<byte> data, MessageType type, MessageFlags flags)
     {
         CheckText(data, type);
         return Send(data, type.ToOpcode(), default);
     }
 
     /// <inheritdoc/>
-    public override SendResult Send(string text)
+    public override SendResult Send(string text, MessageFlags flags)
     {
         ArgumentNullException.ThrowIfNull(text);
         byte[] rented = ArrayPool<byte>.Shared.Rent(Encoding.UTF8.GetMaxByteCount(text.Length));
@@ -70,7 +71,7 @@ internal sealed partial class WebSocketConnection
         Send(default, default, QueuedFrame.Shared(frame, payloadLength));
 
     /// <inheritdoc/>
-    public override async ValueTask SendAsync(string text, CancellationToken cancellationToken)
+    public override async ValueTask SendAsync(string text, MessageFlags flags, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(text);
         byte[] rented = ArrayPool<byte>.Shared.Rent(Encoding.UTF8.GetMaxByteCount(text.Length));
@@ -87,14 +88,14 @@ internal sealed partial class WebSocketConnection
     }
 
     /// <inheritdoc/>
-    public override ValueTask SendAsync(ReadOnlyMemory<byte> data, MessageType type, CancellationToken cancellationToken)
+    public override ValueTask SendAsync(ReadOnlyMemory<byte> data, MessageType type, MessageFlags flags, CancellationToken cancellationToken)
     {
         CheckText(data.Span, type);
         return SendBytesAsync(data, type.ToOpcode(), cancellationToken);
     }
 
     /// <inheritdoc/>
-    public override Stream OpenWrite(MessageType type) => new MessageWriteStream(this, type);
+    public override Stream OpenWrite(MessageType type, MessageFlags flags) => new MessageWriteStream(this, type);
 
     private static void CheckText(ReadOnlySpan<byte> data, MessageType type)
     {
@@ -152,6 +153,11 @@ internal sealed partial class WebSocketConnection
         }
         else if (reason == DropReason.QueueFull)
         {
+            if (_setup.Logger.IsEnabled(LogLevel.Warning))
+            {
+                _setup.Logger.SendQueueOverflowed(Id, _options.SendQueueLimit);
+            }
+
             BeginClose(CloseFrame.TryAgainLater, $"The send queue exceeds {_options.SendQueueLimit} bytes (SendQueueLimit).", CloseCause.SendQueueFull);
         }
 

@@ -57,6 +57,9 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
     public override string? Subprotocol => _setup.Subprotocol;
 
     /// <inheritdoc/>
+    public override string Extensions => _setup.Extensions;
+
+    /// <inheritdoc/>
     public override RequestInfo? Request => _setup.Request;
 
     /// <inheritdoc/>
@@ -153,6 +156,8 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
 
     private long Now() => _options.TimeProvider.GetTimestamp();
 
-    private long After(TimeSpan delay) =>
-        Now() + (long)(delay.TotalSeconds * _options.TimeProvider.TimestampFrequency);
+    private long After(TimeSpan delay) => Later(Now(), delay);
+
+    private long Later(long timestamp, TimeSpan delay) =>
+        timestamp + (long)(delay.TotalSeconds * _options.TimeProvider.TimestampFrequency);
 }

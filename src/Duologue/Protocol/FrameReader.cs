@@ -12,6 +12,9 @@ namespace Duologue.Protocol;
 /// <remarks>A mutable struct that lives in its connection; not thread-safe.</remarks>
 internal struct FrameReader(Role role, int maxFragments)
 {
+    /// <summary>The payload below which a fragment costs more to handle than it brings.</summary>
+    public const int SmallFragment = 64;
+
     private readonly bool _expectsMask = role == Role.Server;
 
     // Framing state.
@@ -267,6 +270,12 @@ internal struct FrameReader(Role role, int maxFragments)
         if (maxFragments != 0 && _fragments > maxFragments && handler.LimitsFragments)
         {
             return ProtocolViolation.TooManyFragments;
+        }
+
+        if ((!_frame.Fin || _frame.Opcode == Opcode.Continuation) && _frame.Length < SmallFragment
+            && handler.OnSmallFragment() is { } flood)
+        {
+            return flood;
         }
 
         return Exceeds(ref handler) ? ProtocolViolation.MessageTooBig : null;

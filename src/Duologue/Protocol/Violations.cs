@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Duologue.Protocol;
 
 /// <summary>The one place that maps a violation to its close code, its sentence and its cause.</summary>
@@ -9,7 +11,7 @@ internal static class Violations
         ProtocolViolation.InvalidUtf8 or ProtocolViolation.InvalidCloseReason => CloseFrame.InvalidData,
         ProtocolViolation.MessageTooBig => CloseFrame.TooBig,
         ProtocolViolation.TooManyFragments or ProtocolViolation.TooManyControlFrames or ProtocolViolation.TooManyMessages
-            => CloseFrame.PolicyViolation,
+            or ProtocolViolation.TooManySmallFragments or ProtocolViolation.MessageTooSlow => CloseFrame.PolicyViolation,
         _ => CloseFrame.ProtocolError,
     };
 
@@ -17,7 +19,7 @@ internal static class Violations
     {
         ProtocolViolation.MessageTooBig => CloseCause.MessageTooBig,
         ProtocolViolation.TooManyFragments or ProtocolViolation.TooManyControlFrames or ProtocolViolation.TooManyMessages
-            => CloseCause.LimitExceeded,
+            or ProtocolViolation.TooManySmallFragments or ProtocolViolation.MessageTooSlow => CloseCause.LimitExceeded,
         _ => CloseCause.ProtocolViolation,
     };
 
@@ -44,6 +46,10 @@ internal static class Violations
             $"More than {options.MaxControlFramesPerSecond} control frames in a second (MaxControlFramesPerSecond).",
         ProtocolViolation.TooManyMessages =>
             $"More than {options.MaxMessagesPerSecond} messages in a second (MaxMessagesPerSecond).",
+        ProtocolViolation.TooManySmallFragments =>
+            $"More than {options.MaxSmallFragmentsPerSecond} small fragments in a second (MaxSmallFragmentsPerSecond).",
+        ProtocolViolation.MessageTooSlow =>
+            string.Create(CultureInfo.InvariantCulture, $"The message took longer than {options.MessageTimeout.TotalSeconds} s (MessageTimeout)."),
         _ => throw new ArgumentOutOfRangeException(nameof(violation), violation, null),
     };
 }

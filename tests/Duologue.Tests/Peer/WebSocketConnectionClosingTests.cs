@@ -51,6 +51,17 @@ public sealed class WebSocketConnectionClosingTests
     }
 
     [Fact]
+    public async Task An_end_is_not_clean_while_our_Close_waits_behind_what_the_peer_never_took()
+    {
+        await using RawPeer peer = RawPeer.Start(takes: 16);
+        Assert.Equal(SendResult.Sent, peer.Connection.Send(new byte[100], MessageType.Binary));
+        await peer.SendAsync(WireFrame.OfClose(4000, "enough"));
+        await peer.EndAsync();
+        CloseInfo info = await peer.Connection.Closed.Soon();
+        Assert.Equal((4000, false), (info.Code, info.WasClean));
+    }
+
+    [Fact]
     public async Task The_peers_Close_is_answered_with_its_code_and_then_the_server_ends_the_stream()
     {
         await using RawPeer peer = RawPeer.Start();

@@ -24,6 +24,8 @@ internal sealed class RecordingReader(Role role, int maxFragments = 0)
 
     public int BodyLength => _reader.Body.Length;
 
+    public int SmallFragments { get; private set; }
+
     private int Controls { get; set; }
 
     private int Messages { get; set; }
@@ -73,6 +75,12 @@ internal sealed class RecordingReader(Role role, int maxFragments = 0)
         public bool Discards => owner.Discards;
 
         public long Allowance(int buffered) => owner.Allowance == long.MaxValue ? long.MaxValue : owner.Allowance - buffered;
+
+        public ProtocolViolation? OnSmallFragment()
+        {
+            owner.SmallFragments++;
+            return null;
+        }
 
         public ProtocolViolation? OnMessageStart(MessageType type)
         {
