@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using Duologue.EventLoop;
 using Duologue.EventLoop.Transport;
 using Microsoft.AspNetCore.Connections;
@@ -35,7 +36,8 @@ public static class EventLoopWebHostBuilderExtensions
             services.TryAddSingleton(static provider => new EventLoopTransport(
                 provider.GetRequiredService<IOptions<EventLoopOptions>>(),
                 provider.GetRequiredService<ILoggerFactory>(),
-                provider.GetService<IMemoryPoolFactory<byte>>()));
+                provider.GetService<IMemoryPoolFactory<byte>>(),
+                provider.GetService<IMeterFactory>()));
             services.AddSingleton<IConnectionListenerFactory>(static provider => provider.GetRequiredService<EventLoopTransport>());
         });
     }

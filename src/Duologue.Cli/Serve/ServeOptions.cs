@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Duologue.AspNetCore;
 using Duologue.Cli.Terminal;
+using Duologue.EventLoop;
 
 namespace Duologue.Cli.Serve;
 
@@ -65,6 +66,10 @@ internal sealed class ServeOptions
 
     public Option<string[]> AllowOrigin { get; } = CliOption.Create<string[]>("--allow-origin", "ORIGIN", "A web origin besides the page's own whose pages may connect, such as https://app.example.com; * for all. Repeatable. /echo takes all in any case.");
 
+    public Option<string> EventLoop { get; } = CliOption.Word("--event-loop", "What carries the connections: an event loop on io_uring or epoll (Linux), auto for the best that runs here, off for Kestrel's own sockets.", "auto", "auto", "io_uring", "epoll", "off");
+
+    public Option<int> Loops { get; } = CliOption.Count("--loops", "How many event loops there are, each with a thread, at most 1024; 0 for one per core.", 0, 1024);
+
     public Option<LogLevel> LogLevel { get; } = CliOption.Choice("--log-level", "How much of the server's log goes to standard error.", Microsoft.Extensions.Logging.LogLevel.Warning);
 
     public Option<bool> Json { get; } = CliOption.Switch("--json", "One JSON object per line on standard output; the log as JSON too.");
@@ -74,7 +79,7 @@ internal sealed class ServeOptions
         Urls, Tls, Echo, AllowOrigin, MaxMessageSize, MaxFragments, SendQueueLimit, SendQueuePolicy, PingInterval, PingTimeout, HandshakeTimeout,
         CloseTimeout, SendTimeout, MessageTimeout, MaxControlFrames, MaxSmallFragments, MaxMessages, MaxConnections, MaxConnectionsPerAddress,
         MaxHandshakes, MaxHandshakesPerAddress, RetryAfter, MaxTopics, MaxTopicsPerConnection,
-        DrainWindow, LogLevel, Json,
+        DrainWindow, EventLoop, Loops, LogLevel, Json,
     ];
 
     /// <summary>Sets the server's options from the command line.</summary>
@@ -104,6 +109,21 @@ internal sealed class ServeOptions
         foreach (string origin in command.GetValue(AllowOrigin) ?? [])
         {
             options.AllowedOrigins.Add(origin);
+        }
+    }
+
+    /// <summary>Puts the server on event loops, unless the command line says off.</summary>
+    public void ApplyEventLoop(ParseResult command, IWebHostBuilder host)
+    {
+        string wanted = command.GetValue(EventLoop)!;
+        int loops = command.GetValue(Loops);
+        if (wanted != "off")
+        {
+            host.UseEventLoop(options =>
+            {
+                options.Backend = wanted switch { "io_uring" => EventLoopBackend.IoUring, "epoll" => EventLoopBackend.Epoll, _ => EventLoopBackend.Auto };
+                options.Loops = loops == 0 ? options.Loops : loops;
+            });
         }
     }
 

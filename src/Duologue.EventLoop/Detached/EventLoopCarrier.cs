@@ -81,6 +81,8 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
     /// <inheritdoc/>
     public override IBufferWriter<byte> Output => this;
 
+    public string? Endpoint => _connection.Request?.Path;
+
     private BlockPool Pool => _socket.Loop.Blocks;
 
     /// <summary>Takes the socket over. On the loop's thread, once, before anything else.</summary>

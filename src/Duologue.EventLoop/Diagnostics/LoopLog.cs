@@ -14,6 +14,9 @@ internal static partial class LoopLog
     [LoggerMessage(3001, LogLevel.Warning, "The event loop does not run; Kestrel's own sockets carry the connections: {Reason}", EventName = "BackendUnavailable")]
     public static partial void BackendUnavailable(ILogger logger, string reason);
 
+    [LoggerMessage(3002, LogLevel.Information, "The event loop does not run; Kestrel's own sockets carry the connections: {Reason}", EventName = "BackendNotThere")]
+    public static partial void BackendNotThere(ILogger logger, string reason);
+
     [LoggerMessage(3100, LogLevel.Warning, "Accepting on {Endpoint} rests on loop {Loop}: errno {Error}, descriptors or memory have run out. It goes on when a connection ends; raise the limit of open files (ulimit -n).", EventName = "AcceptPaused")]
     public static partial void AcceptPaused(ILogger logger, string endpoint, int loop, int error);
 
@@ -22,6 +25,9 @@ internal static partial class LoopLog
 
     [LoggerMessage(3102, LogLevel.Warning, "Accepting on {Endpoint} failed with errno {Error} on loop {Loop}; it is tried again.", EventName = "AcceptFailed")]
     public static partial void AcceptFailed(ILogger logger, string endpoint, int error, int loop);
+
+    [LoggerMessage(3201, LogLevel.Warning, "Loop {Loop} has been at one turn for {Milliseconds:F0} ms: a handler at {Endpoint} blocks it, and all connections of the loop with it. Await instead of blocking, or hand the work to another thread.", EventName = "LoopBlocked")]
+    public static partial void LoopBlocked(ILogger logger, int loop, double milliseconds, string endpoint);
 
     [LoggerMessage(3200, LogLevel.Error, "Loop {Loop} reset a connection: its transport failed unexpectedly.", EventName = "HandlerFailed")]
     public static partial void HandlerFailed(ILogger logger, int loop, Exception exception);

@@ -139,6 +139,7 @@ internal sealed unsafe class EpollLoop : Loop
             return;
         }
 
+        BeginTurn();
         Debug.Assert(count <= MaxEvents, "The kernel fills no more events than there is room for.");
         for (int i = 0; i < count; i++)
         {

@@ -67,7 +67,7 @@ internal abstract class Loop
 
     private int _socketCount;
 
-    /// <summary>When the handler that is running was called, as <see cref="Stopwatch.GetTimestamp"/>; 0 between turns. Any thread.</summary>
+    /// <summary>When the turn that runs began, as <see cref="Stopwatch.GetTimestamp"/>; 0 while the loop waits. Any thread.</summary>
     public long TurnStarted => Volatile.Read(ref _turnStarted);
 
     /// <summary>The socket whose handler is running. Any thread; a hint.</summary>
@@ -279,12 +279,11 @@ internal abstract class Loop
         socket.Handler.OnClosed();
     }
 
-    /// <summary>Marks that a handler runs now, for the watchdog.</summary>
-    protected void Enter(LoopSocket socket)
-    {
-        _current = socket;
-        Volatile.Write(ref _turnStarted, Stopwatch.GetTimestamp());
-    }
+    /// <summary>The wait is over: from here to the end of the turn the loop is at work.</summary>
+    protected void BeginTurn() => Volatile.Write(ref _turnStarted, Stopwatch.GetTimestamp());
+
+    /// <summary>Marks whose handler runs now, for the watchdog.</summary>
+    protected void Enter(LoopSocket socket) => _current = socket;
 
     /// <summary>A handler failed, by a fault of ours: its connection ends, the others go on.</summary>
     protected void Fail(LoopSocket socket, Exception exception)

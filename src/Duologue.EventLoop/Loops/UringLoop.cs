@@ -201,6 +201,7 @@ internal sealed unsafe class UringLoop : Loop
         uint count = timeout == 0 ? 0 : _ring.HasMinimumWait ? Math.Min(_sends, MaxWaitedFor) + 1 : 1;
         _sends = 0;
         Submit(count, timeout);
+        BeginTurn();
         while (_ring.TryTake(out UringCompletion completion))
         {
             Dispatch(completion);

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics.Metrics;
 using System.Net;
 using System.Net.Sockets;
 using Duologue.EventLoop.Diagnostics;
@@ -13,7 +14,7 @@ namespace Duologue.EventLoop.Transport;
 /// Kestrel's transport on event loops. Where they cannot run it binds nothing, and Kestrel turns to the transport registered before it: its
 /// own sockets. The loops start with the first listener and end with the application.
 /// </summary>
-internal sealed class EventLoopTransport(IOptions<EventLoopOptions> options, ILoggerFactory loggers, IMemoryPoolFactory<byte>? pools) : IConnectionListenerFactory, IConnectionListenerFactorySelector, IDisposable
+internal sealed class EventLoopTransport(IOptions<EventLoopOptions> options, ILoggerFactory loggers, IMemoryPoolFactory<byte>? pools, IMeterFactory? meters) : IConnectionListenerFactory, IConnectionListenerFactorySelector, IDisposable
 {
     private readonly Lock _lock = new();
     private readonly ILogger _logger = loggers.CreateLogger(LoopLog.Category);
@@ -39,7 +40,7 @@ internal sealed class EventLoopTransport(IOptions<EventLoopOptions> options, ILo
             EventLoopBackend backend = choice.Backend
                 ?? throw new NotSupportedException($"The event loop cannot run here: {choice.Reason}");
             _settings ??= new PipeSettings(CreatePool());
-            loops = _loops ??= LoopGroup.Start(backend, options.Value.Loops, _logger);
+            loops = _loops ??= LoopGroup.Start(backend, options.Value.Loops, _logger, meters);
         }
 
         return new ValueTask<IConnectionListener>(new EventLoopListener(endpoint, loops.Loops, _settings));
@@ -73,6 +74,10 @@ internal sealed class EventLoopTransport(IOptions<EventLoopOptions> options, ILo
                 if (_choice.Backend is { } backend)
                 {
                     LoopLog.BackendChosen(_logger, BackendChoice.NameOf(backend), options.Value.Loops, _choice.Reason);
+                }
+                else if (options.Value.Backend == EventLoopBackend.Auto)
+                {
+                    LoopLog.BackendNotThere(_logger, _choice.Reason);
                 }
                 else
                 {

@@ -61,6 +61,8 @@ internal sealed class PipeConnection : TransportConnection, ISocketHandler, ICon
 
     public PipeWriter Output => _output.Writer;
 
+    string? ISocketHandler.Endpoint => "Kestrel's pipes";
+
     /// <summary>Whether the socket has left Kestrel, or will as soon as the request has ended.</summary>
     private bool IsDetached => Volatile.Read(ref _detached) is not null;
 

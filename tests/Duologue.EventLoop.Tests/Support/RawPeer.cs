@@ -76,8 +76,22 @@ internal sealed class RawPeer : IDisposable
         Assert.StartsWith("HTTP/1.1 101", head.ToString(), StringComparison.Ordinal);
     }
 
-    /// <summary>The next frame: its first byte and its payload.</summary>
+    /// <summary>The next frame but pings, which it answers: its first byte and its payload.</summary>
     public async Task<(byte First, byte[] Payload)> ReadFrameAsync()
+    {
+        while (true)
+        {
+            (byte first, byte[] payload) = await ReadAnyFrameAsync();
+            if (first != 0x89)
+            {
+                return (first, payload);
+            }
+
+            await SendAsync(MaskedFrame(0x8A, payload));
+        }
+    }
+
+    private async Task<(byte First, byte[] Payload)> ReadAnyFrameAsync()
     {
         byte first = await ReadByteAsync();
         int length = await ReadByteAsync();

@@ -198,7 +198,7 @@ public class PipeContractTests
     public async Task An_address_in_use_is_refused_although_loops_share_theirs(EventLoopBackend backend)
     {
         await using Bench first = await Bench.StartAsync(backend);
-        using var second = new EventLoopTransport(Options.Create(new EventLoopOptions { Backend = backend, Loops = 2 }), NullLoggerFactory.Instance, null);
+        using var second = new EventLoopTransport(Options.Create(new EventLoopOptions { Backend = backend, Loops = 2 }), NullLoggerFactory.Instance, null, null);
         await Assert.ThrowsAsync<AddressInUseException>(async () => await second.BindAsync(first.EndPoint, Token));
     }
 
@@ -256,7 +256,7 @@ public class PipeContractTests
 
         public static async Task<Bench> StartAsync(EventLoopBackend backend, EndPoint endpoint)
         {
-            var transport = new EventLoopTransport(Options.Create(new EventLoopOptions { Backend = backend, Loops = 2 }), NullLoggerFactory.Instance, null);
+            var transport = new EventLoopTransport(Options.Create(new EventLoopOptions { Backend = backend, Loops = 2 }), NullLoggerFactory.Instance, null, null);
             Assert.True(transport.CanBind(endpoint));
             return new Bench(transport, await transport.BindAsync(endpoint, Token));
         }
