@@ -237,34 +237,9 @@ internal sealed unsafe class EpollLoop : Loop
     private void Receive(LoopSocket socket)
     {
         ISocketHandler handler = socket.Handler;
-        nint count;
-        if (handler.TryGetDirect(out Memory<byte> direct))
-        {
-            fixed (byte* start = direct.Span)
-            {
-                // In bounds: the kernel writes no more than the length of the memory that is pinned here.
-                count = Libc.Receive(socket.Descriptor, start, (nuint)direct.Length, 0);
-            }
-
-            if (count > 0)
-            {
-                Debug.Assert(count <= direct.Length, "The kernel received no more than it was given room for.");
-                handler.OnReceivedDirect(direct, (int)count);
-            }
-        }
-        else
-        {
-            count = Libc.Receive(socket.Descriptor, _received.Start, ReceiveSize, 0);
-            if (count > 0)
-            {
-                Debug.Assert(count <= _received.Size, "The kernel received no more than it was given room for.");
-                handler.OnReceived(new ReadOnlySpan<byte>(_received.Start, (int)count));
-            }
-        }
-
+        int count = Receive(socket, _received, out int error);
         if (count <= 0)
         {
-            int error = count == 0 ? 0 : Libc.LastError;
             if (error is Errno.TryAgain or Errno.Interrupted)
             {
                 return;

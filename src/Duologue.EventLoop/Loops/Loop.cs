@@ -258,6 +258,42 @@ internal abstract class Loop
         return slot < (uint)_usedSlots && (_generations[slot] & 0xFFFFFF) == generation ? _slots[slot] : null;
     }
 
+    /// <summary>Receives, without waiting, where the handler wants the bytes, or into the loop's buffer, and hands them over.</summary>
+    /// <returns>How many; 0 at the end, -1 with an error.</returns>
+    protected static unsafe int Receive(LoopSocket socket, ReceiveBuffer buffer, out int error)
+    {
+        ISocketHandler handler = socket.Handler;
+        nint count;
+        if (handler.TryGetDirect(out Memory<byte> direct))
+        {
+            fixed (byte* start = direct.Span)
+            {
+                // In bounds: the kernel writes no more than the length of the memory that is pinned here.
+                count = Libc.Receive(socket.Descriptor, start, (nuint)direct.Length, Constants.MessageDoNotWait);
+            }
+
+            error = count < 0 ? Libc.LastError : 0;
+            if (count > 0)
+            {
+                Debug.Assert(count <= direct.Length, "The kernel received no more than it was given room for.");
+                handler.OnReceivedDirect(direct, (int)count);
+            }
+        }
+        else
+        {
+            // In bounds: the buffer has the size.
+            count = Libc.Receive(socket.Descriptor, buffer.Start, (nuint)buffer.Size, Constants.MessageDoNotWait);
+            error = count < 0 ? Libc.LastError : 0;
+            if (count > 0)
+            {
+                Debug.Assert(count <= buffer.Size, "The kernel received no more than it was given room for.");
+                handler.OnReceived(new ReadOnlySpan<byte>(buffer.Start, (int)count));
+            }
+        }
+
+        return (int)count;
+    }
+
     /// <summary>The kernel has let go of a socket: closes the descriptor and tells the handler.</summary>
     protected void Closed(LoopSocket socket)
     {
@@ -479,7 +515,7 @@ internal abstract class Loop
         Release();
     }
 
-    /// <summary>The buffer that is received into, shared by all sockets of a loop: unmanaged, so that the kernel may hold it.</summary>
+    /// <summary>A buffer that is received into, shared by all sockets of a loop: unmanaged, so that the kernel may hold it.</summary>
     protected sealed unsafe class ReceiveBuffer(int size)
     {
         public byte* Start { get; private set; } = (byte*)NativeMemory.AlignedAlloc((nuint)size, 4096);

@@ -22,6 +22,9 @@ internal sealed class LoopSocket(Loop loop, int descriptor, ISocketHandler handl
     /// <summary>What the loop is doing with it.</summary>
     public SocketActivity Activity { get; set; }
 
+    /// <summary>How many receives in a row brought little, while <see cref="SocketActivity.Bulk"/> holds.</summary>
+    public byte SmallReceives { get; set; }
+
     /// <summary>The loop's own link of the sockets with requests; nobody else touches it.</summary>
     public LoopSocket? NextPosted { get; set; }
 
@@ -49,7 +52,7 @@ internal sealed class LoopSocket(Loop loop, int descriptor, ISocketHandler handl
 
 /// <summary>What is under way with a socket. Which of these a backend uses is its own affair.</summary>
 [Flags]
-internal enum SocketActivity : byte
+internal enum SocketActivity : ushort
 {
     None = 0,
 
@@ -76,6 +79,12 @@ internal enum SocketActivity : byte
 
     /// <summary>A time was set for it.</summary>
     HasDeadline = 128,
+
+    /// <summary>Much comes at once: it is received and sent by plain calls, into and from where the bytes belong.</summary>
+    Bulk = 256,
+
+    /// <summary>The kernel was asked to say when there are bytes, not to bring them.</summary>
+    Polling = 512,
 }
 
 /// <summary>What other threads ask of a socket's handler. One numbering for all handlers: a request may outlive a change of the handler.</summary>

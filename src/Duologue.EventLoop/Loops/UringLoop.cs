@@ -9,7 +9,8 @@ namespace Duologue.EventLoop.Loops;
 
 /// <summary>
 /// A loop on io_uring: one request accepts all connections of a listener, one receives all bytes of a socket, and the sends of a turn go to
-/// the kernel with the call that waits for the next one.
+/// the kernel with the call that waits for the next one. A socket that brings much at once is served like one on epoll instead: a poll tells of
+/// bytes, plain calls move them.
 /// </summary>
 internal sealed unsafe class UringLoop : Loop
 {
@@ -18,6 +19,7 @@ internal sealed unsafe class UringLoop : Loop
     private const ulong SendKind = 3ul << 56;
     private const ulong WakeKind = 4ul << 56;
     private const ulong CancelKind = 5ul << 56;
+    private const ulong PollKind = 6ul << 56;
     private const ulong NameMask = (1ul << 56) - 1;
 
     private const ushort MultishotAccept = 1;
@@ -32,6 +34,14 @@ internal sealed unsafe class UringLoop : Loop
 
     private const uint MaxWaitedFor = 256;
 
+    /// <summary>A receive of so much makes a socket a bulk one: plain calls move much at once with fewer copies than provided buffers.</summary>
+    private const int BulkFrom = 8 * 1024;
+
+    /// <summary>So many receives in a row of less than <see cref="BulkFrom"/> end that.</summary>
+    private const int SmallsToEndBulk = 16;
+
+    private const int BulkSize = 512 * 1024;
+
     // Room for vectored sends until they are submitted.
     private const int MaxMessages = 128;
     private static readonly int MessageSize = sizeof(MessageHeader) + (Constants.MaxVectors * sizeof(IoVector));
@@ -42,6 +52,7 @@ internal sealed unsafe class UringLoop : Loop
     private readonly ulong* _wakeValue = (ulong*)NativeMemory.AlignedAlloc(sizeof(ulong), sizeof(ulong));
     private readonly byte* _messages = (byte*)NativeMemory.AlignedAlloc((nuint)(MaxMessages * MessageSize), 16);
     private readonly List<LoopListener> _armed = [];
+    private readonly ReceiveBuffer _bulk = new(BulkSize);
     private int _messageCount;
     private uint _sends;
 
@@ -100,11 +111,7 @@ internal sealed unsafe class UringLoop : Loop
         socket.Clear(SocketActivity.Receiving);
         if (socket.Has(SocketActivity.ReceiveArmed) && !socket.Has(SocketActivity.Cancelling))
         {
-            socket.Set(SocketActivity.Cancelling);
-            UringRequest* request = _ring.Next();
-            request->Operation = UringOperation.Cancel;
-            request->Address = ReceiveKind | NameOf(socket);
-            request->UserData = CancelKind;
+            CancelReceive(socket);
         }
     }
 
@@ -122,6 +129,20 @@ internal sealed unsafe class UringLoop : Loop
         if (count == 0)
         {
             return;
+        }
+
+        if (socket.Has(SocketActivity.Bulk))
+        {
+            long sent = Sockets.Send(socket.Descriptor, vectors, count, out int error);
+            bool failed = error != 0 && !IsRetry(error);
+            socket.Handler.OnSent(sent, failed ? error : 0);
+
+            // What the socket did not take waits with the kernel.
+            count = failed || socket.IsClosed || socket.Has(SocketActivity.Sending) ? 0 : socket.Handler.Gather(new Span<IoVector>(vectors, Constants.MaxVectors));
+            if (count == 0)
+            {
+                return;
+            }
         }
 
         if (count > 1 && _messageCount == MaxMessages)
@@ -254,6 +275,7 @@ internal sealed unsafe class UringLoop : Loop
     {
         _ring.Close();
         _buffers.Free();
+        _bulk.Free();
         _ = Libc.Close(_wake);
         NativeMemory.AlignedFree(_wakeValue);
         NativeMemory.AlignedFree(_messages);
@@ -274,10 +296,30 @@ internal sealed unsafe class UringLoop : Loop
         }
     }
 
+    private void CancelReceive(LoopSocket socket)
+    {
+        socket.Set(SocketActivity.Cancelling);
+        UringRequest* request = _ring.Next();
+        request->Operation = UringOperation.Cancel;
+        request->Address = (socket.Has(SocketActivity.Polling) ? PollKind : ReceiveKind) | NameOf(socket);
+        request->UserData = CancelKind;
+    }
+
     private void Arm(LoopSocket socket)
     {
         socket.Set(SocketActivity.ReceiveArmed);
         UringRequest* request = _ring.Next();
+        if (socket.Has(SocketActivity.Bulk))
+        {
+            socket.Set(SocketActivity.Polling);
+            request->Operation = UringOperation.PollAdd;
+            request->Descriptor = socket.Descriptor;
+            request->OperationFlags = Constants.PollIn;
+            request->UserData = PollKind | NameOf(socket);
+            return;
+        }
+
+        socket.Clear(SocketActivity.Polling);
         request->Operation = UringOperation.Receive;
         request->Flags = SelectBuffer;
         request->Priority = MultishotReceive;
@@ -326,12 +368,22 @@ internal sealed unsafe class UringLoop : Loop
         // A name stays valid until all that is under way with its socket has been answered.
         LoopSocket? socket = Find(completion.UserData & NameMask);
         Debug.Assert(socket is not null, "A socket is closed when nothing is under way with it.");
+        if (socket is null)
+        {
+            _buffers.Release(completion);
+            return;
+        }
+
         Enter(socket);
         try
         {
             if (kind == ReceiveKind)
             {
                 OnReceived(socket, completion);
+            }
+            else if (kind == PollKind)
+            {
+                OnReadable(socket, completion.Result);
             }
             else
             {
@@ -370,6 +422,17 @@ internal sealed unsafe class UringLoop : Loop
             {
                 _buffers.Release(completion);
             }
+
+            if (result >= BulkFrom && !socket.Has(SocketActivity.Bulk) && !socket.IsClosed)
+            {
+                socket.Set(SocketActivity.Bulk);
+                socket.SmallReceives = 0;
+                if (socket.Has(SocketActivity.ReceiveArmed) && !socket.Has(SocketActivity.Cancelling))
+                {
+                    // When it has ended, in order with all that it brought, the other way begins.
+                    CancelReceive(socket);
+                }
+            }
         }
         else
         {
@@ -386,6 +449,47 @@ internal sealed unsafe class UringLoop : Loop
         if (socket.Has(SocketActivity.Receiving) && !socket.Has(SocketActivity.ReceiveArmed) && !socket.IsClosed)
         {
             // The kernel ends a multishot now and then: buffers had run out, or its queue was full. By the time of the next call there are buffers again.
+            Arm(socket);
+        }
+    }
+
+    private void OnReadable(LoopSocket socket, int result)
+    {
+        socket.Clear(SocketActivity.ReceiveArmed | SocketActivity.Cancelling);
+        if (socket.IsClosed || !socket.Has(SocketActivity.Receiving))
+        {
+            return;
+        }
+
+        if (result >= 0)
+        {
+            ISocketHandler handler = socket.Handler;
+            int count = Receive(socket, _bulk, out int error);
+            if (count >= BulkFrom)
+            {
+                socket.SmallReceives = 0;
+            }
+            else if (count > 0)
+            {
+                if (++socket.SmallReceives >= SmallsToEndBulk)
+                {
+                    socket.Clear(SocketActivity.Bulk);
+                }
+            }
+            else if (!IsRetry(error))
+            {
+                socket.Clear(SocketActivity.Receiving);
+                handler.OnReceiveEnded(error);
+            }
+
+            if (socket.Has(SocketActivity.Dirty))
+            {
+                SendNow(socket);
+            }
+        }
+
+        if (socket.Has(SocketActivity.Receiving) && !socket.Has(SocketActivity.ReceiveArmed) && !socket.IsClosed)
+        {
             Arm(socket);
         }
     }

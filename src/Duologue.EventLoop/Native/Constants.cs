@@ -25,8 +25,11 @@ internal static class Constants
     public const int ShutdownWrite = 1;
     public const int ShutdownBoth = 2;
 
+    public const int MessageDoNotWait = 0x40;
     public const int MessageNoSignal = 0x4000;
     public const int MessageWaitAll = 0x100;
+
+    public const uint PollIn = 1;
 
     public const int EpollAdd = 1;
     public const int EpollDelete = 2;

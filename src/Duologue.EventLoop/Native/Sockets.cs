@@ -60,21 +60,21 @@ internal static unsafe class Sockets
         }
     }
 
-    /// <summary>Sends pieces with one call. The pieces must not move meanwhile.</summary>
+    /// <summary>Sends pieces with one call that does not wait. The pieces must not move meanwhile.</summary>
     /// <returns>How much the socket took; 0 with an error.</returns>
     public static long Send(int descriptor, IoVector* vectors, int count, out int error)
     {
         nint sent;
         if (count == 1)
         {
-            sent = Libc.Send(descriptor, vectors->Start, vectors->Length, Constants.MessageNoSignal);
+            sent = Libc.Send(descriptor, vectors->Start, vectors->Length, Constants.MessageNoSignal | Constants.MessageDoNotWait);
         }
         else
         {
             MessageHeader message = default;
             message.Vectors = vectors;
             message.VectorCount = (nuint)count;
-            sent = Libc.SendMessage(descriptor, &message, Constants.MessageNoSignal);
+            sent = Libc.SendMessage(descriptor, &message, Constants.MessageNoSignal | Constants.MessageDoNotWait);
         }
 
         error = sent < 0 ? Libc.LastError : 0;

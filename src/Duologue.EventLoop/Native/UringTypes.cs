@@ -49,6 +49,7 @@ internal struct UringCompletion
 /// <summary>enum io_uring_op, as far as it is used.</summary>
 internal enum UringOperation : byte
 {
+    PollAdd = 6,
     SendMessage = 9,
     Accept = 13,
     Cancel = 14,
