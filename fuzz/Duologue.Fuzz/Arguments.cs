@@ -11,7 +11,7 @@ internal sealed record Arguments
         """
         fuzz/run TARGET|all [--minutes M] [--seed N] [--save]   coverage-guided search, in process; stops at the first finding
         fuzz/run TARGET --afl [--minutes M]                     the same target under afl-fuzz (Debian: afl++)
-        fuzz/run TARGET --input HEX                             one input, and what it does
+        fuzz/run TARGET --input HEX [--times N]                 one input, and what it does
         fuzz/run list                                           the targets and what must hold
         --save writes the shortest inputs that reach what the search reached to fuzz/corpus.
         """;
@@ -27,6 +27,9 @@ internal sealed record Arguments
     public bool Save { get; init; }
 
     public byte[]? Input { get; init; }
+
+    /// <summary>How often to run it: a race shows only now and then.</summary>
+    public int Times { get; init; } = 1;
 
     /// <summary>A folder, where the command takes one.</summary>
     public string? Path { get; init; }
@@ -67,6 +70,7 @@ internal sealed record Arguments
             {
                 "--minutes" => parsed with { Minutes = double.Parse(value, CultureInfo.InvariantCulture) },
                 "--seed" => parsed with { Seed = int.Parse(value, CultureInfo.InvariantCulture) },
+                "--times" => parsed with { Times = int.Parse(value, CultureInfo.InvariantCulture) },
                 "--input" => parsed with { Input = Convert.FromHexString(value) },
                 _ => throw new FormatException($"There is no option {option}.\n{Usage}"),
             };

@@ -31,7 +31,7 @@ switch (arguments.Command)
         Console.WriteLine($"Instrumented {Instrumentation.Create(folder)} types.");
         return 0;
     case "run" when arguments.Input is { } input:
-        return RunOne(arguments.Targets[0], input);
+        return RunOne(arguments.Targets[0], input, arguments.Times);
     case "run":
         int failed = 0;
         foreach (FuzzTarget target in arguments.Targets)
@@ -51,7 +51,7 @@ switch (arguments.Command)
         {
             using var copy = new MemoryStream();
             stream.CopyTo(copy);
-            fuzzed.Run(copy.ToArray());
+            RunForAfl(fuzzed, copy.ToArray());
         });
         return 0;
     default:
@@ -61,11 +61,17 @@ switch (arguments.Command)
 
 static string JournalPath(FuzzTarget target) => Path.Combine(JournalFolder, target.Name);
 
-static int RunOne(FuzzTarget target, byte[] input)
+static int RunOne(FuzzTarget target, byte[] input, int times)
 {
     try
     {
-        Console.WriteLine($"{target.Name}: the invariant holds; signature {target.Run(input):x}.");
+        ulong signature = 0;
+        for (int i = 0; i < times; i++)
+        {
+            signature = target.Run(input);
+        }
+
+        Console.WriteLine($"{target.Name}: the invariant holds; signature {signature:x}.");
         return 0;
     }
     catch (Exception error)
@@ -73,6 +79,20 @@ static int RunOne(FuzzTarget target, byte[] input)
         // To show it is what was asked for.
         Console.WriteLine(error);
         return 1;
+    }
+}
+
+static void RunForAfl(FuzzTarget target, byte[] input)
+{
+    try
+    {
+        target.Run(input);
+    }
+    catch (Exception error)
+    {
+        // afl-fuzz learns only that it failed: what failed is written down here.
+        File.AppendAllText($"artifacts/fuzz/afl/{target.Name}/failures.txt", $"{Convert.ToHexStringLower(input)}\n{error}\n\n");
+        throw;
     }
 }
 

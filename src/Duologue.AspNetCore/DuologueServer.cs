@@ -19,6 +19,7 @@ internal sealed class DuologueServer : IAsyncDisposable
         HandshakeLogger = Limited(Log.HandshakeCategory);
         ConnectionLogger = Limited(Log.ConnectionsCategory);
         Admission = new AdmissionControl(Options.MaxConnections, Options.MaxConnectionsPerAddress);
+        Compression = new CompressionAdmission(Options.MaxDedicatedCompressors, metrics, HandshakeLogger);
         HandshakeRate = new HandshakeRate(Options.MaxHandshakesPerSecond, Options.MaxHandshakesPerSecondPerAddress, timeProvider);
         Topics = new InProcessTopics(Options, metrics, timeProvider, Limited(Log.TopicsCategory));
         metrics.Observe(Topics);
@@ -36,6 +37,8 @@ internal sealed class DuologueServer : IAsyncDisposable
     public TimeProvider TimeProvider { get; }
 
     public AdmissionControl Admission { get; }
+
+    public CompressionAdmission Compression { get; }
 
     public HandshakeRate HandshakeRate { get; }
 

@@ -175,6 +175,14 @@ public abstract partial class Connection : IAsyncDisposable
     /// <summary>Closes with code 1000 and no reason; see <see cref="CloseAsync(ushort, string)"/>.</summary>
     public ValueTask<CloseInfo> CloseAsync() => CloseAsync(1000, "");
 
+    /// <summary>
+    /// The connection in the shape of <see cref="System.Net.WebSockets.WebSocket"/>, for code that wants one. Use one of the two from then on.
+    /// What differs: cancelling a wait breaks nothing and loses nothing; a message is received whole, up to
+    /// <see cref="ConnectionOptions.MaxMessageSize"/>, before its first piece is given; the connection answers the peer's Close by itself.
+    /// Source: docs/system-net-websockets.md.
+    /// </summary>
+    public abstract System.Net.WebSockets.WebSocket AsSystemWebSocket();
+
     /// <summary>Ends the connection at once, without a close handshake.</summary>
     public abstract void Abort();
 

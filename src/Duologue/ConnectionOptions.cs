@@ -53,7 +53,7 @@ public record ConnectionOptions
     public TimeSpan CloseTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <summary>
-    /// How long the peer may take nothing while something waits to be sent. Default <see cref="Timeout.InfiniteTimeSpan"/>: what its
+    /// How long the peer may take nothing while something waits to be sent; of a large message, for each 64 KiB. Default <see cref="Timeout.InfiniteTimeSpan"/>: what its
     /// server does not read yet, a client waits to send; of a server's connections it is 30 s. Passed: the connection is aborted, with
     /// <see cref="CloseCause.SendTimeout"/>. Keep-alive alone would let a peer that sends and does not read hold its queue for ever.
     /// </summary>

@@ -62,4 +62,7 @@ public enum ProtocolViolation
 
     /// <summary>A message took longer to arrive than <see cref="ConnectionOptions.MessageTimeout"/>.</summary>
     MessageTooSlow,
+
+    /// <summary>A compressed message is no DEFLATE data, or breaks off within it (RFC 7692 §7.2.2).</summary>
+    InvalidCompressedData,
 }

@@ -24,5 +24,5 @@ internal static class Resource
 /// <summary>How long to wait for what only a broken program keeps one waiting for.</summary>
 internal static class Patience
 {
-    public static TimeSpan Time { get; } = TimeSpan.FromSeconds(60);
+    public static TimeSpan Time { get; } = TimeSpan.FromSeconds(30);
 }

@@ -15,8 +15,14 @@ internal sealed class RentedArrays : EventListener
     // The pool calls itself by its hash code.
     private static readonly int BytePool = ArrayPool<byte>.Shared.GetHashCode();
 
+    // The pool reports on the thread that rents or returns.
+    [ThreadStatic]
+    private static long OutstandingHere;
+
+    [ThreadStatic]
+    private static int LargestHere;
+
     private long _outstanding;
-    private int _largest;
 
     private RentedArrays()
     {
@@ -24,13 +30,23 @@ internal sealed class RentedArrays : EventListener
 
     public static RentedArrays Instance { get; } = new();
 
-    /// <summary>Rented less returned.</summary>
+    /// <summary>Rented less returned, by all threads; others than those of the target are among them.</summary>
     public long Outstanding => Interlocked.Read(ref _outstanding);
 
-    /// <summary>The largest array rented since <see cref="ResetLargest"/>, in bytes.</summary>
-    public int Largest => Volatile.Read(ref _largest);
+    /// <summary>Rented less returned, by this thread since the last <see cref="BeginHere"/>.</summary>
+    public static long MissingHere => OutstandingHere;
 
-    public void ResetLargest() => Volatile.Write(ref _largest, 0);
+    /// <summary>The largest array that this thread rented since the last <see cref="BeginHere"/>, in bytes.</summary>
+    public static int LargestRentedHere => LargestHere;
+
+    /// <summary>Begins to count what this thread does.</summary>
+    public static void BeginHere()
+    {
+        // Nobody listens before the one instance is there.
+        _ = Instance;
+        OutstandingHere = 0;
+        LargestHere = 0;
+    }
 
     protected override void OnEventSourceCreated(EventSource eventSource)
     {
@@ -51,14 +67,13 @@ internal sealed class RentedArrays : EventListener
         if (eventData.EventId == Rented)
         {
             Interlocked.Increment(ref _outstanding);
-            if (size > _largest)
-            {
-                _largest = size;
-            }
+            OutstandingHere++;
+            LargestHere = Math.Max(LargestHere, size);
         }
         else
         {
             Interlocked.Decrement(ref _outstanding);
+            OutstandingHere--;
         }
     }
 }

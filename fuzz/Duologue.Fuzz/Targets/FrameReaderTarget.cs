@@ -38,8 +38,7 @@ internal sealed class FrameReaderTarget : FuzzTarget
         bool small = (flags & 2) != 0;
         int seed = (decisions.Byte() << 8) | decisions.Byte();
         ReadOnlySpan<byte> stream = decisions.Rest;
-        long outstanding = RentedArrays.Instance.Outstanding;
-        RentedArrays.Instance.ResetLargest();
+        RentedArrays.BeginHere();
 
         EventRecorder whole = New();
         int taken = whole.Receive(stream);
@@ -59,8 +58,8 @@ internal sealed class FrameReaderTarget : FuzzTarget
 
         // What is announced is believed up to 64 KiB, and doubled as it arrives; the pool rounds up to a power of two.
         int bound = (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)Math.Max(64 * 1024, 2 * Math.Max(stream.Length, 1)));
-        InvariantException.Require(RentedArrays.Instance.Largest <= bound, "arrays are bounded", () => $"{RentedArrays.Instance.Largest} of {bound}");
-        InvariantException.Require(RentedArrays.Instance.Outstanding == outstanding, "arrays are given back", () => $"{RentedArrays.Instance.Outstanding - outstanding} are missing");
+        InvariantException.Require(RentedArrays.LargestRentedHere <= bound, "arrays are bounded", () => $"{RentedArrays.LargestRentedHere} of {bound}");
+        InvariantException.Require(RentedArrays.MissingHere == 0, "arrays are given back", () => $"{RentedArrays.MissingHere} are missing");
         return whole.Signature;
 
         EventRecorder New() => new(role, small ? SmallMessage : long.MaxValue, small ? SmallFragments : 0);
@@ -190,6 +189,8 @@ internal sealed class FrameReaderTarget : FuzzTarget
             public bool Discards => false;
 
             public long Allowance(int buffered) => owner.Allowance == long.MaxValue ? long.MaxValue : owner.Allowance - buffered;
+
+            public ProtocolViolation? OnSmallFragment() => null;
 
             public ProtocolViolation? OnMessageStart(MessageType type) => null;
 

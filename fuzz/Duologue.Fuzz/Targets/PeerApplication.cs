@@ -5,6 +5,9 @@ namespace Duologue.Fuzz.Targets;
 /// <summary>What an application may do with a connection: receive by push or by pull, whole or piecewise, answer, take its time, close.</summary>
 internal sealed class PeerApplication(PeerFlags flags) : IMessageHandler
 {
+    /// <summary>Stands for a message of which the rest was left unread.</summary>
+    public const string Skipped = "skipped";
+
     private const int EarlyEnd = 3;
 
     private readonly List<Task> _sends = [];
@@ -152,7 +155,7 @@ internal sealed class PeerApplication(PeerFlags flags) : IMessageHandler
                 data.AddRange(buffer.AsSpan(0, count));
                 if (data.Count > 500 && flags.HasFlag(PeerFlags.ClosesEarly))
                 {
-                    // Leaves the rest of a long message unread.
+                    Received.Add(Skipped);
                     return true;
                 }
             }

@@ -29,16 +29,27 @@ internal static class StreamModel
     /// <param name="toServer">Whether the receiver is the server.</param>
     /// <param name="limits">The receiver's.</param>
     /// <param name="complete">Whether the stream ends between two frames (after a Close or a violation: true).</param>
-    public static List<StreamEvent> Read(ReadOnlySpan<byte> stream, bool toServer, StreamLimits limits, out bool complete)
+    public static List<StreamEvent> Read(ReadOnlySpan<byte> stream, bool toServer, StreamLimits limits, out bool complete) =>
+        Read(stream, toServer, limits, Dialect.None, out complete);
+
+    /// <inheritdoc cref="Read(ReadOnlySpan{byte}, bool, StreamLimits, out bool)"/>
+    /// <param name="dialect">How another implementation reads it.</param>
+    public static List<StreamEvent> Read(ReadOnlySpan<byte> stream, bool toServer, StreamLimits limits, Dialect dialect, out bool complete)
     {
         var events = new List<StreamEvent>();
         var message = new List<byte>();
+        var carried = new List<byte>();
         int type = 0;
         int fragments = 0;
         complete = true;
         while (!stream.IsEmpty)
         {
-            string? violation = JudgeHeader(stream, toServer, type != 0, out int headerSize, out ulong length);
+            string? violation = JudgeHeader(stream, toServer, type != 0, dialect, out int headerSize, out ulong length);
+            if (violation is null && length > (ulong)(limits.MaxMessage - message.Count) && (stream[0] & 0x0F) < 8 && dialect.HasFlag(Dialect.LengthBeforeKey))
+            {
+                violation = "MessageTooBig";
+            }
+
             if (violation is not null)
             {
                 events.Add(new StreamEvent(-1, [], violation));
@@ -75,7 +86,10 @@ internal static class StreamModel
             if (opcode < 8)
             {
                 message.AddRange(payload);
-                if (type == Frame.Text && !IsText([.. message], final && whole))
+                bool judged = (!dialect.HasFlag(Dialect.TextWhenWhole) || (final && whole))
+                    && (!dialect.HasFlag(Dialect.TextByFrame) || whole)
+                    && !(length == 0 && dialect.HasFlag(Dialect.EmptyEndUnjudged));
+                if (type == Frame.Text && judged && !IsText([.. carried, .. message], final && whole, dialect))
                 {
                     events.Add(new StreamEvent(-1, [], "InvalidUtf8"));
                     return events;
@@ -102,6 +116,8 @@ internal static class StreamModel
             else if (final)
             {
                 events.Add(new StreamEvent(type, [.. message], null));
+                bool carries = type == Frame.Text && length == 0 && dialect.HasFlag(Dialect.EmptyEndUnjudged);
+                carried = carries ? [.. carried, .. message] : type == Frame.Text ? [] : carried;
                 message.Clear();
                 type = 0;
             }
@@ -111,10 +127,16 @@ internal static class StreamModel
     }
 
     /// <summary>The size of the header, 0 if it is not all there yet.</summary>
-    private static string? JudgeHeader(ReadOnlySpan<byte> bytes, bool toServer, bool inMessage, out int size, out ulong length)
+    private static string? JudgeHeader(ReadOnlySpan<byte> bytes, bool toServer, bool inMessage, Dialect dialect, out int size, out ulong length)
     {
         size = 0;
         length = 0;
+        int needed = HeaderSize(bytes, out int extended);
+        if ((dialect.HasFlag(Dialect.TwoBytesTogether) && bytes.Length < 2) || (dialect.HasFlag(Dialect.WholeHeader) && bytes.Length < 2 + extended + (toServer ? 4 : 0)))
+        {
+            return null;
+        }
+
         bool final = bytes[0] >= 0x80;
         if ((bytes[0] & 0b0111_0000) != 0)
         {
@@ -141,19 +163,19 @@ internal static class StreamModel
         }
 
         int shortLength = bytes[1] & 0x7F;
-        if (opcode >= 8 && shortLength > 125)
+        bool judgesForm = !dialect.HasFlag(Dialect.AnyLengthForm);
+        if (opcode >= 8 && shortLength > 125 && (judgesForm || !dialect.HasFlag(Dialect.WholeHeader)))
         {
             return "OversizedControlFrame";
         }
 
-        int extended = shortLength == 126 ? 2 : shortLength == 127 ? 8 : 0;
-        int needed = 2 + extended + (masked ? 4 : 0);
-        if (bytes.Length < needed)
+        bool announced = opcode == Frame.Close && shortLength == 1 && dialect.HasFlag(Dialect.CloseLengthAnnounced);
+        if (!announced && bytes.Length < (dialect.HasFlag(Dialect.LengthBeforeKey) ? 2 + extended : needed))
         {
             return null;
         }
 
-        size = needed;
+        size = bytes.Length < needed ? 0 : needed;
         length = extended switch
         {
             2 => BinaryPrimitives.ReadUInt16BigEndian(bytes.Slice(2, 2)),
@@ -162,10 +184,26 @@ internal static class StreamModel
         };
         if (length >> 63 != 0)
         {
-            return "LengthOutOfRange";
+            return dialect.HasFlag(Dialect.HighBitIsTooBig) ? "MessageTooBig" : "LengthOutOfRange";
         }
 
-        return (extended == 2 && length <= 125) || (extended == 8 && length <= 65535) ? "NonMinimalLength" : null;
+        if (opcode >= 8 && length > 125)
+        {
+            return "OversizedControlFrame";
+        }
+
+        if (opcode == Frame.Close && length == 1 && dialect.HasFlag(Dialect.CloseLengthAnnounced))
+        {
+            return "TruncatedCloseCode";
+        }
+
+        return judgesForm && size != 0 && ((extended == 2 && length <= 125) || (extended == 8 && length <= 65535)) ? "NonMinimalLength" : null;
+    }
+
+    private static int HeaderSize(ReadOnlySpan<byte> bytes, out int extended)
+    {
+        extended = bytes.Length < 2 ? 0 : (bytes[1] & 0x7F) switch { 126 => 2, 127 => 8, _ => 0 };
+        return 2 + extended + (bytes.Length > 1 && bytes[1] >= 0x80 ? 4 : 0);
     }
 
     private static byte[] Unmask(ReadOnlySpan<byte> stream, int headerSize, ulong length, bool masked)
@@ -181,11 +219,18 @@ internal static class StreamModel
     }
 
     /// <summary>Whether bytes are text, or if not final, could become text.</summary>
-    public static bool IsText(ReadOnlySpan<byte> bytes, bool final)
+    public static bool IsText(ReadOnlySpan<byte> bytes, bool final) => IsText(bytes, final, Dialect.None);
+
+    private static bool IsText(ReadOnlySpan<byte> bytes, bool final, Dialect dialect)
     {
         while (!bytes.IsEmpty)
         {
             OperationStatus status = Rune.DecodeFromUtf8(bytes, out _, out int size);
+            if (status == OperationStatus.InvalidData && !final && dialect.HasFlag(Dialect.LateCharacters) && IsSeenLate(bytes))
+            {
+                return true;
+            }
+
             if (status != OperationStatus.Done)
             {
                 return status == OperationStatus.NeedMoreData && !final;
@@ -196,6 +241,15 @@ internal static class StreamModel
 
         return true;
     }
+
+    // C0, C1, E0 80 to E0 9F, F0 80 to F0 8F: too long a form; F5 to F7: beyond U+10FFFF.
+    private static bool IsSeenLate(ReadOnlySpan<byte> bytes) => bytes switch
+    {
+        [0xC0 or 0xC1 or (>= 0xF5 and <= 0xF7)] => true,
+        [0xE0, >= 0x80 and <= 0x9F] => true,
+        [0xF0, >= 0x80 and <= 0x8F] or [0xF0, >= 0x80 and <= 0x8F, >= 0x80 and <= 0xBF] => true,
+        _ => false,
+    };
 
     private static string? JudgeClose(byte[] body)
     {

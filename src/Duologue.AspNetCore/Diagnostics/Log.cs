@@ -25,6 +25,9 @@ internal static partial class Log
     [LoggerMessage(3002, LogLevel.Information, "A handshake at {Endpoint} did not complete ({Reason}): {Sentence}", EventName = "HandshakeEnded")]
     public static partial void HandshakeEnded(ILogger logger, Exception? exception, string endpoint, string reason, string sentence);
 
+    [LoggerMessage(3003, LogLevel.Warning, "{Limit} connections hold a compressor of their own, which is the most (DuologueOptions.MaxDedicatedCompressors): the next ones share compressors.", EventName = "DedicatedCompressorsExhausted")]
+    public static partial void DedicatedCompressorsExhausted(ILogger logger, int limit);
+
     [LoggerMessage(3100, LogLevel.Debug, "Connection {ConnectionId} was accepted at {Endpoint}, subprotocol {Subprotocol}, detached {Detached}.", EventName = "ConnectionAccepted")]
     public static partial void ConnectionAccepted(ILogger logger, string connectionId, string endpoint, string? subprotocol, bool detached);
 

@@ -18,6 +18,7 @@ internal sealed class ServerMetrics
 
     private readonly Meter _meter;
     private readonly Counter<long> _handshakeFailures;
+    private readonly Counter<long> _compressorsShared;
     private readonly Counter<long> _drainAborted;
     private readonly Counter<long> _suppressedEvents;
     private readonly UpDownCounter<long> _subscriptions;
@@ -30,6 +31,7 @@ internal sealed class ServerMetrics
         _meter = factory.Create(MeterName);
         OfConnections = new ConnectionMetrics(_meter, "duologue.server");
         _handshakeFailures = _meter.CreateCounter<long>("duologue.server.handshake.failures", "{handshake}", "Requests that did not become a connection.");
+        _compressorsShared = _meter.CreateCounter<long>("duologue.server.compression.shared_instead", "{connection}", "Connections that share compressors because MaxDedicatedCompressors was reached.");
         _drainAborted = _meter.CreateCounter<long>("duologue.server.drain.aborted", "{connection}", "Connections that did not close in time when the server stopped.");
         _suppressedEvents = _meter.CreateCounter<long>("duologue.server.log.suppressed", "{event}", "Log events that were not logged because there were too many of their kind.");
         _subscriptions = _meter.CreateUpDownCounter<long>("duologue.pubsub.subscriptions", "{subscription}", "Subscriptions of connections to topics.");
@@ -50,6 +52,8 @@ internal sealed class ServerMetrics
             _handshakeFailures.Add(1, new KeyValuePair<string, object?>(TelemetryNames.HandshakeFailure, reason.Name()));
         }
     }
+
+    public void CompressorsShared() => _compressorsShared.Add(1);
 
     public void DrainAborted(int count) => _drainAborted.Add(count);
 

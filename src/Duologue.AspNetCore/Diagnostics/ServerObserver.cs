@@ -23,6 +23,7 @@ internal sealed class ServerObserver(DuologueServer server, ConnectionMetrics me
         server.Connections.Remove(connection, state.UserId);
         server.Topics.Leave(connection, state);
         server.Admission.Leave(state.Address);
+        server.Compression.Leave(connection.Setup.Deflate);
         if (state.Close())
         {
             TimeSpan duration = timeProvider.GetElapsedTime(state.OpenedAt);

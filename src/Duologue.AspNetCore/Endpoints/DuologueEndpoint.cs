@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using Duologue.Protocol;
+using Duologue.Protocol.Deflate;
 using Microsoft.AspNetCore.Http;
 
 namespace Duologue.AspNetCore;
@@ -113,6 +114,9 @@ internal sealed class DuologueEndpoint
             return null;
         }
 
+        judgement.Extensions = _server.Compression.Agree(context.Request.Headers.SecWebSocketExtensions, settings.Connection.Compression, out DeflateAgreement? deflate);
+        judgement.Deflate = deflate;
+
         // Registered before the answer leaves, so that who has the 101 is found by whoever it tells; what is sent until then waits.
         WebSocketConnection connection = Create(request, userId, address, settings, judgement);
         Stream? stream = null;
@@ -153,6 +157,8 @@ internal sealed class DuologueEndpoint
             Role = Role.Server,
             Options = settings.Connection,
             Subprotocol = judgement.Subprotocol,
+            Extensions = judgement.Extensions,
+            Deflate = judgement.Deflate,
             Request = request,
             Observer = _server.Observer,
             Logger = _server.ConnectionLogger,

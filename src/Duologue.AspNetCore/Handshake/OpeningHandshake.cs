@@ -138,6 +138,11 @@ internal sealed class OpeningHandshake(DuologueServer server, string endpoint)
         {
             headers.SecWebSocketProtocol = judgement.Subprotocol;
         }
+
+        if (judgement.Extensions.Length > 0)
+        {
+            headers.SecWebSocketExtensions = judgement.Extensions;
+        }
     }
 
     private static ServerHandshakeRequest<StringValues> RequestOf(HttpContext context)

@@ -44,8 +44,8 @@ public class DuologueEndpointOptions
     public TimeSpan CloseTimeout { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>
-    /// How long a peer may take nothing while something waits to be sent to it. Default 30 s; <see cref="Timeout.InfiniteTimeSpan"/> for
-    /// ever. Passed: the connection is aborted, with <see cref="CloseCause.SendTimeout"/>. Keep-alive alone would let a peer that
+    /// How long a peer may take nothing while something waits to be sent to it; of a large message, for each 64 KiB. Default 30 s;
+    /// <see cref="Timeout.InfiniteTimeSpan"/> for ever. Passed: the connection is aborted, with <see cref="CloseCause.SendTimeout"/>. Keep-alive alone would let a peer that
     /// sends and does not read hold its queue for ever.
     /// </summary>
     public TimeSpan SendTimeout { get; set; } = TimeSpan.FromSeconds(30);

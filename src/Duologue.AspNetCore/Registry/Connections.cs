@@ -59,18 +59,18 @@ public sealed class Connections : IReadOnlyCollection<Connection>
     /// <exception cref="ArgumentException"><paramref name="type"/> is text and <paramref name="data"/> is not UTF-8.</exception>
     public SendResult Send(string id, ReadOnlySpan<byte> data, MessageType type) => Find(id)?.Send(data, type) ?? NotFound();
 
-    /// <summary>Sends text to all connections of a user without waiting; it is encoded once.</summary>
+    /// <summary>Sends text to all connections of a user without waiting; it is encoded once, and compressed once per distinct agreement.</summary>
     /// <param name="userId">The user's name.</param>
     /// <param name="text">The text.</param>
-    public FanoutResult SendToUser(string userId, string text) => Fanout.Send(SnapshotOf(userId), Fanout.Encode(text));
+    public FanoutResult SendToUser(string userId, string text) => Fanout.Send(SnapshotOf(userId), Fanout.Encode(text, MessageFlags.None));
 
-    /// <summary>Sends a message to all connections of a user without waiting; it is encoded once.</summary>
+    /// <summary>Sends a message to all connections of a user without waiting; it is encoded once, and compressed once per distinct agreement.</summary>
     /// <param name="userId">The user's name.</param>
     /// <param name="data">The payload; for text, valid UTF-8. Copied before the call returns.</param>
     /// <param name="type">Text or binary.</param>
     /// <exception cref="ArgumentException"><paramref name="type"/> is text and <paramref name="data"/> is not UTF-8.</exception>
     public FanoutResult SendToUser(string userId, ReadOnlySpan<byte> data, MessageType type) =>
-        Fanout.Send(SnapshotOf(userId), Fanout.Encode(data, type));
+        Fanout.Send(SnapshotOf(userId), Fanout.Encode(data, type, MessageFlags.None));
 
     /// <summary>Begins to close one connection, without waiting for its end (<see cref="Connection.Closed"/>).</summary>
     /// <param name="id">The connection's id.</param>

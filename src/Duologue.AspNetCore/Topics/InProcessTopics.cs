@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Duologue.Peer;
 using Microsoft.Extensions.Logging;
 
 namespace Duologue.AspNetCore;
@@ -25,7 +26,7 @@ internal sealed class InProcessTopics(DuologueOptions options, ServerMetrics met
         CheckName(topic);
         ArgumentNullException.ThrowIfNull(text);
         long start = timeProvider.GetTimestamp();
-        return _topics.TryGetValue(topic, out Topic? found) ? Record(found.Publish(Fanout.Encode(text)), start) : Record(default, start);
+        return _topics.TryGetValue(topic, out Topic? found) ? Record(found.Publish(Fanout.Encode(text, flags)), start) : Record(default, start);
     }
 
     public override FanoutResult Publish(string topic, ReadOnlySpan<byte> data, MessageType type, MessageFlags flags)
@@ -33,7 +34,7 @@ internal sealed class InProcessTopics(DuologueOptions options, ServerMetrics met
         CheckName(topic);
         long start = timeProvider.GetTimestamp();
         // Encoded even if nobody listens, so that a message that may not be sent is an error at all times.
-        Fanout.Frame frame = Fanout.Encode(data, type);
+        BroadcastFrame frame = Fanout.Encode(data, type, flags);
         return _topics.TryGetValue(topic, out Topic? found) ? Record(found.Publish(frame), start) : Record(default, start);
     }
 

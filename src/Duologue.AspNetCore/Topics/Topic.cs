@@ -1,3 +1,5 @@
+using Duologue.Peer;
+
 namespace Duologue.AspNetCore;
 
 /// <summary>The subscribers of one topic in this process.</summary>
@@ -61,7 +63,7 @@ internal sealed class Topic(string name)
         }
     }
 
-    public FanoutResult Publish(in Fanout.Frame frame)
+    public FanoutResult Publish(BroadcastFrame frame)
     {
         lock (_publishLock)
         {

@@ -30,6 +30,10 @@ internal sealed class ServeOptions
 
     public Option<SendQueuePolicy> SendQueuePolicy { get; } = CliOption.Choice("--send-queue-policy", "What happens when the send queue is full.", Defaults.SendQueuePolicy);
 
+    public Option<Compression> Compression { get; } = CliOption.Compression("--compression", "How messages are compressed for clients that offer it: shared holds no memory between messages, dedicated shrinks alike messages more and holds about 300 KiB per connection.");
+
+    public Option<ByteSize?> Threshold { get; } = CliOption.Size("--threshold", $"The smallest message to compress, in bytes. Default {Duologue.Compression.Shared.Threshold}; 0 for all.", 0);
+
     public Option<Duration> PingInterval { get; } = CliOption.Time("--ping-interval", "The silence after which a peer is pinged; none for never.", Defaults.KeepAliveInterval);
 
     public Option<Duration> PingTimeout { get; } = CliOption.Time("--ping-timeout", "How long after a ping some sign of life may take; none for any time. Passed: the connection ends.", Defaults.KeepAliveTimeout);
@@ -70,16 +74,18 @@ internal sealed class ServeOptions
 
     public Option<int> Loops { get; } = CliOption.Count("--loops", "How many event loops there are, each with a thread, at most 1024; 0 for one per core.", 0, 1024);
 
+    public Option<MetricsAccess> Metrics { get; } = CliOption.Choice("--metrics", "Who may read /metrics, in Prometheus' text format: programs on this machine (not through a proxy), all, or nobody.", MetricsAccess.Local);
+
     public Option<LogLevel> LogLevel { get; } = CliOption.Choice("--log-level", "How much of the server's log goes to standard error.", Microsoft.Extensions.Logging.LogLevel.Warning);
 
     public Option<bool> Json { get; } = CliOption.Switch("--json", "One JSON object per line on standard output; the log as JSON too.");
 
     public IEnumerable<Option> All =>
     [
-        Urls, Tls, Echo, AllowOrigin, MaxMessageSize, MaxFragments, SendQueueLimit, SendQueuePolicy, PingInterval, PingTimeout, HandshakeTimeout,
+        Urls, Tls, Echo, AllowOrigin, MaxMessageSize, MaxFragments, SendQueueLimit, SendQueuePolicy, Compression, Threshold, PingInterval, PingTimeout, HandshakeTimeout,
         CloseTimeout, SendTimeout, MessageTimeout, MaxControlFrames, MaxSmallFragments, MaxMessages, MaxConnections, MaxConnectionsPerAddress,
         MaxHandshakes, MaxHandshakesPerAddress, RetryAfter, MaxTopics, MaxTopicsPerConnection,
-        DrainWindow, EventLoop, Loops, LogLevel, Json,
+        DrainWindow, Metrics, EventLoop, Loops, LogLevel, Json,
     ];
 
     /// <summary>Sets the server's options from the command line.</summary>
@@ -89,6 +95,8 @@ internal sealed class ServeOptions
         options.MaxFragments = command.GetValue(MaxFragments);
         options.SendQueueLimit = command.GetValue(SendQueueLimit)?.Bytes ?? options.SendQueueLimit;
         options.SendQueuePolicy = command.GetValue(SendQueuePolicy);
+        Compression compression = command.GetRequiredValue(Compression);
+        options.Compression = command.GetValue(Threshold) is { } threshold ? compression with { Threshold = threshold.Bytes } : compression;
         options.KeepAliveInterval = command.GetValue(PingInterval).Value;
         options.KeepAliveTimeout = command.GetValue(PingTimeout).Value;
         options.HandshakeTimeout = command.GetValue(HandshakeTimeout).Value;

@@ -28,13 +28,27 @@ internal static class CliOption
     }
 
     /// <summary>A size without a default of its own: its description names what holds then.</summary>
-    public static Option<ByteSize?> Size(string name, string description) => new(name)
+    public static Option<ByteSize?> Size(string name, string description) => Size(name, description, 1);
+
+    /// <inheritdoc cref="Size(string, string)"/>
+    public static Option<ByteSize?> Size(string name, string description, int least) => new(name)
     {
         Description = description,
         HelpName = "SIZE",
-        CustomParser = result => ByteSize.TryParse(Single(result), out ByteSize size) && size.Bytes > 0
+        CustomParser = result => ByteSize.TryParse(Single(result), out ByteSize size) && size.Bytes >= least
             ? size
-            : Error<ByteSize?>(result, $"{name} takes a number of bytes from 1, perhaps with a unit, such as 65536, 64KiB or 64MiB, below 2GiB; it was given \"{Single(result)}\"."),
+            : Error<ByteSize?>(result, $"{name} takes a number of bytes from {least}, perhaps with a unit, such as 65536, 64KiB or 64MiB, below 2GiB; it was given \"{Single(result)}\"."),
+    };
+
+    /// <summary>How to compress.</summary>
+    public static Option<Compression> Compression(string name, string description) => new(name)
+    {
+        Description = $"{description} One of off, shared, dedicated, dedicated:9 to dedicated:15.",
+        HelpName = "MODE",
+        DefaultValueFactory = _ => Duologue.Compression.Off,
+        CustomParser = result => Duologue.Compression.TryParse(Single(result), out Compression mode)
+            ? mode
+            : Error<Compression>(result, $"{name} takes off, shared, dedicated, or dedicated with window bits from dedicated:9 to dedicated:15; it was given \"{Single(result)}\"."),
     };
 
     /// <summary>A positive time, or none.</summary>

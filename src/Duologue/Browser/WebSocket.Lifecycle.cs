@@ -205,15 +205,18 @@ public sealed partial class WebSocket
             failure = _failure;
         }
 
-        // RFC 6455 §7.1.7 and §7.2.1: a broken protocol or a lost line fails the connection; a peer that lets our Close
-        // unanswered does not, though the end is not clean.
-        if (failure is not null || info.Cause is not (CloseCause.PeerClosed or CloseCause.LocalClose or CloseCause.CloseTimeout))
+        // RFC 6455 §7.1.7 and §7.2.1: a broken protocol or a lost line fails the connection, also when it is our Close that is
+        // left without an answer by it. A peer that just stays silent does not, though the end is not clean.
+        (ushort Code, string Reason)? received = connection.ReceivedClose;
+        bool hasEnded = info.Cause == CloseCause.CloseTimeout
+            || (info.Cause is CloseCause.PeerClosed or CloseCause.LocalClose && received is not null);
+        if (failure is not null || !hasEnded)
         {
             Finish(failure ?? connection.ClosedException(), CloseFrame.Abnormal, "", wasClean: false);
             return;
         }
 
-        (ushort code, string reason) = connection.ReceivedClose ?? (CloseFrame.Abnormal, "");
+        (ushort code, string reason) = received ?? (CloseFrame.Abnormal, "");
         Finish(null, code, reason, info.WasClean);
     }
 

@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using System.Net;
+using System.Net.Security;
+using Duologue.Protocol.Deflate;
 using Duologue.Protocol.Handshake;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -101,7 +103,7 @@ internal sealed class HandshakeAttempt : IDisposable
     private async Task<OpenedWebSocket> ExchangeAsync(bool isHttp2, bool mayUseHttp1)
     {
         // The key is new each time (RFC 6455 §4.1).
-        var handshake = new ClientHandshake(_options.Subprotocols, []) { IsHttp2 = isHttp2 };
+        var handshake = new ClientHandshake(_options.Subprotocols, Offers(_options.Compression)) { IsHttp2 = isHttp2 };
         using HttpRequestMessage request = CreateRequest(handshake, mayUseHttp1);
         HttpResponseMessage response = await SendAsync(request, isHttp2).ConfigureAwait(false);
         bool keep = false;
@@ -116,7 +118,8 @@ internal sealed class HandshakeAttempt : IDisposable
             // The response is its stream from here on: whoever disposes the stream has disposed it.
             Stream stream = await response.Content.ReadAsStreamAsync(_stopToken).ConfigureAwait(false);
             keep = true;
-            return new OpenedWebSocket(stream, response.Version, verdict.Subprotocol, string.Join(", ", verdict.Extensions), _options, _logger);
+            DeflateAgreement? deflate = verdict.Deflate is { } answer ? DeflateNegotiation.Conclude(answer, _options.Compression) : null;
+            return new OpenedWebSocket(stream, response.Version, verdict.Subprotocol, string.Join(", ", verdict.Extensions), deflate, _options, _logger);
         }
         finally
         {
@@ -125,6 +128,22 @@ internal sealed class HandshakeAttempt : IDisposable
                 response.Dispose();
             }
         }
+    }
+
+    private Extension[] Offers(Compression compression)
+    {
+        if (compression.Mode == CompressionMode.Off)
+        {
+            return [];
+        }
+
+        if (ZLib.Missing is { } reason)
+        {
+            _logger.CompressionUnavailable(reason);
+            return [];
+        }
+
+        return DeflateNegotiation.Offer(compression);
     }
 
     private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, bool isHttp2)
@@ -243,7 +262,13 @@ internal sealed class HandshakeAttempt : IDisposable
         }
 
         bool isText = isTunnel || context.NegotiatedHttpVersion == HttpVersion.Version11;
-        return ValueTask.FromResult(isText && _recorder is not null ? _recorder.Wrap(context.PlaintextStream) : context.PlaintextStream);
+        if (!isText)
+        {
+            return ValueTask.FromResult(context.PlaintextStream);
+        }
+
+        Stream stream = !isTunnel && context.PlaintextStream is SslStream tls ? new TlsEndStream(tls) : context.PlaintextStream;
+        return ValueTask.FromResult(_recorder?.Wrap(stream) ?? stream);
     }
 
     // The handler may keep a half-made connection for seconds after its request was given up; here it ends at once.

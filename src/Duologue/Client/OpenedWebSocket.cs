@@ -1,11 +1,12 @@
 using Duologue.Carriers;
 using Duologue.Protocol;
+using Duologue.Protocol.Deflate;
 using Microsoft.Extensions.Logging;
 
 namespace Duologue.Client;
 
 /// <summary>A WebSocket after its handshake and before its first frame. Either start it or abort it.</summary>
-internal sealed class OpenedWebSocket(Stream stream, Version httpVersion, string? subprotocol, string extensions, ConnectOptions options, ILogger logger)
+internal sealed class OpenedWebSocket(Stream stream, Version httpVersion, string? subprotocol, string extensions, DeflateAgreement? deflate, ConnectOptions options, ILogger logger)
 {
     /// <summary>The bytes behind the server's 101 or 200, to and fro.</summary>
     public Stream Stream { get; } = stream;
@@ -29,6 +30,7 @@ internal sealed class OpenedWebSocket(Stream stream, Version httpVersion, string
             Options = options,
             Subprotocol = Subprotocol,
             Extensions = Extensions,
+            Deflate = deflate,
             Logger = logger,
             Observer = new ClientObserver(ClientMetrics.For(options).Connections, options.TimeProvider),
             Handler = handler,

@@ -32,6 +32,9 @@ internal sealed partial class WebSocketConnection
     private ProtocolViolation? _violation;
     private CloseInfo? _closeInfo;
 
+    // Closed completes only when the observer was told: who awaits it finds the connection in no registry and no topic.
+    private bool _endTold;
+
     /// <summary>The peer's Close frame, if it came: what a browser reports.</summary>
     public (ushort Code, string Reason)? ReceivedClose
     {
@@ -229,7 +232,7 @@ internal sealed partial class WebSocketConnection
 
         if (ended)
         {
-            _carrier!.Complete();
+            EndCarrier(peerIsDone: true);
         }
     }
 
@@ -325,7 +328,7 @@ internal sealed partial class WebSocketConnection
         }
 
         End(CloseCause.ConnectionLost);
-        _reader.Body.Release();
+        _reader.Release();
         _carrier!.Complete();
         _wheel.Cancel(this);
     }
@@ -359,7 +362,6 @@ internal sealed partial class WebSocketConnection
             _closeDeferred = false;
             unsent = _outbox.Clear() - (_closeQueued && _closeMark == 0 ? 1 : 0);
             (flushed, _flushedSource) = (_flushedSource, null);
-            closed = _closedSource;
             aborted = _abortedSource;
             abort = forced;
             _keepAliveDue = 0;
@@ -378,11 +380,18 @@ internal sealed partial class WebSocketConnection
         }
 
         _setup.Observer.Closed(this, info);
+        lock (_gate)
+        {
+            _endTold = true;
+            closed = _closedSource;
+        }
+
         if (abort)
         {
             _carrier?.Abort();
         }
 
+        _deflater?.Dispose();
         closed?.TrySetResult(info);
         flushed?.TrySetResult();
         FailPings();

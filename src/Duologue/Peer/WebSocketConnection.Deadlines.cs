@@ -121,7 +121,14 @@ internal sealed partial class WebSocketConnection : IThreadPoolWorkItem
     {
         if (_closeInfo is not null)
         {
-            return _lingerDue != 0 && now >= _lingerDue ? Overdue.Lingered : Overdue.None;
+            if (_lingerDue == 0 || now < _lingerDue)
+            {
+                return Overdue.None;
+            }
+
+            // Nothing comes after it.
+            _lingerDue = 0;
+            return Overdue.Lingered;
         }
 
         if (_closeDue != 0 && now >= _closeDue)
@@ -140,8 +147,15 @@ internal sealed partial class WebSocketConnection : IThreadPoolWorkItem
             return Overdue.None;
         }
 
-        _sendDue = _flushSince == 0 ? 0 : Later(_flushSince, _options.SendTimeout);
-        return _sendDue != 0 && now >= _sendDue ? Overdue.SendStalled : Overdue.None;
+        if (_flushSince == 0)
+        {
+            _sendDue = 0;
+            return Overdue.None;
+        }
+
+        // The carrier does not tell how much of a flush the peer has taken: a large message at once has the time of its pieces.
+        _sendDue = Later(_flushSince, _options.SendTimeout * (1 + ((_flushMark - _taken) / CorkLimit)));
+        return now >= _sendDue ? Overdue.SendStalled : Overdue.None;
     }
 
     private Overdue JudgeMessage(long now)
@@ -227,14 +241,14 @@ internal sealed partial class WebSocketConnection : IThreadPoolWorkItem
     private void Rearm()
     {
         long due = _closeInfo is not null ? _lingerDue : Earliest(Earliest(_closeDue, _keepAliveDue), Earliest(_sendDue, _messageDue));
-        long now = Now();
-        if (due == 0 || (_closeInfo is not null && now >= due))
+        if (due == 0)
         {
             _wheel.Cancel(this);
             return;
         }
 
-        double seconds = Math.Max(0, due - now) / (double)_options.TimeProvider.TimestampFrequency;
+        // A deadline that has passed since it was set is one all the same: the wheel calls at its next tick.
+        double seconds = Math.Max(0, due - Now()) / (double)_options.TimeProvider.TimestampFrequency;
         _wheel.Schedule(this, TimeSpan.FromSeconds(seconds));
     }
 

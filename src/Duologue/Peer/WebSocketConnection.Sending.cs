@@ -34,7 +34,7 @@ internal sealed partial class WebSocketConnection
         }
     }
 
-    private long Buffered => _written - _taken + _outbox.Bytes;
+    private long Buffered => _written - _taken + _outbox.Bytes + _compressing;
 
     private bool IsCarrierFree => !_flushing && !_fragmenting && !_reserved && _outbox.Count == 0;
 
@@ -47,7 +47,7 @@ internal sealed partial class WebSocketConnection
     public override SendResult Send(ReadOnlySpan<byte> data, MessageType type, MessageFlags flags)
     {
         CheckText(data, type);
-        return Send(data, type.ToOpcode(), default);
+        return Send(data, type.ToOpcode(), flags);
     }
 
     /// <inheritdoc/>
@@ -58,7 +58,7 @@ internal sealed partial class WebSocketConnection
         try
         {
             int length = Encoding.UTF8.GetBytes(text, rented);
-            return Send(rented.AsSpan(0, length), Opcode.Text, default);
+            return Send(rented.AsSpan(0, length), Opcode.Text, flags);
         }
         finally
         {
@@ -68,7 +68,17 @@ internal sealed partial class WebSocketConnection
 
     /// <summary>Sends a frame that was encoded for many receivers: whole, final, unmasked; its memory is never written again.</summary>
     public SendResult SendFrame(ReadOnlyMemory<byte> frame, int payloadLength) =>
-        Send(default, default, QueuedFrame.Shared(frame, payloadLength));
+        Send(default, default, QueuedFrame.Shared(frame, payloadLength), withContext: false);
+
+    /// <summary>Sends a message that was encoded for many receivers, compressed if that was agreed.</summary>
+    public SendResult SendFrame(BroadcastFrame frame)
+    {
+        // A connection with a context takes the frame that knows of none as well: to compress for each would cost what a broadcast is to save.
+        bool compressed = Compresses(frame.PayloadLength, frame.Flags);
+        return compressed && frame.TryGetCompressed(_deflater!.WindowBits, out ReadOnlyMemory<byte> bytes)
+            ? Send(default, default, QueuedFrame.SharedCompressed(bytes, frame.PayloadLength), withContext: false)
+            : SendFrame(frame.Plain, frame.PayloadLength);
+    }
 
     /// <inheritdoc/>
     public override async ValueTask SendAsync(string text, MessageFlags flags, CancellationToken cancellationToken)
@@ -78,7 +88,7 @@ internal sealed partial class WebSocketConnection
         try
         {
             int length = Encoding.UTF8.GetBytes(text, rented);
-            await SendBytesAsync(rented.AsMemory(0, length), Opcode.Text, cancellationToken).ConfigureAwait(false);
+            await SendBytesAsync(rented.AsMemory(0, length), Opcode.Text, flags, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
@@ -91,11 +101,11 @@ internal sealed partial class WebSocketConnection
     public override ValueTask SendAsync(ReadOnlyMemory<byte> data, MessageType type, MessageFlags flags, CancellationToken cancellationToken)
     {
         CheckText(data.Span, type);
-        return SendBytesAsync(data, type.ToOpcode(), cancellationToken);
+        return SendBytesAsync(data, type.ToOpcode(), flags, cancellationToken);
     }
 
     /// <inheritdoc/>
-    public override Stream OpenWrite(MessageType type, MessageFlags flags) => new MessageWriteStream(this, type);
+    public override Stream OpenWrite(MessageType type, MessageFlags flags) => new MessageWriteStream(this, type, flags);
 
     private static void CheckText(ReadOnlySpan<byte> data, MessageType type)
     {
@@ -105,15 +115,23 @@ internal sealed partial class WebSocketConnection
         }
     }
 
-    private SendResult Send(ReadOnlySpan<byte> data, Opcode opcode, QueuedFrame frame)
+    private SendResult Send(ReadOnlySpan<byte> data, Opcode opcode, MessageFlags flags) =>
+        Compresses(data.Length, flags) ? SendCompressed(data, opcode) : Send(data, opcode, default, withContext: false);
+
+    /// <param name="data">The message; none if there is a frame.</param>
+    /// <param name="opcode">Its type.</param>
+    /// <param name="frame">The message as a frame, which is released here if it does not have to wait.</param>
+    /// <param name="withContext">Whether the message is to be compressed when it is written.</param>
+    private SendResult Send(ReadOnlySpan<byte> data, Opcode opcode, QueuedFrame frame, bool withContext)
     {
-        bool isShared = frame.Bytes.Length != 0;
-        int payload = isShared ? frame.PayloadLength : data.Length;
-        int size = isShared ? frame.Bytes.Length : FrameWriter.SizeOf(payload, _role);
+        bool isEncoded = frame.Bytes.Length != 0;
+        int payload = isEncoded ? frame.PayloadLength : data.Length;
+        int size = isEncoded ? frame.Bytes.Length : FrameWriter.SizeOf(payload, _role);
         int dropped = 0;
         DropReason reason = default;
         SendResult result;
         bool flush = false;
+        bool owns = false;
         lock (_gate)
         {
             if (CannotSend)
@@ -122,8 +140,17 @@ internal sealed partial class WebSocketConnection
             }
             else if (IsCarrierFree && size <= _options.SendQueueLimit)
             {
-                Write(data, opcode, frame, size);
-                flush = TryBeginFlush();
+                owns = withContext;
+                if (owns)
+                {
+                    TakeOutput(size);
+                }
+                else
+                {
+                    Write(data, opcode, frame, size);
+                    flush = TryBeginFlush();
+                }
+
                 result = SendResult.Sent;
             }
             else
@@ -131,15 +158,24 @@ internal sealed partial class WebSocketConnection
                 result = Admit(size, out dropped, out reason);
                 if (result == SendResult.Queued)
                 {
-                    _outbox.Add(isShared ? frame : Encode(data, opcode, size));
+                    _outbox.Add(isEncoded ? frame.Compact() : withContext ? QueuedFrame.Uncompressed(opcode, data, size) : Encode(data, opcode, size));
                     flush = MayRefill && TryBeginFlush();
                 }
             }
         }
 
-        if (flush)
+        if (owns)
+        {
+            WriteCompressed(data, opcode, fin: true);
+        }
+        else if (flush)
         {
             Flush();
+        }
+
+        if (isEncoded && result != SendResult.Queued)
+        {
+            frame.Release();
         }
 
         if (dropped != 0)
@@ -218,7 +254,7 @@ internal sealed partial class WebSocketConnection
     {
         if (frame.Bytes.Length != 0)
         {
-            _carrier!.Output.Write(frame.Bytes.Span);
+            WriteFrame(frame);
         }
         else
         {
@@ -228,7 +264,7 @@ internal sealed partial class WebSocketConnection
         _written += size;
     }
 
-    private ValueTask SendBytesAsync(ReadOnlyMemory<byte> data, Opcode opcode, CancellationToken cancellationToken)
+    private ValueTask SendBytesAsync(ReadOnlyMemory<byte> data, Opcode opcode, MessageFlags flags, CancellationToken cancellationToken)
     {
         if (cancellationToken.IsCancellationRequested)
         {
@@ -238,6 +274,8 @@ internal sealed partial class WebSocketConnection
         int size = FrameWriter.SizeOf(data.Length, _role);
         long mark = 0;
         bool flush = false;
+        bool compress = Compresses(data.Length, flags);
+        bool owns = false;
         lock (_gate)
         {
             if (CannotSend)
@@ -247,15 +285,30 @@ internal sealed partial class WebSocketConnection
 
             if (IsCarrierFree && size <= _options.SendQueueLimit && _turn is null or { CurrentCount: > 0 })
             {
-                Write(data.Span, opcode, default, size);
-                mark = _written;
-                flush = TryBeginFlush();
+                owns = compress;
+                if (owns)
+                {
+                    TakeOutput(size);
+                }
+                else
+                {
+                    Write(data.Span, opcode, default, size);
+                    mark = _written;
+                    flush = TryBeginFlush();
+                }
             }
+        }
+
+        if (owns)
+        {
+            mark = WriteCompressed(data.Span, opcode, fin: true);
+            _setup.Observer.MessageSent(this, data.Length);
+            return WaitUntilTakenAsync(mark, cancellationToken);
         }
 
         if (mark == 0)
         {
-            return SendInTurnAsync(data, opcode, size, cancellationToken);
+            return SendInTurnAsync(data, opcode, size, compress, cancellationToken);
         }
 
         _setup.Observer.MessageSent(this, data.Length);
@@ -272,7 +325,7 @@ internal sealed partial class WebSocketConnection
         }
     }
 
-    private async ValueTask SendInTurnAsync(ReadOnlyMemory<byte> data, Opcode opcode, int size, CancellationToken cancellationToken)
+    private async ValueTask SendInTurnAsync(ReadOnlyMemory<byte> data, Opcode opcode, int size, bool compress, CancellationToken cancellationToken)
     {
         SemaphoreSlim turn = Turn();
         await turn.WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -281,7 +334,7 @@ internal sealed partial class WebSocketConnection
         {
             try
             {
-                mark = await WriteFragmentAsync(opcode, true, data, cancellationToken).ConfigureAwait(false);
+                mark = await WriteFragmentAsync(opcode, true, compress, data, cancellationToken).ConfigureAwait(false);
             }
             finally
             {
@@ -290,7 +343,7 @@ internal sealed partial class WebSocketConnection
         }
         else
         {
-            mark = await SendInPiecesAsync(data, opcode, turn, cancellationToken).ConfigureAwait(false);
+            mark = await SendInPiecesAsync(data, opcode, compress, turn, cancellationToken).ConfigureAwait(false);
         }
 
         _setup.Observer.MessageSent(this, data.Length);
@@ -306,7 +359,7 @@ internal sealed partial class WebSocketConnection
     }
 
     /// <summary>RFC 6455 §5.4: sends a message in fragments, each when the carrier is free. Releases the turn.</summary>
-    private async Task<long> SendInPiecesAsync(ReadOnlyMemory<byte> data, Opcode opcode, SemaphoreSlim turn, CancellationToken cancellationToken)
+    private async Task<long> SendInPiecesAsync(ReadOnlyMemory<byte> data, Opcode opcode, bool compress, SemaphoreSlim turn, CancellationToken cancellationToken)
     {
         int sent = 0;
         bool handedOver = false;
@@ -318,7 +371,7 @@ internal sealed partial class WebSocketConnection
                 int count = Math.Min(piece, data.Length - sent);
                 bool last = sent + count == data.Length;
                 Opcode part = sent == 0 ? opcode : Opcode.Continuation;
-                long mark = await WriteFragmentAsync(part, last, data.Slice(sent, count), cancellationToken).ConfigureAwait(false);
+                long mark = await WriteFragmentAsync(part, last, compress, data.Slice(sent, count), cancellationToken).ConfigureAwait(false);
                 sent += count;
                 if (last)
                 {
@@ -330,7 +383,7 @@ internal sealed partial class WebSocketConnection
         {
             // Half a message cannot be withdrawn, and the buffer is the caller's again: finish from a copy.
             handedOver = true;
-            _ = FinishPiecesAsync(data[sent..].ToArray(), piece, turn);
+            _ = FinishPiecesAsync(data[sent..].ToArray(), piece, compress, turn);
             throw;
         }
         finally
@@ -342,14 +395,14 @@ internal sealed partial class WebSocketConnection
         }
     }
 
-    private async Task FinishPiecesAsync(ReadOnlyMemory<byte> rest, int piece, SemaphoreSlim turn)
+    private async Task FinishPiecesAsync(ReadOnlyMemory<byte> rest, int piece, bool compress, SemaphoreSlim turn)
     {
         try
         {
             while (!rest.IsEmpty)
             {
                 int count = Math.Min(piece, rest.Length);
-                await WriteFragmentAsync(Opcode.Continuation, count == rest.Length, rest[..count], CancellationToken.None).ConfigureAwait(false);
+                await WriteFragmentAsync(Opcode.Continuation, count == rest.Length, compress, rest[..count], CancellationToken.None).ConfigureAwait(false);
                 rest = rest[count..];
             }
         }
@@ -365,14 +418,20 @@ internal sealed partial class WebSocketConnection
     }
 
     /// <summary>Writes one frame of a message as soon as the carrier is free. The caller holds the turn.</summary>
+    /// <param name="opcode">The message's type on its first frame.</param>
+    /// <param name="fin">It is the message's last frame.</param>
+    /// <param name="compress">As <see cref="Compresses"/> said of the message.</param>
+    /// <param name="data">What the frame carries.</param>
+    /// <param name="cancellationToken">Stops the waiting; nothing of the frame has been written then.</param>
     /// <returns>The mark to wait for.</returns>
-    internal async ValueTask<long> WriteFragmentAsync(Opcode opcode, bool fin, ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
+    internal async ValueTask<long> WriteFragmentAsync(Opcode opcode, bool fin, bool compress, ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
     {
         while (true)
         {
             Task free;
             long mark = 0;
             bool flush = false;
+            bool owns = false;
             lock (_gate)
             {
                 if (CannotSend)
@@ -384,11 +443,20 @@ internal sealed partial class WebSocketConnection
                 if (!_flushing && (_fragmenting || (_reserved ? _ahead == 0 : _outbox.Count == 0)))
                 {
                     _reserved = false;
-                    FrameWriter.Write(_carrier!.Output, opcode, fin, data.Span, _role);
-                    _written += FrameWriter.SizeOf(data.Length, _role);
                     _fragmenting = !fin;
-                    mark = _written;
-                    flush = TryBeginFlush();
+                    owns = compress;
+                    if (owns)
+                    {
+                        TakeOutput(FrameWriter.SizeOf(data.Length, _role));
+                    }
+                    else
+                    {
+                        FrameWriter.Write(_carrier!.Output, opcode, fin, data.Span, _role);
+                        _written += FrameWriter.SizeOf(data.Length, _role);
+                        mark = _written;
+                        flush = TryBeginFlush();
+                    }
+
                     free = Task.CompletedTask;
                 }
                 else
@@ -401,6 +469,11 @@ internal sealed partial class WebSocketConnection
 
                     free = (_flushedSource ??= NewSource()).Task;
                 }
+            }
+
+            if (owns)
+            {
+                return WriteCompressed(data.Span, opcode, fin);
             }
 
             if (mark != 0)

@@ -1,6 +1,5 @@
 using System.Reflection;
 using Duologue.Browser.Tests.Page;
-using Microsoft.Playwright;
 
 namespace Duologue.Browser.Tests.Comparison;
 
@@ -11,7 +10,7 @@ namespace Duologue.Browser.Tests.Comparison;
 /// <param name="Name">Folder and file, without the ending.</param>
 internal sealed record Scenario(string Name)
 {
-    private static readonly string Harness = Resource.Text("Comparison/scenario.js");
+    public static string Harness { get; } = Resource.Text("Comparison/scenario.js");
 
     public static string Folder { get; } = typeof(Scenario).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(static a => a.Key == "Scenarios").Value!;
 
@@ -39,21 +38,13 @@ internal sealed record Scenario(string Name)
         return await JoinAsync(await lines.Task.WaitAsync(Patience.Time, TestContext.Current.CancellationToken), server);
     }
 
-    /// <summary>Runs it in a browser, with the browser's.</summary>
-    public async Task<string> RunInBrowserAsync(IPage page)
-    {
-        await using var server = new ScenarioServer();
-        await page.GotoAsync(server.Page.AbsoluteUri);
-        await page.EvaluateAsync($"() => {{ {Harness} }}");
-        string lines = await page.EvaluateAsync<string>($"script => runScenario(script, {Settings(server)})", Script);
-        return await JoinAsync(lines, server);
-    }
+    /// <summary>What the harness has to know.</summary>
+    public static string Settings(ScenarioServer server) => $"{{ page: '{server.Page}', host: '{server.Host}', refused: '{server.Refused}', patience: 5000 }}";
 
-    private static string Settings(ScenarioServer server) => $"{{ page: '{server.Page}', host: '{server.Host}', refused: '{server.Refused}' }}";
-
-    private static async Task<string> JoinAsync(string lines, ScenarioServer server)
+    /// <summary>The whole log: what the page wrote and what its server saw, with the same ports each time.</summary>
+    public static async Task<string> JoinAsync(string lines, ScenarioServer server)
     {
-        IEnumerable<string> seen = (await server.SeenAsync()).Select(static line => "server: " + line);
+        IEnumerable<string> seen = (await server.TakeSeenAsync()).Select(static line => "server: " + line);
         return string.Join('\n', [lines, .. seen, ""])
             .Replace(server.Host, "HOST:PORT", StringComparison.Ordinal)
             .Replace(server.Refused, "HOST:REFUSED", StringComparison.Ordinal);

@@ -9,13 +9,14 @@ namespace Duologue.Browser.Tests.Comparison;
 /// <summary>
 /// The server of one scenario. It does what the query of <c>/server</c> says, and writes down what it gets:
 /// <list type="bullet">
-/// <item><c>answer</c>: hex of the whole answer to the handshake, instead of 101. <c>header</c>: lines added to the 101.</item>
+/// <item><c>answer</c>: hex of the whole answer to the handshake, instead of 101; then TCP ends, or stays with <c>silent</c>. <c>header</c>: lines added to the 101.</item>
 /// <item><c>with</c>: hex sent in one packet with the 101. <c>send</c>: hex sent after it.</item>
 /// <item><c>wait</c>: it waits for a message before it sends.</item>
 /// <item><c>echo</c>: it sends messages back. <c>reply</c>: hex of what it sends for the client's Close, instead of that Close; <c>none</c> for nothing.</item>
-/// <item><c>end</c>: <c>fin</c> or <c>reset</c>, done after all of this, without reading on.</item>
+/// <item><c>end</c>: <c>fin</c> or <c>reset</c>: ends TCP when it has sent, without reading on. <c>afterClose</c>: the same, when the client's Close has come.</item>
+/// <item><c>note</c>: name of a header of the request to write down; the message "request" has its first line written down. <c>quiet</c>: messages are not written down.</item>
 /// </list>
-/// Any other path is a page to a browser, and echoes to a WebSocket that asked for it.
+/// Any other path is a page to a browser, and echoes to a WebSocket; who only opens and closes there is not written down.
 /// </summary>
 internal sealed class ScenarioServer : IAsyncDisposable
 {
@@ -44,11 +45,13 @@ internal sealed class ScenarioServer : IAsyncDisposable
 
     public string Refused => $"127.0.0.1:{((IPEndPoint)_refusing.LocalEndPoint!).Port}";
 
-    /// <summary>What was received, once all conversations are over.</summary>
-    public async Task<IReadOnlyList<string>> SeenAsync()
+    /// <summary>What was received since it was last asked, once all conversations are over.</summary>
+    public async Task<IReadOnlyList<string>> TakeSeenAsync()
     {
         await Task.WhenAll(_conversations).WaitAsync(Patience.Time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        return [.. _seen];
+        string[] seen = [.. _seen];
+        _seen.Clear();
+        return seen;
     }
 
     public async ValueTask DisposeAsync()
@@ -68,23 +71,25 @@ internal sealed class ScenarioServer : IAsyncDisposable
         }
 
         Dictionary<string, string> orders = target.StartsWith("/server?", StringComparison.Ordinal) ? Orders(target) : [];
-        if (orders.Count == 0)
+        if (!target.StartsWith("/server?", StringComparison.Ordinal))
         {
-            _seen.Enqueue($"GET {target}");
             orders["echo"] = "1";
+            orders["page"] = "1";
         }
 
-        foreach (string header in (string[])["Authorization", "Sec-WebSocket-Protocol"])
+        if (orders.TryGetValue("note", out string? noted) && peer.Header(noted) is string value)
         {
-            if (peer.Header(header) is string value)
-            {
-                _seen.Enqueue($"{header}: {value}");
-            }
+            _seen.Enqueue($"{noted}: {value}");
         }
 
         if (orders.TryGetValue("answer", out string? answer))
         {
             await peer.WriteAsync(Convert.FromHexString(answer));
+            if (orders.ContainsKey("silent"))
+            {
+                await peer.FinishAsync();
+            }
+
             return;
         }
 
@@ -105,8 +110,9 @@ internal sealed class ScenarioServer : IAsyncDisposable
         {
             peer.Reset();
         }
-        else if (end.Length == 0 && !orders.ContainsKey("afterClose"))
+        else
         {
+            peer.EndWriting();
             await peer.FinishAsync();
         }
     }
@@ -123,8 +129,15 @@ internal sealed class ScenarioServer : IAsyncDisposable
             frame = await peer.ReadFrameAsync();
             if (frame.Opcode == 8)
             {
-                _seen.Enqueue($"close {Convert.ToHexStringLower(frame.Payload)}");
-                string reply = orders.GetValueOrDefault("reply", "");
+
+                // Which code and which words a failing client takes is its own affair: a page does not see them.
+                bool hasFailed = frame.Payload is [3, 234 or 235 or 239 or 241, ..];
+                if (!orders.ContainsKey("page"))
+                {
+                    _seen.Enqueue(hasFailed ? "close by a client that failed" : $"close {Convert.ToHexStringLower(frame.Payload)}");
+                }
+
+                string reply = orders.GetValueOrDefault("reply", HasClosed(orders) ? "none" : "");
                 await peer.WriteAsync(reply switch
                 {
                     "none" => [],
@@ -146,13 +159,39 @@ internal sealed class ScenarioServer : IAsyncDisposable
         while (!frame.Fin || frame.Opcode > 8);
 
         byte[] payload = message.ToArray();
-        _seen.Enqueue($"{(opcode == 1 ? "text" : "binary")} {(payload.Length > 60 ? $"{payload.Length} bytes" : Convert.ToHexStringLower(payload))}");
+        if (payload.AsSpan().SequenceEqual("request"u8))
+        {
+            _seen.Enqueue(peer.Request.Split("\r\n")[0]);
+        }
+        else if (!orders.ContainsKey("quiet"))
+        {
+            _seen.Enqueue($"{(opcode == 1 ? "text" : "binary")} {(payload.Length > 60 ? $"{payload.Length} bytes" : Convert.ToHexStringLower(payload))}");
+        }
+
         if (orders.ContainsKey("echo"))
         {
             await peer.SendAsync(opcode, payload);
         }
 
         return true;
+    }
+
+    /// <summary>Whether a Close frame is among what it was to send: then the client's is the answer.</summary>
+    private static bool HasClosed(Dictionary<string, string> orders)
+    {
+        byte[] sent = [.. Bytes(orders, "with"), .. Bytes(orders, "send")];
+        for (int start = 0; start + 1 < sent.Length;)
+        {
+            if ((sent[start] & 0x0F) == 8)
+            {
+                return true;
+            }
+
+            int length = sent[start + 1] & 0x7F;
+            start += length < 126 ? 2 + length : 4 + (sent[start + 2] << 8 | sent[start + 3]);
+        }
+
+        return false;
     }
 
     private static async Task AnswerPageAsync(RawPeer peer, string target)

@@ -1,6 +1,3 @@
-using Duologue.Cli.Tests.Page;
-using Microsoft.Playwright;
-
 namespace Duologue.Browser.Tests.Comparison;
 
 /// <summary>The C# class, driven by JavaScript in Jint, does in every scenario what was recorded of the browser.</summary>
@@ -14,71 +11,14 @@ public sealed class ScenarioTests
     {
         var scenario = new Scenario(name);
 
-        Assert.Equal(scenario.Ours, await scenario.RunInJintAsync());
-    }
-}
+        string log = await scenario.RunInJintAsync();
 
-/// <summary>
-/// What was recorded of the browser holds for the one that is installed. <c>DUOLOGUE_RECORD=1 ./test Duologue.Browser.Tests</c>
-/// writes the .log files anew: read the difference as a reviewer would, and build again.
-/// </summary>
-public sealed class BrowserTests(Chromiums chromium) : IClassFixture<Chromiums>
-{
-    private static readonly bool Record = Environment.GetEnvironmentVariable("DUOLOGUE_RECORD") == "1";
-
-    public static TheoryData<string> Names => [.. Scenario.All("")];
-
-    [Theory]
-    [MemberData(nameof(Names))]
-    public async Task The_browser_does_what_was_recorded(string name)
-    {
-        IPage page = chromium.Page();
-        var scenario = new Scenario(name);
-
-        string log = await scenario.RunInBrowserAsync(page);
-
-        if (Record)
+        if (Recording.IsOn)
         {
-            await File.WriteAllTextAsync(Path.Combine(Scenario.Folder, $"{name}.log"), log, TestContext.Current.CancellationToken);
+            await Recording.WriteAsync(name, ".ours.log", log);
             return;
         }
 
-        Assert.Equal(scenario.Browsers, log);
-    }
-}
-
-/// <summary>One page of one headless Chromium.</summary>
-public sealed class Chromiums : IAsyncLifetime
-{
-    private IPlaywright? _playwright;
-    private IBrowser? _browser;
-    private IPage? _page;
-
-    public async ValueTask InitializeAsync()
-    {
-        if (Chromium.Find() is not { } executable)
-        {
-            return;
-        }
-
-        _playwright = await Playwright.CreateAsync();
-        _browser = await Chromium.LaunchAsync(_playwright, executable);
-        _page = await _browser.NewPageAsync();
-    }
-
-    public IPage Page()
-    {
-        Assert.SkipWhen(_page is null, Chromium.Missing);
-        return _page;
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        if (_browser is not null)
-        {
-            await _browser.DisposeAsync();
-        }
-
-        _playwright?.Dispose();
+        Assert.Equal(scenario.Ours, log);
     }
 }

@@ -78,7 +78,8 @@ globalThis.runScenario = async (body, settings) => {
 
   const AsyncFunction = Object.getPrototypeOf(async () => {}).constructor;
   try {
-    await new AsyncFunction('t', body)(t);
+    const late = new Promise((_, reject) => setTimeout(() => reject(new Error('it does not come to its end')), settings.patience));
+    await Promise.race([new AsyncFunction('t', body)(t), late]);
   } catch (error) {
     log(`the scenario threw ${error.name}: ${error.message}`);
   }

@@ -87,7 +87,7 @@ internal sealed class SocketHost(PageHost page, JsValue wrapper, WebSocket socke
 
     public void SetHandler(string type, JsValue function)
     {
-        Action<Event>? handler = function.IsNull() ? null : Of(function).Invoke;
+        Action<Event>? handler = function.IsNull() ? null : new Callback(this, function, isHandler: true).Invoke;
         switch (type)
         {
             case "open":
@@ -115,7 +115,7 @@ internal sealed class SocketHost(PageHost page, JsValue wrapper, WebSocket socke
     {
         if (!_callbacks.TryGetValue(function, out Callback? callback))
         {
-            _callbacks[function] = callback = new Callback(this, function);
+            _callbacks[function] = callback = new Callback(this, function, isHandler: false);
         }
 
         return callback;
@@ -128,8 +128,8 @@ internal sealed class SocketHost(PageHost page, JsValue wrapper, WebSocket socke
         _ => page.Make("event", new JsString(e.Type), wrapper),
     });
 
-    /// <summary>A function, or an object with the function handleEvent (DOM §2.7).</summary>
-    private sealed class Callback(SocketHost socket, JsValue function)
+    /// <summary>A function or, for a listener, an object with the function handleEvent (DOM §2.7); a handler that is an object is never called (HTML §8.1.8.1).</summary>
+    private sealed class Callback(SocketHost socket, JsValue function, bool isHandler)
     {
         public JsValue Function => function;
 
@@ -141,7 +141,7 @@ internal sealed class SocketHost(PageHost page, JsValue wrapper, WebSocket socke
             {
                 socket.Host.CallBack(function, socket.Wrapper, own);
             }
-            else
+            else if (!isHandler)
             {
                 socket.Host.CallBack(function.Get("handleEvent"), function, own);
             }

@@ -80,6 +80,7 @@
     return rest < 0.5 || (rest === 0.5 && floor % 2 === 0) ? floor : floor + 1;
   };
 
+  const text = value => `${value}`;
   const isObject = value => (typeof value === 'object' && value !== null) || typeof value === 'function';
   const needs = (count, given) => {
     if (given < count) {
@@ -91,8 +92,8 @@
     #native;
     constructor(url, protocols = []) {
       needs(1, arguments.length);
-      const list = isObject(protocols) ? Array.from(protocols, String) : [String(protocols)];
-      this.#native = page.Connect(String(url), list, this);
+      const list = isObject(protocols) ? Array.from(protocols, text) : [text(protocols)];
+      this.#native = page.Connect(text(url), list, this);
     }
     get url() { return this.#native.Url; }
     get readyState() { return this.#native.ReadyState; }

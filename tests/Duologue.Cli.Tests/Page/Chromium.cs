@@ -21,9 +21,10 @@ public static class Chromium
                 .SelectMany(static folder => Names.Select(name => Path.Combine(folder, name)))
                 .FirstOrDefault(File.Exists);
 
-    public static Task<IBrowser> LaunchAsync(IPlaywright playwright, string executable) => playwright.Chromium.LaunchAsync(new()
+    /// <summary>Starts it, headless.</summary>
+    public static Task<IBrowser> LaunchAsync(IPlaywright playwright, string executable, params string[] arguments) => playwright.Chromium.LaunchAsync(new()
     {
         ExecutablePath = executable,
-        Args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+        Args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", .. arguments],
     });
 }

@@ -133,6 +133,8 @@ public sealed class ServeTests
     [InlineData("--urls", "https://127.0.0.1:0")]
     [InlineData("--echo", "no-slash")]
     [InlineData("--echo", "/talk")]
+    [InlineData("--echo", "/metrics")]
+    [InlineData("--metrics", "Some")]
     [InlineData("--allow-origin", "nonsense")]
     [InlineData("--no-such-option", "1")]
     public async Task A_bad_value_is_a_usage_error_that_shows_it(string option, string value)
@@ -153,7 +155,7 @@ public sealed class ServeTests
             Assert.Contains(option.Name, help, StringComparison.Ordinal);
         }
 
-        foreach (string stated in new[] { "[default: 20s]", "[default: 4096]", "1MiB", "8MiB", "[default: Close]", "[default: 200]", "[default: 5s]", "[default: 10s]", "http://localhost:8080" })
+        foreach (string stated in new[] { "[default: 20s]", "[default: 4096]", "1MiB", "8MiB", "[default: Close]", "[default: Local]", "[default: 200]", "[default: 5s]", "[default: 10s]", "http://localhost:8080" })
         {
             Assert.Contains(stated, help, StringComparison.Ordinal);
         }

@@ -46,21 +46,30 @@ public sealed class WebSocketConnectionDeadlinesTests
     public async Task A_peer_that_takes_slowly_but_takes_is_served()
     {
         await using RawPeer peer = RawPeer.Start(Sending, takes: 100);
-        for (int i = 0; i < 10; i++)
+        for (int i = 0; i < 5; i++)
         {
-            peer.Connection.Send(new byte[200], MessageType.Binary);
+            peer.Connection.Send(new byte[40_000], MessageType.Binary);
         }
 
-        for (int i = 0; i < 10; i++)
+        for (int i = 0; i < 5; i++)
         {
-            await _time.Pass(TimeSpan.FromSeconds(4));
-            Assert.Equal(200, (await peer.ReadAsync(WireFrame.Binary)).Length);
+            await _time.Pass(TimeSpan.FromSeconds(2));
+            Assert.Equal(40_000, (await peer.ReadAsync(WireFrame.Binary)).Length);
         }
 
         // With nothing to take there is nothing to be late with.
         await _time.Pass(TimeSpan.FromSeconds(12));
         Assert.False(peer.Connection.Closed.IsCompleted);
         Assert.Equal(0, Duologue.Peer.TimeoutWheel.For(_time).Count);
+    }
+
+    [Fact]
+    public async Task A_large_message_has_the_time_of_its_pieces()
+    {
+        await using RawPeer peer = RawPeer.Start(Sending, takes: 100);
+        peer.Connection.Send(new byte[200_000], MessageType.Binary);
+        TimeSpan passed = await _time.PassUntil(peer.Connection.Closed, Minute);
+        Assert.InRange(passed, TimeSpan.FromSeconds(20), TimeSpan.FromSeconds(21));
     }
 
     [Fact]
@@ -169,8 +178,10 @@ public sealed class WebSocketConnectionDeadlinesTests
             await peer.SendAsync(new WireFrame(WireFrame.Continuation, new byte[size]) { Fin = false });
         }
 
-        (int code, string reason) = await peer.ReadCloseAsync();
-        Assert.Equal((1008, "More than 10 small fragments in a second (MaxSmallFragmentsPerSecond)."), (code, reason));
+        // It leaves when the reader has ended, or has had its time to.
+        Task<(int, string)> close = peer.ReadCloseAsync();
+        await _time.PassUntil(close, Minute);
+        Assert.Equal((1008, "More than 10 small fragments in a second (MaxSmallFragmentsPerSecond)."), await close);
         Assert.Equal(ProtocolViolation.TooManySmallFragments, (await peer.Connection.Closed.Soon()).Violation);
         await (await reading.Soon())!.DisposeAsync();
     }

@@ -1,11 +1,12 @@
 using Duologue.Protocol;
+using Duologue.Protocol.Deflate;
 
 namespace Duologue.Tests.Protocol;
 
 /// <summary>A <see cref="FrameReader"/> whose events are written down.</summary>
-internal sealed class RecordingReader(Role role, int maxFragments = 0)
+internal sealed class RecordingReader(Role role, int maxFragments = 0, MessageInflater? inflater = null)
 {
-    private FrameReader _reader = new(role, maxFragments);
+    private FrameReader _reader = new(role, maxFragments, inflater);
 
     public List<string> Events { get; } = [];
 

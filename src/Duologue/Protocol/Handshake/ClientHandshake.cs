@@ -1,4 +1,5 @@
 using System.Text;
+using Duologue.Protocol.Deflate;
 
 namespace Duologue.Protocol.Handshake;
 
@@ -72,14 +73,14 @@ internal sealed class ClientHandshake
             return failure;
         }
 
-        if (FindExtensionError(response.Extensions, out List<Extension> extensions) is { } extensionError)
+        if (FindExtensionError(response.Extensions, out List<Extension> extensions, out DeflateParameters? deflate) is { } extensionError)
         {
             return Fail(ClientHandshakeFailure.Extension, extensionError);
         }
 
         return FindSubprotocolError(response.Subprotocol, out string? subprotocol) is { } subprotocolError
             ? Fail(ClientHandshakeFailure.Subprotocol, subprotocolError)
-            : ClientHandshakeVerdict.Accepted(subprotocol, extensions);
+            : ClientHandshakeVerdict.Accepted(subprotocol, extensions, deflate);
     }
 
     private ClientHandshakeVerdict? FindUpgradeFailure(in ClientHandshakeResponse response)
@@ -104,9 +105,10 @@ internal sealed class ClientHandshake
     }
 
     // Check 5: nothing that was not offered.
-    private string? FindExtensionError(IReadOnlyList<string> values, out List<Extension> extensions)
+    private string? FindExtensionError(IReadOnlyList<string> values, out List<Extension> extensions, out DeflateParameters? deflate)
     {
         extensions = [];
+        deflate = null;
         if (!ExtensionHeader.TryParse(values, extensions, out string? error, out _))
         {
             return $"The server's {HandshakeHeaders.Extensions} {error} (RFC 6455 §9.1).";
@@ -118,6 +120,24 @@ internal sealed class ClientHandshake
             {
                 return $"The server chose the extension {PeerText.Quote(extension.Name)}, which was not offered (RFC 6455 §4.1).";
             }
+
+            if (extension.Name != DeflateParameters.ExtensionName)
+            {
+                continue;
+            }
+
+            // RFC 7692 §5, §7.1: an answer that cannot be followed fails the connection, and so do two of them.
+            if (deflate is not null)
+            {
+                return $"The server chose {DeflateParameters.ExtensionName} twice (RFC 7692 §5).";
+            }
+
+            if (DeflateNegotiation.FindError(_extensions, extension, out DeflateParameters parameters) is { } deflateError)
+            {
+                return $"The server's {DeflateParameters.ExtensionName} {deflateError} (RFC 7692 §7.1).";
+            }
+
+            deflate = parameters;
         }
 
         return null;
