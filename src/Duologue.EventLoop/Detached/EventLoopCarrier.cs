@@ -13,9 +13,9 @@ namespace Duologue.EventLoop.Detached;
 /// leaves from pooled blocks at the end of the loop's turn. At rest it is this object and the socket's: no buffer, no task, no timer.
 /// </summary>
 /// <remarks>
-/// Frames are written by one thread at a time, the connection sees to that, and handed over by <see cref="FlushAsync"/>; all else
-/// belongs to the loop's thread. A flush completes at once while little waits to be sent, so that many writers' frames
-/// become one send.
+/// Frames are written by one thread at a time, the connection sees to that: on the loop's thread straight behind what waits to be sent, on
+/// others into a chain of their own that <see cref="FlushAsync"/> hands over. All else belongs to the loop's thread. A flush completes at
+/// once while little waits to be sent, so that many writers' frames become one send.
 /// </remarks>
 internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<byte>
 {
@@ -36,10 +36,15 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
     private readonly LoopSocket _socket;
     private readonly WebSocketConnection _connection;
 
-    // The writer's: what was written since the last flush. Taken as a whole, by the flush or by the end.
+    // The writer's: what was written since the last flush on another thread than the loop's. Taken as a whole, by the flush or by the end.
     private Block? _written;
     private Block? _writing;
     private bool _writesLarge;
+
+    // The writer's: the block of the last GetSpan, and how much was put into the loop's own chain since the last flush.
+    private Block? _current;
+    private int _placed;
+    private bool _places;
 
     // From a flush on another thread to the loop: a chain, exchanged as a whole.
     private Block? _handedOver;
@@ -122,48 +127,61 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
 
     public void Advance(int count)
     {
-        Block block = _writing!;
+        Block block = _current!;
         Debug.Assert(count <= block.Room, "No more is written than there was room for.");
         block.End += count;
+        if (_places)
+        {
+            _placed += count;
+            Interlocked.Add(ref _unsent, count);
+        }
     }
 
     /// <inheritdoc/>
     public override ValueTask<bool> FlushAsync()
     {
-        _writing = null;
         Block? chain = Interlocked.Exchange(ref _written, null);
+        int placed = _placed;
+        _writing = null;
+        _current = null;
+        _placed = 0;
         if (_dead)
         {
             OutgoingBlocks.Release(chain, Pool);
             return new(false);
         }
 
-        if (chain is null)
+        long length = placed;
+        if (chain is not null)
         {
-            return new(true);
+            long handed = 0;
+            for (Block? block = chain; block is not null; block = block.Next)
+            {
+                handed += block.Length;
+            }
+
+            length += handed;
+            Interlocked.Add(ref _unsent, handed);
         }
 
-        long length = 0;
-        for (Block? block = chain; block is not null; block = block.Next)
+        if (length == 0)
         {
-            length += block.Length;
+            return new(true);
         }
 
         _writesLarge = length > BlockPool.Medium;
-        bool onLoop = _socket.Loop.IsCurrentThread;
-        if (Interlocked.Add(ref _unsent, length) > HighMark && !onLoop)
-        {
-            return HandOverAndWait(chain);
-        }
-
-        if (!onLoop)
+        if (!_socket.Loop.IsCurrentThread)
         {
             HandOver(chain);
-            return new(true);
+            return Result();
         }
 
-        TakeHandedOver();
-        _outgoing.Append(chain, Pool);
+        if (chain is not null)
+        {
+            TakeHandedOver();
+            _outgoing.Append(chain, Pool);
+        }
+
         if (Volatile.Read(ref _unsent) >= SendAtOnce && (_state & CarrierState.Gathering) == 0)
         {
             _socket.Loop.Send(_socket);
@@ -173,7 +191,7 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
             _socket.Loop.MarkDirty(_socket);
         }
 
-        return _dead ? new(false) : Volatile.Read(ref _unsent) <= HighMark ? new(true) : WaitForSocket();
+        return Result();
     }
 
     /// <inheritdoc/>
@@ -312,13 +330,22 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
 
     private Block Reserve(int sizeHint)
     {
-        if (_writing is { } block && block.Room >= Math.Max(1, sizeHint))
+        int count = Math.Max(1, sizeHint);
+        _places = _written is null && !_dead && _socket.Loop.IsCurrentThread;
+        if (_places)
         {
-            return block;
+            // What other threads handed over goes before.
+            TakeHandedOver();
+            return _current = _outgoing.Reserve(count, Pool, _writesLarge);
+        }
+
+        if (_writing is { } block && block.Room >= count)
+        {
+            return _current = block;
         }
 
         int size = _writing is not null || _writesLarge ? BlockPool.Large : BlockPool.Small;
-        Block next = Pool.Rent(Math.Max(sizeHint, size));
+        Block next = Pool.Rent(Math.Max(count, size));
         if (_writing is { } full)
         {
             full.Next = next;
@@ -329,11 +356,20 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
         }
 
         _writing = next;
-        return next;
+        return _current = next;
     }
 
-    private void HandOver(Block chain)
+    private ValueTask<bool> Result() =>
+        _dead ? new(false) : Volatile.Read(ref _unsent) <= HighMark ? new(true) : WaitForSocket();
+
+    private void HandOver(Block? chain)
     {
+        if (chain is null)
+        {
+            _socket.Post((int)SocketRequest.Send);
+            return;
+        }
+
         // One flush at a time puts; only the loop takes. What it has not fetched yet goes before.
         if (Interlocked.Exchange(ref _handedOver, null) is { } before)
         {
@@ -364,12 +400,6 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
         {
             _outgoing.Append(chain, Pool);
         }
-    }
-
-    private ValueTask<bool> HandOverAndWait(Block chain)
-    {
-        HandOver(chain);
-        return _dead ? new(false) : WaitForSocket();
     }
 
     private ValueTask<bool> WaitForSocket()
@@ -470,7 +500,7 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
             return;
         }
 
-        if (_dead || (_outgoing.IsEmpty && Volatile.Read(ref _handedOver) is null))
+        if (_dead || (Volatile.Read(ref _unsent) == 0 && Volatile.Read(ref _handedOver) is null))
         {
             if (!_dead)
             {

@@ -12,7 +12,20 @@ internal struct OutgoingBlocks
     private Block? _first;
     private Block? _last;
 
-    public readonly bool IsEmpty => _first is null;
+    /// <summary>A block at the end with room for at least so many bytes behind what was written.</summary>
+    public Block Reserve(int count, BlockPool pool, bool large)
+    {
+        if (_last is { } last && last.Room >= count)
+        {
+            return last;
+        }
+
+        // One that was filled is followed by a larger one: much needs few.
+        int size = _last is { Array.Length: > BlockPool.Small } || large ? BlockPool.Large : _last is not null ? BlockPool.Medium : BlockPool.Small;
+        Block block = pool.Rent(Math.Max(count, size));
+        Append(block);
+        return block;
+    }
 
     /// <summary>Puts a chain behind this one; small things are copied into the last block instead, where they fit.</summary>
     public void Append(Block chain, BlockPool pool)
@@ -44,6 +57,12 @@ internal struct OutgoingBlocks
         int count = 0;
         for (Block? block = _first; block is not null && count < vectors.Length; block = block.Next)
         {
+            if (block.Length == 0)
+            {
+                // Reserved, and not written to.
+                continue;
+            }
+
             // In bounds: Address and Length are those of a pinned array's written part.
             vectors[count].Start = block.Address;
             vectors[count].Length = (nuint)block.Length;
