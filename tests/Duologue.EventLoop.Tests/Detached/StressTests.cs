@@ -95,7 +95,7 @@ public class StressTests
             byte[][] payloads = [.. Enumerable.Range(0, count).Select(_ => RandomPayload())];
             if (pipelined)
             {
-                Task sending = SendInPiecesAsync(peer, payloads.SelectMany(payload => RawPeer.MaskedFrame(0x82, payload)).ToArray());
+                Task sending = SendAllAsync(peer, payloads);
                 foreach (byte[] payload in payloads)
                 {
                     await ExpectAsync(peer, payload, slow);
@@ -116,7 +116,7 @@ public class StressTests
         {
             if (slow)
             {
-                await Task.Delay(_random.Next(20));
+                await Task.Delay(payload.Length % 20);
             }
 
             byte[] received = await peer.ReadMessageAsync(0x82);
@@ -146,6 +146,14 @@ public class StressTests
                 int count = Math.Min(bytes.Length, _random.Next(3) == 0 ? _random.Next(1, 20) : _random.Next(1, 200_000));
                 await peer.SendAsync(bytes[..count]);
                 bytes = bytes[count..];
+            }
+        }
+
+        private async Task SendAllAsync(RawPeer peer, byte[][] payloads)
+        {
+            foreach (byte[] payload in payloads)
+            {
+                await SendInPiecesAsync(peer, RawPeer.MaskedFrame(0x82, payload));
             }
         }
 
