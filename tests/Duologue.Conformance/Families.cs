@@ -26,6 +26,7 @@ internal static class Families
     {
         "11" => "handshake, judged server",
         "12" => "handshake, judged client",
+        "14" => "handshake over HTTP/2",
         "13" => "compression in volume",
         _ => All.First(family => family.Number == number).Name,
     };

@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using System.Text;
 
 namespace Duologue.Faults;
@@ -7,6 +8,8 @@ internal static class KnownFaults
 {
     private const byte Text = 0x01;
     private const byte Continuation = 0x00;
+    private const byte Binary = 0x02;
+    private const byte Compressed = 0x40;
     private const byte Close = 0x88;
     private const byte Ping = 0x89;
     private const byte Pong = 0x8A;
@@ -14,6 +17,8 @@ internal static class KnownFaults
 
     // Small enough that what a peer does not read waits in the server soon.
     private const int SmallWindow = 4096;
+
+    private static readonly Lazy<byte[]> Bomb = new(MakeBomb);
 
     public static IReadOnlyList<Fault> All(Plan plan) =>
     [
@@ -47,8 +52,12 @@ internal static class KnownFaults
             plan.Tries(5_000), 50, attacker => FloodAsync(attacker, [], RawPeer.Repeat(OneByteFragments(1_000), 6))),
         new("message-flood", "floods with messages of one byte", "1008; `limit_exceeded` (`MaxMessagesPerSecond`)",
             plan.Tries(5_000), 50, attacker => FloodAsync(attacker, [], RawPeer.Repeat(RawPeer.Frame(Text | Final, "x"u8), 3 * plan.MessagesPerSecond))),
+        new("never-pause", "talks as fast as it can, and breaks no limit", "its Close answered; `peer_closed`",
+            plan.Tries(50), plan.Tries(50), TalkWithoutPauseAsync),
         new("oversized", "announces a frame of a tebibyte", "1009; `message_too_big`",
             plan.Tries(5_000), 50, attacker => ViolateAsync(attacker, RawPeer.Frame(0x82, [1, 2, 3], 1L << 40), 1009, "close:message_too_big")),
+        new("bomb", "sends 64 KiB that inflate to 64 MiB", "1009; `message_too_big`, before more than the limit is inflated",
+            plan.Tries(2_000), 50, ExplodeAsync),
         new("garbage", "sends what are no frames", "1002; `protocol_violation`",
             plan.Tries(5_000), 50, attacker => ViolateAsync(attacker, "GET / HTTP/1.1\r\n\r\n"u8.ToArray(), 1002, "close:protocol_violation")),
         new("bad-text", "sends text that is no UTF-8", "1007; `protocol_violation`",
@@ -187,6 +196,49 @@ internal static class KnownFaults
                     peer.Dispose();
                     throw new UnexpectedException($"status {other} instead of 101, 429 or 503");
             }
+        }
+    }
+
+    private static async Task<string[]> TalkWithoutPauseAsync(Attacker attacker)
+    {
+        using RawPeer peer = await attacker.OpenAsync(FaultServer.Sink);
+        Task<int> close = peer.HearCloseAsync();
+        byte[] many = RawPeer.Repeat(RawPeer.Frame(Text | Final, "0"u8), 500);
+        long end = Environment.TickCount64 + (long)attacker.Plan.Stall.TotalMilliseconds;
+        while (Environment.TickCount64 < end)
+        {
+            await peer.SayAsync(many);
+
+            // It is the server that it keeps busy, and not the crowd beside it in this process.
+            await Task.Yield();
+        }
+
+        await peer.SayAsync(RawPeer.Frame(Close, [0x03, 0xE8]));
+        Attacker.Expect(1000, await close, "close code");
+        return ["close:peer_closed"];
+    }
+
+    private static async Task<string[]> ExplodeAsync(Attacker attacker)
+    {
+        using RawPeer peer = await attacker.ConnectAsync();
+        Attacker.Expect(101, await peer.HandshakeAsync(FaultServer.Compressed, "permessage-deflate"), "status");
+        Task<int> close = peer.HearCloseAsync();
+        await peer.FloodAsync(Bomb.Value);
+        Attacker.Expect(1009, await close, "close code");
+        return ["close:message_too_big"];
+    }
+
+    private static byte[] MakeBomb()
+    {
+        using var deflated = new MemoryStream();
+        using (var deflate = new DeflateStream(deflated, CompressionLevel.SmallestSize, leaveOpen: true))
+        {
+            deflate.Write(new byte[64 * 1024 * 1024]);
+
+            // RFC 7692 §7.2.1: a message ends with an empty block, of which the last four bytes stay away.
+            deflate.Flush();
+            deflated.SetLength(deflated.Length - 4);
+            return RawPeer.Frame(Binary | Final | Compressed, deflated.ToArray());
         }
     }
 

@@ -62,9 +62,25 @@ internal sealed class Crowd : IAsyncDisposable
                 await Task.Delay(wait, cancel);
             }
 
-            members[i] = new Member(await Connection.ConnectAsync(url, cancel), latencies);
+            members[i] = new Member(await JoinAsync(url, cancel), latencies);
         });
         return new Crowd(members, latencies, plan.Pace * plan.Crowd);
+    }
+
+    // As a well-behaved client does: told that it is one too many at the moment, it comes again.
+    private static async Task<Connection> JoinAsync(Uri url, CancellationToken cancel)
+    {
+        while (true)
+        {
+            try
+            {
+                return await Connection.ConnectAsync(url, cancel);
+            }
+            catch (HandshakeException e) when (e.StatusCode == System.Net.HttpStatusCode.TooManyRequests)
+            {
+                await Task.Delay(TimeSpan.FromSeconds(1), cancel);
+            }
+        }
     }
 
     /// <summary>The round trips since the last call.</summary>

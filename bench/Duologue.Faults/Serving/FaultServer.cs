@@ -26,7 +26,13 @@ internal sealed class FaultServer : IAsyncDisposable
     /// <summary>Tells those who open it more than the kernel holds, piece by piece.</summary>
     public const string Story = "/story";
 
-    /// <summary>What all connections but those of the hose and the story subscribe to.</summary>
+    /// <summary>Hears everything, in any number, and says nothing.</summary>
+    public const string Sink = "/sink";
+
+    /// <summary>Agrees to compression.</summary>
+    public const string Compressed = "/compressed";
+
+    /// <summary>What all connections but those of the hose, the story and the sink subscribe to.</summary>
     public const string News = "news";
 
     // So that a peer that reads nothing is felt before megabytes lie in the kernel.
@@ -83,6 +89,8 @@ internal sealed class FaultServer : IAsyncDisposable
             options.MaxMessagesPerSecond = plan.MessagesPerSecond;
         });
         application.MapDuologue<HoseHandler>(Hose).WithOptions(options => options.CloseTimeout = plan.Stall);
+        application.MapDuologue<EchoHandler>(Compressed).WithOptions(options => options.Compression = Compression.Shared);
+        application.MapDuologue<SinkHandler>(Sink);
         application.MapDuologue<StoryHandler>(Story).WithOptions(options =>
         {
             // Its keep-alive would end a peer that says nothing before the send timeout does; one that goes on talking it does not.
@@ -171,6 +179,11 @@ internal sealed class FaultServer : IAsyncDisposable
 
         public override async ValueTask OnOpenAsync(Connection connection) => await connection.SendAsync(Story, MessageType.Binary);
 
+        public override ValueTask OnMessageAsync(Connection connection, Message message) => default;
+    }
+
+    private sealed class SinkHandler : MessageHandler
+    {
         public override ValueTask OnMessageAsync(Connection connection, Message message) => default;
     }
 

@@ -7,6 +7,7 @@ internal static class AllTargets
     public static IReadOnlyList<FuzzTarget> List { get; } =
     [
         new FrameReaderTarget(),
+        new DeflateTarget(),
         new PeerTarget(),
         new ServerHandshakeTarget(),
         new ClientHandshakeTarget(),

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text;
 using System.Text.Unicode;
 using Duologue.Peer;
@@ -32,17 +33,48 @@ internal static class Fanout
         }
     }
 
-    public static FanoutResult Send(ReadOnlySpan<WebSocketConnection> connections, BroadcastFrame frame)
+    public static FanoutResult Send(WebSocketConnection[] connections, BroadcastFrame frame)
     {
-        int dropped = 0;
-        foreach (WebSocketConnection connection in connections)
+        Accepted accepted = Accept(connections, frame);
+        return accepted.Settle();
+    }
+
+    /// <summary>
+    /// Gives the frame its place on every connection, and no more: no foreign code runs, so that a lock may be held to give all connections
+    /// the same order. <see cref="Accepted.Settle"/> must follow, without the lock.
+    /// </summary>
+    public static Accepted Accept(WebSocketConnection[] connections, BroadcastFrame frame)
+    {
+        WebSocketConnection.Acceptance[] acceptances = ArrayPool<WebSocketConnection.Acceptance>.Shared.Rent(connections.Length);
+        for (int i = 0; i < connections.Length; i++)
         {
-            if (connection.SendFrame(frame) == SendResult.Dropped)
-            {
-                dropped++;
-            }
+            acceptances[i] = connections[i].AcceptFrame(frame);
         }
 
-        return new(connections.Length - dropped, dropped);
+        return new(connections, acceptances);
+    }
+
+    /// <summary>A frame that has its place on all connections, and has not left yet.</summary>
+    public readonly struct Accepted(WebSocketConnection[] connections, WebSocketConnection.Acceptance[] acceptances)
+    {
+        /// <summary>Sends, counts and logs. Once.</summary>
+        public FanoutResult Settle()
+        {
+            // First what nobody else would do: a listener that throws must leave no connection with a frame that never leaves.
+            for (int i = 0; i < connections.Length; i++)
+            {
+                connections[i].FlushAccepted(acceptances[i]);
+            }
+
+            int dropped = 0;
+            for (int i = 0; i < connections.Length; i++)
+            {
+                connections[i].ReportAccepted(acceptances[i]);
+                dropped += acceptances[i].Result == SendResult.Dropped ? 1 : 0;
+            }
+
+            ArrayPool<WebSocketConnection.Acceptance>.Shared.Return(acceptances);
+            return new(connections.Length - dropped, dropped);
+        }
     }
 }

@@ -306,8 +306,9 @@ internal sealed class HandshakeAttempt : IDisposable
 
     private async Task<HandshakeException> RefusedAsync(ClientHandshakeVerdict verdict, HttpResponseMessage response)
     {
-        // A wrong 101 has no body: what follows would be frames.
-        string body = response.StatusCode == HttpStatusCode.SwitchingProtocols
+        // A wrong 101 has no body: what follows would be frames. Nor has a 2xx to CONNECT (RFC 9110 §9.3.6), which is HTTP/2's.
+        bool opensTunnel = response.StatusCode == HttpStatusCode.SwitchingProtocols || (response.Version.Major >= 2 && response.IsSuccessStatusCode);
+        string body = opensTunnel
             ? ""
             : await HandshakeFailures.ReadBodyAsync(response.Content, _stopToken).ConfigureAwait(false);
         _callerToken.ThrowIfCancellationRequested();

@@ -77,6 +77,7 @@ internal static class TelemetryNames
         ProtocolViolation.TooManyMessages => "too_many_messages",
         ProtocolViolation.TooManySmallFragments => "too_many_small_fragments",
         ProtocolViolation.MessageTooSlow => "message_too_slow",
+        ProtocolViolation.InvalidCompressedData => "invalid_compressed_data",
         _ => Other,
     };
 

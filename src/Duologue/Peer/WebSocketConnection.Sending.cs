@@ -66,19 +66,8 @@ internal sealed partial class WebSocketConnection
         }
     }
 
-    /// <summary>Sends a frame that was encoded for many receivers: whole, final, unmasked; its memory is never written again.</summary>
-    public SendResult SendFrame(ReadOnlyMemory<byte> frame, int payloadLength) =>
-        Send(default, default, QueuedFrame.Shared(frame, payloadLength), withContext: false);
-
     /// <summary>Sends a message that was encoded for many receivers, compressed if that was agreed.</summary>
-    public SendResult SendFrame(BroadcastFrame frame)
-    {
-        // A connection with a context takes the frame that knows of none as well: to compress for each would cost what a broadcast is to save.
-        bool compressed = Compresses(frame.PayloadLength, frame.Flags);
-        return compressed && frame.TryGetCompressed(_deflater!.WindowBits, out ReadOnlyMemory<byte> bytes)
-            ? Send(default, default, QueuedFrame.SharedCompressed(bytes, frame.PayloadLength), withContext: false)
-            : SendFrame(frame.Plain, frame.PayloadLength);
-    }
+    public SendResult SendFrame(BroadcastFrame frame) => Send(default, default, Choose(frame), withContext: false);
 
     /// <inheritdoc/>
     public override async ValueTask SendAsync(string text, MessageFlags flags, CancellationToken cancellationToken)
@@ -124,6 +113,40 @@ internal sealed partial class WebSocketConnection
     /// <param name="withContext">Whether the message is to be compressed when it is written.</param>
     private SendResult Send(ReadOnlySpan<byte> data, Opcode opcode, QueuedFrame frame, bool withContext)
     {
+        Acceptance accepted = Accept(data, opcode, frame, withContext);
+        if (accepted.OwnsOutput)
+        {
+            WriteCompressed(data, opcode, fin: true);
+        }
+        else
+        {
+            FlushAccepted(accepted);
+        }
+
+        if (frame.Bytes.Length != 0 && accepted.Result != SendResult.Queued)
+        {
+            frame.Release();
+        }
+
+        ReportAccepted(accepted);
+        return accepted.Result;
+    }
+
+    /// <summary>
+    /// The first part of <see cref="SendFrame"/>: gives the frame its place among what is sent. It hands nothing to the carrier and runs no foreign
+    /// code, so that a publisher may hold a lock over it. <see cref="FlushAccepted"/> and <see cref="ReportAccepted"/> must follow, without the lock.
+    /// </summary>
+    public Acceptance AcceptFrame(BroadcastFrame frame) => Accept(default, default, Choose(frame), withContext: false);
+
+    /// <summary>The message as this connection is to have it: compressed if that was agreed.</summary>
+    private QueuedFrame Choose(BroadcastFrame frame) =>
+        // A connection with a context takes the frame that knows of none as well: to compress for each would cost what a broadcast is to save.
+        Compresses(frame.PayloadLength, frame.Flags) && frame.TryGetCompressed(_deflater!.WindowBits, out ReadOnlyMemory<byte> compressed)
+            ? QueuedFrame.SharedCompressed(compressed, frame.PayloadLength)
+            : QueuedFrame.Shared(frame.Plain, frame.PayloadLength);
+
+    private Acceptance Accept(ReadOnlySpan<byte> data, Opcode opcode, QueuedFrame frame, bool withContext)
+    {
         bool isEncoded = frame.Bytes.Length != 0;
         int payload = isEncoded ? frame.PayloadLength : data.Length;
         int size = isEncoded ? frame.Bytes.Length : FrameWriter.SizeOf(payload, _role);
@@ -164,30 +187,31 @@ internal sealed partial class WebSocketConnection
             }
         }
 
-        if (owns)
-        {
-            WriteCompressed(data, opcode, fin: true);
-        }
-        else if (flush)
+        return new Acceptance(result, flush, owns, payload, dropped, reason);
+    }
+
+    /// <summary>The second part: hands to the carrier what was accepted, if nobody else does.</summary>
+    public void FlushAccepted(in Acceptance accepted)
+    {
+        if (accepted.MustFlush)
         {
             Flush();
         }
+    }
 
-        if (isEncoded && result != SendResult.Queued)
+    /// <summary>The last part: counts and logs what became of a message, and closes for it. Listeners and sinks run here.</summary>
+    public void ReportAccepted(in Acceptance accepted)
+    {
+        if (accepted.Dropped != 0)
         {
-            frame.Release();
+            ReportDropped(accepted.Reason, accepted.Dropped);
         }
 
-        if (dropped != 0)
+        if (accepted.Result != SendResult.Dropped)
         {
-            ReportDropped(reason, dropped);
+            _setup.Observer.MessageSent(this, accepted.Payload);
         }
-
-        if (result != SendResult.Dropped)
-        {
-            _setup.Observer.MessageSent(this, payload);
-        }
-        else if (reason == DropReason.QueueFull)
+        else if (accepted.Reason == DropReason.QueueFull)
         {
             if (_setup.Logger.IsEnabled(LogLevel.Warning))
             {
@@ -196,9 +220,10 @@ internal sealed partial class WebSocketConnection
 
             BeginClose(CloseFrame.TryAgainLater, $"The send queue exceeds {_options.SendQueueLimit} bytes (SendQueueLimit).", CloseCause.SendQueueFull);
         }
-
-        return result;
     }
+
+    /// <summary>What became of a message under the connection's lock, and what is still to be done about it.</summary>
+    internal readonly record struct Acceptance(SendResult Result, bool MustFlush, bool OwnsOutput, int Payload, int Dropped, DropReason Reason);
 
     /// <summary>Asks the policy whether a frame may join the outbox. Under the lock.</summary>
     private SendResult Admit(int size, out int dropped, out DropReason reason)

@@ -94,17 +94,20 @@ internal partial struct FrameReader
         long limit = discards ? long.MaxValue : handler.MessageLimit - Body.Length;
         Span<byte> room = limit > 0 ? Body.GetRoom(piece.Length * GuessedGrowth, Math.Min(allowance, limit)) : excess;
         ProtocolViolation? violation = null;
-        if (!_inflater!.TryInflate(piece, room, out consumed, out int produced))
-        {
-            violation = ProtocolViolation.InvalidCompressedData;
-        }
-        else if (limit <= 0 && produced > 0)
+        bool isValid = _inflater!.TryInflate(piece, room, out consumed, out int produced);
+
+        // What came before the bytes that are no DEFLATE is judged first: in smaller pieces it would have been.
+        if (limit <= 0 && produced > 0)
         {
             violation = ProtocolViolation.MessageTooBig;
         }
         else if (_type == MessageType.Text && !_utf8.Append(room[..produced]))
         {
             violation = ProtocolViolation.InvalidUtf8;
+        }
+        else if (!isValid)
+        {
+            violation = ProtocolViolation.InvalidCompressedData;
         }
 
         // A full room may hide more, and so does a last block: behind it another may begin.

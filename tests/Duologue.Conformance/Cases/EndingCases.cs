@@ -50,6 +50,7 @@ internal static class EndingCases
         }
 
         Orderly(table, before);
+        HalfClosed(table, before);
         return table.Lines;
     }
 
@@ -62,6 +63,18 @@ internal static class EndingCases
         table.Add("§7.2.1", "the stream ends inside a header", c => c.Send(before).Await(1, 0).Send(Cut.None, new Frame(1, []) with { Declared = 5 }).EndSending().Echo(before).Fails(1000) with { NoClose = true });
         table.Add("§7.2.1", "the stream ends inside a frame", c => c.Send(before).Await(1, 0).Send(new Frame(1, [65]) { Declared = 5 }).EndSending().Echo(before).Fails(1000) with { NoClose = true });
         table.Add("§7.2.1", "the stream ends inside a message", c => c.Send(before).Await(1, 0).Send(Frame.Text("x").More).EndSending().Echo(before).Fails(1000) with { NoClose = true });
+    }
+
+    // Kestrel takes a FIN for the end of the client's interest and aborts the connection; the HTTP client likewise. What they had taken by then
+    // may be lost. What comes must be right all the same, and the connection must end.
+    private static void HalfClosed(Table table, Frame before)
+    {
+        table.Group();
+        table.Add("§7.1.1", "a text, a close and the end right behind", c => c.Send(before, Frame.Close(1000)).EndSending().Echo(before).Closes(1000) with { MayBeLost = true });
+        table.Add("§7.1.1", "ten texts, a close and the end right behind", c => c.Send([.. Enumerable.Repeat(before, 10), Frame.Close(1000)]).EndSending().Echo([.. Enumerable.Repeat(before, 10)]).Closes(1000) with { MayBeLost = true });
+        table.Add("§7.1.7", "a text, a violation and the end right behind", c => c.Send(before, new Frame(5, [])).EndSending().Echo(before).Fails(1002) with { MayBeLost = true });
+        table.Add("§7.2.1", "a text and the end right behind", c => c.Send(before).EndSending().Echo(before).Fails(1000) with { MayBeLost = true });
+        table.Add("§7.2.1", "the end at once", c => c.EndSending().Fails(1000) with { MayBeLost = true });
     }
 
     private static string Words(Tail tail) => tail switch

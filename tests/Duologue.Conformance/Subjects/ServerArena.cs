@@ -84,6 +84,9 @@ internal sealed class ServerArena(Carrier carrier, bool handlerClass) : Arena
     public override Task<Wire> OpenAsync(Case @case, CancellationToken cancellationToken) =>
         carrier.IsHttp2() ? ConnectStreamAsync(@case, cancellationToken) : UpgradeAsync(@case, cancellationToken);
 
+    /// <summary>Sends a request over HTTP/2, right or wrong.</summary>
+    public Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken) => _invoker!.SendAsync(request, cancellationToken);
+
     private async Task<Wire> UpgradeAsync(Case @case, CancellationToken cancellationToken)
     {
         string extensions = @case.Extensions is null ? "" : $"Sec-WebSocket-Extensions: {@case.Extensions}\r\n";

@@ -127,6 +127,19 @@ public sealed class FrameReaderCompressedTests
         Assert.Equal(["start Text", "violation InvalidUtf8"], reader.Events);
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(int.MaxValue)]
+    public void Text_that_is_invalid_before_bytes_that_are_no_DEFLATE_is_told_however_they_are_cut(int cut)
+    {
+        // A character that nothing can begin with, and then a block of a kind that does not exist.
+        byte[] payload = [.. Reference.Compress([0x61, 0xFF]), 0x00, 0x00, 0xFF, 0xFF, 0x07];
+        using var inflater = new MessageInflater(Reference.Agreement(context: false));
+        var reader = new RecordingReader(Role.Server, inflater: inflater);
+        Feed(reader, new WireFrame(WireFrame.Text, payload) { Reserved = Compressed }.Masked().ToBytes(), cut);
+        Assert.Equal(["start Text", "violation InvalidUtf8"], reader.Events);
+    }
+
     [Fact]
     public void Text_that_ends_within_a_character_is_a_violation()
     {

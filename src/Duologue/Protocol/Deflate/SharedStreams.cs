@@ -30,13 +30,11 @@ internal static class SharedStreams
         Inflaters.Return(inflater);
     }
 
-    private static StreamPool<Deflater> PoolFor(int windowBits)
-    {
-        if (Volatile.Read(ref Deflaters[windowBits]) is { } pool)
-        {
-            return pool;
-        }
+    private static StreamPool<Deflater> PoolFor(int windowBits) => Volatile.Read(ref Deflaters[windowBits]) ?? MakePool(windowBits);
 
+    // Apart: the closure would cost each call an object.
+    private static StreamPool<Deflater> MakePool(int windowBits)
+    {
         var made = new StreamPool<Deflater>(Size, () => Deflater.TryCreate(windowBits));
         return Interlocked.CompareExchange(ref Deflaters[windowBits], made, null) ?? made;
     }
