@@ -24,7 +24,8 @@ internal sealed class LoopWatchdog : IDisposable
     private readonly ILogger _logger;
     private readonly Meter _meter;
     private readonly Counter<long> _blocked;
-    private readonly Timer _timer;
+    private readonly ManualResetEvent _stop = new(initialState: false);
+    private readonly Thread _thread;
 
     public LoopWatchdog(IReadOnlyList<Loop> loops, ILogger logger, IMeterFactory? meters)
     {
@@ -33,13 +34,26 @@ internal sealed class LoopWatchdog : IDisposable
         _logger = logger;
         _meter = meters?.Create(MeterName) ?? new Meter(MeterName);
         _blocked = _meter.CreateCounter<long>(CounterName, "{turn}", "Turns of an event loop that a handler blocked for more than 100 ms.");
-        _timer = new Timer(static state => ((LoopWatchdog)state!).Look(), this, Limit, Limit);
+
+        // A thread of its own: where handlers block, the pool may be no better off, and its threads spin before they sleep.
+        _thread = new Thread(Run) { IsBackground = true, Name = "Duologue loop watchdog" };
+        _thread.Start();
     }
 
     public void Dispose()
     {
-        _timer.Dispose();
+        _stop.Set();
+        _thread.Join();
+        _stop.Dispose();
         _meter.Dispose();
+    }
+
+    private void Run()
+    {
+        while (!_stop.WaitOne(Limit))
+        {
+            Look();
+        }
     }
 
     private void Look()
@@ -48,7 +62,7 @@ internal sealed class LoopWatchdog : IDisposable
         {
             Loop loop = _loops[i];
             long started = loop.TurnStarted;
-            if (started == 0 || started == Volatile.Read(ref _reported[i]))
+            if (started == 0 || started == _reported[i])
             {
                 continue;
             }
@@ -59,13 +73,10 @@ internal sealed class LoopWatchdog : IDisposable
                 continue;
             }
 
-            // Two looks may overlap on a busy machine: one of them reports.
-            if (Interlocked.Exchange(ref _reported[i], started) != started)
-            {
-                string endpoint = loop.Current?.Handler.Endpoint ?? "unknown";
-                _blocked.Add(1, new KeyValuePair<string, object?>("duologue.endpoint", endpoint));
-                LoopLog.LoopBlocked(_logger, loop.Number, time.TotalMilliseconds, endpoint);
-            }
+            _reported[i] = started;
+            string endpoint = loop.Current?.Handler.Endpoint ?? "unknown";
+            _blocked.Add(1, new KeyValuePair<string, object?>("duologue.endpoint", endpoint));
+            LoopLog.LoopBlocked(_logger, loop.Number, time.TotalMilliseconds, endpoint);
         }
     }
 }
