@@ -1,4 +1,5 @@
 using System.Globalization;
+using Duologue.EventLoop;
 
 namespace Duologue.EchoServer;
 
@@ -15,7 +16,7 @@ internal enum EchoStyle
     Delegate,
 }
 
-internal sealed record EchoArguments(EchoEngine Engine, int Port, EchoStyle Style, bool Inline, EchoDeflate? Deflate)
+internal sealed record EchoArguments(EchoEngine Engine, int Port, EchoStyle Style, bool Inline, EchoDeflate? Deflate, EventLoopBackend? EventLoop, int Loops)
 {
     /// <summary>Null if the arguments make no sense.</summary>
     public static EchoArguments? Parse(ReadOnlySpan<string> args)
@@ -28,6 +29,8 @@ internal sealed record EchoArguments(EchoEngine Engine, int Port, EchoStyle Styl
         int port = 0;
         EchoStyle style = EchoStyle.Class;
         bool inline = false;
+        EventLoopBackend? loop = null;
+        int loops = 1;
         EchoDeflate? deflate = null;
         for (int i = 1; i < args.Length; i++)
         {
@@ -36,6 +39,11 @@ internal sealed record EchoArguments(EchoEngine Engine, int Port, EchoStyle Styl
             {
                 case "--port" when int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out port):
                 case "--style" when Enum.TryParse(value, ignoreCase: true, out style):
+                case "--loops" when int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out loops) && loops > 0:
+                    i++;
+                    break;
+                case "--event-loop" when value is "auto" or "io_uring" or "epoll":
+                    loop = value switch { "io_uring" => EventLoopBackend.IoUring, "epoll" => EventLoopBackend.Epoll, _ => EventLoopBackend.Auto };
                     i++;
                     break;
                 case "--deflate" when EchoDeflate.TryParse(value, out deflate):
@@ -49,7 +57,7 @@ internal sealed record EchoArguments(EchoEngine Engine, int Port, EchoStyle Styl
             }
         }
 
-        return new EchoArguments(engine, port, style, inline, deflate);
+        return new EchoArguments(engine, port, style, inline, deflate, loop, loops);
     }
 }
 

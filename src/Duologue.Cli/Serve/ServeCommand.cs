@@ -88,6 +88,7 @@ internal static class ServeCommand
                 kestrel.ConfigureHttpsDefaults(https => https.ServerCertificate = certificate);
             }
         });
+        options.ApplyEventLoop(command, builder.WebHost);
         if (certificate is not null)
         {
             builder.WebHost.UseKestrelHttpsConfiguration();

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Duologue.AspNetCore;
 using Duologue.Cli.Terminal;
+using Duologue.EventLoop;
 
 namespace Duologue.Cli.Serve;
 
@@ -69,6 +70,10 @@ internal sealed class ServeOptions
 
     public Option<string[]> AllowOrigin { get; } = CliOption.Create<string[]>("--allow-origin", "ORIGIN", "A web origin besides the page's own whose pages may connect, such as https://app.example.com; * for all. Repeatable. /echo takes all in any case.");
 
+    public Option<string> EventLoop { get; } = CliOption.Word("--event-loop", "What carries the connections: an event loop on io_uring or epoll (Linux), auto for the best that runs here, off for Kestrel's own sockets.", "auto", "auto", "io_uring", "epoll", "off");
+
+    public Option<int> Loops { get; } = CliOption.Count("--loops", "How many event loops there are, each with a thread, at most 1024; 0 for one per core.", 0, 1024);
+
     public Option<MetricsAccess> Metrics { get; } = CliOption.Choice("--metrics", "Who may read /metrics, in Prometheus' text format: programs on this machine (not through a proxy), all, or nobody.", MetricsAccess.Local);
 
     public Option<LogLevel> LogLevel { get; } = CliOption.Choice("--log-level", "How much of the server's log goes to standard error.", Microsoft.Extensions.Logging.LogLevel.Warning);
@@ -80,7 +85,7 @@ internal sealed class ServeOptions
         Urls, Tls, Echo, AllowOrigin, MaxMessageSize, MaxFragments, SendQueueLimit, SendQueuePolicy, Compression, Threshold, PingInterval, PingTimeout, HandshakeTimeout,
         CloseTimeout, SendTimeout, MessageTimeout, MaxControlFrames, MaxSmallFragments, MaxMessages, MaxConnections, MaxConnectionsPerAddress,
         MaxHandshakes, MaxHandshakesPerAddress, RetryAfter, MaxTopics, MaxTopicsPerConnection,
-        DrainWindow, Metrics, LogLevel, Json,
+        DrainWindow, Metrics, EventLoop, Loops, LogLevel, Json,
     ];
 
     /// <summary>Sets the server's options from the command line.</summary>
@@ -112,6 +117,21 @@ internal sealed class ServeOptions
         foreach (string origin in command.GetValue(AllowOrigin) ?? [])
         {
             options.AllowedOrigins.Add(origin);
+        }
+    }
+
+    /// <summary>Puts the server on event loops, unless the command line says off.</summary>
+    public void ApplyEventLoop(ParseResult command, IWebHostBuilder host)
+    {
+        string wanted = command.GetValue(EventLoop)!;
+        int loops = command.GetValue(Loops);
+        if (wanted != "off")
+        {
+            host.UseEventLoop(options =>
+            {
+                options.Backend = wanted switch { "io_uring" => EventLoopBackend.IoUring, "epoll" => EventLoopBackend.Epoll, _ => EventLoopBackend.Auto };
+                options.Loops = loops == 0 ? options.Loops : loops;
+            });
         }
     }
 

@@ -12,14 +12,16 @@ internal static class CliOption
 
     public static Option<bool> Switch(string name, string description) => new(name) { Description = description };
 
-    public static Option<int> Count(string name, string description, int byDefault)
+    public static Option<int> Count(string name, string description, int byDefault) => Count(name, description, byDefault, int.MaxValue);
+
+    public static Option<int> Count(string name, string description, int byDefault, int most)
     {
         var option = new Option<int>(name) { Description = description, HelpName = "N", DefaultValueFactory = _ => byDefault };
         option.Validators.Add(result =>
         {
-            if (result.Errors.Any() || result.GetValueOrDefault<int>() < 0)
+            if (result.Errors.Any() || result.GetValueOrDefault<int>() < 0 || result.GetValueOrDefault<int>() > most)
             {
-                result.AddError($"{name} takes a whole number from 0.");
+                result.AddError($"{name} takes a whole number from 0{(most == int.MaxValue ? "" : $" to {most}")}.");
             }
         });
         return option;
@@ -94,6 +96,16 @@ internal static class CliOption
                 ? value
                 : Error<T>(result, $"{name} takes one of {string.Join(", ", Enum.GetNames<T>())}; it was given \"{Single(result)}\"."),
         };
+
+    /// <summary>A choice among words of its own.</summary>
+    public static Option<string> Word(string name, string description, string byDefault, params string[] words) => new(name)
+    {
+        Description = $"{description} One of {string.Join(", ", words)}.",
+        HelpName = "NAME",
+        DefaultValueFactory = _ => byDefault,
+        CustomParser = result => words.FirstOrDefault(word => word.Equals(Single(result), StringComparison.OrdinalIgnoreCase))
+            ?? Error<string>(result, $"{name} takes one of {string.Join(", ", words)}; it was given \"{Single(result)}\"."),
+    };
 
     private static string NoTime(string name, string given) =>
         $"{name} takes a time above 0 with its unit, such as 500ms, 20s, 5m or 1h, at most 49 days, or none; it was given \"{given}\".";

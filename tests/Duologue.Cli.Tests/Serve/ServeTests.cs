@@ -51,6 +51,18 @@ public sealed class ServeTests
         }
     }
 
+    [Theory]
+    [InlineData("off")]
+    [InlineData("epoll")]
+    [InlineData("io_uring")]
+    public async Task The_echo_runs_on_whatever_carries_the_connections(string eventLoop)
+    {
+        await using ServeTool server = await ServeTool.StartAsync("--event-loop", eventLoop, "--loops", "1");
+        await using TestClient peer = await TestClient.ConnectAsync(server.At("/echo"));
+        await peer.SendAsync("hello");
+        Assert.Equal("hello", (await peer.ReceiveAsync()).Text);
+    }
+
     [Fact]
     public async Task What_is_sent_to_publish_reaches_all_at_fanout()
     {
