@@ -155,9 +155,10 @@ public class CausesTests
     {
         await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", async connection =>
         {
-            // Until something waits, and cannot leave.
-            while (connection.Send(new byte[16 * 1024], MessageType.Binary) != SendResult.Queued)
+            // Until so much waits that it cannot leave: a little may only be on its way.
+            while (connection.BufferedAmount < 512 * 1024)
             {
+                connection.Send(new byte[16 * 1024], MessageType.Binary);
                 await Task.Yield();
             }
 
