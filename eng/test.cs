@@ -31,7 +31,7 @@ if (!Build())
 }
 
 var selected = chosen.Length > 0 ? chosen : projects;
-if (selected.Contains("Duologue.Cli.Tests"))
+if (selected.Contains("Duologue.Cli.Tests") || selected.Contains("Duologue.Browser.Tests"))
 {
     BringChromium();
 }

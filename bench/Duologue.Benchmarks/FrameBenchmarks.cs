@@ -81,6 +81,8 @@ public class FrameBenchmarks
 
         public readonly long Allowance(int buffered) => long.MaxValue;
 
+        public readonly ProtocolViolation? OnSmallFragment() => null;
+
         public readonly ProtocolViolation? OnMessageStart(MessageType type) => null;
 
         public void OnMessage(MessageType type, ref MessageBuffer body) => Messages++;

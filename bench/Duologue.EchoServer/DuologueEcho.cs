@@ -4,7 +4,12 @@ namespace Duologue.EchoServer;
 
 internal static class DuologueEcho
 {
-    public static void AddTo(WebApplicationBuilder builder) => builder.Services.AddDuologue();
+    public static void AddTo(WebApplicationBuilder builder, EchoDeflate? deflate) => builder.Services.AddDuologue(options =>
+    {
+        options.Compression = deflate is null ? Compression.Off
+            : deflate.Context ? Compression.Dedicated(deflate.WindowBits) : Compression.Shared;
+        options.MaxDedicatedCompressors = int.MaxValue;
+    });
 
     public static void MapTo(WebApplication application, EchoStyle style)
     {

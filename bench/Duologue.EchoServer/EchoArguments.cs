@@ -1,4 +1,5 @@
 using System.Globalization;
+using Duologue.EventLoop;
 
 namespace Duologue.EchoServer;
 
@@ -15,7 +16,7 @@ internal enum EchoStyle
     Delegate,
 }
 
-internal sealed record EchoArguments(EchoEngine Engine, int Port, EchoStyle Style, bool Inline)
+internal sealed record EchoArguments(EchoEngine Engine, int Port, EchoStyle Style, bool Inline, EchoDeflate? Deflate, EventLoopBackend? EventLoop, int Loops)
 {
     /// <summary>Null if the arguments make no sense.</summary>
     public static EchoArguments? Parse(ReadOnlySpan<string> args)
@@ -28,6 +29,9 @@ internal sealed record EchoArguments(EchoEngine Engine, int Port, EchoStyle Styl
         int port = 0;
         EchoStyle style = EchoStyle.Class;
         bool inline = false;
+        EventLoopBackend? loop = null;
+        int loops = 1;
+        EchoDeflate? deflate = null;
         for (int i = 1; i < args.Length; i++)
         {
             string? value = i + 1 < args.Length ? args[i + 1] : null;
@@ -35,6 +39,14 @@ internal sealed record EchoArguments(EchoEngine Engine, int Port, EchoStyle Styl
             {
                 case "--port" when int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out port):
                 case "--style" when Enum.TryParse(value, ignoreCase: true, out style):
+                case "--loops" when int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out loops) && loops > 0:
+                    i++;
+                    break;
+                case "--event-loop" when value is "auto" or "io_uring" or "epoll":
+                    loop = value switch { "io_uring" => EventLoopBackend.IoUring, "epoll" => EventLoopBackend.Epoll, _ => EventLoopBackend.Auto };
+                    i++;
+                    break;
+                case "--deflate" when EchoDeflate.TryParse(value, out deflate):
                     i++;
                     break;
                 case "--inline":
@@ -45,6 +57,23 @@ internal sealed record EchoArguments(EchoEngine Engine, int Port, EchoStyle Styl
             }
         }
 
-        return new EchoArguments(engine, port, style, inline);
+        return new EchoArguments(engine, port, style, inline, deflate, loop, loops);
+    }
+}
+
+/// <summary>What both engines agree to about compression.</summary>
+/// <param name="Context">Messages refer to those before them, in both directions.</param>
+/// <param name="WindowBits">9 to 15.</param>
+internal sealed record EchoDeflate(bool Context, int WindowBits)
+{
+    /// <summary>off, shared, dedicated, dedicated:12.</summary>
+    public static bool TryParse(string? text, out EchoDeflate? deflate)
+    {
+        string[] parts = (text ?? "").Split(':');
+        int bits = 15;
+        bool known = parts[0] is "off" or "shared" or "dedicated";
+        bool valid = known && (parts.Length == 1 || (parts is ["dedicated", var given] && int.TryParse(given, NumberStyles.None, CultureInfo.InvariantCulture, out bits) && bits is >= 9 and <= 15));
+        deflate = valid && parts[0] != "off" ? new EchoDeflate(parts[0] == "dedicated", bits) : null;
+        return valid;
     }
 }

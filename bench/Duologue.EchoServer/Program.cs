@@ -1,7 +1,7 @@
-// An echo server on stock Kestrel, by one of two engines; everything but the engine is the same.
-//   Duologue.EchoServer duologue|system [--port N] [--style class|delegate] [--inline]
+// An echo server on Kestrel, stock or on the event loop, by one of two engines; everything but the engine is the same.
+//   Duologue.EchoServer duologue|system [--port N] [--style class|delegate] [--inline] [--event-loop auto|io_uring|epoll] [--loops N] [--deflate off|shared|dedicated[:BITS]]
 // It prints "listening PORT PID" once it accepts connections. Both engines check UTF-8, ping after 20 s of silence,
-// offer no compression and log nothing.
+// compress nothing unless told to (shared: no context takeover in either direction), and log nothing.
 
 using System.Globalization;
 using System.Net;
@@ -11,7 +11,7 @@ using Microsoft.AspNetCore.Hosting.Server.Features;
 
 if (EchoArguments.Parse(args) is not { } echo)
 {
-    Console.Error.WriteLine("usage: Duologue.EchoServer duologue|system [--port N] [--style class|delegate] [--inline]");
+    Console.Error.WriteLine("usage: Duologue.EchoServer duologue|system [--port N] [--style class|delegate] [--inline] [--event-loop auto|io_uring|epoll] [--loops N] [--deflate off|shared|dedicated[:BITS]]");
     return 2;
 }
 
@@ -19,9 +19,14 @@ WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
 builder.Logging.ClearProviders();
 builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, echo.Port));
 builder.WebHost.UseSockets(sockets => sockets.UnsafePreferInlineScheduling = echo.Inline);
+if (echo.EventLoop is { } backend)
+{
+    builder.WebHost.UseEventLoop(loop => (loop.Backend, loop.Loops) = (backend, echo.Loops));
+}
+
 if (echo.Engine == EchoEngine.Duologue)
 {
-    DuologueEcho.AddTo(builder);
+    DuologueEcho.AddTo(builder, echo.Deflate);
 }
 
 WebApplication application = builder.Build();
@@ -31,7 +36,7 @@ if (echo.Engine == EchoEngine.Duologue)
 }
 else
 {
-    SystemEcho.MapTo(application);
+    SystemEcho.MapTo(application, echo.Deflate);
 }
 
 await application.StartAsync();

@@ -8,7 +8,7 @@ internal static class SystemEcho
     // Every measured message fits: no growing, no joining.
     private const int BufferSize = 64 * 1024;
 
-    public static void MapTo(WebApplication application)
+    public static void MapTo(WebApplication application, EchoDeflate? deflate)
     {
         application.UseWebSockets(new WebSocketOptions
         {
@@ -24,7 +24,12 @@ internal static class SystemEcho
                 return;
             }
 
-            using WebSocket socket = await context.WebSockets.AcceptWebSocketAsync();
+            using WebSocket socket = await context.WebSockets.AcceptWebSocketAsync(new WebSocketAcceptContext
+            {
+                DangerousEnableCompression = deflate is not null,
+                DisableServerContextTakeover = deflate is { Context: false },
+                ServerMaxWindowBits = deflate?.WindowBits ?? 15,
+            });
             try
             {
                 await EchoAsync(socket);

@@ -16,12 +16,22 @@ internal sealed class EchoConversation : IDisposable
     private const string Accept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="; // RFC 6455 §1.3
 
     private readonly Socket _socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-    private readonly byte[] _frame;
-    private readonly byte[] _echo;
+    private readonly byte[] _frame = [];
+    private readonly byte[] _echo = [];
     private readonly byte[] _received;
 
-    private EchoConversation(int payload)
+    // Null unless compression is measured.
+    private readonly CompressedMessages? _compressed;
+
+    private EchoConversation(int payload, bool compressed)
     {
+        if (compressed)
+        {
+            _compressed = CompressedMessages.For(payload);
+            _received = new byte[payload + CompressedMessages.Slack];
+            return;
+        }
+
         byte[] data = new byte[payload];
         new Random(payload).NextBytes(data);
         _frame = Frame(data, [0x37, 0xFA, 0x21, 0x3D]);
@@ -41,7 +51,7 @@ internal sealed class EchoConversation : IDisposable
 
     public static async Task<EchoConversation> OpenAsync(LoadOptions options)
     {
-        EchoConversation conversation = new(options.Payload);
+        EchoConversation conversation = new(options.Payload, options.Deflate is not null);
         await conversation._socket.ConnectAsync(IPAddress.Parse(options.Host), options.Port);
         await conversation.HandshakeAsync(options);
         return conversation;
@@ -79,8 +89,15 @@ internal sealed class EchoConversation : IDisposable
 
     public void Dispose() => _socket.Dispose();
 
-    private async Task RoundTripAsync()
+    /// <summary>One round trip; for who runs no load.</summary>
+    public async Task RoundTripAsync()
     {
+        if (_compressed is not null)
+        {
+            await CompressedRoundTripAsync(_compressed);
+            return;
+        }
+
         for (int sent = 0; sent < _frame.Length;)
         {
             sent += await _socket.SendAsync(_frame.AsMemory(sent));
@@ -99,11 +116,37 @@ internal sealed class EchoConversation : IDisposable
         }
     }
 
+    private async Task CompressedRoundTripAsync(CompressedMessages messages)
+    {
+        byte[] frame = messages.Frame(_next++);
+        for (int sent = 0; sent < frame.Length;)
+        {
+            sent += await _socket.SendAsync(frame.AsMemory(sent));
+        }
+
+        int received = 0;
+        int expected;
+        while ((expected = CompressedMessages.FrameLength(_received.AsSpan(0, received))) == 0 || received < expected)
+        {
+            int count = await _socket.ReceiveAsync(_received.AsMemory(received));
+            received += count != 0 ? count : throw new InvalidOperationException("The server ended a connection.");
+        }
+
+        // Each must be one compressed text frame.
+        if (received != expected || _received[0] != CompressedMessages.FirstByte)
+        {
+            throw new InvalidOperationException("The echo is not one compressed frame; a server that fragments cannot be measured here.");
+        }
+    }
+
+    private int _next;
+
     private async Task HandshakeAsync(LoadOptions options)
     {
         await _socket.SendAsync(Encoding.ASCII.GetBytes(
             $"GET {options.Path} HTTP/1.1\r\nHost: {options.Host}:{options.Port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            + $"Sec-WebSocket-Key: {Key}\r\nSec-WebSocket-Version: 13\r\n\r\n"));
+            + $"Sec-WebSocket-Key: {Key}\r\nSec-WebSocket-Version: 13\r\n"
+            + (options.Deflate is null ? "\r\n" : $"Sec-WebSocket-Extensions: {options.Deflate}\r\n\r\n")));
         byte[] head = new byte[8192];
         int length = 0;
         while (!head.AsSpan(0, length).EndsWith("\r\n\r\n"u8))
@@ -117,10 +160,15 @@ internal sealed class EchoConversation : IDisposable
         {
             throw new InvalidOperationException($"The server refused the handshake: {answer.Split('\r')[0]}");
         }
+
+        if (options.Deflate is not null && !answer.Contains("permessage-deflate", StringComparison.Ordinal))
+        {
+            throw new InvalidOperationException($"The server declined \"{options.Deflate}\".");
+        }
     }
 
     /// <summary>A binary message in one frame (RFC 6455 §5.2), masked if there is a key.</summary>
-    private static byte[] Frame(byte[] payload, ReadOnlySpan<byte> key)
+    internal static byte[] Frame(byte[] payload, ReadOnlySpan<byte> key)
     {
         Span<byte> header = stackalloc byte[14];
         header[0] = 0x82;

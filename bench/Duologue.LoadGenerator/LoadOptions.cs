@@ -7,6 +7,9 @@ namespace Duologue.LoadGenerator;
 internal sealed record LoadOptions(
     string Host, int Port, string Path, int Connections, int Payload, TimeSpan Duration, TimeSpan Warmup, int ProcessId, bool Json)
 {
+    /// <summary>What to offer about compression, as a header's value; then the payload is JSON and is sent compressed. Null for nothing.</summary>
+    public string? Deflate { get; init; }
+
     /// <summary>Null if the arguments make no sense.</summary>
     public static LoadOptions? Parse(string[] args)
     {
@@ -23,6 +26,7 @@ internal sealed record LoadOptions(
         TimeSpan warmup = TimeSpan.FromSeconds(1);
         int processId = 0;
         bool json = false;
+        string? deflate = null;
         for (int i = 7; i < args.Length; i++)
         {
             string value = i + 1 < args.Length ? args[i + 1] : "";
@@ -30,6 +34,9 @@ internal sealed record LoadOptions(
             {
                 case "--pid" when int.TryParse(value, out processId):
                 case "--warmup" when TrySeconds(value, out warmup):
+                    i++;
+                    break;
+                case "--deflate" when TryOffer(value, out deflate):
                     i++;
                     break;
                 case "--jsonout":
@@ -40,7 +47,21 @@ internal sealed record LoadOptions(
             }
         }
 
-        return new LoadOptions(args[0], port, args[2], connections, payload, duration, warmup, processId, json);
+        return new LoadOptions(args[0], port, args[2], connections, payload, duration, warmup, processId, json) { Deflate = deflate };
+    }
+
+    /// <summary>off, shared, dedicated, dedicated:12.</summary>
+    public static bool TryOffer(string mode, out string? offer)
+    {
+        string[] parts = mode.Split(':');
+        offer = parts switch
+        {
+            ["shared"] => "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
+            ["dedicated"] => "permessage-deflate",
+            ["dedicated", var bits] => $"permessage-deflate; server_max_window_bits={bits}; client_max_window_bits={bits}",
+            _ => null,
+        };
+        return offer is not null || mode == "off";
     }
 
     private static bool TrySeconds(string text, out TimeSpan time)

@@ -10,7 +10,7 @@ using Microsoft.AspNetCore.Hosting.Server.Features;
 
 WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(args);
 builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
-builder.Services.AddDuologue();
+builder.Services.AddDuologue(options => options.Compression = Compression.Shared);
 
 await using WebApplication application = builder.Build();
 application.MapDuologue<Echo>("/echo");
@@ -26,21 +26,26 @@ await application.StartAsync();
 string address = application.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single();
 Uri server = new UriBuilder(address) { Scheme = "ws" }.Uri;
 
-bool right = await AskAsync(new Uri(server, "/echo"), "a word", "a word")
-    && await AskAsync(new Uri(server, "/shout"), "a word", "A WORD");
+ConnectOptions plain = new();
+ConnectOptions compressed = new() { Compression = Compression.Shared };
+string words = string.Concat(Enumerable.Repeat("a word ", 100));
+bool right = await AskAsync(new Uri(server, "/echo"), plain, "a word", "a word")
+    && await AskAsync(new Uri(server, "/shout"), plain, "a word", "A WORD")
+    && await AskAsync(new Uri(server, "/echo"), compressed, words, words);
 
 await application.StopAsync();
 return right ? 0 : 1;
 
-static async Task<bool> AskAsync(Uri uri, string question, string expected)
+static async Task<bool> AskAsync(Uri uri, ConnectOptions options, string question, string expected)
 {
     using CancellationTokenSource patience = new(TimeSpan.FromSeconds(30));
-    await using Connection connection = await Connection.ConnectAsync(uri, new ConnectOptions(), patience.Token);
+    await using Connection connection = await Connection.ConnectAsync(uri, options, patience.Token);
     await connection.SendAsync(question, patience.Token);
     string answer = (await connection.ReceiveAsync(patience.Token)).Text;
     TimeSpan roundTrip = await connection.PingAsync(patience.Token);
     CloseInfo end = await connection.CloseAsync();
-    Console.WriteLine($"{uri.AbsolutePath}: {question} -> {answer}, {roundTrip.TotalMicroseconds:F0} us, closed with {end.Code}");
+    string extensions = connection.Extensions.Length == 0 ? "" : $", {connection.Extensions}";
+    Console.WriteLine($"{uri.AbsolutePath}: {question} -> {answer}, {roundTrip.TotalMicroseconds:F0} us, closed with {end.Code}{extensions}");
     return answer == expected && end.WasClean;
 }
 

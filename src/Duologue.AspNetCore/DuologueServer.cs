@@ -16,11 +16,16 @@ internal sealed class DuologueServer : IAsyncDisposable
         Connections = connections;
         Metrics = metrics;
         TimeProvider = timeProvider;
-        HandshakeLogger = loggers.CreateLogger(Log.HandshakeCategory);
-        ConnectionLogger = loggers.CreateLogger(Log.ConnectionsCategory);
+        HandshakeLogger = Limited(Log.HandshakeCategory);
+        ConnectionLogger = Limited(Log.ConnectionsCategory);
         Admission = new AdmissionControl(Options.MaxConnections, Options.MaxConnectionsPerAddress);
-        Topics = new InProcessTopics(Options, metrics, timeProvider, loggers.CreateLogger(Log.TopicsCategory));
-        Observer = new ServerObserver(this, metrics, timeProvider);
+        Compression = new CompressionAdmission(Options.MaxDedicatedCompressors, metrics, HandshakeLogger);
+        HandshakeRate = new HandshakeRate(Options.MaxHandshakesPerSecond, Options.MaxHandshakesPerSecondPerAddress, timeProvider);
+        Topics = new InProcessTopics(Options, metrics, timeProvider, Limited(Log.TopicsCategory));
+        metrics.Observe(Topics);
+        Observer = new ServerObserver(this, metrics.OfConnections, timeProvider);
+
+        LimitedLogger Limited(string category) => new(loggers.CreateLogger(category), timeProvider, metrics.EventSuppressed);
     }
 
     public DuologueOptions Options { get; }
@@ -32,6 +37,10 @@ internal sealed class DuologueServer : IAsyncDisposable
     public TimeProvider TimeProvider { get; }
 
     public AdmissionControl Admission { get; }
+
+    public CompressionAdmission Compression { get; }
+
+    public HandshakeRate HandshakeRate { get; }
 
     public Topics Topics { get; }
 

@@ -39,7 +39,7 @@ public enum CloseCause
     /// <summary>A message exceeded the message limit.</summary>
     MessageTooBig,
 
-    /// <summary>The peer exceeded a limit on fragments or on the rate of frames.</summary>
+    /// <summary>The peer exceeded a limit on fragments, on the rate of frames or on the time of a message.</summary>
     LimitExceeded,
 
     /// <summary>The send queue was full and its policy is to close.</summary>
@@ -56,4 +56,7 @@ public enum CloseCause
 
     /// <summary>The server is shutting down.</summary>
     ServerDraining,
+
+    /// <summary>The peer took nothing of what waited to be sent within <see cref="ConnectionOptions.SendTimeout"/>.</summary>
+    SendTimeout,
 }

@@ -22,6 +22,12 @@ public abstract partial class Connection : IAsyncDisposable
     /// <summary>The agreed subprotocol, or null if none was.</summary>
     public abstract string? Subprotocol { get; }
 
+    /// <summary>
+    /// The agreed extensions as a header's value, such as <c>permessage-deflate; server_no_context_takeover</c>; "" if none were. By it is told
+    /// which <see cref="Compression"/> came about.
+    /// </summary>
+    public abstract string Extensions { get; }
+
     /// <summary>What the server captured of the opening request; null on a client.</summary>
     public abstract RequestInfo? Request { get; }
 
@@ -45,12 +51,23 @@ public abstract partial class Connection : IAsyncDisposable
     /// <param name="type">Text or binary.</param>
     /// <returns>What became of it. A full queue acts by its policy; a closed connection answers <see cref="SendResult.Dropped"/>.</returns>
     /// <exception cref="ArgumentException"><paramref name="type"/> is text and <paramref name="data"/> is not UTF-8.</exception>
-    public abstract SendResult Send(ReadOnlySpan<byte> data, MessageType type);
+    public SendResult Send(ReadOnlySpan<byte> data, MessageType type) => Send(data, type, MessageFlags.None);
+
+    /// <inheritdoc cref="Send(ReadOnlySpan{byte}, MessageType)"/>
+    /// <param name="data">The payload; for text, valid UTF-8.</param>
+    /// <param name="type">Text or binary.</param>
+    /// <param name="flags">What is special about this message.</param>
+    public abstract SendResult Send(ReadOnlySpan<byte> data, MessageType type, MessageFlags flags);
 
     /// <summary>Queues a text message without waiting. Lone surrogates are sent as U+FFFD.</summary>
     /// <param name="text">The text.</param>
     /// <returns>What became of it; see <see cref="Send(ReadOnlySpan{byte}, MessageType)"/>.</returns>
-    public abstract SendResult Send(string text);
+    public SendResult Send(string text) => Send(text, MessageFlags.None);
+
+    /// <inheritdoc cref="Send(string)"/>
+    /// <param name="text">The text.</param>
+    /// <param name="flags">What is special about this message.</param>
+    public abstract SendResult Send(string text, MessageFlags flags);
 
     /// <summary>
     /// Sends a message, waiting for room in the send queue whatever its policy. A message larger than the queue's
@@ -63,7 +80,15 @@ public abstract partial class Connection : IAsyncDisposable
     /// </param>
     /// <exception cref="ConnectionClosedException">The connection closed before the carrier had the bytes.</exception>
     /// <exception cref="ArgumentException"><paramref name="type"/> is text and <paramref name="data"/> is not UTF-8.</exception>
-    public abstract ValueTask SendAsync(ReadOnlyMemory<byte> data, MessageType type, CancellationToken cancellationToken);
+    public ValueTask SendAsync(ReadOnlyMemory<byte> data, MessageType type, CancellationToken cancellationToken) =>
+        SendAsync(data, type, MessageFlags.None, cancellationToken);
+
+    /// <inheritdoc cref="SendAsync(ReadOnlyMemory{byte}, MessageType, CancellationToken)"/>
+    /// <param name="data">The payload; for text, valid UTF-8. Must not change until the task completes.</param>
+    /// <param name="type">Text or binary.</param>
+    /// <param name="flags">What is special about this message.</param>
+    /// <param name="cancellationToken">Stops the waiting; see the other overload.</param>
+    public abstract ValueTask SendAsync(ReadOnlyMemory<byte> data, MessageType type, MessageFlags flags, CancellationToken cancellationToken);
 
     /// <inheritdoc cref="SendAsync(ReadOnlyMemory{byte}, MessageType, CancellationToken)"/>
     public ValueTask SendAsync(ReadOnlyMemory<byte> data, MessageType type) => SendAsync(data, type, CancellationToken.None);
@@ -72,7 +97,13 @@ public abstract partial class Connection : IAsyncDisposable
     /// <param name="text">The text.</param>
     /// <param name="cancellationToken">Stops the waiting; see the other overload.</param>
     /// <exception cref="ConnectionClosedException">The connection closed before the carrier had the bytes.</exception>
-    public abstract ValueTask SendAsync(string text, CancellationToken cancellationToken);
+    public ValueTask SendAsync(string text, CancellationToken cancellationToken) => SendAsync(text, MessageFlags.None, cancellationToken);
+
+    /// <inheritdoc cref="SendAsync(string, CancellationToken)"/>
+    /// <param name="text">The text.</param>
+    /// <param name="flags">What is special about this message.</param>
+    /// <param name="cancellationToken">Stops the waiting; see the other overload.</param>
+    public abstract ValueTask SendAsync(string text, MessageFlags flags, CancellationToken cancellationToken);
 
     /// <inheritdoc cref="SendAsync(string, CancellationToken)"/>
     public ValueTask SendAsync(string text) => SendAsync(text, CancellationToken.None);
@@ -83,7 +114,12 @@ public abstract partial class Connection : IAsyncDisposable
     /// be finished: if some of it has left, disposing closes the connection with 1011, so that no part passes for the whole.
     /// </summary>
     /// <param name="type">Text or binary. Text must be valid UTF-8 as a whole; a character may span two writes.</param>
-    public abstract Stream OpenWrite(MessageType type);
+    public Stream OpenWrite(MessageType type) => OpenWrite(type, MessageFlags.None);
+
+    /// <inheritdoc cref="OpenWrite(MessageType)"/>
+    /// <param name="type">Text or binary. Text must be valid UTF-8 as a whole; a character may span two writes.</param>
+    /// <param name="flags">What is special about this message.</param>
+    public abstract Stream OpenWrite(MessageType type, MessageFlags flags);
 
     /// <summary>
     /// Waits for the next message and opens it for piecewise reading. The message limit does not apply to it.
@@ -138,6 +174,14 @@ public abstract partial class Connection : IAsyncDisposable
 
     /// <summary>Closes with code 1000 and no reason; see <see cref="CloseAsync(ushort, string)"/>.</summary>
     public ValueTask<CloseInfo> CloseAsync() => CloseAsync(1000, "");
+
+    /// <summary>
+    /// The connection in the shape of <see cref="System.Net.WebSockets.WebSocket"/>, for code that wants one. Use one of the two from then on.
+    /// What differs: cancelling a wait breaks nothing and loses nothing; a message is received whole, up to
+    /// <see cref="ConnectionOptions.MaxMessageSize"/>, before its first piece is given; the connection answers the peer's Close by itself.
+    /// Source: docs/system-net-websockets.md.
+    /// </summary>
+    public abstract System.Net.WebSockets.WebSocket AsSystemWebSocket();
 
     /// <summary>Ends the connection at once, without a close handshake.</summary>
     public abstract void Abort();

@@ -20,6 +20,21 @@ internal class ConnectionObserver
     {
     }
 
+    /// <summary>The peer broke a rule of the protocol, or a limit on what is received.</summary>
+    public virtual void ProtocolViolated(WebSocketConnection connection, ProtocolViolation violation)
+    {
+    }
+
+    /// <summary>The application's handler threw, also after the conversation's end.</summary>
+    public virtual void HandlerFailed(WebSocketConnection connection, Exception exception)
+    {
+    }
+
+    /// <summary>Nothing more is read until the application has dealt with what arrived.</summary>
+    public virtual void ReadingPaused(WebSocketConnection connection)
+    {
+    }
+
     public virtual void RoundTrip(WebSocketConnection connection, TimeSpan time)
     {
     }

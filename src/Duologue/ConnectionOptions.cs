@@ -52,11 +52,37 @@ public record ConnectionOptions
     /// </summary>
     public TimeSpan CloseTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>
+    /// How long the peer may take nothing while something waits to be sent; of a large message, for each 64 KiB. Default <see cref="Timeout.InfiniteTimeSpan"/>: what its
+    /// server does not read yet, a client waits to send; of a server's connections it is 30 s. Passed: the connection is aborted, with
+    /// <see cref="CloseCause.SendTimeout"/>. Keep-alive alone would let a peer that sends and does not read hold its queue for ever.
+    /// </summary>
+    public TimeSpan SendTimeout { get; init; } = Timeout.InfiniteTimeSpan;
+
+    /// <summary>
+    /// How long a message may take from its first byte to its last. Default <see cref="Timeout.InfiniteTimeSpan"/>: a server may
+    /// tell its client a long story; of a server's connections it is 2 min. Passed: close 1008. The time in which this side does not read counts
+    /// for nothing, and the limit does not apply to a message that is read piecewise.
+    /// </summary>
+    public TimeSpan MessageTimeout { get; init; } = Timeout.InfiniteTimeSpan;
+
     /// <summary>The most control frames received in one second; 0 for no limit. Default 200. Passed: close 1008.</summary>
     public int MaxControlFramesPerSecond { get; init; } = 200;
 
+    /// <summary>
+    /// The most fragments with fewer than 64 bytes received in one second; 0 for no limit. Default 4,096. Passed: close 1008. A message in
+    /// one frame has none, however short it is.
+    /// </summary>
+    public int MaxSmallFragmentsPerSecond { get; init; } = 4096;
+
     /// <summary>The most messages received in one second; 0, the default, for no limit. Passed: close 1008.</summary>
     public int MaxMessagesPerSecond { get; init; }
+
+    /// <summary>
+    /// How messages are compressed if the peer agrees. Default <see cref="Duologue.Compression.Off"/>. A server accepts what a client offers as far
+    /// as this allows; a client offers it. Source: RFC 7692.
+    /// </summary>
+    public Compression Compression { get; init; } = Compression.Off;
 
     /// <summary>The clock of all timings. Default the system's.</summary>
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
@@ -69,11 +95,15 @@ public record ConnectionOptions
         ArgumentOutOfRangeException.ThrowIfNegative(MaxFragments);
         ArgumentOutOfRangeException.ThrowIfLessThan(SendQueueLimit, 1);
         ArgumentOutOfRangeException.ThrowIfNegative(MaxControlFramesPerSecond);
+        ArgumentOutOfRangeException.ThrowIfNegative(MaxSmallFragmentsPerSecond);
         ArgumentOutOfRangeException.ThrowIfNegative(MaxMessagesPerSecond);
+        ArgumentNullException.ThrowIfNull(Compression);
         ArgumentNullException.ThrowIfNull(TimeProvider);
         CheckTime(KeepAliveInterval, nameof(KeepAliveInterval));
         CheckTime(KeepAliveTimeout, nameof(KeepAliveTimeout));
         CheckTime(CloseTimeout, nameof(CloseTimeout));
+        CheckTime(SendTimeout, nameof(SendTimeout));
+        CheckTime(MessageTimeout, nameof(MessageTimeout));
     }
 
     private protected static void CheckTime(TimeSpan value, string name)

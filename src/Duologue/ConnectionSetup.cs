@@ -1,4 +1,5 @@
 using Duologue.Protocol;
+using Duologue.Protocol.Deflate;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -12,6 +13,12 @@ internal sealed class ConnectionSetup
     public required ConnectionOptions Options { get; init; }
 
     public string? Subprotocol { get; init; }
+
+    /// <summary>The agreed extensions as a header's value; "" if there are none.</summary>
+    public string Extensions { get; init; } = "";
+
+    /// <summary>What was agreed about compression; null if nothing was.</summary>
+    public DeflateAgreement? Deflate { get; init; }
 
     public RequestInfo? Request { get; init; }
 

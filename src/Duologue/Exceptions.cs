@@ -35,6 +35,9 @@ public sealed class HandshakeException : DuologueException
     public IReadOnlyDictionary<string, IReadOnlyList<string>> Headers { get; init; } =
         System.Collections.Frozen.FrozenDictionary<string, IReadOnlyList<string>>.Empty;
 
+    /// <summary>What it is counted as.</summary>
+    internal Client.ConnectFailure Failure { get; init; }
+
     /// <summary>At most the first 1,024 bytes of the answer's body, as text.</summary>
     public string Body { get; init; } = "";
 }

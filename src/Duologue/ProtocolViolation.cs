@@ -56,4 +56,13 @@ public enum ProtocolViolation
 
     /// <summary>More messages in a second than <see cref="ConnectionOptions.MaxMessagesPerSecond"/>.</summary>
     TooManyMessages,
+
+    /// <summary>More fragments of fewer than 64 bytes in a second than <see cref="ConnectionOptions.MaxSmallFragmentsPerSecond"/>.</summary>
+    TooManySmallFragments,
+
+    /// <summary>A message took longer to arrive than <see cref="ConnectionOptions.MessageTimeout"/>.</summary>
+    MessageTooSlow,
+
+    /// <summary>A compressed message is no DEFLATE data, or breaks off within it (RFC 7692 §7.2.2).</summary>
+    InvalidCompressedData,
 }

@@ -25,6 +25,8 @@ public sealed class NativeProgramTests
             string said = await RunAsync(program, [], cancellation);
             Assert.Contains("/echo: a word -> a word", said, StringComparison.Ordinal);
             Assert.Contains("/shout: a word -> A WORD", said, StringComparison.Ordinal);
+            // The runtime's zlib is linked into the program.
+            Assert.Contains("closed with 1000, permessage-deflate", said, StringComparison.Ordinal);
             Assert.Contains("closed with 1000", said, StringComparison.Ordinal);
         }
         finally

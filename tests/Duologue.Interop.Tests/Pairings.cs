@@ -1,5 +1,7 @@
+using System.Net;
 using System.Net.WebSockets;
 using Duologue.Interop.Tests.Peers;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 namespace Duologue.Interop.Tests;
 
@@ -66,6 +68,44 @@ public sealed class OurServerWithSystemNetWebSocketsTests : SystemNetWebSocketsT
     }
 }
 
+/// <summary>As <see cref="OurClientWithSystemNetWebSocketsTests"/>, over HTTP/2 in clear text.</summary>
+public sealed class OurClientWithSystemNetWebSocketsOverHttp2Tests : SystemNetWebSocketsTests
+{
+    internal override async Task<Pair> OpenAsync(params string[] offered)
+    {
+        Host<SystemPeer> host = Hosts.System(Spoken, HttpProtocols.Http2);
+        Uri uri = await host.StartAsync(Cancellation);
+        ConnectOptions options = new() { Subprotocols = offered, HttpVersion = HttpVersion.Version20, HttpVersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        Connection ours = await Connection.ConnectAsync(uri, options, Cancellation);
+        return new Pair(ours, await host.Accepted.WaitAsync(Cancellation), host);
+    }
+}
+
+/// <summary>As <see cref="OurServerWithSystemNetWebSocketsTests"/>, over HTTP/2 in clear text.</summary>
+public sealed class OurServerWithSystemNetWebSocketsOverHttp2Tests : SystemNetWebSocketsTests
+{
+    internal override async Task<Pair> OpenAsync(params string[] offered)
+    {
+        Host<Connection> host = Hosts.Duologue(Spoken, HttpProtocols.Http2);
+        Uri uri = await host.StartAsync(Cancellation);
+        ClientWebSocket socket = new();
+        socket.Options.HttpVersion = HttpVersion.Version20;
+        socket.Options.HttpVersionPolicy = HttpVersionPolicy.RequestVersionExact;
+        socket.Options.KeepAliveInterval = SystemPeer.KeepAliveInterval;
+        socket.Options.KeepAliveTimeout = SystemPeer.KeepAliveTimeout;
+        foreach (string subprotocol in offered)
+        {
+            socket.Options.AddSubProtocol(subprotocol);
+        }
+
+        // The first request of an invoker waits for the server's settings; it lives as long as the process.
+        await socket.ConnectAsync(uri, Invoker, Cancellation);
+        return new Pair(await host.Accepted.WaitAsync(Cancellation), new SystemPeer(socket), host);
+    }
+
+    private static readonly HttpMessageInvoker Invoker = new(new SocketsHttpHandler { UseProxy = false });
+}
+
 public sealed class OurClientWithNodeTests : NodeTests
 {
     internal override async Task<Pair> OpenAsync(params string[] offered)
@@ -77,7 +117,7 @@ public sealed class OurClientWithNodeTests : NodeTests
         return new Pair(ours, theirs, NoHost.Instance);
     }
 
-    private sealed class NoHost : IAsyncDisposable
+    internal sealed class NoHost : IAsyncDisposable
     {
         public static readonly NoHost Instance = new();
 

@@ -2,8 +2,10 @@ using System.Buffers;
 using System.IO.Pipelines;
 using Duologue.Carriers;
 using Duologue.Protocol;
+using Duologue.Protocol.Deflate;
 using Duologue.Tests.Peer;
 using Duologue.Tests.Protocol;
+using Duologue.Tests.Protocol.Deflate;
 
 namespace Duologue.Tests;
 
@@ -110,6 +112,45 @@ public sealed class AllocationTests
         }
     }
 
+    [Theory]
+    [InlineData(1024, true)]
+    [InlineData(1024, false)]
+    [InlineData(100 * 1024, true)]
+    [InlineData(100 * 1024, false)]
+    public async Task A_compressed_echo_allocates_nothing(int size, bool context)
+    {
+        await using var echo = new Loop(new EchoHandler(), size, 1, Reference.Agreement(context));
+        int rounds = size > 1024 ? Measured / 20 : Measured;
+        await echo.RunAsync(Warmup / 2);
+        long before = GC.GetTotalAllocatedBytes(precise: true);
+        await echo.RunAsync(rounds);
+        long allocated = GC.GetTotalAllocatedBytes(precise: true) - before;
+        Assert.True(allocated < Slack, $"{allocated} bytes for {rounds} messages of {size} bytes.");
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_compressed_SendAsync_allocates_nothing(bool context)
+    {
+        await using var loop = new Loop(new EchoHandler(), 20, 1, Reference.Agreement(context));
+        byte[] payload = new byte[1000];
+        await SendAsync(Warmup);
+        long before = GC.GetTotalAllocatedBytes(precise: true);
+        await SendAsync(Measured);
+        long allocated = GC.GetTotalAllocatedBytes(precise: true) - before;
+        Assert.True(allocated < Slack, $"{allocated} bytes for {Measured} messages.");
+
+        async Task SendAsync(int count)
+        {
+            for (int i = 0; i < count; i++)
+            {
+                await loop.Connection.SendAsync(payload, MessageType.Binary, Token);
+                await loop.ReadFrameAsync();
+            }
+        }
+    }
+
     private sealed class EchoHandler : IMessageHandler
     {
         public ValueTask OnOpenAsync(Connection connection) => default;
@@ -131,10 +172,19 @@ public sealed class AllocationTests
         private readonly byte[] _frames;
         private readonly int _answer;
         private readonly Task _running;
+        private readonly bool _compressed;
 
-        public Loop(IMessageHandler handler, int size, int burst = 1)
+        public Loop(IMessageHandler handler, int size, int burst = 1, DeflateAgreement? deflate = null)
         {
             byte[] frame = new WireFrame(WireFrame.Binary, new byte[size]).Masked().ToBytes();
+            if (deflate is not null)
+            {
+                // Each by itself, which is right with a context too.
+                _compressed = true;
+                byte[] text = Reference.Sample(new Random(1), size, isText: true);
+                frame = new WireFrame(WireFrame.Text, Reference.Compress(text)) { Reserved = 4 }.Masked().ToBytes();
+            }
+
             _frames = [.. Enumerable.Repeat(frame, burst).SelectMany(bytes => bytes)];
             _answer = burst * (frame.Length - 4);
             Connection = new WebSocketConnection(new ConnectionSetup
@@ -142,6 +192,7 @@ public sealed class AllocationTests
                 Role = Role.Server,
                 Options = new ConnectionOptions { KeepAliveInterval = Timeout.InfiniteTimeSpan },
                 Handler = handler,
+                Deflate = deflate,
             });
             _running = new PipeCarrier(_in.Reader, _out.Writer, Connection, null).RunAsync();
         }
@@ -154,7 +205,15 @@ public sealed class AllocationTests
             {
                 _in.Writer.Write(_frames);
                 ValueTask<FlushResult> flush = _in.Writer.FlushAsync(CancellationToken.None);
-                await ReadAsync(_answer);
+                if (_compressed)
+                {
+                    await ReadFrameAsync();
+                }
+                else
+                {
+                    await ReadAsync(_answer);
+                }
+
                 await flush;
             }
         }
@@ -168,6 +227,37 @@ public sealed class AllocationTests
                 bytes -= (int)result.Buffer.Length;
                 _out.Reader.AdvanceTo(result.Buffer.End);
             }
+        }
+
+        /// <summary>Reads one unmasked frame, however long it is.</summary>
+        [System.Runtime.CompilerServices.AsyncMethodBuilder(typeof(System.Runtime.CompilerServices.PoolingAsyncValueTaskMethodBuilder))]
+        public async ValueTask ReadFrameAsync()
+        {
+            while (true)
+            {
+                ReadResult result = await _out.Reader.ReadAsync(CancellationToken.None);
+                if (LengthOf(result.Buffer) is { } length && result.Buffer.Length >= length)
+                {
+                    // Not by Assert.Equal, which allocates.
+                    if (length != result.Buffer.Length)
+                    {
+                        throw new InvalidOperationException("There is more than one frame.");
+                    }
+
+                    _out.Reader.AdvanceTo(result.Buffer.End);
+                    return;
+                }
+
+                _out.Reader.AdvanceTo(result.Buffer.Start, result.Buffer.End);
+            }
+        }
+
+        private static long? LengthOf(in ReadOnlySequence<byte> buffer)
+        {
+            Span<byte> head = stackalloc byte[10];
+            head = head[..(int)Math.Min(head.Length, buffer.Length)];
+            buffer.Slice(0, head.Length).CopyTo(head);
+            return FrameHeader.TryRead(head, out FrameHeader frame, out int size) == OperationStatus.Done ? size + (long)frame.Length : null;
         }
 
         public async ValueTask DisposeAsync()

@@ -1,7 +1,7 @@
 namespace Duologue.AspNetCore;
 
 /// <summary>What the server keeps with a connection: <see cref="ConnectionSetup.Owner"/>.</summary>
-internal sealed class ConnectionState(DuologueServer server, AddressKey address, string? userId, long openedAt)
+internal sealed class ConnectionState(DuologueServer server, string endpoint, AddressKey address, string? userId, long openedAt)
 {
     private const int Opening = 0;
     private const int Opened = 1;
@@ -11,6 +11,9 @@ internal sealed class ConnectionState(DuologueServer server, AddressKey address,
 
     public DuologueServer Server { get; } = server;
 
+    /// <summary>The pattern of the endpoint that it came to.</summary>
+    public string Endpoint { get; } = endpoint;
+
     /// <summary>Whom the connection counts for, if there is a limit per address.</summary>
     public AddressKey Address { get; } = address;
 
@@ -19,6 +22,9 @@ internal sealed class ConnectionState(DuologueServer server, AddressKey address,
 
     /// <summary>A timestamp of the server's clock.</summary>
     public long OpenedAt { get; } = openedAt;
+
+    /// <summary>The baggage of the request's trace; empty unless the endpoint traces its messages.</summary>
+    public KeyValuePair<string, string?>[] Baggage { get; init; } = [];
 
     /// <summary>Whether the handshake was answered before the connection ended, so that it counts as one; false if it has ended first.</summary>
     public bool TryOpen() => Interlocked.CompareExchange(ref _phase, Opened, Opening) == Opening;

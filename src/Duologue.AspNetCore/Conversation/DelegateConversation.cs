@@ -22,6 +22,7 @@ internal static class DelegateConversation
         catch (Exception error)
 #pragma warning restore CA1031
         {
+            connection.Setup.Observer.HandlerFailed(connection, error);
             Log.DelegateFailed(logger, error, connection.Id, connection.Request?.Path);
             connection.CloseForFailure();
         }

@@ -3,8 +3,10 @@ using Microsoft.Extensions.Logging;
 namespace Duologue.AspNetCore;
 
 /// <summary>
-/// What the server logs. Ids: 2000 opening handshake, 2100 connections, 2200 drain, 2300 topics; what a connection logs of itself has
-/// ids from 1000. The table in docs/server.md repeats them. What a peer sent is quoted and cut before it comes here.
+/// What the server logs. Ids: 3000 opening handshake, 3100 connections, 3200 drain, 3300 topics; what a connection logs of itself has
+/// ids from 1000. The table in docs/operations.md repeats them. What a peer sent is quoted and cut before it comes here. Levels: Error is
+/// our side's failure, Warning what an option of the operator's decides, Information what a peer did, Debug routine. All but the drain's
+/// go through a <see cref="LimitedLogger"/>.
 /// </summary>
 internal static partial class Log
 {
@@ -14,36 +16,39 @@ internal static partial class Log
     public const string DrainCategory = "Duologue.AspNetCore.Drain";
     public const string TopicsCategory = "Duologue.AspNetCore.Topics";
 
-    [LoggerMessage(2000, LogLevel.Information, "Refused a request at {Endpoint} with {StatusCode} ({Reason}): {Sentence}", EventName = "HandshakeRefused")]
+    [LoggerMessage(3000, LogLevel.Information, "Refused a request at {Endpoint} with {StatusCode} ({Reason}): {Sentence}", EventName = "HandshakeRefused")]
     public static partial void HandshakeRefused(ILogger logger, string endpoint, int statusCode, string reason, string sentence);
 
-    [LoggerMessage(2001, LogLevel.Warning, "Refused the origin {Origin} at {Endpoint} with 403: the server's own origin is {OwnOrigin}. If its pages may connect, add it to DuologueOptions.AllowedOrigins, or call AllowAnyOrigin() in the endpoint's WithOptions. Behind a proxy that ends TLS, configure forwarded headers.", EventName = "OriginRefused")]
+    [LoggerMessage(3001, LogLevel.Warning, "Refused the origin {Origin} at {Endpoint} with 403: the server's own origin is {OwnOrigin}. If its pages may connect, add it to DuologueOptions.AllowedOrigins, or call AllowAnyOrigin() in the endpoint's WithOptions. Behind a proxy that ends TLS, configure forwarded headers.", EventName = "OriginRefused")]
     public static partial void OriginRefused(ILogger logger, string endpoint, string origin, string ownOrigin);
 
-    [LoggerMessage(2002, LogLevel.Information, "A handshake at {Endpoint} did not complete ({Reason}): {Sentence}", EventName = "HandshakeEnded")]
+    [LoggerMessage(3002, LogLevel.Information, "A handshake at {Endpoint} did not complete ({Reason}): {Sentence}", EventName = "HandshakeEnded")]
     public static partial void HandshakeEnded(ILogger logger, Exception? exception, string endpoint, string reason, string sentence);
 
-    [LoggerMessage(2100, LogLevel.Debug, "Connection {ConnectionId} was accepted at {Endpoint}, subprotocol {Subprotocol}, detached {Detached}.", EventName = "ConnectionAccepted")]
+    [LoggerMessage(3003, LogLevel.Warning, "{Limit} connections hold a compressor of their own, which is the most (DuologueOptions.MaxDedicatedCompressors): the next ones share compressors.", EventName = "DedicatedCompressorsExhausted")]
+    public static partial void DedicatedCompressorsExhausted(ILogger logger, int limit);
+
+    [LoggerMessage(3100, LogLevel.Debug, "Connection {ConnectionId} was accepted at {Endpoint}, subprotocol {Subprotocol}, detached {Detached}.", EventName = "ConnectionAccepted")]
     public static partial void ConnectionAccepted(ILogger logger, string connectionId, string endpoint, string? subprotocol, bool detached);
 
-    [LoggerMessage(2101, LogLevel.Error, "The handler of connection {ConnectionId} at {Path} threw; the connection is closed with 1011.", EventName = "DelegateFailed")]
+    [LoggerMessage(3101, LogLevel.Error, "The handler of connection {ConnectionId} at {Path} threw; the connection is closed with 1011.", EventName = "DelegateFailed")]
     public static partial void DelegateFailed(ILogger logger, Exception exception, string connectionId, string? path);
 
-    [LoggerMessage(2102, LogLevel.Debug, "The handler of connection {ConnectionId} ended because the connection has.", EventName = "DelegateEndedWithConnection")]
+    [LoggerMessage(3102, LogLevel.Debug, "The handler of connection {ConnectionId} ended because the connection has.", EventName = "DelegateEndedWithConnection")]
     public static partial void DelegateEndedWithConnection(ILogger logger, string connectionId);
 
-    [LoggerMessage(2200, LogLevel.Information, "Draining: closing {Count} connections with 1001 within {Window} s; new ones get 503.", EventName = "DrainStarted")]
+    [LoggerMessage(3200, LogLevel.Information, "Draining: closing {Count} connections with 1001 within {Window} s; new ones get 503.", EventName = "DrainStarted")]
     public static partial void DrainStarted(ILogger logger, int count, double window);
 
-    [LoggerMessage(2201, LogLevel.Information, "Drained: all connections have closed after {Duration} s.", EventName = "DrainCompleted")]
+    [LoggerMessage(3201, LogLevel.Information, "Drained: all connections have closed after {Duration} s.", EventName = "DrainCompleted")]
     public static partial void DrainCompleted(ILogger logger, double duration);
 
-    [LoggerMessage(2202, LogLevel.Warning, "Drain ended with {Count} connections that did not close within {Duration} s; they are aborted.", EventName = "DrainCut")]
+    [LoggerMessage(3202, LogLevel.Warning, "Drain ended with {Count} connections that did not close within {Duration} s; they are aborted.", EventName = "DrainCut")]
     public static partial void DrainCut(ILogger logger, int count, double duration);
 
-    [LoggerMessage(2203, LogLevel.Warning, "DuologueOptions.DrainWindow is {Window} s, but HostOptions.ShutdownTimeout of {ShutdownTimeout} s leaves {Available} s for it: the window is cut.", EventName = "DrainWindowCut")]
+    [LoggerMessage(3203, LogLevel.Warning, "DuologueOptions.DrainWindow is {Window} s, but HostOptions.ShutdownTimeout of {ShutdownTimeout} s leaves {Available} s for it: the window is cut.", EventName = "DrainWindowCut")]
     public static partial void DrainWindowCut(ILogger logger, double window, double shutdownTimeout, double available);
 
-    [LoggerMessage(2300, LogLevel.Warning, "Connection {ConnectionId} was refused a subscription: {Option} is {Limit}.", EventName = "SubscriptionRefused")]
+    [LoggerMessage(3300, LogLevel.Warning, "Connection {ConnectionId} was refused a subscription: {Option} is {Limit}.", EventName = "SubscriptionRefused")]
     public static partial void SubscriptionRefused(ILogger logger, string connectionId, string option, int limit);
 }

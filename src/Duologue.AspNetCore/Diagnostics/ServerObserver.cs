@@ -1,7 +1,7 @@
 namespace Duologue.AspNetCore;
 
 /// <summary>Hears of all that happens on the server's connections: counts it, and at the end takes the connection out of everything, once.</summary>
-internal sealed class ServerObserver(DuologueServer server, ServerMetrics metrics, TimeProvider timeProvider) : ConnectionObserver
+internal sealed class ServerObserver(DuologueServer server, ConnectionMetrics metrics, TimeProvider timeProvider) : ConnectionObserver
 {
     public override void MessageReceived(WebSocketConnection connection, int bytes) => metrics.MessageReceived(bytes);
 
@@ -11,15 +11,24 @@ internal sealed class ServerObserver(DuologueServer server, ServerMetrics metric
 
     public override void MessagesDropped(WebSocketConnection connection, DropReason reason, int count) => metrics.Dropped(reason, count);
 
+    public override void ProtocolViolated(WebSocketConnection connection, ProtocolViolation violation) => metrics.Violated(violation);
+
+    public override void HandlerFailed(WebSocketConnection connection, Exception exception) => metrics.HandlerFailed(exception);
+
+    public override void ReadingPaused(WebSocketConnection connection) => metrics.ReadingPaused();
+
     public override void Closed(WebSocketConnection connection, CloseInfo info)
     {
         var state = (ConnectionState)connection.Setup.Owner!;
         server.Connections.Remove(connection, state.UserId);
         server.Topics.Leave(connection, state);
         server.Admission.Leave(state.Address);
+        server.Compression.Leave(connection.Setup.Deflate);
         if (state.Close())
         {
-            metrics.Closed(info, timeProvider.GetElapsedTime(state.OpenedAt));
+            TimeSpan duration = timeProvider.GetElapsedTime(state.OpenedAt);
+            metrics.Closed(info, duration);
+            Tracing.Conversation(connection, state.Endpoint, info, timeProvider.GetUtcNow(), duration);
         }
     }
 }

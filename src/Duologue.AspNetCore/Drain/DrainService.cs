@@ -97,6 +97,7 @@ internal sealed class DrainService(DuologueServer server, IOptions<HostOptions> 
             return;
         }
 
+        server.Metrics.DrainAborted(left.Length);
         Log.DrainCut(_logger, left.Length, duration.TotalSeconds);
         foreach (WebSocketConnection connection in left)
         {

@@ -2,6 +2,7 @@ using System.IO.Pipelines;
 using Duologue.Carriers;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 
 namespace Duologue.AspNetCore;
 
@@ -12,14 +13,20 @@ internal sealed class AcceptedRequest
     private static readonly StreamPipeReaderOptions ReaderOptions = new(leaveOpen: true, useZeroByteReads: true);
     private static readonly StreamPipeWriterOptions WriterOptions = new(leaveOpen: true);
 
+    // For a client to end its direction after ours has ended; the conversation itself is over by then.
+    private static readonly TimeSpan EndPatience = TimeSpan.FromSeconds(2);
+    private const int MaxSkipped = 64 * 1024;
+
     private readonly HttpContext _context;
     private readonly Stream _stream;
+    private readonly bool _isHttp2;
     private readonly IDuplexPipe? _transport;
 
     public AcceptedRequest(HttpContext context, Stream stream, bool isHttp2, WebSocketConnection connection, HandlerChoice handler)
     {
         _context = context;
         _stream = stream;
+        _isHttp2 = isHttp2;
         Connection = connection;
         Handler = handler;
 
@@ -43,10 +50,15 @@ internal sealed class AcceptedRequest
     public Task CarryAsync() => _transport is null ? CarryStreamAsync() : CarryTransportAsync(_transport);
 
     // The request's own stream adds nothing but a copy and a state machine per call to the pipe below it.
-    private Task CarryTransportAsync(IDuplexPipe transport)
+    private async Task CarryTransportAsync(IDuplexPipe transport)
     {
         IConnectionLifetimeFeature? lifetime = _context.Features.Get<IConnectionLifetimeFeature>();
-        return new PipeCarrier(transport.Input, transport.Output, Connection, lifetime is null ? null : lifetime.Abort).RunAsync();
+        await new PipeCarrier(transport.Input, transport.Output, Connection, lifetime is null ? null : lifetime.Abort).RunAsync().ConfigureAwait(false);
+        if (_context.Features.Get<ISslStreamFeature>() is { } tls)
+        {
+            // Kestrel ends TCP under the session without ending the session.
+            await TlsEnd.SendAsync(tls.SslStream).ConfigureAwait(false);
+        }
     }
 
     private async Task CarryStreamAsync()
@@ -55,10 +67,38 @@ internal sealed class AcceptedRequest
         PipeWriter output = PipeWriter.Create(_stream, WriterOptions);
         var abort = new RequestAbort(_context);
         await new PipeCarrier(input, output, Connection, abort.Abort).RunAsync().ConfigureAwait(false);
+        if (_isHttp2)
+        {
+            await EndHttp2StreamAsync(input).ConfigureAwait(false);
+        }
+
         abort.Disarm();
         await input.CompleteAsync().ConfigureAwait(false);
         // What is not flushed by now belongs to a stream that is gone; an exception tells the writer not to try.
         await output.CompleteAsync(new OperationCanceledException()).ConfigureAwait(false);
+    }
+
+    // RFC 8441 §5: what FIN is to TCP, END_STREAM is to a stream. A request that ended without the client's would be ended by a RST_STREAM.
+    private async Task EndHttp2StreamAsync(PipeReader input)
+    {
+        using var patience = new CancellationTokenSource(EndPatience, Connection.Setup.Options.TimeProvider);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, _context.RequestAborted);
+        try
+        {
+            await _context.Response.CompleteAsync().WaitAsync(stop.Token).ConfigureAwait(false);
+            long skipped = 0;
+            ReadResult result = default;
+            while (!result.IsCompleted && skipped < MaxSkipped)
+            {
+                result = await input.ReadAsync(stop.Token).ConfigureAwait(false);
+                skipped += result.Buffer.Length;
+                input.AdvanceTo(result.Buffer.End);
+            }
+        }
+        catch (Exception e) when (e is IOException or OperationCanceledException or InvalidOperationException)
+        {
+            // The client has ended the stream by a reset, or does not end it: the request's end will.
+        }
     }
 
     /// <summary>Aborts a request while it lasts: Kestrel gives the objects of a finished one to the next.</summary>

@@ -1,5 +1,7 @@
 using System.Diagnostics;
+using System.Net;
 using Duologue.Protocol;
+using Duologue.Protocol.Deflate;
 using Microsoft.AspNetCore.Http;
 
 namespace Duologue.AspNetCore;
@@ -63,6 +65,8 @@ internal sealed class DuologueEndpoint
             return;
         }
 
+        // From here on nothing belongs to the request's trace, which would last as long as the conversation.
+        Activity.Current = null;
         WebSocketConnection connection = accepted.Connection;
         HandlerChoice handler = accepted.Handler;
         if (accepted.Detach?.TryDetach(connection) == true)
@@ -90,7 +94,7 @@ internal sealed class DuologueEndpoint
     // Everything up to the 101, and what is kept of the request; null if the request was refused.
     private async Task<AcceptedRequest?> OpenAsync(HttpContext context)
     {
-        using Activity? activity = Tracing.StartConnect(Pattern);
+        using Activity? activity = Tracing.StartConnect(context, Pattern);
         EndpointSettings settings = _settings;
         Judgement judgement = _handshake.Judge(context, settings, _default, _bySubprotocol);
         if (judgement.Refusal is { } refusal)
@@ -100,13 +104,18 @@ internal sealed class DuologueEndpoint
         }
 
         // Before a place is taken: what is captured comes from code that is not ours, such as a principal's, and might throw.
-        RequestInfo request = RequestCapture.Capture(context, settings.CapturedHeaders);
+        RequestInfo request = RequestCapture.Capture(context, settings.CapturedHeaders, Tracing.ContextOf(activity));
         string? userId = UserIdentity.IdOf(request.User);
-        if (_server.Admission.TryEnter(context.Connection.RemoteIpAddress, out AddressKey address) is { } limit)
+        IPAddress? remote = context.Connection.RemoteIpAddress;
+        AddressKey address = default;
+        if ((_server.HandshakeRate.TryTake(remote) ?? _server.Admission.TryEnter(remote, out address)) is { } limit)
         {
             await _handshake.RefuseAsync(context, _handshake.Overloaded(limit), activity).ConfigureAwait(false);
             return null;
         }
+
+        judgement.Extensions = _server.Compression.Agree(context.Request.Headers.SecWebSocketExtensions, settings.Connection.Compression, out DeflateAgreement? deflate);
+        judgement.Deflate = deflate;
 
         // Registered before the answer leaves, so that who has the 101 is found by whoever it tells; what is sent until then waits.
         WebSocketConnection connection = Create(request, userId, address, settings, judgement);
@@ -130,7 +139,7 @@ internal sealed class DuologueEndpoint
 
         if (((ConnectionState)connection.Setup.Owner!).TryOpen())
         {
-            _server.Metrics.Opened();
+            _server.Metrics.OfConnections.Opened();
         }
 
         Tracing.Connected(activity, connection);
@@ -139,16 +148,21 @@ internal sealed class DuologueEndpoint
 
     private WebSocketConnection Create(RequestInfo request, string? userId, AddressKey address, EndpointSettings settings, Judgement judgement)
     {
-        var state = new ConnectionState(_server, address, userId, _server.TimeProvider.GetTimestamp());
+        var state = new ConnectionState(_server, Pattern, address, userId, _server.TimeProvider.GetTimestamp())
+        {
+            Baggage = settings.TraceMessages && Activity.Current is { } current ? [.. current.Baggage] : [],
+        };
         var connection = new WebSocketConnection(new ConnectionSetup
         {
             Role = Role.Server,
             Options = settings.Connection,
             Subprotocol = judgement.Subprotocol,
+            Extensions = judgement.Extensions,
+            Deflate = judgement.Deflate,
             Request = request,
             Observer = _server.Observer,
             Logger = _server.ConnectionLogger,
-            Handler = judgement.Handler!.Messages,
+            Handler = judgement.Handler!.Receiver(settings.TraceMessages, Pattern),
             Owner = state,
         });
         _server.Connections.Add(connection, state.UserId);

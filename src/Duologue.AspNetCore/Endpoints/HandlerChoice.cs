@@ -16,6 +16,12 @@ internal sealed class HandlerChoice
 
     public Func<Connection, Task>? Conversation { get; }
 
+    private TracedHandler? _traced;
+
+    /// <summary>Who receives by push; null where a delegate receives.</summary>
+    public IMessageHandler? Receiver(bool traced, string route) =>
+        traced && Messages is not null ? _traced ??= new TracedHandler(Messages, route) : Messages;
+
     public static HandlerChoice Of(Func<Connection, Task> conversation)
     {
         ArgumentNullException.ThrowIfNull(conversation);

@@ -1,3 +1,5 @@
+using Duologue.Protocol.Deflate;
+
 namespace Duologue.AspNetCore;
 
 /// <summary>What a request that may become a connection is to be answered, or why it may not.</summary>
@@ -12,6 +14,12 @@ internal sealed class Judgement
     public string? Accept { get; init; }
 
     public string? Subprotocol { get; init; }
+
+    /// <summary>What is agreed about extensions: the value of the header, and what it means for the connection; "" and null if nothing is.</summary>
+    public string Extensions { get; set; } = "";
+
+    /// <inheritdoc cref="Extensions"/>
+    public DeflateAgreement? Deflate { get; set; }
 
     /// <summary>Null only if refused.</summary>
     public HandlerChoice? Handler { get; init; }

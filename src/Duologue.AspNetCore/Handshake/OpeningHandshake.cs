@@ -41,10 +41,19 @@ internal sealed class OpeningHandshake(DuologueServer server, string endpoint)
             : new Judgement { IsHttp2 = verdict.Accept is null, Accept = verdict.Accept, Subprotocol = verdict.Subprotocol, Handler = handler };
     }
 
-    /// <summary>The refusal for a limit on connections.</summary>
-    public Refusal Overloaded(RefusalReason limit) => Unavailable(limit, limit == RefusalReason.AddressLimit
-        ? "There are too many connections from this address; close some, or try again later (MaxConnectionsPerAddress)."
-        : "The server has as many connections as it takes; try again later (MaxConnections).");
+    /// <summary>The refusal for a limit on connections or on the rate of handshakes.</summary>
+    public Refusal Overloaded(RefusalReason limit) => limit switch
+    {
+        RefusalReason.AddressLimit => Unavailable(limit, "There are too many connections from this address; close some, or try again later (MaxConnectionsPerAddress)."),
+        RefusalReason.HandshakeRate => Unavailable(limit, "There are too many handshakes at the moment; try again later (MaxHandshakesPerSecond)."),
+
+        // RFC 6585 §4: one client alone has sent too many requests.
+        RefusalReason.AddressRate => Unavailable(limit, "There are too many handshakes from this address; try again later (MaxHandshakesPerSecondPerAddress).") with
+        {
+            StatusCode = StatusCodes.Status429TooManyRequests,
+        },
+        _ => Unavailable(limit, "The server has as many connections as it takes; try again later (MaxConnections)."),
+    };
 
     /// <summary>Answers a request that does not become a connection; counts and logs it.</summary>
     public async Task RefuseAsync(HttpContext context, Refusal refusal, Activity? activity)
@@ -128,6 +137,11 @@ internal sealed class OpeningHandshake(DuologueServer server, string endpoint)
         if (judgement.Subprotocol is not null)
         {
             headers.SecWebSocketProtocol = judgement.Subprotocol;
+        }
+
+        if (judgement.Extensions.Length > 0)
+        {
+            headers.SecWebSocketExtensions = judgement.Extensions;
         }
     }
 

@@ -58,6 +58,12 @@ internal enum RefusalReason
     /// <summary><see cref="DuologueOptions.MaxConnectionsPerAddress"/>.</summary>
     AddressLimit,
 
+    /// <summary><see cref="DuologueOptions.MaxHandshakesPerSecond"/>.</summary>
+    HandshakeRate,
+
+    /// <summary><see cref="DuologueOptions.MaxHandshakesPerSecondPerAddress"/>.</summary>
+    AddressRate,
+
     /// <summary>The web server cannot upgrade.</summary>
     UpgradeUnavailable,
 
@@ -83,6 +89,8 @@ internal static class RefusalReasons
         RefusalReason.Draining => "draining",
         RefusalReason.ConnectionLimit => "connection_limit",
         RefusalReason.AddressLimit => "address_limit",
+        RefusalReason.HandshakeRate => "handshake_rate",
+        RefusalReason.AddressRate => "address_rate",
         RefusalReason.UpgradeUnavailable => "upgrade_unavailable",
         RefusalReason.Timeout => "timeout",
         RefusalReason.Aborted => "aborted",

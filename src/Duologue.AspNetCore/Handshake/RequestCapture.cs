@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using System.Diagnostics;
 using System.Net;
 using Microsoft.AspNetCore.Http;
 
@@ -10,7 +11,7 @@ namespace Duologue.AspNetCore;
 /// </summary>
 internal static class RequestCapture
 {
-    public static RequestInfo Capture(HttpContext context, string[] headers)
+    public static RequestInfo Capture(HttpContext context, string[] headers, ActivityContext trace)
     {
         HttpRequest request = context.Request;
         return new RequestInfo
@@ -21,6 +22,7 @@ internal static class RequestCapture
             Origin = request.Headers.Origin.Count > 0 ? request.Headers.Origin.ToString() : null,
             User = context.User,
             RemoteEndPoint = context.Connection.RemoteIpAddress is { } address ? new IPEndPoint(address, context.Connection.RemotePort) : null,
+            TraceContext = trace,
             Headers = CaptureHeaders(request.Headers, headers),
         };
     }

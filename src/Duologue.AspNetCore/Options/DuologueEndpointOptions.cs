@@ -43,11 +43,43 @@ public class DuologueEndpointOptions
     /// <summary>How long the peer may take to answer a Close frame. Default 5 s; <see cref="Timeout.InfiniteTimeSpan"/> for ever. Passed: the connection is aborted.</summary>
     public TimeSpan CloseTimeout { get; set; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>
+    /// How long a peer may take nothing while something waits to be sent to it; of a large message, for each 64 KiB. Default 30 s;
+    /// <see cref="Timeout.InfiniteTimeSpan"/> for ever. Passed: the connection is aborted, with <see cref="CloseCause.SendTimeout"/>. Keep-alive alone would let a peer that
+    /// sends and does not read hold its queue for ever.
+    /// </summary>
+    public TimeSpan SendTimeout { get; set; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>
+    /// How long a message may take from its first byte to its last. Default 2 min; <see cref="Timeout.InfiniteTimeSpan"/> for ever.
+    /// Passed: close 1008. The time in which the server does not read counts for nothing, and the limit does not apply to a message that is
+    /// read piecewise.
+    /// </summary>
+    public TimeSpan MessageTimeout { get; set; } = TimeSpan.FromMinutes(2);
+
     /// <summary>The most control frames received in one second; 0 for no limit. Default 200. Passed: close 1008.</summary>
     public int MaxControlFramesPerSecond { get; set; } = 200;
 
+    /// <summary>
+    /// The most fragments with fewer than 64 bytes received in one second; 0 for no limit. Default 4,096. Passed: close 1008. A message in
+    /// one frame has none, however short it is.
+    /// </summary>
+    public int MaxSmallFragmentsPerSecond { get; set; } = 4096;
+
     /// <summary>The most messages received in one second; 0, the default, for no limit. Passed: close 1008.</summary>
     public int MaxMessagesPerSecond { get; set; }
+
+    /// <summary>
+    /// How messages are compressed where the client offers it. Default <see cref="Duologue.Compression.Off"/>. In configuration: <c>off</c>,
+    /// <c>shared</c>, <c>dedicated</c>, or with window bits <c>dedicated:12</c>. Source: RFC 7692.
+    /// </summary>
+    public Compression Compression { get; set; } = Compression.Off;
+
+    /// <summary>
+    /// Whether each call of a handler class (open, message, close) is an activity of its own, where somebody listens to the source
+    /// <c>Duologue.AspNetCore</c>. Default false: a trace per message is much. A delegate receives by itself, and traces what it likes.
+    /// </summary>
+    public bool TraceMessages { get; set; }
 
     /// <summary>
     /// The origins whose pages may connect, beside the server's own: scheme, host and, if it is not the scheme's, port, as in
@@ -91,6 +123,11 @@ public class DuologueEndpointOptions
         CloseTimeout = other.CloseTimeout;
         MaxControlFramesPerSecond = other.MaxControlFramesPerSecond;
         MaxMessagesPerSecond = other.MaxMessagesPerSecond;
+        Compression = other.Compression;
+        SendTimeout = other.SendTimeout;
+        MessageTimeout = other.MessageTimeout;
+        MaxSmallFragmentsPerSecond = other.MaxSmallFragmentsPerSecond;
+        TraceMessages = other.TraceMessages;
         Copy(other.AllowedOrigins, AllowedOrigins);
         Copy(other.CapturedHeaders, CapturedHeaders);
         Copy(other.Subprotocols, Subprotocols);

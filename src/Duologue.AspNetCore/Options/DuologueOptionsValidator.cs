@@ -11,8 +11,11 @@ internal sealed class DuologueOptionsValidator : IValidateOptions<DuologueOption
         List<string> failures = FindFailures(nameof(DuologueOptions), options);
         AtLeast(failures, nameof(DuologueOptions), nameof(options.MaxConnections), options.MaxConnections, 0, "connections, 0 for no limit");
         AtLeast(failures, nameof(DuologueOptions), nameof(options.MaxConnectionsPerAddress), options.MaxConnectionsPerAddress, 0, "connections, 0 for no limit");
+        AtLeast(failures, nameof(DuologueOptions), nameof(options.MaxHandshakesPerSecond), options.MaxHandshakesPerSecond, 0, "handshakes, 0 for no limit");
+        AtLeast(failures, nameof(DuologueOptions), nameof(options.MaxHandshakesPerSecondPerAddress), options.MaxHandshakesPerSecondPerAddress, 0, "handshakes, 0 for no limit");
         AtLeast(failures, nameof(DuologueOptions), nameof(options.MaxTopics), options.MaxTopics, 0, "topics, 0 for no limit");
         AtLeast(failures, nameof(DuologueOptions), nameof(options.MaxTopicsPerConnection), options.MaxTopicsPerConnection, 0, "topics, 0 for no limit");
+        AtLeast(failures, nameof(DuologueOptions), nameof(options.MaxDedicatedCompressors), options.MaxDedicatedCompressors, 0, "connections");
         NotNegative(failures, nameof(options.RetryAfter), options.RetryAfter);
         NotNegative(failures, nameof(options.DrainWindow), options.DrainWindow);
         return failures.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(failures);
@@ -36,14 +39,22 @@ internal sealed class DuologueOptionsValidator : IValidateOptions<DuologueOption
         AtLeast(failures, where, nameof(options.MaxFragments), options.MaxFragments, 0, "fragments, 0 for no limit");
         AtLeast(failures, where, nameof(options.SendQueueLimit), options.SendQueueLimit, 1, "bytes");
         AtLeast(failures, where, nameof(options.MaxControlFramesPerSecond), options.MaxControlFramesPerSecond, 0, "frames, 0 for no limit");
+        AtLeast(failures, where, nameof(options.MaxSmallFragmentsPerSecond), options.MaxSmallFragmentsPerSecond, 0, "fragments, 0 for no limit");
         AtLeast(failures, where, nameof(options.MaxMessagesPerSecond), options.MaxMessagesPerSecond, 0, "messages, 0 for no limit");
         PositiveOrInfinite(failures, where, nameof(options.KeepAliveInterval), options.KeepAliveInterval);
         PositiveOrInfinite(failures, where, nameof(options.KeepAliveTimeout), options.KeepAliveTimeout);
         PositiveOrInfinite(failures, where, nameof(options.HandshakeTimeout), options.HandshakeTimeout);
         PositiveOrInfinite(failures, where, nameof(options.CloseTimeout), options.CloseTimeout);
+        PositiveOrInfinite(failures, where, nameof(options.SendTimeout), options.SendTimeout);
+        PositiveOrInfinite(failures, where, nameof(options.MessageTimeout), options.MessageTimeout);
         if (!Enum.IsDefined(options.SendQueuePolicy))
         {
             failures.Add($"{where}: {nameof(options.SendQueuePolicy)} is {options.SendQueuePolicy}, which is none of {string.Join(", ", Enum.GetNames<SendQueuePolicy>())}.");
+        }
+
+        if (options.Compression is null)
+        {
+            failures.Add($"{where}: {nameof(options.Compression)} is null; use Compression.Off for none.");
         }
 
         foreach (string origin in options.AllowedOrigins)

@@ -16,12 +16,17 @@ internal sealed class EndpointSettings
             CloseTimeout = options.CloseTimeout,
             MaxControlFramesPerSecond = options.MaxControlFramesPerSecond,
             MaxMessagesPerSecond = options.MaxMessagesPerSecond,
+            Compression = options.Compression,
+            SendTimeout = options.SendTimeout,
+            MessageTimeout = options.MessageTimeout,
+            MaxSmallFragmentsPerSecond = options.MaxSmallFragmentsPerSecond,
             TimeProvider = timeProvider,
         };
         Origins = new OriginPolicy(options.AllowedOrigins);
         CapturedHeaders = [.. options.CapturedHeaders.Distinct(StringComparer.OrdinalIgnoreCase)];
         Subprotocols = [.. options.Subprotocols];
         HandshakeTimeout = options.HandshakeTimeout;
+        TraceMessages = options.TraceMessages;
     }
 
     public ConnectionOptions Connection { get; }
@@ -33,4 +38,6 @@ internal sealed class EndpointSettings
     public string[] Subprotocols { get; }
 
     public TimeSpan HandshakeTimeout { get; }
+
+    public bool TraceMessages { get; }
 }

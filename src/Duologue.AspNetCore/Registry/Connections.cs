@@ -49,7 +49,7 @@ public sealed class Connections : IReadOnlyCollection<Connection>
     /// <param name="id">The connection's id.</param>
     /// <param name="text">The text.</param>
     /// <returns>As <see cref="Connection.Send(string)"/>; dropped if there is no such connection.</returns>
-    public SendResult Send(string id, string text) => Find(id)?.Send(text) ?? SendResult.Dropped;
+    public SendResult Send(string id, string text) => Find(id)?.Send(text) ?? NotFound();
 
     /// <summary>Sends a message to one connection without waiting.</summary>
     /// <param name="id">The connection's id.</param>
@@ -57,20 +57,20 @@ public sealed class Connections : IReadOnlyCollection<Connection>
     /// <param name="type">Text or binary.</param>
     /// <returns>As <see cref="Connection.Send(ReadOnlySpan{byte}, MessageType)"/>; dropped if there is no such connection.</returns>
     /// <exception cref="ArgumentException"><paramref name="type"/> is text and <paramref name="data"/> is not UTF-8.</exception>
-    public SendResult Send(string id, ReadOnlySpan<byte> data, MessageType type) => Find(id)?.Send(data, type) ?? SendResult.Dropped;
+    public SendResult Send(string id, ReadOnlySpan<byte> data, MessageType type) => Find(id)?.Send(data, type) ?? NotFound();
 
-    /// <summary>Sends text to all connections of a user without waiting; it is encoded once.</summary>
+    /// <summary>Sends text to all connections of a user without waiting; it is encoded once, and compressed once per distinct agreement.</summary>
     /// <param name="userId">The user's name.</param>
     /// <param name="text">The text.</param>
-    public FanoutResult SendToUser(string userId, string text) => Fanout.Send(SnapshotOf(userId), Fanout.Encode(text));
+    public FanoutResult SendToUser(string userId, string text) => Fanout.Send(SnapshotOf(userId), Fanout.Encode(text, MessageFlags.None));
 
-    /// <summary>Sends a message to all connections of a user without waiting; it is encoded once.</summary>
+    /// <summary>Sends a message to all connections of a user without waiting; it is encoded once, and compressed once per distinct agreement.</summary>
     /// <param name="userId">The user's name.</param>
     /// <param name="data">The payload; for text, valid UTF-8. Copied before the call returns.</param>
     /// <param name="type">Text or binary.</param>
     /// <exception cref="ArgumentException"><paramref name="type"/> is text and <paramref name="data"/> is not UTF-8.</exception>
     public FanoutResult SendToUser(string userId, ReadOnlySpan<byte> data, MessageType type) =>
-        Fanout.Send(SnapshotOf(userId), Fanout.Encode(data, type));
+        Fanout.Send(SnapshotOf(userId), Fanout.Encode(data, type, MessageFlags.None));
 
     /// <summary>Begins to close one connection, without waiting for its end (<see cref="Connection.Closed"/>).</summary>
     /// <param name="id">The connection's id.</param>
@@ -114,6 +114,9 @@ public sealed class Connections : IReadOnlyCollection<Connection>
     public IEnumerator<Connection> GetEnumerator() => Open.GetEnumerator();
 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
+
+    /// <summary>Where a message to nobody is counted; set once, before there are connections.</summary>
+    internal ServerMetrics? Metrics { get; set; }
 
     internal IEnumerable<WebSocketConnection> Open => _byId.Select(entry => entry.Value);
 
@@ -159,6 +162,12 @@ public sealed class Connections : IReadOnlyCollection<Connection>
                 }
             }
         }
+    }
+
+    private SendResult NotFound()
+    {
+        Metrics?.OfConnections.Dropped(DropReason.NotFound, 1);
+        return SendResult.Dropped;
     }
 
     private WebSocketConnection[] SnapshotOf(string userId)

@@ -1,52 +1,80 @@
+using System.Buffers;
 using System.Text;
 using System.Text.Unicode;
+using Duologue.Peer;
 using Duologue.Protocol;
 
 namespace Duologue.AspNetCore;
 
-/// <summary>Encodes a message once and gives the frame to many connections.</summary>
+/// <summary>Encodes a message once, compresses it once per distinct agreement, and gives the frames to many connections.</summary>
 internal static class Fanout
 {
     /// <summary>The frame of a text message; lone surrogates become U+FFFD.</summary>
-    public static Frame Encode(string text)
+    public static BroadcastFrame Encode(string text, MessageFlags flags)
     {
         ArgumentNullException.ThrowIfNull(text);
-        return Encode(Opcode.Text, Encoding.UTF8.GetBytes(text));
+        return new(Opcode.Text, Encoding.UTF8.GetBytes(text), flags);
     }
 
     /// <summary>The frame of a message.</summary>
     /// <exception cref="ArgumentException">Text that is not UTF-8.</exception>
-    public static Frame Encode(ReadOnlySpan<byte> data, MessageType type)
+    public static BroadcastFrame Encode(ReadOnlySpan<byte> data, MessageType type, MessageFlags flags)
     {
         switch (type)
         {
             case MessageType.Text when !Utf8.IsValid(data):
                 throw new ArgumentException("The text is not valid UTF-8, which RFC 6455 §5.6 demands; send it as binary, or correct it.", nameof(data));
             case MessageType.Text:
-                return Encode(Opcode.Text, data);
+                return new(Opcode.Text, data, flags);
             case MessageType.Binary:
-                return Encode(Opcode.Binary, data);
+                return new(Opcode.Binary, data, flags);
             default:
                 throw new ArgumentOutOfRangeException(nameof(type), type, "A message is text or binary.");
         }
     }
 
-    public static FanoutResult Send(ReadOnlySpan<WebSocketConnection> connections, in Frame frame)
+    public static FanoutResult Send(WebSocketConnection[] connections, BroadcastFrame frame)
     {
-        int dropped = 0;
-        foreach (WebSocketConnection connection in connections)
-        {
-            if (connection.SendFrame(frame.Bytes, frame.PayloadLength) == SendResult.Dropped)
-            {
-                dropped++;
-            }
-        }
-
-        return new(connections.Length - dropped, dropped);
+        Accepted accepted = Accept(connections, frame);
+        return accepted.Settle();
     }
 
-    private static Frame Encode(Opcode opcode, ReadOnlySpan<byte> payload) => new(FrameWriter.Encode(opcode, payload), payload.Length);
+    /// <summary>
+    /// Gives the frame its place on every connection, and no more: no foreign code runs, so that a lock may be held to give all connections
+    /// the same order. <see cref="Accepted.Settle"/> must follow, without the lock.
+    /// </summary>
+    public static Accepted Accept(WebSocketConnection[] connections, BroadcastFrame frame)
+    {
+        WebSocketConnection.Acceptance[] acceptances = ArrayPool<WebSocketConnection.Acceptance>.Shared.Rent(connections.Length);
+        for (int i = 0; i < connections.Length; i++)
+        {
+            acceptances[i] = connections[i].AcceptFrame(frame);
+        }
 
-    /// <summary>A whole message as a server sends it, never written again.</summary>
-    public readonly record struct Frame(ReadOnlyMemory<byte> Bytes, int PayloadLength);
+        return new(connections, acceptances);
+    }
+
+    /// <summary>A frame that has its place on all connections, and has not left yet.</summary>
+    public readonly struct Accepted(WebSocketConnection[] connections, WebSocketConnection.Acceptance[] acceptances)
+    {
+        /// <summary>Sends, counts and logs. Once.</summary>
+        public FanoutResult Settle()
+        {
+            // First what nobody else would do: a listener that throws must leave no connection with a frame that never leaves.
+            for (int i = 0; i < connections.Length; i++)
+            {
+                connections[i].FlushAccepted(acceptances[i]);
+            }
+
+            int dropped = 0;
+            for (int i = 0; i < connections.Length; i++)
+            {
+                connections[i].ReportAccepted(acceptances[i]);
+                dropped += acceptances[i].Result == SendResult.Dropped ? 1 : 0;
+            }
+
+            ArrayPool<WebSocketConnection.Acceptance>.Shared.Return(acceptances);
+            return new(connections.Length - dropped, dropped);
+        }
+    }
 }

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Duologue.Peer;
 using Microsoft.Extensions.Logging;
 
 namespace Duologue.AspNetCore;
@@ -20,26 +21,27 @@ internal sealed class InProcessTopics(DuologueOptions options, ServerMetrics met
         return _topics.TryGetValue(topic, out Topic? found) ? found.Count : 0;
     }
 
-    public override FanoutResult Publish(string topic, string text)
+    public override FanoutResult Publish(string topic, string text, MessageFlags flags)
     {
         CheckName(topic);
         ArgumentNullException.ThrowIfNull(text);
         long start = timeProvider.GetTimestamp();
-        return _topics.TryGetValue(topic, out Topic? found) ? Record(found.Publish(Fanout.Encode(text)), start) : Record(default, start);
+        return _topics.TryGetValue(topic, out Topic? found) ? Record(found.Publish(Fanout.Encode(text, flags)), start) : Record(default, start);
     }
 
-    public override FanoutResult Publish(string topic, ReadOnlySpan<byte> data, MessageType type)
+    public override FanoutResult Publish(string topic, ReadOnlySpan<byte> data, MessageType type, MessageFlags flags)
     {
         CheckName(topic);
         long start = timeProvider.GetTimestamp();
         // Encoded even if nobody listens, so that a message that may not be sent is an error at all times.
-        Fanout.Frame frame = Fanout.Encode(data, type);
+        BroadcastFrame frame = Fanout.Encode(data, type, flags);
         return _topics.TryGetValue(topic, out Topic? found) ? Record(found.Publish(frame), start) : Record(default, start);
     }
 
     internal override bool Subscribe(WebSocketConnection connection, ConnectionState state, string topic)
     {
         CheckName(topic);
+        string? limit = null;
         lock (state)
         {
             if (state.HasClosed)
@@ -55,16 +57,37 @@ internal sealed class InProcessTopics(DuologueOptions options, ServerMetrics met
 
             if (options.MaxTopicsPerConnection > 0 && subscriptions.Count >= options.MaxTopicsPerConnection)
             {
-                Log.SubscriptionRefused(logger, connection.Id, nameof(DuologueOptions.MaxTopicsPerConnection), options.MaxTopicsPerConnection);
-                throw new InvalidOperationException($"The connection subscribes to {subscriptions.Count} topics, which is the most: {nameof(DuologueOptions)}.{nameof(DuologueOptions.MaxTopicsPerConnection)}.");
+                limit = nameof(DuologueOptions.MaxTopicsPerConnection);
             }
+            else if (Join(connection, topic) is { } joined)
+            {
+                subscriptions.Add(joined);
+            }
+            else
+            {
+                limit = nameof(DuologueOptions.MaxTopics);
+            }
+        }
 
-            Topic joined = Join(connection, topic);
-            subscriptions.Add(joined);
+        if (limit is not null)
+        {
+            throw Refuse(connection, limit);
         }
 
         metrics.Subscribed(1);
         return true;
+    }
+
+    // Outside the lock: a logger is not ours.
+    private InvalidOperationException Refuse(WebSocketConnection connection, string option)
+    {
+        bool ofConnection = option == nameof(DuologueOptions.MaxTopicsPerConnection);
+        int limit = ofConnection ? options.MaxTopicsPerConnection : options.MaxTopics;
+        metrics.SubscriptionRefused(ofConnection ? "max_topics_per_connection" : "max_topics");
+        Log.SubscriptionRefused(logger, connection.Id, option, limit);
+        return new InvalidOperationException(ofConnection
+            ? $"The connection subscribes to {limit} topics, which is the most: {nameof(DuologueOptions)}.{option}."
+            : $"There are {limit} topics with subscribers, which is the most: {nameof(DuologueOptions)}.{option}.");
     }
 
     internal override bool Unsubscribe(WebSocketConnection connection, ConnectionState state, string topic)
@@ -107,13 +130,14 @@ internal sealed class InProcessTopics(DuologueOptions options, ServerMetrics met
         metrics.Subscribed(-subscriptions.Count);
     }
 
-    private Topic Join(WebSocketConnection connection, string name)
+    /// <summary>Adds a subscriber; null if there are too many topics.</summary>
+    private Topic? Join(WebSocketConnection connection, string name)
     {
         while (true)
         {
-            if (!_topics.TryGetValue(name, out Topic? topic))
+            if (!_topics.TryGetValue(name, out Topic? topic) && (topic = Open(name)) is null)
             {
-                topic = Open(connection, name);
+                return null;
             }
 
             if (topic.TryAdd(connection))
@@ -127,13 +151,12 @@ internal sealed class InProcessTopics(DuologueOptions options, ServerMetrics met
     }
 
     // A new topic is counted before it is there, so that the limit holds however many come at once.
-    private Topic Open(WebSocketConnection connection, string name)
+    private Topic? Open(string name)
     {
         if (Interlocked.Increment(ref _count) > options.MaxTopics && options.MaxTopics > 0)
         {
             Interlocked.Decrement(ref _count);
-            Log.SubscriptionRefused(logger, connection.Id, nameof(DuologueOptions.MaxTopics), options.MaxTopics);
-            throw new InvalidOperationException($"There are {options.MaxTopics} topics with subscribers, which is the most: {nameof(DuologueOptions)}.{nameof(DuologueOptions.MaxTopics)}.");
+            return null;
         }
 
         var opened = new Topic(name);

@@ -1,9 +1,12 @@
+using Duologue.Peer;
+
 namespace Duologue.AspNetCore;
 
 /// <summary>The subscribers of one topic in this process.</summary>
 /// <remarks>
 /// Two locks, always in this order: the publish lock, under which connections take the frame, so that all subscribers see one order
-/// of messages; then, inside it or inside a <see cref="ConnectionState"/>'s lock, the lock on the set. Sending runs no user code.
+/// of messages; then, inside it or inside a <see cref="ConnectionState"/>'s lock, the lock on the set. Neither is held while a frame is handed to a carrier,
+/// counted or logged: handlers, listeners and sinks may run there.
 /// </remarks>
 internal sealed class Topic(string name)
 {
@@ -61,12 +64,15 @@ internal sealed class Topic(string name)
         }
     }
 
-    public FanoutResult Publish(in Fanout.Frame frame)
+    public FanoutResult Publish(BroadcastFrame frame)
     {
+        Fanout.Accepted accepted;
         lock (_publishLock)
         {
-            return Fanout.Send(TakeSnapshot(), frame);
+            accepted = Fanout.Accept(TakeSnapshot(), frame);
         }
+
+        return accepted.Settle();
     }
 
     private WebSocketConnection[] TakeSnapshot()

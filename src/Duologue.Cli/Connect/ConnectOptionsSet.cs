@@ -23,6 +23,8 @@ internal sealed class ConnectOptionsSet
 
     public Option<string?> Origin { get; } = CliOption.Create<string?>("--origin", "ORIGIN", "The Origin header, as a browser would send it, such as https://example.com. Default none.");
 
+    public Option<Compression> Compression { get; } = CliOption.Compression("--compression", "The compression to offer.");
+
     public Option<bool> Binary { get; } = CliOption.Switch("--binary", "Send binary messages: each typed line as one; what is piped in, all of it as one, byte for byte.");
 
     public Option<bool> Once { get; } = CliOption.Switch("--once", "End after the first message that comes: exit code 0, or 7 if none comes.");
@@ -39,6 +41,13 @@ internal sealed class ConnectOptionsSet
 
     public Option<string?> Proxy { get; } = CliOption.Create<string?>("--proxy", "URL", "http://, https://, socks4://, socks4a:// or socks5://; none for no proxy. Default: the system's.");
 
+    public Option<string> Http { get; } = new("--http")
+    {
+        HelpName = "VERSION",
+        Description = "The version of HTTP to open with, and no other: 1.1, or 2 (RFC 8441). Default 1.1.",
+        DefaultValueFactory = _ => "1.1",
+    };
+
     public Option<Duration> Timeout { get; } = CliOption.Time("--timeout", "How long the opening may take; none for any time.", Defaults.ConnectTimeout);
 
     public Option<ByteSize?> MaxMessageSize { get; } = CliOption.Size("--max-message-size", $"The largest message to receive. Passed: close 1009. Default {MessageSize}.");
@@ -54,12 +63,20 @@ internal sealed class ConnectOptionsSet
     public ConnectOptionsSet()
     {
         Wait = CliOption.OptionalTime("--wait", $"How long to go on receiving after piped input has ended; none until the server closes. Default {PipeWait}; with --once, how long to wait for the message: {OnceWait}.", null);
+        Http.CompletionSources.Add("1.1", "2");
+        Http.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<string>() is not ("1.1" or "2"))
+            {
+                result.AddError($"--http takes 1.1 or 2; it was given \"{result.GetValueOrDefault<string>()}\".");
+            }
+        });
         Ping = CliOption.OptionalTime("--ping", $"Ping so often and print the round trip. Without a value every {PingEvery}.", PingEvery);
     }
 
     public IEnumerable<Option> All =>
     [
-        Protocol, Header, Origin, Binary, Once, Wait, Ping, Verbose, Explain, Insecure, Proxy, Timeout, MaxMessageSize, PingInterval, PingTimeout, CloseTimeout, Json,
+        Protocol, Header, Origin, Compression, Binary, Once, Wait, Ping, Verbose, Explain, Insecure, Http, Proxy, Timeout, MaxMessageSize, PingInterval, PingTimeout, CloseTimeout, Json,
     ];
 
     public TimeSpan GetWait(ParseResult command) =>
@@ -118,6 +135,9 @@ internal sealed class ConnectOptionsSet
             Subprotocols = command.GetValue(Protocol) ?? [],
             Headers = headers,
             Origin = command.GetValue(Origin),
+            HttpVersion = command.GetValue(Http) == "2" ? HttpVersion.Version20 : HttpVersion.Version11,
+            HttpVersionPolicy = HttpVersionPolicy.RequestVersionExact,
+            Compression = command.GetRequiredValue(Compression),
             UseProxy = !noProxy,
             Proxy = proxyUrl is null ? null : new WebProxy(proxyUrl) { Credentials = ReadCredentials(proxyUrl) },
             RemoteCertificateValidationCallback = acceptAny,

@@ -43,14 +43,18 @@ internal sealed class ConnectSession(Connection connection, Uri url, ConnectPlan
 
     private void Announce(bool isTyped)
     {
-        report.Tell(new OpenEvent(null, url.ToString(), connection.Subprotocol, null));
+        report.Tell(new OpenEvent(null, url.ToString(), connection.Subprotocol, null)
+        {
+            Extensions = connection.Extensions.Length == 0 ? null : connection.Extensions,
+        });
         if (!isTyped)
         {
             return;
         }
 
         string protocol = connection.Subprotocol is null ? "" : $", subprotocol {connection.Subprotocol}";
-        report.Say($"[green]Connected[/] to {Report.Safe(url.GetLeftPart(UriPartial.Path) + protocol)}. [grey]Type a line to send it; Ctrl+D or Ctrl+C ends.[/]");
+        string extensions = connection.Extensions.Length == 0 ? "" : $", {connection.Extensions}";
+        report.Say($"[green]Connected[/] to {Report.Safe(url.GetLeftPart(UriPartial.Path) + protocol + extensions)}. [grey]Type a line to send it; Ctrl+D or Ctrl+C ends.[/]");
         report.Editor = LineEditor.ForConsole();
     }
 

@@ -24,8 +24,10 @@ internal sealed class HandshakePrinter(Report report, bool explain)
         // The head ends with the empty line, after which nothing is left to split off.
         foreach (string line in head.TrimEnd('\r', '\n').Split("\r\n"))
         {
-            int colon = line.IndexOf(':', StringComparison.Ordinal);
-            if (atStart || colon < 0)
+            // HTTP/2 has no start line, but fields whose names begin with a colon (RFC 9113 §8.3).
+            bool isPseudo = line.StartsWith(':');
+            int colon = line.IndexOf(':', isPseudo ? 1 : 0);
+            if ((atStart && !isPseudo) || colon < 0)
             {
                 report.Say($"{mark} [bold]{Report.Safe(line)}[/]");
                 Note(atStart ? HeaderNotes.ExplainStartLine(line, isRequest) : null);
@@ -34,6 +36,7 @@ internal sealed class HandshakePrinter(Report report, bool explain)
                 continue;
             }
 
+            atStart = false;
             report.Say($"{mark} {Report.Safe(line[..colon])}:[grey]{Report.Safe(line[(colon + 1)..])}[/]");
             Note(HeaderNotes.ExplainHeader(line[..colon], line[(colon + 1)..].Trim(), isRequest, request));
         }

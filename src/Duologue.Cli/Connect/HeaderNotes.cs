@@ -10,11 +10,15 @@ internal static class HeaderNotes
 
     private static readonly Dictionary<string, string> Notes = new(StringComparer.OrdinalIgnoreCase)
     {
+        [":method"] = "An opening handshake over HTTP/2 is a CONNECT: what follows on this stream goes both ways (RFC 8441 §4).",
+        [":protocol"] = "What is to be spoken on the stream: websocket. A server lets this be asked by its setting ENABLE_CONNECT_PROTOCOL (RFC 8441 §3, §5).",
+        [":scheme"] = "https for wss, http for ws (RFC 8441 §5).",
+        [":authority"] = "Which server is meant, as Host is over HTTP/1.1 (RFC 9113 §8.3.1).",
+        [":path"] = "The path and query of the WebSocket URL (RFC 8441 §5).",
         ["Host"] = "Which server is meant; a browser's Origin is compared with it (RFC 9110 §7.2).",
         ["Upgrade"] = "Asks to speak another protocol on this connection, and the answer agrees: websocket (RFC 6455 §4.1).",
         ["Connection"] = "Says that the Upgrade header is for this hop and not to be passed on (RFC 9110 §7.6.1).",
         ["Sec-WebSocket-Version"] = "The version of the protocol; 13 is the only one there is. A server that speaks none offered answers 426 (RFC 6455 §4.4).",
-        ["Sec-WebSocket-Extensions"] = "Extensions offered, or agreed on, such as compression (RFC 6455 §9.1).",
         ["Origin"] = "Which site's page is asking. Browsers always send it and scripts cannot change it, so servers can refuse other sites (RFC 6455 §10.2).",
         ["Authorization"] = "Who is asking. Do not show this line to others.",
         ["Cookie"] = "What the server gave earlier to be known by. Do not show this line to others.",
@@ -42,7 +46,12 @@ internal static class HeaderNotes
                 : "An opening handshake is a GET over HTTP/1.1 with the path of the WebSocket URL (RFC 6455 §4.1).";
         }
 
-        string status = line.Split(' ', 3) is [_, { } code, ..] ? code : "";
+        return ExplainStatus(line.Split(' ', 3) is [_, { } code, ..] ? code : "")
+            ?? "The answer. Only 101 opens a WebSocket.";
+    }
+
+    private static string? ExplainStatus(string status)
+    {
         return status switch
         {
             "101" => "Switching Protocols: after the empty line both sides speak WebSocket (RFC 6455 §4.2.2).",
@@ -52,13 +61,20 @@ internal static class HeaderNotes
             "404" => "There is nothing at this path.",
             "426" => "This path speaks WebSocket only, or another version of it.",
             "503" => "The server takes no more connections now.",
-            _ => "The answer. Only 101 opens a WebSocket.",
+            _ => null,
         };
     }
 
     /// <summary>What a header means; null for one of the application's own. An answer is checked against the head of the request.</summary>
     public static string? ExplainHeader(string name, string value, bool isRequest, string request)
     {
+        if (name == ":status")
+        {
+            return value == "200"
+                ? "OK: both sides speak WebSocket on this stream. No key is answered, HTTP/2 tells by itself that the server knows the protocol (RFC 8441 §5)."
+                : ExplainStatus(value) ?? "The answer. Over HTTP/2 only 200 opens a WebSocket.";
+        }
+
         if (name.Equals("Sec-WebSocket-Key", StringComparison.OrdinalIgnoreCase))
         {
             return "16 random bytes in base64. Not a secret: it makes sure that the answer is to this request, by a server that knows the protocol (RFC 6455 §11.3.1).";
@@ -78,7 +94,9 @@ internal static class HeaderNotes
                 : "The subprotocol the server picked from those offered (RFC 6455 §1.9).";
         }
 
-        return Notes.GetValueOrDefault(name);
+        return name.Equals("Sec-WebSocket-Extensions", StringComparison.OrdinalIgnoreCase)
+            ? ExtensionNotes.Explain(value, isRequest)
+            : Notes.GetValueOrDefault(name);
     }
 
     private static string? FindHeader(string head, string name)

@@ -18,7 +18,7 @@ internal static class ServeCommand
         var options = new ServeOptions();
         var command = new Command("serve", $"""
             Serve the live page and its talk at / and /talk, an echo at /echo, and a fan-out at /fanout of what is
-            sent to /fanout/publish. Times are written 500ms, 20s, 5m; sizes 65536, 64KiB, 8MiB. Ctrl+C stops it.
+            sent to /fanout/publish; /metrics shows what is counted. Times are written 500ms, 20s, 5m; sizes 65536, 64KiB, 8MiB. Ctrl+C stops it.
 
             {ExitCode.Help}
             """);
@@ -88,6 +88,7 @@ internal static class ServeCommand
                 kestrel.ConfigureHttpsDefaults(https => https.ServerCertificate = certificate);
             }
         });
+        options.ApplyEventLoop(command, builder.WebHost);
         if (certificate is not null)
         {
             builder.WebHost.UseKestrelHttpsConfiguration();
@@ -99,14 +100,18 @@ internal static class ServeCommand
         builder.Services.AddSingleton(services => new TalkRoom(
             services.GetRequiredService<Topics>(), TimeProvider.System, Math.Max(1, talkMessageSize - TalkLimits.FileHead)));
         builder.Services.AddHostedService<TalkClock>();
+        MetricsAccess metrics = command.GetValue(options.Metrics);
+        builder.Services.AddMetricsEndpoint(metrics);
 
         WebApplication application = builder.Build();
+        application.MapMetricsEndpoint(metrics);
         application.MapPage();
         foreach (string path in TalkPaths)
         {
             application.MapDuologue<LineTalkHandler>(path).WithSubprotocol<EventTalkHandler>(TalkProtocol.Name).WithOptions(talk =>
             {
                 talk.MaxMessageSize = talkMessageSize;
+                talk.MessageTimeout = options.GetTalkMessageTimeout(command);
                 talk.SendQueueLimit = (int)Math.Max(talk.SendQueueLimit, Math.Min(int.MaxValue, TalkQueueMessages * (long)talkMessageSize));
             });
         }
@@ -155,7 +160,7 @@ internal static class ServeCommand
                 return $"--echo has \"{path}\", which is no plain path; expected such as /mirror.";
             }
 
-            if (TalkPaths.Contains(path, StringComparer.OrdinalIgnoreCase) || path.StartsWith("/fanout", StringComparison.OrdinalIgnoreCase) || path.StartsWith("/page", StringComparison.OrdinalIgnoreCase))
+            if (TalkPaths.Contains(path, StringComparer.OrdinalIgnoreCase) || path.StartsWith("/fanout", StringComparison.OrdinalIgnoreCase) || path.StartsWith("/page", StringComparison.OrdinalIgnoreCase) || path.Equals(MetricsEndpoint.Path, StringComparison.OrdinalIgnoreCase))
             {
                 return $"--echo has \"{path}\", where something else is served; choose another path.";
             }

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Duologue.AspNetCore;
 using Duologue.Cli.Terminal;
+using Duologue.EventLoop;
 
 namespace Duologue.Cli.Serve;
 
@@ -9,6 +10,9 @@ internal sealed class ServeOptions
 {
     /// <summary>What the talk takes for a file unless told otherwise: a picture from a phone goes through.</summary>
     public static readonly ByteSize TalkMessageSize = new(8 * 1024 * 1024);
+
+    /// <summary>How long such a file may be under way.</summary>
+    public static readonly Duration TalkMessageTimeout = new(TimeSpan.FromMinutes(15));
 
     private static readonly DuologueOptions Defaults = new();
 
@@ -26,6 +30,10 @@ internal sealed class ServeOptions
 
     public Option<SendQueuePolicy> SendQueuePolicy { get; } = CliOption.Choice("--send-queue-policy", "What happens when the send queue is full.", Defaults.SendQueuePolicy);
 
+    public Option<Compression> Compression { get; } = CliOption.Compression("--compression", "How messages are compressed for clients that offer it: shared holds no memory between messages, dedicated shrinks alike messages more and holds about 300 KiB per connection.");
+
+    public Option<ByteSize?> Threshold { get; } = CliOption.Size("--threshold", $"The smallest message to compress, in bytes. Default {Duologue.Compression.Shared.Threshold}; 0 for all.", 0);
+
     public Option<Duration> PingInterval { get; } = CliOption.Time("--ping-interval", "The silence after which a peer is pinged; none for never.", Defaults.KeepAliveInterval);
 
     public Option<Duration> PingTimeout { get; } = CliOption.Time("--ping-timeout", "How long after a ping some sign of life may take; none for any time. Passed: the connection ends.", Defaults.KeepAliveTimeout);
@@ -34,13 +42,23 @@ internal sealed class ServeOptions
 
     public Option<Duration> CloseTimeout { get; } = CliOption.Time("--close-timeout", "How long a peer may take to answer a Close; none for any time. Passed: the connection is aborted.", Defaults.CloseTimeout);
 
+    public Option<Duration> SendTimeout { get; } = CliOption.Time("--send-timeout", "How long a peer may take nothing of what waits for it; none for any time. Passed: the connection is aborted.", Defaults.SendTimeout);
+
+    public Option<Duration?> MessageTimeout { get; } = CliOption.OptionalTime("--message-timeout", $"How long a message may take to arrive; none for any time. Passed: close 1008. Default {new Duration(Defaults.MessageTimeout)}; {TalkMessageTimeout} for the talk, whose files are messages.", null);
+
     public Option<int> MaxControlFrames { get; } = CliOption.Count("--max-control-frames", "The most control frames per second and connection; 0 for no limit. Passed: close 1008.", Defaults.MaxControlFramesPerSecond);
+
+    public Option<int> MaxSmallFragments { get; } = CliOption.Count("--max-small-fragments", "The most fragments of fewer than 64 bytes per second and connection; 0 for no limit. Passed: close 1008.", Defaults.MaxSmallFragmentsPerSecond);
 
     public Option<int> MaxMessages { get; } = CliOption.Count("--max-messages", "The most messages per second and connection; 0 for no limit. Passed: close 1008.", Defaults.MaxMessagesPerSecond);
 
     public Option<int> MaxConnections { get; } = CliOption.Count("--max-connections", "The most connections of the server; 0 for no limit. Passed: 503 with Retry-After.", Defaults.MaxConnections);
 
     public Option<int> MaxConnectionsPerAddress { get; } = CliOption.Count("--max-connections-per-address", "The most connections from one address; 0 for no limit. Passed: 503 with Retry-After.", Defaults.MaxConnectionsPerAddress);
+
+    public Option<int> MaxHandshakes { get; } = CliOption.Count("--max-handshakes", "The most handshakes accepted per second; 0 for no limit. Passed: 503 with Retry-After.", Defaults.MaxHandshakesPerSecond);
+
+    public Option<int> MaxHandshakesPerAddress { get; } = CliOption.Count("--max-handshakes-per-address", "The most handshakes per second accepted from one address; 0 for no limit. Passed: 429 with Retry-After.", Defaults.MaxHandshakesPerSecondPerAddress);
 
     public Option<Duration> RetryAfter { get; } = CliOption.FiniteTime("--retry-after", "What a refused client is told to wait, in whole seconds.", Defaults.RetryAfter);
 
@@ -52,15 +70,22 @@ internal sealed class ServeOptions
 
     public Option<string[]> AllowOrigin { get; } = CliOption.Create<string[]>("--allow-origin", "ORIGIN", "A web origin besides the page's own whose pages may connect, such as https://app.example.com; * for all. Repeatable. /echo takes all in any case.");
 
+    public Option<string> EventLoop { get; } = CliOption.Word("--event-loop", "What carries the connections: an event loop on io_uring or epoll (Linux), auto for the best that runs here, off for Kestrel's own sockets.", "auto", "auto", "io_uring", "epoll", "off");
+
+    public Option<int> Loops { get; } = CliOption.Count("--loops", "How many event loops there are, each with a thread, at most 1024; 0 for one per core.", 0, 1024);
+
+    public Option<MetricsAccess> Metrics { get; } = CliOption.Choice("--metrics", "Who may read /metrics, in Prometheus' text format: programs on this machine (not through a proxy), all, or nobody.", MetricsAccess.Local);
+
     public Option<LogLevel> LogLevel { get; } = CliOption.Choice("--log-level", "How much of the server's log goes to standard error.", Microsoft.Extensions.Logging.LogLevel.Warning);
 
     public Option<bool> Json { get; } = CliOption.Switch("--json", "One JSON object per line on standard output; the log as JSON too.");
 
     public IEnumerable<Option> All =>
     [
-        Urls, Tls, Echo, AllowOrigin, MaxMessageSize, MaxFragments, SendQueueLimit, SendQueuePolicy, PingInterval, PingTimeout, HandshakeTimeout,
-        CloseTimeout, MaxControlFrames, MaxMessages, MaxConnections, MaxConnectionsPerAddress, RetryAfter, MaxTopics, MaxTopicsPerConnection,
-        DrainWindow, LogLevel, Json,
+        Urls, Tls, Echo, AllowOrigin, MaxMessageSize, MaxFragments, SendQueueLimit, SendQueuePolicy, Compression, Threshold, PingInterval, PingTimeout, HandshakeTimeout,
+        CloseTimeout, SendTimeout, MessageTimeout, MaxControlFrames, MaxSmallFragments, MaxMessages, MaxConnections, MaxConnectionsPerAddress,
+        MaxHandshakes, MaxHandshakesPerAddress, RetryAfter, MaxTopics, MaxTopicsPerConnection,
+        DrainWindow, Metrics, EventLoop, Loops, LogLevel, Json,
     ];
 
     /// <summary>Sets the server's options from the command line.</summary>
@@ -70,12 +95,19 @@ internal sealed class ServeOptions
         options.MaxFragments = command.GetValue(MaxFragments);
         options.SendQueueLimit = command.GetValue(SendQueueLimit)?.Bytes ?? options.SendQueueLimit;
         options.SendQueuePolicy = command.GetValue(SendQueuePolicy);
+        Compression compression = command.GetRequiredValue(Compression);
+        options.Compression = command.GetValue(Threshold) is { } threshold ? compression with { Threshold = threshold.Bytes } : compression;
         options.KeepAliveInterval = command.GetValue(PingInterval).Value;
         options.KeepAliveTimeout = command.GetValue(PingTimeout).Value;
         options.HandshakeTimeout = command.GetValue(HandshakeTimeout).Value;
         options.CloseTimeout = command.GetValue(CloseTimeout).Value;
         options.MaxControlFramesPerSecond = command.GetValue(MaxControlFrames);
         options.MaxMessagesPerSecond = command.GetValue(MaxMessages);
+        options.SendTimeout = command.GetValue(SendTimeout).Value;
+        options.MessageTimeout = command.GetValue(MessageTimeout)?.Value ?? options.MessageTimeout;
+        options.MaxSmallFragmentsPerSecond = command.GetValue(MaxSmallFragments);
+        options.MaxHandshakesPerSecond = command.GetValue(MaxHandshakes);
+        options.MaxHandshakesPerSecondPerAddress = command.GetValue(MaxHandshakesPerAddress);
         options.MaxConnections = command.GetValue(MaxConnections);
         options.MaxConnectionsPerAddress = command.GetValue(MaxConnectionsPerAddress);
         options.RetryAfter = command.GetValue(RetryAfter).Value;
@@ -87,6 +119,24 @@ internal sealed class ServeOptions
             options.AllowedOrigins.Add(origin);
         }
     }
+
+    /// <summary>Puts the server on event loops, unless the command line says off.</summary>
+    public void ApplyEventLoop(ParseResult command, IWebHostBuilder host)
+    {
+        string wanted = command.GetValue(EventLoop)!;
+        int loops = command.GetValue(Loops);
+        if (wanted != "off")
+        {
+            host.UseEventLoop(options =>
+            {
+                options.Backend = wanted switch { "io_uring" => EventLoopBackend.IoUring, "epoll" => EventLoopBackend.Epoll, _ => EventLoopBackend.Auto };
+                options.Loops = loops == 0 ? options.Loops : loops;
+            });
+        }
+    }
+
+    /// <summary>How long a message of the talk may be under way.</summary>
+    public TimeSpan GetTalkMessageTimeout(ParseResult command) => (command.GetValue(MessageTimeout) ?? TalkMessageTimeout).Value;
 
     /// <summary>The largest message of the talk.</summary>
     public int GetTalkMessageSize(ParseResult command) => (command.GetValue(MaxMessageSize) ?? TalkMessageSize).Bytes;

@@ -25,7 +25,11 @@ internal sealed record StoppedEvent : CliEvent;
 internal sealed record HandshakeEvent(string Request, string Response) : CliEvent;
 
 /// <summary><c>Id</c> says which connection: a number for <c>listen</c>, absent for <c>connect</c>, as in the events below.</summary>
-internal sealed record OpenEvent(int? Id, string Url, string? Protocol, string? From) : CliEvent;
+internal sealed record OpenEvent(int? Id, string Url, string? Protocol, string? From) : CliEvent
+{
+    /// <summary>The agreed extensions; absent if none were.</summary>
+    public string? Extensions { get; init; }
+}
 
 /// <summary><c>Type</c> is <c>text</c>, with <c>Text</c>, or <c>binary</c>, with <c>Base64</c>.</summary>
 internal sealed record MessageEvent(int? Id, DateTimeOffset Time, string Type, int Size, string? Text, string? Base64) : CliEvent;

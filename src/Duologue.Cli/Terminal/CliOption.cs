@@ -12,27 +12,43 @@ internal static class CliOption
 
     public static Option<bool> Switch(string name, string description) => new(name) { Description = description };
 
-    public static Option<int> Count(string name, string description, int byDefault)
+    public static Option<int> Count(string name, string description, int byDefault) => Count(name, description, byDefault, int.MaxValue);
+
+    public static Option<int> Count(string name, string description, int byDefault, int most)
     {
         var option = new Option<int>(name) { Description = description, HelpName = "N", DefaultValueFactory = _ => byDefault };
         option.Validators.Add(result =>
         {
-            if (result.Errors.Any() || result.GetValueOrDefault<int>() < 0)
+            if (result.Errors.Any() || result.GetValueOrDefault<int>() < 0 || result.GetValueOrDefault<int>() > most)
             {
-                result.AddError($"{name} takes a whole number from 0.");
+                result.AddError($"{name} takes a whole number from 0{(most == int.MaxValue ? "" : $" to {most}")}.");
             }
         });
         return option;
     }
 
     /// <summary>A size without a default of its own: its description names what holds then.</summary>
-    public static Option<ByteSize?> Size(string name, string description) => new(name)
+    public static Option<ByteSize?> Size(string name, string description) => Size(name, description, 1);
+
+    /// <inheritdoc cref="Size(string, string)"/>
+    public static Option<ByteSize?> Size(string name, string description, int least) => new(name)
     {
         Description = description,
         HelpName = "SIZE",
-        CustomParser = result => ByteSize.TryParse(Single(result), out ByteSize size) && size.Bytes > 0
+        CustomParser = result => ByteSize.TryParse(Single(result), out ByteSize size) && size.Bytes >= least
             ? size
-            : Error<ByteSize?>(result, $"{name} takes a number of bytes from 1, perhaps with a unit, such as 65536, 64KiB or 64MiB, below 2GiB; it was given \"{Single(result)}\"."),
+            : Error<ByteSize?>(result, $"{name} takes a number of bytes from {least}, perhaps with a unit, such as 65536, 64KiB or 64MiB, below 2GiB; it was given \"{Single(result)}\"."),
+    };
+
+    /// <summary>How to compress.</summary>
+    public static Option<Compression> Compression(string name, string description) => new(name)
+    {
+        Description = $"{description} One of off, shared, dedicated, dedicated:9 to dedicated:15.",
+        HelpName = "MODE",
+        DefaultValueFactory = _ => Duologue.Compression.Off,
+        CustomParser = result => Duologue.Compression.TryParse(Single(result), out Compression mode)
+            ? mode
+            : Error<Compression>(result, $"{name} takes off, shared, dedicated, or dedicated with window bits from dedicated:9 to dedicated:15; it was given \"{Single(result)}\"."),
     };
 
     /// <summary>A positive time, or none.</summary>
@@ -80,6 +96,16 @@ internal static class CliOption
                 ? value
                 : Error<T>(result, $"{name} takes one of {string.Join(", ", Enum.GetNames<T>())}; it was given \"{Single(result)}\"."),
         };
+
+    /// <summary>A choice among words of its own.</summary>
+    public static Option<string> Word(string name, string description, string byDefault, params string[] words) => new(name)
+    {
+        Description = $"{description} One of {string.Join(", ", words)}.",
+        HelpName = "NAME",
+        DefaultValueFactory = _ => byDefault,
+        CustomParser = result => words.FirstOrDefault(word => word.Equals(Single(result), StringComparison.OrdinalIgnoreCase))
+            ?? Error<string>(result, $"{name} takes one of {string.Join(", ", words)}; it was given \"{Single(result)}\"."),
+    };
 
     private static string NoTime(string name, string given) =>
         $"{name} takes a time above 0 with its unit, such as 500ms, 20s, 5m or 1h, at most 49 days, or none; it was given \"{given}\".";

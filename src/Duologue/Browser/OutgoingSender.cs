@@ -91,6 +91,7 @@ internal sealed class OutgoingSender(WebSocketConnection connection, Action<long
     private sealed class Fragments(WebSocketConnection connection, Action<long> handingOver, MessageType type, long size)
     {
         private readonly int _pieceSize = (int)Math.Clamp(((size - 1) / MaxPieces) + 1, PieceSize, MaxPieceSize);
+        private readonly bool _compressed = connection.Compresses(size, MessageFlags.None);
         private Opcode _opcode = type.ToOpcode();
         private long _rest = size;
 
@@ -108,7 +109,7 @@ internal sealed class OutgoingSender(WebSocketConnection connection, Action<long
             _rest -= piece.Length;
             IsComplete = _rest == 0;
             handingOver(piece.Length);
-            long mark = await connection.WriteFragmentAsync(_opcode, IsComplete, piece, CancellationToken.None).ConfigureAwait(false);
+            long mark = await connection.WriteFragmentAsync(_opcode, IsComplete, _compressed, piece, CancellationToken.None).ConfigureAwait(false);
             _opcode = Opcode.Continuation;
             await connection.WaitUntilTakenAsync(mark, CancellationToken.None).ConfigureAwait(false);
         }

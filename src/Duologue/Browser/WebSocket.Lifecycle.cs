@@ -46,7 +46,8 @@ public sealed partial class WebSocket
         int port = _url.EffectivePort;
         if (BlockedPorts.Contains(port))
         {
-            throw new HandshakeException($"Port {port} belongs to another protocol, and browsers block it (WHATWG Fetch, bad ports).", null);
+            ClientMetrics.For(_options.Connection).Failed(ConnectFailure.BlockedPort);
+            throw new HandshakeException($"Port {port} belongs to another protocol, and browsers block it (WHATWG Fetch, bad ports).", null) { Failure = ConnectFailure.BlockedPort };
         }
 
         Uri uri = _url.ToUri()
@@ -64,7 +65,8 @@ public sealed partial class WebSocket
         if (protocols.Count > 0 && string.IsNullOrEmpty(opened.Subprotocol))
         {
             opened.Abort();
-            throw new HandshakeException($"The server agreed to none of the subprotocols asked for: {string.Join(", ", protocols)}.", null);
+            ClientMetrics.For(options).Failed(ConnectFailure.Subprotocol);
+            throw new HandshakeException($"The server agreed to none of the subprotocols asked for: {string.Join(", ", protocols)}.", null) { Failure = ConnectFailure.Subprotocol };
         }
 
         return opened;
@@ -203,15 +205,18 @@ public sealed partial class WebSocket
             failure = _failure;
         }
 
-        // RFC 6455 §7.1.7 and §7.2.1: a broken protocol or a lost line fails the connection; a peer that lets our Close
-        // unanswered does not, though the end is not clean.
-        if (failure is not null || info.Cause is not (CloseCause.PeerClosed or CloseCause.LocalClose or CloseCause.CloseTimeout))
+        // RFC 6455 §7.1.7 and §7.2.1: a broken protocol or a lost line fails the connection, also when it is our Close that is
+        // left without an answer by it. A peer that just stays silent does not, though the end is not clean.
+        (ushort Code, string Reason)? received = connection.ReceivedClose;
+        bool hasEnded = info.Cause == CloseCause.CloseTimeout
+            || (info.Cause is CloseCause.PeerClosed or CloseCause.LocalClose && received is not null);
+        if (failure is not null || !hasEnded)
         {
             Finish(failure ?? connection.ClosedException(), CloseFrame.Abnormal, "", wasClean: false);
             return;
         }
 
-        (ushort code, string reason) = connection.ReceivedClose ?? (CloseFrame.Abnormal, "");
+        (ushort code, string reason) = received ?? (CloseFrame.Abnormal, "");
         Finish(null, code, reason, info.WasClean);
     }
 

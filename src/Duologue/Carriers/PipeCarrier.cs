@@ -7,6 +7,12 @@ namespace Duologue.Carriers;
 /// <summary>Carries a WebSocket over a pair of pipes: a Kestrel connection, an HTTP/2 stream, or memory.</summary>
 internal sealed class PipeCarrier : Carrier
 {
+    /// <summary>
+    /// What is handled of one peer before others have their turn. A peer that sends faster than it is handled always has more
+    /// at hand: its pump would never wait, and few such peers would have all the threads of the pool.
+    /// </summary>
+    private const int Share = 64 * 1024;
+
     private readonly PipeReader _input;
     private readonly PipeWriter _output;
     private readonly WebSocketConnection _connection;
@@ -39,10 +45,15 @@ internal sealed class PipeCarrier : Carrier
         Exception? error = null;
         try
         {
+            long share = Share;
             while (!_completed)
             {
-                ReadResult result = await _input.ReadAsync().ConfigureAwait(false);
-                ReadOnlySequence<byte> buffer = result.Buffer;
+                ValueTask<ReadResult> read = _input.ReadAsync();
+                share = read.IsCompleted ? share : Share;
+                ReadResult result = await read.ConfigureAwait(false);
+                bool isMore = result.Buffer.Length > share;
+                ReadOnlySequence<byte> buffer = isMore ? result.Buffer.Slice(0, share) : result.Buffer;
+                share -= buffer.Length;
                 long taken = Push(buffer);
                 bool stopped = taken < buffer.Length;
                 SequencePosition position = stopped ? buffer.GetPosition(taken) : buffer.End;
@@ -52,9 +63,14 @@ internal sealed class PipeCarrier : Carrier
                 {
                     await _gate.WaitAsync().ConfigureAwait(false);
                 }
-                else if (result.IsCompleted)
+                else if (result.IsCompleted && !isMore)
                 {
                     break;
+                }
+                else if (share <= 0)
+                {
+                    await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+                    share = Share;
                 }
             }
         }

@@ -11,6 +11,9 @@ internal sealed class StreamCarrier : Carrier
 {
     private const int ReceiveSize = 16 * 1024;
 
+    // A peer that ended the stream without reading on may keep a write waiting for ever.
+    private static readonly TimeSpan FlushPatience = TimeSpan.FromSeconds(1);
+
     private readonly Stream _stream;
     private readonly WebSocketConnection _connection;
     private readonly ReadGate _gate = new();
@@ -41,6 +44,12 @@ internal sealed class StreamCarrier : Carrier
                 {
                     await _gate.WaitAsync().ConfigureAwait(false);
                 }
+            }
+
+            if (!_completed)
+            {
+                // HTTP/2 confirms a write later than the answer to it may come: our last bytes would be told as unsent.
+                await _connection.WaitForFlushAsync(FlushPatience).ConfigureAwait(false);
             }
         }
         catch (Exception e) when (e is IOException or OperationCanceledException or InvalidOperationException or ObjectDisposedException)

@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using System.Net;
 using System.Net.Security;
 using System.Security.Cryptography.X509Certificates;
@@ -74,12 +75,36 @@ public sealed record ConnectOptions : ConnectionOptions
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>
+    /// The version of HTTP to ask for: 1.1, where the WebSocket takes a TCP connection for itself, or 2.0, where it is one of many streams
+    /// on one. Default 1.1, which every server and proxy takes. What is done where the server does not speak it: <see cref="HttpVersionPolicy"/>.
+    /// Source: RFC 8441.
+    /// </summary>
+    public Version HttpVersion { get; init; } = System.Net.HttpVersion.Version11;
+
+    /// <summary>
+    /// Whether another version than <see cref="HttpVersion"/> will do. Default <see cref="HttpVersionPolicy.RequestVersionOrLower"/>:
+    /// over <c>wss</c> 2.0 is asked for and 1.1 is gone back to where the server does not take WebSockets over it; over <c>ws</c>, where client
+    /// and server cannot agree on a version, it means 1.1. <see cref="HttpVersionPolicy.RequestVersionOrHigher"/> makes 2.0 of 1.1 over <c>wss</c>
+    /// where the server takes it. <see cref="HttpVersionPolicy.RequestVersionExact"/> with 2.0 is what <c>ws</c> over HTTP/2 needs.
+    /// </summary>
+    public HttpVersionPolicy HttpVersionPolicy { get; init; } = HttpVersionPolicy.RequestVersionOrLower;
+
+    /// <summary>
+    /// The TCP connections to share with others that were given the same pool; of effect over HTTP/2 only. Default null: nothing is
+    /// shared. The caller's to dispose.
+    /// </summary>
+    public HttpConnectionPool? Pool { get; init; }
+
+    /// <summary>
     /// The largest head of an answer, in bytes, rounded up to whole KiB. Default 64 KiB; 1 to 16 MiB. Passed: <see cref="HandshakeException"/>.
     /// </summary>
     public int MaxResponseHeaderSize { get; init; } = 64 * Kibibyte;
 
     /// <summary>Makes the loggers of the handshake and the connection. Default null: nothing is logged.</summary>
     public ILoggerFactory? LoggerFactory { get; init; }
+
+    /// <summary>Makes the meter <c>Duologue</c>. Default null: one meter for the whole process. Docs: docs/operations.md.</summary>
+    public IMeterFactory? MeterFactory { get; init; }
 
     /// <summary>
     /// Is given both heads of each exchange of the opening as they went over the wire, in order, before the connect call
@@ -117,6 +142,7 @@ public sealed record ConnectOptions : ConnectionOptions
             throw new ArgumentException($"Origin is {PeerText.Quote(Origin)}; use printable ASCII, for example \"https://example.com\".", nameof(Origin));
         }
 
+        ValidateVersion();
         ValidateHeaders();
         if (Proxy is not null && !UseProxy)
         {
@@ -128,6 +154,20 @@ public sealed record ConnectOptions : ConnectionOptions
             throw new ArgumentException(
                 "TlsOptions stands beside ClientCertificates or RemoteCertificateValidationCallback; set those inside TlsOptions.",
                 nameof(TlsOptions));
+        }
+    }
+
+    private void ValidateVersion()
+    {
+        ArgumentNullException.ThrowIfNull(HttpVersion);
+        if (HttpVersion != System.Net.HttpVersion.Version11 && HttpVersion != System.Net.HttpVersion.Version20)
+        {
+            throw new ArgumentException($"HttpVersion is {HttpVersion}; a WebSocket goes over 1.1 or 2.0 here.", nameof(HttpVersion));
+        }
+
+        if (!Enum.IsDefined(HttpVersionPolicy))
+        {
+            throw new ArgumentException($"HttpVersionPolicy is {HttpVersionPolicy}, which is none of the enumeration's values.", nameof(HttpVersionPolicy));
         }
     }
 
@@ -144,6 +184,12 @@ public sealed record ConnectOptions : ConnectionOptions
             {
                 string instead = name.Equals(HandshakeHeaders.Protocol, StringComparison.OrdinalIgnoreCase) ? " Use Subprotocols." : "";
                 throw new ArgumentException($"Headers has {name}, which the handshake sets itself.{instead}", nameof(Headers));
+            }
+
+            if (name.Equals("Keep-Alive", StringComparison.OrdinalIgnoreCase) || name.Equals("Proxy-Connection", StringComparison.OrdinalIgnoreCase))
+            {
+                // RFC 9113 §8.2.2: a server answers them with an error of the stream; in an upgrade over HTTP/1.1 they mean nothing.
+                throw new ArgumentException($"Headers has {name}, which is about a TCP connection that the WebSocket will own or share; leave it out.", nameof(Headers));
             }
 
             if (IsBodyHeader(name))

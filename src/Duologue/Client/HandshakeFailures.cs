@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text;
+using Duologue.Protocol.Handshake;
 
 namespace Duologue.Client;
 
@@ -7,17 +8,20 @@ namespace Duologue.Client;
 internal static class HandshakeFailures
 {
     private const int MaxBodySize = 1024;
+    private const string NoHttp2 = "The server takes no WebSocket over HTTP/2 (RFC 8441)";
+    private const string LowerVersion = "Set HttpVersion to 1.1, or over wss HttpVersionPolicy to RequestVersionOrLower.";
 
     /// <summary>The server answered, but not as a WebSocket server does.</summary>
-    public static HandshakeException Refused(Uri uri, string reason, HttpResponseMessage response, string body) => new(Sentence(uri, reason), null)
+    public static HandshakeException Refused(Uri uri, ClientHandshakeVerdict verdict, HttpResponseMessage response, string body) => new(Sentence(uri, verdict.Reason), null)
     {
+        Failure = verdict.Failure == ClientHandshakeFailure.Status ? ConnectFailure.Status : ConnectFailure.MalformedHandshake,
         StatusCode = response.StatusCode,
         Headers = Headers(response),
         Body = body,
     };
 
     public static HandshakeException TimedOut(Uri uri, TimeSpan timeout, string waitingFor, Exception inner) =>
-        new(Sentence(uri, $"Waited {timeout.TotalSeconds:0.###} s (ConnectTimeout) in vain for {waitingFor}."), inner);
+        new(Sentence(uri, $"Waited {timeout.TotalSeconds:0.###} s (ConnectTimeout) in vain for {waitingFor}."), inner) { Failure = ConnectFailure.Timeout };
 
     public static HandshakeException Failed(Uri uri, HttpRequestException e, ConnectOptions options)
     {
@@ -26,22 +30,59 @@ internal static class HandshakeFailures
         {
             HttpRequestError.NameResolutionError => $"The host name cannot be resolved: {cause}",
             HttpRequestError.ConnectionError => cause,
+            HttpRequestError.SecureConnectionError when ForcesHttp2(options) => $"TLS failed, where nothing but HTTP/2 was offered: {cause} {LowerVersion} Or trust the server's certificate.",
             HttpRequestError.SecureConnectionError => $"TLS failed: {cause} Trust the server's certificate, or decide about it in RemoteCertificateValidationCallback.",
             HttpRequestError.ProxyTunnelError => $"The proxy did not let it through: {cause}{(e.StatusCode == HttpStatusCode.ProxyAuthenticationRequired ? " Set the credentials of Proxy." : "")}",
             HttpRequestError.ConfigurationLimitExceeded => $"The head of the answer is larger than {options.MaxResponseHeaderKibibytes} KiB (MaxResponseHeaderSize).",
             HttpRequestError.ResponseEnded => "The server ended the connection before its answer was whole.",
             HttpRequestError.InvalidResponse => $"The answer is not HTTP: {cause}",
+            HttpRequestError.ExtendedConnectNotSupported => $"{NoHttp2}: {cause} {LowerVersion}",
+            HttpRequestError.VersionNegotiationError when uri.Scheme == "ws" => $"HTTP/2 in clear text goes through no HTTP proxy: {cause} Use wss, or a SOCKS proxy, or set HttpVersion to 1.1.",
+            HttpRequestError.VersionNegotiationError => $"{NoHttp2}: {cause} {LowerVersion}",
             HttpRequestError.UserAuthenticationError => $"Authentication failed: {cause}",
-            _ => cause,
+            _ => e.InnerException is HttpProtocolException ? $"{cause} {LowerVersion}" : cause,
         };
 
         // Where there is a status here, it is the proxy's.
-        return new HandshakeException(Sentence(uri, reason), e) { StatusCode = e.StatusCode };
+        return new HandshakeException(Sentence(uri, reason), e) { StatusCode = e.StatusCode, Failure = Classify(e.HttpRequestError) };
     }
 
-    public static HandshakeException Failed(Uri uri, IOException e) => new(Sentence(uri, Innermost(e)), e);
+    public static HandshakeException Failed(Uri uri, IOException e) =>
+        new(Sentence(uri, e is HttpProtocolException ? $"{Innermost(e)} {LowerVersion}" : Innermost(e)), e) { Failure = ConnectFailure.Connection };
 
-    public static HandshakeException Failed(Uri uri, NotSupportedException e) => new(Sentence(uri, e.Message), e);
+    private static ConnectFailure Classify(HttpRequestError error) => error switch
+    {
+        HttpRequestError.NameResolutionError => ConnectFailure.NameResolution,
+        HttpRequestError.ConnectionError => ConnectFailure.Connection,
+        HttpRequestError.SecureConnectionError => ConnectFailure.Tls,
+        HttpRequestError.ProxyTunnelError => ConnectFailure.Proxy,
+        HttpRequestError.ConfigurationLimitExceeded => ConnectFailure.HeaderTooLarge,
+        HttpRequestError.ResponseEnded => ConnectFailure.ResponseEnded,
+        HttpRequestError.InvalidResponse => ConnectFailure.InvalidResponse,
+        HttpRequestError.UserAuthenticationError => ConnectFailure.Authentication,
+        HttpRequestError.ExtendedConnectNotSupported or HttpRequestError.VersionNegotiationError => ConnectFailure.HttpVersion,
+        _ => ConnectFailure.Other,
+    };
+
+    public static HandshakeException Failed(Uri uri, NotSupportedException e) => new(Sentence(uri, e.Message), e) { Failure = ConnectFailure.Proxy };
+
+    /// <summary>Whether a server has said that it takes no WebSocket over HTTP/2; nothing has reached the application behind it then.</summary>
+    public static bool IsHttp2Refused(Exception e)
+    {
+        // RFC 8441 §3: SETTINGS without ENABLE_CONNECT_PROTOCOL; else RFC 9113 §7: HTTP_1_1_REQUIRED.
+        for (Exception? inner = e; inner is not null; inner = inner.InnerException)
+        {
+            if (inner is HttpRequestException { HttpRequestError: HttpRequestError.ExtendedConnectNotSupported } or HttpProtocolException { ErrorCode: 0xd })
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private static bool ForcesHttp2(ConnectOptions options) =>
+        options.HttpVersion == HttpVersion.Version20 && options.HttpVersionPolicy != HttpVersionPolicy.RequestVersionOrLower;
 
     /// <summary>At most the first 1,024 bytes of the body, as text; a character cut in two is left out.</summary>
     public static async Task<string> ReadBodyAsync(HttpContent content, CancellationToken cancellationToken)

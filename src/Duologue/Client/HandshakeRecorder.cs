@@ -13,6 +13,18 @@ internal sealed class HandshakeRecorder(int maxHeadSize)
     /// <summary>Puts a recording stream over one connection.</summary>
     public Stream Wrap(Stream stream) => new RecordingStream(stream, new Recording(this));
 
+    /// <summary>Adds an exchange whose heads are no text on the wire.</summary>
+    public void Add(HandshakeTrace trace)
+    {
+        lock (_lock)
+        {
+            var exchange = new Exchange();
+            exchange.Request.Append(Encoding.Latin1.GetBytes(trace.Request), _maxHeadSize);
+            exchange.Response.Append(Encoding.Latin1.GetBytes(trace.Response), _maxHeadSize);
+            _exchanges.Add(exchange);
+        }
+    }
+
     /// <summary>What has been recorded so far.</summary>
     public IReadOnlyList<HandshakeTrace> Collect()
     {

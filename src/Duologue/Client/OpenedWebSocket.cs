@@ -1,14 +1,18 @@
 using Duologue.Carriers;
 using Duologue.Protocol;
+using Duologue.Protocol.Deflate;
 using Microsoft.Extensions.Logging;
 
 namespace Duologue.Client;
 
 /// <summary>A WebSocket after its handshake and before its first frame. Either start it or abort it.</summary>
-internal sealed class OpenedWebSocket(Stream stream, string? subprotocol, string extensions, ConnectOptions options, ILogger logger)
+internal sealed class OpenedWebSocket(Stream stream, Version httpVersion, string? subprotocol, string extensions, DeflateAgreement? deflate, ConnectOptions options, ILogger logger)
 {
-    /// <summary>The bytes behind the server's 101, to and fro.</summary>
+    /// <summary>The bytes behind the server's 101 or 200, to and fro.</summary>
     public Stream Stream { get; } = stream;
+
+    /// <summary>The version of HTTP that the server agreed to.</summary>
+    public Version HttpVersion { get; } = httpVersion;
 
     /// <summary>The agreed subprotocol; null if none is.</summary>
     public string? Subprotocol { get; } = subprotocol;
@@ -25,7 +29,10 @@ internal sealed class OpenedWebSocket(Stream stream, string? subprotocol, string
             Role = Role.Client,
             Options = options,
             Subprotocol = Subprotocol,
+            Extensions = Extensions,
+            Deflate = deflate,
             Logger = logger,
+            Observer = new ClientObserver(ClientMetrics.For(options).Connections, options.TimeProvider),
             Handler = handler,
         });
 
@@ -34,6 +41,6 @@ internal sealed class OpenedWebSocket(Stream stream, string? subprotocol, string
         return connection;
     }
 
-    /// <summary>Ends the TCP connection without a word.</summary>
+    /// <summary>Ends the TCP connection, or the HTTP/2 stream, without a word.</summary>
     public void Abort() => Stream.Dispose();
 }

@@ -1,6 +1,8 @@
+using System.Diagnostics;
+
 namespace Duologue.Client;
 
-/// <summary>Opens WebSockets from the client's side: the handshake only.</summary>
+/// <summary>Opens WebSockets from the client's side: the handshake only. Each attempt is timed, counted and traced here.</summary>
 internal static class WebSocketConnector
 {
     /// <summary>Makes one attempt.</summary>
@@ -13,7 +15,31 @@ internal static class WebSocketConnector
     public static async Task<OpenedWebSocket> OpenAsync(Uri uri, ConnectOptions options, CancellationToken cancellationToken)
     {
         options.Validate();
-        using var attempt = new HandshakeAttempt(WebSocketUri.Normalize(uri), options, cancellationToken);
-        return await attempt.RunAsync().ConfigureAwait(false);
+        uri = WebSocketUri.Normalize(uri);
+        ClientMetrics metrics = ClientMetrics.For(options);
+        long start = options.TimeProvider.GetTimestamp();
+        using Activity? activity = ClientTracing.StartConnect(uri);
+        try
+        {
+            using var attempt = new HandshakeAttempt(uri, options, cancellationToken);
+            OpenedWebSocket opened = await attempt.RunAsync().ConfigureAwait(false);
+            metrics.Connected(options.TimeProvider.GetElapsedTime(start));
+            ClientTracing.Connected(activity, opened);
+            return opened;
+        }
+        catch (Exception e)
+        {
+            ConnectFailure failure = Classify(e, cancellationToken);
+            metrics.Failed(failure, options.TimeProvider.GetElapsedTime(start));
+            ClientTracing.Failed(activity, failure, e.Message);
+            throw;
+        }
     }
+
+    private static ConnectFailure Classify(Exception e, CancellationToken cancellationToken) => e switch
+    {
+        HandshakeException handshake => handshake.Failure,
+        OperationCanceledException when cancellationToken.IsCancellationRequested => ConnectFailure.Cancelled,
+        _ => ConnectFailure.Application,
+    };
 }

@@ -20,4 +20,7 @@ internal enum DropReason
 
     /// <summary>Received while closing, when nobody took messages any more, or after the handler had failed.</summary>
     Unreceived,
+
+    /// <summary>Sent by id to a connection that the server does not have, or has no more.</summary>
+    NotFound,
 }

@@ -8,7 +8,7 @@ namespace Duologue.Peer;
 /// From its first fragment to its last it holds the connection's turn, so that no other message comes between.
 /// Not thread-safe.
 /// </summary>
-internal sealed class MessageWriteStream(WebSocketConnection connection, MessageType type) : Stream
+internal sealed class MessageWriteStream(WebSocketConnection connection, MessageType type, MessageFlags flags) : Stream
 {
     private const int FirstSize = 16 * 1024;
     private const int LargestSize = 1024 * 1024;
@@ -21,6 +21,7 @@ internal sealed class MessageWriteStream(WebSocketConnection connection, Message
     private int _count;
     private bool _hasTurn;
     private bool _begun;
+    private bool _compressed;
     private bool _ended;
     private bool _cut;
     private long _sent;
@@ -170,8 +171,14 @@ internal sealed class MessageWriteStream(WebSocketConnection connection, Message
             _hasTurn = true;
         }
 
+        if (!_begun)
+        {
+            // What is not the whole message by now is longer than any threshold, as far as anybody knows.
+            _compressed = connection.Compresses(fin ? _count : long.MaxValue, flags);
+        }
+
         Opcode opcode = _begun ? Opcode.Continuation : type.ToOpcode();
-        long mark = await connection.WriteFragmentAsync(opcode, fin, _buffer.AsMemory(0, _count), cancellationToken).ConfigureAwait(false);
+        long mark = await connection.WriteFragmentAsync(opcode, fin, _compressed, _buffer.AsMemory(0, _count), cancellationToken).ConfigureAwait(false);
         _begun = true;
         _sent += _count;
         _count = 0;

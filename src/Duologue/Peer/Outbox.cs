@@ -1,10 +1,14 @@
 using System.Buffers;
+using Duologue.Protocol;
 
 namespace Duologue.Peer;
 
 /// <summary>A whole frame that waits until the carrier is free: rented by the queue, or shared by many receivers of one broadcast.</summary>
 internal readonly struct QueuedFrame
 {
+    // A rented array that is this many times longer than what it holds is exchanged before it waits.
+    private const int Wasteful = 4;
+
     private readonly byte[]? _rented;
 
     private QueuedFrame(ReadOnlyMemory<byte> bytes, byte[]? rented, int payloadLength)
@@ -18,11 +22,50 @@ internal readonly struct QueuedFrame
 
     public int PayloadLength { get; }
 
+    /// <summary>
+    /// Set if the frame is still to be compressed, when it is written: then its last <see cref="PayloadLength"/> bytes are the message, unmasked.
+    /// </summary>
+    public Opcode? ToCompress { get; private init; }
+
+    /// <summary>Whether the frame is compressed, and not by the connection's own compressor, which then has to forget.</summary>
+    public bool IsForeign { get; private init; }
+
     /// <summary>A frame whose memory nobody will write to again.</summary>
     public static QueuedFrame Shared(ReadOnlyMemory<byte> bytes, int payloadLength) => new(bytes, null, payloadLength);
 
     /// <summary>A frame in an array of the shared pool.</summary>
     public static QueuedFrame Rented(byte[] array, int length, int payloadLength) => new(array.AsMemory(0, length), array, payloadLength);
+
+    /// <summary>A frame that was compressed for one receiver.</summary>
+    public static QueuedFrame Compressed(in FrameBuilder frame, int payloadLength) => new(frame.Bytes, frame.Array, payloadLength);
+
+    /// <summary>A frame that was compressed for many; its memory nobody will write to again.</summary>
+    public static QueuedFrame SharedCompressed(ReadOnlyMemory<byte> bytes, int payloadLength) => new(bytes, null, payloadLength) { IsForeign = true };
+
+    /// <summary>A message that is compressed when it is written, so that a compressor with a context sees only what leaves.</summary>
+    /// <param name="opcode">Text or binary.</param>
+    /// <param name="data">The message.</param>
+    /// <param name="size">What it would take without compression, header included: so much of the queue it has.</param>
+    public static QueuedFrame Uncompressed(Opcode opcode, ReadOnlySpan<byte> data, int size)
+    {
+        byte[] array = ArrayPool<byte>.Shared.Rent(size);
+        data.CopyTo(array.AsSpan(size - data.Length));
+        return new(array.AsMemory(0, size), array, data.Length) { ToCompress = opcode };
+    }
+
+    /// <summary>The same in an array that is not much longer than it. This one must not be used again.</summary>
+    public QueuedFrame Compact()
+    {
+        if (_rented is null || _rented.Length < (long)Wasteful * Bytes.Length)
+        {
+            return this;
+        }
+
+        byte[] fitting = ArrayPool<byte>.Shared.Rent(Bytes.Length);
+        Bytes.CopyTo(fitting);
+        ArrayPool<byte>.Shared.Return(_rented);
+        return new(fitting.AsMemory(0, Bytes.Length), fitting, PayloadLength) { IsForeign = IsForeign };
+    }
 
     public void Release()
     {

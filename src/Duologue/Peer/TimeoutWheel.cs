@@ -8,7 +8,7 @@ internal interface ITimeoutTarget
     /// <summary>The wheel's own field in the target; nobody else touches it.</summary>
     ref TimeoutLink Link { get; }
 
-    /// <summary>The deadline has passed. Called on a timer's thread, without a lock held; must not block.</summary>
+    /// <summary>The deadline has passed. Called on a timer's thread, without a lock held, before the next due target's: must neither block nor run user code.</summary>
     void OnTimeout();
 }
 

@@ -16,6 +16,7 @@ internal sealed partial class WebSocketConnection
             }
         }
 
+        Volatile.Write(ref _messageSince, 0);
         return CountMessage();
     }
 

@@ -32,6 +32,9 @@ internal sealed partial class WebSocketConnection
     private ProtocolViolation? _violation;
     private CloseInfo? _closeInfo;
 
+    // Closed completes only when the observer was told: who awaits it finds the connection in no registry and no topic.
+    private bool _endTold;
+
     /// <summary>The peer's Close frame, if it came: what a browser reports.</summary>
     public (ushort Code, string Reason)? ReceivedClose
     {
@@ -184,6 +187,7 @@ internal sealed partial class WebSocketConnection
     private void OnViolation(ProtocolViolation violation)
     {
         string sentence = Violations.Sentence(violation, _options);
+        _setup.Observer.ProtocolViolated(this, violation);
         if (_setup.Logger.IsEnabled(LogLevel.Information))
         {
             _setup.Logger.ProtocolViolated(Id, violation, sentence);
@@ -228,7 +232,7 @@ internal sealed partial class WebSocketConnection
 
         if (ended)
         {
-            _carrier!.Complete();
+            EndCarrier(peerIsDone: true);
         }
     }
 
@@ -324,7 +328,7 @@ internal sealed partial class WebSocketConnection
         }
 
         End(CloseCause.ConnectionLost);
-        _reader.Body.Release();
+        _reader.Release();
         _carrier!.Complete();
         _wheel.Cancel(this);
     }
@@ -345,15 +349,19 @@ internal sealed partial class WebSocketConnection
                 return;
             }
 
-            bool forced = cause is CloseCause.Aborted or CloseCause.KeepAliveTimeout or CloseCause.CloseTimeout;
-            CloseCause final = forced ? cause : _cause ?? cause;
-            bool clean = _closeSent && _closeReceived && _violation is null && !forced;
+            bool givenUp = cause is CloseCause.KeepAliveTimeout or CloseCause.CloseTimeout or CloseCause.SendTimeout;
+            bool forced = givenUp || cause == CloseCause.Aborted;
+
+            // A failure is the cause of the end, also where the peer does not take the Close that tells it so.
+            CloseCause final = forced && !(givenUp && IsFailure(_cause)) ? cause : _cause ?? cause;
+
+            // A Close that still waits behind other frames was not sent.
+            bool clean = _closeMark != 0 && _closeReceived && _violation is null && !forced;
             info = Describe(final, clean);
             _closeInfo = info;
             _closeDeferred = false;
             unsent = _outbox.Clear() - (_closeQueued && _closeMark == 0 ? 1 : 0);
             (flushed, _flushedSource) = (_flushedSource, null);
-            closed = _closedSource;
             aborted = _abortedSource;
             abort = forced;
             _keepAliveDue = 0;
@@ -372,11 +380,18 @@ internal sealed partial class WebSocketConnection
         }
 
         _setup.Observer.Closed(this, info);
+        lock (_gate)
+        {
+            _endTold = true;
+            closed = _closedSource;
+        }
+
         if (abort)
         {
             _carrier?.Abort();
         }
 
+        _deflater?.Dispose();
         closed?.TrySetResult(info);
         flushed?.TrySetResult();
         FailPings();
@@ -385,6 +400,9 @@ internal sealed partial class WebSocketConnection
         // Callbacks on the token are the application's: they must not run on the carrier's thread.
         _ = aborted?.CancelAsync();
     }
+
+    private static bool IsFailure(CloseCause? cause) => cause is CloseCause.ProtocolViolation or CloseCause.MessageTooBig
+        or CloseCause.LimitExceeded or CloseCause.SendQueueFull or CloseCause.HandlerFailed;
 
     /// <summary>Under the lock: how the conversation ended, or stands while it ends.</summary>
     private CloseInfo Describe(CloseCause cause, bool clean)

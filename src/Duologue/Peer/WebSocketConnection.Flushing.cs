@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Runtime.CompilerServices;
 using Duologue.Peer;
 using Duologue.Protocol;
@@ -54,10 +53,18 @@ internal sealed partial class WebSocketConnection
     {
         while (true)
         {
+            QueuedFrame next;
             lock (_gate)
             {
-                Refill();
+                next = Refill();
                 _flushMark = _written;
+            }
+
+            if (next.ToCompress is { } opcode)
+            {
+                CompressInto(next.Bytes.Span[^next.PayloadLength..], opcode, fin: true);
+                next.Release();
+                continue;
             }
 
 #pragma warning disable CA2012 // The awaiter is consumed exactly once: below, or in OnFlushed.
@@ -66,6 +73,7 @@ internal sealed partial class WebSocketConnection
 #pragma warning restore CA2012
             if (!awaiter.IsCompleted)
             {
+                WatchFlush();
                 _flushAwaiter = awaiter;
                 awaiter.UnsafeOnCompleted(_onFlushed ??= OnFlushed);
                 return;
@@ -76,6 +84,23 @@ internal sealed partial class WebSocketConnection
                 return;
             }
         }
+    }
+
+    /// <summary>Waits, for so long at most, until a flush that is under way is over. Never throws.</summary>
+    public async Task WaitForFlushAsync(TimeSpan limit)
+    {
+        Task flushed;
+        lock (_gate)
+        {
+            if (!_flushing || _closeInfo is not null)
+            {
+                return;
+            }
+
+            flushed = (_flushedSource ??= NewSource()).Task;
+        }
+
+        await flushed.WaitAsync(limit, _options.TimeProvider).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     private void OnFlushed()
@@ -89,14 +114,15 @@ internal sealed partial class WebSocketConnection
     }
 
     /// <summary>Moves what waited into the output: control frames first, then the outbox, in order. Under the lock.</summary>
-    private void Refill()
+    /// <returns>The next frame, if it is still to be compressed, which takes too long for the lock; else none.</returns>
+    private QueuedFrame Refill()
     {
         if (_closeInfo is not null)
         {
             // The carrier's output may be completed by now.
             _pendingPong = null;
             _pendingPing = 0;
-            return;
+            return default;
         }
 
         if (_pendingPong is { } pong)
@@ -115,7 +141,13 @@ internal sealed partial class WebSocketConnection
         {
             QueuedFrame frame = _outbox.Take();
             _ahead = Math.Max(0, _ahead - 1);
-            _carrier!.Output.Write(frame.Bytes.Span);
+            if (frame.ToCompress is not null)
+            {
+                _compressing = frame.Bytes.Length;
+                return frame;
+            }
+
+            WriteFrame(frame);
             _written += frame.Bytes.Length;
             frame.Release();
             if (_closeQueued && _outbox.Count == 0)
@@ -123,6 +155,8 @@ internal sealed partial class WebSocketConnection
                 _closeMark = _written;
             }
         }
+
+        return default;
     }
 
     /// <returns>Whether there is more to flush; then _flushing is still the caller's.</returns>
@@ -133,6 +167,7 @@ internal sealed partial class WebSocketConnection
         TaskCompletionSource? flushed;
         lock (_gate)
         {
+            _flushSince = 0;
             if (alive)
             {
                 _taken = _flushMark;

@@ -1,10 +1,9 @@
 using System.Buffers.Binary;
 using Duologue.Protocol;
-using Microsoft.Extensions.Logging;
 
 namespace Duologue;
 
-// Time: keep-alive, round trips, and the deadlines of closing, all on one place of the shared wheel.
+// Keep-alive, round trips, and the rates of what the peer sends.
 internal sealed partial class WebSocketConnection
 {
     // Above it a PingAsync shares the latest ping on its way: pings are bounded whatever the application does.
@@ -12,10 +11,8 @@ internal sealed partial class WebSocketConnection
 
     private const int PingPayload = sizeof(long);
 
-    // Guarded by _gate. Deadlines in the clock's timestamps; 0 for none.
+    // Guarded by _gate. A deadline in the clock's timestamps; 0 for none.
     private long _keepAliveDue;
-    private long _closeDue;
-    private long _lingerDue;
     private bool _awaitingSign;
     private long _lastPing;
     private List<Ping>? _pings;
@@ -27,6 +24,7 @@ internal sealed partial class WebSocketConnection
     private long _rateWindow;
     private int _controlFrames;
     private int _messages;
+    private int _smallFragments;
 
     /// <inheritdoc/>
     public override TimeSpan? Latency => Interlocked.Read(ref _latencyTicks) is >= 0 and var ticks ? TimeSpan.FromTicks(ticks) : null;
@@ -63,69 +61,15 @@ internal sealed partial class WebSocketConnection
         return await source.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
     }
 
-    void Peer.ITimeoutTarget.OnTimeout()
-    {
-        bool flush = false;
-        bool closeDeferred = false;
-        bool closeTimedOut = false;
-        bool dead = false;
-        bool lingered = false;
-        lock (_gate)
-        {
-            long now = Now();
-            if (_closeInfo is not null)
-            {
-                lingered = _lingerDue != 0 && now >= _lingerDue;
-            }
-            else if (_closeDue != 0 && now >= _closeDue)
-            {
-                closeDeferred = _closeDeferred;
-                closeTimedOut = !closeDeferred;
-            }
-            else if (_keepAliveDue != 0 && now >= _keepAliveDue)
-            {
-                (dead, flush) = KeepAlive();
-            }
-
-            Rearm();
-        }
-
-        if (lingered)
-        {
-            _carrier!.Complete();
-        }
-        else if (closeDeferred)
-        {
-            CloseDeferred();
-        }
-        else if (closeTimedOut)
-        {
-            End(CloseCause.CloseTimeout);
-        }
-        else if (dead)
-        {
-            if (_setup.Logger.IsEnabled(LogLevel.Information))
-            {
-                _setup.Logger.KeepAliveTimedOut(Id, _options.KeepAliveTimeout);
-            }
-
-            End(CloseCause.KeepAliveTimeout);
-        }
-        else if (flush)
-        {
-            Flush();
-        }
-    }
-
     /// <summary>Under the lock, when the keep-alive deadline has passed.</summary>
-    private (bool Dead, bool Flush) KeepAlive()
+    private Overdue KeepAlive()
     {
         if (_awaitingSign)
         {
             // While nobody reads, a pong could not have been seen: no verdict.
             if (!_alive && !_paused)
             {
-                return (true, false);
+                return Overdue.Dead;
             }
 
             _awaitingSign = false;
@@ -133,14 +77,14 @@ internal sealed partial class WebSocketConnection
             if (rest > TimeSpan.Zero)
             {
                 _keepAliveDue = After(rest);
-                return (false, false);
+                return Overdue.None;
             }
         }
 
         if (_closeSent)
         {
             _keepAliveDue = 0;
-            return (false, false);
+            return Overdue.None;
         }
 
         _alive = false;
@@ -148,7 +92,7 @@ internal sealed partial class WebSocketConnection
         _awaitingSign = judged;
         _keepAliveDue = After(judged ? _options.KeepAliveTimeout : _options.KeepAliveInterval);
         _pings ??= [];
-        return (false, _pings.Count < MaxOutstandingPings && SendPing());
+        return _pings.Count < MaxOutstandingPings && SendPing() ? Overdue.Flush : Overdue.None;
     }
 
     private void StartKeepAlive()
@@ -159,35 +103,6 @@ internal sealed partial class WebSocketConnection
             Rearm();
         }
     }
-
-    private void ArmClose(TimeSpan delay)
-    {
-        _closeDue = delay == Timeout.InfiniteTimeSpan ? 0 : After(delay);
-        Rearm();
-    }
-
-    private void ArmLinger(TimeSpan delay)
-    {
-        _lingerDue = After(delay);
-        Rearm();
-    }
-
-    /// <summary>Under the lock: puts the earliest deadline on the wheel.</summary>
-    private void Rearm()
-    {
-        long due = _closeInfo is not null ? _lingerDue : Earliest(_closeDue, _keepAliveDue);
-        long now = Now();
-        if (due == 0 || (_closeInfo is not null && now >= due))
-        {
-            _wheel.Cancel(this);
-            return;
-        }
-
-        double seconds = Math.Max(0, due - now) / (double)_options.TimeProvider.TimestampFrequency;
-        _wheel.Schedule(this, TimeSpan.FromSeconds(seconds));
-    }
-
-    private static long Earliest(long left, long right) => left == 0 ? right : right == 0 ? left : Math.Min(left, right);
 
     /// <summary>Under the lock. Returns whether the caller must flush.</summary>
     private bool SendPing()
@@ -246,6 +161,17 @@ internal sealed partial class WebSocketConnection
         return ++_messages > _options.MaxMessagesPerSecond ? ProtocolViolation.TooManyMessages : null;
     }
 
+    private ProtocolViolation? CountSmallFragment()
+    {
+        if (_options.MaxSmallFragmentsPerSecond == 0)
+        {
+            return null;
+        }
+
+        OpenRateWindow();
+        return ++_smallFragments > _options.MaxSmallFragmentsPerSecond ? ProtocolViolation.TooManySmallFragments : null;
+    }
+
     /// <summary>Begins to count anew when the second that is being counted has passed.</summary>
     private void OpenRateWindow()
     {
@@ -255,6 +181,7 @@ internal sealed partial class WebSocketConnection
             _rateWindow = now;
             _controlFrames = 0;
             _messages = 0;
+            _smallFragments = 0;
         }
     }
 

@@ -179,6 +179,7 @@ internal sealed partial class WebSocketConnection
             return;
         }
 
+        _setup.Observer.HandlerFailed(this, exception);
         Log.HandlerFailed(_setup.Logger, Id, exception);
         CloseForFailure();
     }
@@ -263,7 +264,8 @@ internal sealed partial class WebSocketConnection
         }
         catch (Exception e)
         {
-            // Nothing is left to close: the log is all that can be told.
+            // Nothing is left to close: the count and the log are all that can be told.
+            _setup.Observer.HandlerFailed(this, e);
             Log.HandlerFailed(_setup.Logger, Id, e);
         }
         finally

@@ -52,6 +52,7 @@ internal sealed partial class WebSocketConnection
             Interlocked.MemoryBarrier();
             if (Allowance(_reader.Body.Length) <= 0 || !Interlocked.Exchange(ref _paused, false))
             {
+                _setup.Observer.ReadingPaused(this);
                 return taken;
             }
         }
@@ -87,6 +88,7 @@ internal sealed partial class WebSocketConnection
         bool flush;
         lock (_gate)
         {
+            WatchMessage();
             flush = !_flushing && _carrier is not null && (_written > _taken || MayRefill) && TryBeginFlush();
         }
 
@@ -121,8 +123,9 @@ internal sealed partial class WebSocketConnection
             return;
         }
 
-        // What has come meanwhile is not read yet: keep-alive gives the peer another period.
+        // What has come meanwhile is not read yet: keep-alive gives the peer another period, and its message begins anew to take time.
         _alive = true;
+        Volatile.Write(ref _messageSince, 0);
         if (Interlocked.Exchange(ref _paused, false))
         {
             _carrier!.ResumeReading();
@@ -219,6 +222,8 @@ internal sealed partial class WebSocketConnection
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public long Allowance(int buffered) => connection.Allowance(buffered);
+
+        public ProtocolViolation? OnSmallFragment() => connection.CountSmallFragment();
 
         public ProtocolViolation? OnMessageStart(MessageType type) => connection.OnMessageStart(type);
 

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Unicode;
 using Duologue.Peer;
 using Duologue.Protocol;
+using Microsoft.Extensions.Logging;
 
 namespace Duologue;
 
@@ -33,7 +34,7 @@ internal sealed partial class WebSocketConnection
         }
     }
 
-    private long Buffered => _written - _taken + _outbox.Bytes;
+    private long Buffered => _written - _taken + _outbox.Bytes + _compressing;
 
     private bool IsCarrierFree => !_flushing && !_fragmenting && !_reserved && _outbox.Count == 0;
 
@@ -43,21 +44,21 @@ internal sealed partial class WebSocketConnection
     private bool CannotSend => _closeSent || _closeInfo is not null;
 
     /// <inheritdoc/>
-    public override SendResult Send(ReadOnlySpan<byte> data, MessageType type)
+    public override SendResult Send(ReadOnlySpan<byte> data, MessageType type, MessageFlags flags)
     {
         CheckText(data, type);
-        return Send(data, type.ToOpcode(), default);
+        return Send(data, type.ToOpcode(), flags);
     }
 
     /// <inheritdoc/>
-    public override SendResult Send(string text)
+    public override SendResult Send(string text, MessageFlags flags)
     {
         ArgumentNullException.ThrowIfNull(text);
         byte[] rented = ArrayPool<byte>.Shared.Rent(Encoding.UTF8.GetMaxByteCount(text.Length));
         try
         {
             int length = Encoding.UTF8.GetBytes(text, rented);
-            return Send(rented.AsSpan(0, length), Opcode.Text, default);
+            return Send(rented.AsSpan(0, length), Opcode.Text, flags);
         }
         finally
         {
@@ -65,19 +66,18 @@ internal sealed partial class WebSocketConnection
         }
     }
 
-    /// <summary>Sends a frame that was encoded for many receivers: whole, final, unmasked; its memory is never written again.</summary>
-    public SendResult SendFrame(ReadOnlyMemory<byte> frame, int payloadLength) =>
-        Send(default, default, QueuedFrame.Shared(frame, payloadLength));
+    /// <summary>Sends a message that was encoded for many receivers, compressed if that was agreed.</summary>
+    public SendResult SendFrame(BroadcastFrame frame) => Send(default, default, Choose(frame), withContext: false);
 
     /// <inheritdoc/>
-    public override async ValueTask SendAsync(string text, CancellationToken cancellationToken)
+    public override async ValueTask SendAsync(string text, MessageFlags flags, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(text);
         byte[] rented = ArrayPool<byte>.Shared.Rent(Encoding.UTF8.GetMaxByteCount(text.Length));
         try
         {
             int length = Encoding.UTF8.GetBytes(text, rented);
-            await SendBytesAsync(rented.AsMemory(0, length), Opcode.Text, cancellationToken).ConfigureAwait(false);
+            await SendBytesAsync(rented.AsMemory(0, length), Opcode.Text, flags, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
@@ -87,14 +87,14 @@ internal sealed partial class WebSocketConnection
     }
 
     /// <inheritdoc/>
-    public override ValueTask SendAsync(ReadOnlyMemory<byte> data, MessageType type, CancellationToken cancellationToken)
+    public override ValueTask SendAsync(ReadOnlyMemory<byte> data, MessageType type, MessageFlags flags, CancellationToken cancellationToken)
     {
         CheckText(data.Span, type);
-        return SendBytesAsync(data, type.ToOpcode(), cancellationToken);
+        return SendBytesAsync(data, type.ToOpcode(), flags, cancellationToken);
     }
 
     /// <inheritdoc/>
-    public override Stream OpenWrite(MessageType type) => new MessageWriteStream(this, type);
+    public override Stream OpenWrite(MessageType type, MessageFlags flags) => new MessageWriteStream(this, type, flags);
 
     private static void CheckText(ReadOnlySpan<byte> data, MessageType type)
     {
@@ -104,15 +104,57 @@ internal sealed partial class WebSocketConnection
         }
     }
 
-    private SendResult Send(ReadOnlySpan<byte> data, Opcode opcode, QueuedFrame frame)
+    private SendResult Send(ReadOnlySpan<byte> data, Opcode opcode, MessageFlags flags) =>
+        Compresses(data.Length, flags) ? SendCompressed(data, opcode) : Send(data, opcode, default, withContext: false);
+
+    /// <param name="data">The message; none if there is a frame.</param>
+    /// <param name="opcode">Its type.</param>
+    /// <param name="frame">The message as a frame, which is released here if it does not have to wait.</param>
+    /// <param name="withContext">Whether the message is to be compressed when it is written.</param>
+    private SendResult Send(ReadOnlySpan<byte> data, Opcode opcode, QueuedFrame frame, bool withContext)
     {
-        bool isShared = frame.Bytes.Length != 0;
-        int payload = isShared ? frame.PayloadLength : data.Length;
-        int size = isShared ? frame.Bytes.Length : FrameWriter.SizeOf(payload, _role);
+        Acceptance accepted = Accept(data, opcode, frame, withContext);
+        if (accepted.OwnsOutput)
+        {
+            WriteCompressed(data, opcode, fin: true);
+        }
+        else
+        {
+            FlushAccepted(accepted);
+        }
+
+        if (frame.Bytes.Length != 0 && accepted.Result != SendResult.Queued)
+        {
+            frame.Release();
+        }
+
+        ReportAccepted(accepted);
+        return accepted.Result;
+    }
+
+    /// <summary>
+    /// The first part of <see cref="SendFrame"/>: gives the frame its place among what is sent. It hands nothing to the carrier and runs no foreign
+    /// code, so that a publisher may hold a lock over it. <see cref="FlushAccepted"/> and <see cref="ReportAccepted"/> must follow, without the lock.
+    /// </summary>
+    public Acceptance AcceptFrame(BroadcastFrame frame) => Accept(default, default, Choose(frame), withContext: false);
+
+    /// <summary>The message as this connection is to have it: compressed if that was agreed.</summary>
+    private QueuedFrame Choose(BroadcastFrame frame) =>
+        // A connection with a context takes the frame that knows of none as well: to compress for each would cost what a broadcast is to save.
+        Compresses(frame.PayloadLength, frame.Flags) && frame.TryGetCompressed(_deflater!.WindowBits, out ReadOnlyMemory<byte> compressed)
+            ? QueuedFrame.SharedCompressed(compressed, frame.PayloadLength)
+            : QueuedFrame.Shared(frame.Plain, frame.PayloadLength);
+
+    private Acceptance Accept(ReadOnlySpan<byte> data, Opcode opcode, QueuedFrame frame, bool withContext)
+    {
+        bool isEncoded = frame.Bytes.Length != 0;
+        int payload = isEncoded ? frame.PayloadLength : data.Length;
+        int size = isEncoded ? frame.Bytes.Length : FrameWriter.SizeOf(payload, _role);
         int dropped = 0;
         DropReason reason = default;
         SendResult result;
         bool flush = false;
+        bool owns = false;
         lock (_gate)
         {
             if (CannotSend)
@@ -121,8 +163,17 @@ internal sealed partial class WebSocketConnection
             }
             else if (IsCarrierFree && size <= _options.SendQueueLimit)
             {
-                Write(data, opcode, frame, size);
-                flush = TryBeginFlush();
+                owns = withContext;
+                if (owns)
+                {
+                    TakeOutput(size);
+                }
+                else
+                {
+                    Write(data, opcode, frame, size);
+                    flush = TryBeginFlush();
+                }
+
                 result = SendResult.Sent;
             }
             else
@@ -130,33 +181,49 @@ internal sealed partial class WebSocketConnection
                 result = Admit(size, out dropped, out reason);
                 if (result == SendResult.Queued)
                 {
-                    _outbox.Add(isShared ? frame : Encode(data, opcode, size));
+                    _outbox.Add(isEncoded ? frame.Compact() : withContext ? QueuedFrame.Uncompressed(opcode, data, size) : Encode(data, opcode, size));
                     flush = MayRefill && TryBeginFlush();
                 }
             }
         }
 
-        if (flush)
+        return new Acceptance(result, flush, owns, payload, dropped, reason);
+    }
+
+    /// <summary>The second part: hands to the carrier what was accepted, if nobody else does.</summary>
+    public void FlushAccepted(in Acceptance accepted)
+    {
+        if (accepted.MustFlush)
         {
             Flush();
         }
+    }
 
-        if (dropped != 0)
+    /// <summary>The last part: counts and logs what became of a message, and closes for it. Listeners and sinks run here.</summary>
+    public void ReportAccepted(in Acceptance accepted)
+    {
+        if (accepted.Dropped != 0)
         {
-            ReportDropped(reason, dropped);
+            ReportDropped(accepted.Reason, accepted.Dropped);
         }
 
-        if (result != SendResult.Dropped)
+        if (accepted.Result != SendResult.Dropped)
         {
-            _setup.Observer.MessageSent(this, payload);
+            _setup.Observer.MessageSent(this, accepted.Payload);
         }
-        else if (reason == DropReason.QueueFull)
+        else if (accepted.Reason == DropReason.QueueFull)
         {
+            if (_setup.Logger.IsEnabled(LogLevel.Warning))
+            {
+                _setup.Logger.SendQueueOverflowed(Id, _options.SendQueueLimit);
+            }
+
             BeginClose(CloseFrame.TryAgainLater, $"The send queue exceeds {_options.SendQueueLimit} bytes (SendQueueLimit).", CloseCause.SendQueueFull);
         }
-
-        return result;
     }
+
+    /// <summary>What became of a message under the connection's lock, and what is still to be done about it.</summary>
+    internal readonly record struct Acceptance(SendResult Result, bool MustFlush, bool OwnsOutput, int Payload, int Dropped, DropReason Reason);
 
     /// <summary>Asks the policy whether a frame may join the outbox. Under the lock.</summary>
     private SendResult Admit(int size, out int dropped, out DropReason reason)
@@ -212,7 +279,7 @@ internal sealed partial class WebSocketConnection
     {
         if (frame.Bytes.Length != 0)
         {
-            _carrier!.Output.Write(frame.Bytes.Span);
+            WriteFrame(frame);
         }
         else
         {
@@ -222,7 +289,7 @@ internal sealed partial class WebSocketConnection
         _written += size;
     }
 
-    private ValueTask SendBytesAsync(ReadOnlyMemory<byte> data, Opcode opcode, CancellationToken cancellationToken)
+    private ValueTask SendBytesAsync(ReadOnlyMemory<byte> data, Opcode opcode, MessageFlags flags, CancellationToken cancellationToken)
     {
         if (cancellationToken.IsCancellationRequested)
         {
@@ -232,6 +299,8 @@ internal sealed partial class WebSocketConnection
         int size = FrameWriter.SizeOf(data.Length, _role);
         long mark = 0;
         bool flush = false;
+        bool compress = Compresses(data.Length, flags);
+        bool owns = false;
         lock (_gate)
         {
             if (CannotSend)
@@ -241,15 +310,30 @@ internal sealed partial class WebSocketConnection
 
             if (IsCarrierFree && size <= _options.SendQueueLimit && _turn is null or { CurrentCount: > 0 })
             {
-                Write(data.Span, opcode, default, size);
-                mark = _written;
-                flush = TryBeginFlush();
+                owns = compress;
+                if (owns)
+                {
+                    TakeOutput(size);
+                }
+                else
+                {
+                    Write(data.Span, opcode, default, size);
+                    mark = _written;
+                    flush = TryBeginFlush();
+                }
             }
+        }
+
+        if (owns)
+        {
+            mark = WriteCompressed(data.Span, opcode, fin: true);
+            _setup.Observer.MessageSent(this, data.Length);
+            return WaitUntilTakenAsync(mark, cancellationToken);
         }
 
         if (mark == 0)
         {
-            return SendInTurnAsync(data, opcode, size, cancellationToken);
+            return SendInTurnAsync(data, opcode, size, compress, cancellationToken);
         }
 
         _setup.Observer.MessageSent(this, data.Length);
@@ -266,7 +350,7 @@ internal sealed partial class WebSocketConnection
         }
     }
 
-    private async ValueTask SendInTurnAsync(ReadOnlyMemory<byte> data, Opcode opcode, int size, CancellationToken cancellationToken)
+    private async ValueTask SendInTurnAsync(ReadOnlyMemory<byte> data, Opcode opcode, int size, bool compress, CancellationToken cancellationToken)
     {
         SemaphoreSlim turn = Turn();
         await turn.WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -275,7 +359,7 @@ internal sealed partial class WebSocketConnection
         {
             try
             {
-                mark = await WriteFragmentAsync(opcode, true, data, cancellationToken).ConfigureAwait(false);
+                mark = await WriteFragmentAsync(opcode, true, compress, data, cancellationToken).ConfigureAwait(false);
             }
             finally
             {
@@ -284,7 +368,7 @@ internal sealed partial class WebSocketConnection
         }
         else
         {
-            mark = await SendInPiecesAsync(data, opcode, turn, cancellationToken).ConfigureAwait(false);
+            mark = await SendInPiecesAsync(data, opcode, compress, turn, cancellationToken).ConfigureAwait(false);
         }
 
         _setup.Observer.MessageSent(this, data.Length);
@@ -300,7 +384,7 @@ internal sealed partial class WebSocketConnection
     }
 
     /// <summary>RFC 6455 §5.4: sends a message in fragments, each when the carrier is free. Releases the turn.</summary>
-    private async Task<long> SendInPiecesAsync(ReadOnlyMemory<byte> data, Opcode opcode, SemaphoreSlim turn, CancellationToken cancellationToken)
+    private async Task<long> SendInPiecesAsync(ReadOnlyMemory<byte> data, Opcode opcode, bool compress, SemaphoreSlim turn, CancellationToken cancellationToken)
     {
         int sent = 0;
         bool handedOver = false;
@@ -312,7 +396,7 @@ internal sealed partial class WebSocketConnection
                 int count = Math.Min(piece, data.Length - sent);
                 bool last = sent + count == data.Length;
                 Opcode part = sent == 0 ? opcode : Opcode.Continuation;
-                long mark = await WriteFragmentAsync(part, last, data.Slice(sent, count), cancellationToken).ConfigureAwait(false);
+                long mark = await WriteFragmentAsync(part, last, compress, data.Slice(sent, count), cancellationToken).ConfigureAwait(false);
                 sent += count;
                 if (last)
                 {
@@ -324,7 +408,7 @@ internal sealed partial class WebSocketConnection
         {
             // Half a message cannot be withdrawn, and the buffer is the caller's again: finish from a copy.
             handedOver = true;
-            _ = FinishPiecesAsync(data[sent..].ToArray(), piece, turn);
+            _ = FinishPiecesAsync(data[sent..].ToArray(), piece, compress, turn);
             throw;
         }
         finally
@@ -336,14 +420,14 @@ internal sealed partial class WebSocketConnection
         }
     }
 
-    private async Task FinishPiecesAsync(ReadOnlyMemory<byte> rest, int piece, SemaphoreSlim turn)
+    private async Task FinishPiecesAsync(ReadOnlyMemory<byte> rest, int piece, bool compress, SemaphoreSlim turn)
     {
         try
         {
             while (!rest.IsEmpty)
             {
                 int count = Math.Min(piece, rest.Length);
-                await WriteFragmentAsync(Opcode.Continuation, count == rest.Length, rest[..count], CancellationToken.None).ConfigureAwait(false);
+                await WriteFragmentAsync(Opcode.Continuation, count == rest.Length, compress, rest[..count], CancellationToken.None).ConfigureAwait(false);
                 rest = rest[count..];
             }
         }
@@ -359,14 +443,20 @@ internal sealed partial class WebSocketConnection
     }
 
     /// <summary>Writes one frame of a message as soon as the carrier is free. The caller holds the turn.</summary>
+    /// <param name="opcode">The message's type on its first frame.</param>
+    /// <param name="fin">It is the message's last frame.</param>
+    /// <param name="compress">As <see cref="Compresses"/> said of the message.</param>
+    /// <param name="data">What the frame carries.</param>
+    /// <param name="cancellationToken">Stops the waiting; nothing of the frame has been written then.</param>
     /// <returns>The mark to wait for.</returns>
-    internal async ValueTask<long> WriteFragmentAsync(Opcode opcode, bool fin, ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
+    internal async ValueTask<long> WriteFragmentAsync(Opcode opcode, bool fin, bool compress, ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
     {
         while (true)
         {
             Task free;
             long mark = 0;
             bool flush = false;
+            bool owns = false;
             lock (_gate)
             {
                 if (CannotSend)
@@ -378,11 +468,20 @@ internal sealed partial class WebSocketConnection
                 if (!_flushing && (_fragmenting || (_reserved ? _ahead == 0 : _outbox.Count == 0)))
                 {
                     _reserved = false;
-                    FrameWriter.Write(_carrier!.Output, opcode, fin, data.Span, _role);
-                    _written += FrameWriter.SizeOf(data.Length, _role);
                     _fragmenting = !fin;
-                    mark = _written;
-                    flush = TryBeginFlush();
+                    owns = compress;
+                    if (owns)
+                    {
+                        TakeOutput(FrameWriter.SizeOf(data.Length, _role));
+                    }
+                    else
+                    {
+                        FrameWriter.Write(_carrier!.Output, opcode, fin, data.Span, _role);
+                        _written += FrameWriter.SizeOf(data.Length, _role);
+                        mark = _written;
+                        flush = TryBeginFlush();
+                    }
+
                     free = Task.CompletedTask;
                 }
                 else
@@ -395,6 +494,11 @@ internal sealed partial class WebSocketConnection
 
                     free = (_flushedSource ??= NewSource()).Task;
                 }
+            }
+
+            if (owns)
+            {
+                return WriteCompressed(data.Span, opcode, fin);
             }
 
             if (mark != 0)

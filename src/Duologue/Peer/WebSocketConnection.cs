@@ -3,6 +3,7 @@ using System.Globalization;
 using Duologue.Carriers;
 using Duologue.Peer;
 using Duologue.Protocol;
+using Duologue.Protocol.Deflate;
 using Microsoft.Extensions.Logging;
 
 namespace Duologue;
@@ -37,7 +38,12 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
         _options = setup.Options;
         _role = setup.Role;
         _wheel = TimeoutWheel.For(_options.TimeProvider);
-        _reader = new FrameReader(_role, _options.MaxFragments);
+        if (setup.Deflate is { } agreement)
+        {
+            _deflater = new MessageDeflater(agreement);
+        }
+
+        _reader = new FrameReader(_role, _options.MaxFragments, setup.Deflate is null ? null : new MessageInflater(setup.Deflate));
         if (setup.Handler is not null)
         {
             // Held until the handler was told of the opening: an end before that is an end it never hears of.
@@ -57,6 +63,9 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
     public override string? Subprotocol => _setup.Subprotocol;
 
     /// <inheritdoc/>
+    public override string Extensions => _setup.Extensions;
+
+    /// <inheritdoc/>
     public override RequestInfo? Request => _setup.Request;
 
     /// <inheritdoc/>
@@ -72,9 +81,9 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
                 if (_closedSource is null)
                 {
                     _closedSource = new TaskCompletionSource<CloseInfo>(TaskCreationOptions.RunContinuationsAsynchronously);
-                    if (_closeInfo is { } info)
+                    if (_endTold)
                     {
-                        _closedSource.SetResult(info);
+                        _closedSource.SetResult(_closeInfo!);
                     }
                 }
 
@@ -151,8 +160,13 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
     /// <inheritdoc/>
     public override async ValueTask DisposeAsync() => await CloseAsync(CloseFrame.NormalClosure, "").ConfigureAwait(false);
 
+    /// <inheritdoc/>
+    public override System.Net.WebSockets.WebSocket AsSystemWebSocket() => new Adapters.SystemWebSocket(this);
+
     private long Now() => _options.TimeProvider.GetTimestamp();
 
-    private long After(TimeSpan delay) =>
-        Now() + (long)(delay.TotalSeconds * _options.TimeProvider.TimestampFrequency);
+    private long After(TimeSpan delay) => Later(Now(), delay);
+
+    private long Later(long timestamp, TimeSpan delay) =>
+        timestamp + (long)(delay.TotalSeconds * _options.TimeProvider.TimestampFrequency);
 }

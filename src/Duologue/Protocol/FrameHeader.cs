@@ -12,6 +12,9 @@ internal readonly record struct FrameHeader(Opcode Opcode, bool Fin, byte Reserv
     /// <summary>RFC 6455 §5.5: the most that a control frame may carry.</summary>
     public const int MaxControlPayload = 125;
 
+    /// <summary>RFC 7692 §6: RSV1, which says on the first frame of a message that it is compressed.</summary>
+    public const byte Compressed = 0x40;
+
     private const byte Length16 = 126;
     private const byte Length64 = 127;
 

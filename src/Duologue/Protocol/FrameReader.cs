@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Text.Unicode;
+using Duologue.Protocol.Deflate;
 
 namespace Duologue.Protocol;
 
@@ -10,9 +11,16 @@ namespace Duologue.Protocol;
 /// what a peer sends: it reports a violation. Fed byte by byte or all at once, the events are the same.
 /// </summary>
 /// <remarks>A mutable struct that lives in its connection; not thread-safe.</remarks>
-internal struct FrameReader(Role role, int maxFragments)
+internal partial struct FrameReader
 {
-    private readonly bool _expectsMask = role == Role.Server;
+    /// <summary>The payload below which a fragment costs more to handle than it brings.</summary>
+    public const int SmallFragment = 64;
+
+    private readonly bool _expectsMask;
+    private readonly int _maxFragments;
+
+    // Null where no compression was agreed.
+    private readonly MessageInflater? _inflater;
 
     // Framing state.
     private Phase _phase;
@@ -25,8 +33,24 @@ internal struct FrameReader(Role role, int maxFragments)
 
     // Message state. Zero: no message is under way.
     private MessageType _type;
+    private bool _compressed;
     private int _fragments;
     private Utf8Validator _utf8;
+
+    public FrameReader(Role role, int maxFragments)
+        : this(role, maxFragments, null)
+    {
+    }
+
+    /// <param name="role">Whose side this is.</param>
+    /// <param name="maxFragments">The most fragments of a message; 0 for no limit.</param>
+    /// <param name="inflater">Decompresses; null where no compression was agreed.</param>
+    public FrameReader(Role role, int maxFragments, MessageInflater? inflater)
+    {
+        _expectsMask = role == Role.Server;
+        _maxFragments = maxFragments;
+        _inflater = inflater;
+    }
 
     /// <summary>What has arrived of the current message and was not taken.</summary>
     public MessageBuffer Body;
@@ -50,7 +74,8 @@ internal struct FrameReader(Role role, int maxFragments)
     public readonly bool IsFinished => _phase is Phase.Closed or Phase.Skimming;
 
     /// <summary>How long the message under way is with the frame whose payload is arriving, as far as it was not taken; 0 between data frames.</summary>
-    public readonly long Announced => _phase == Phase.Data ? Body.Length + Math.Min(_remaining, long.MaxValue / 2) : 0;
+    /// <remarks>What a compressed frame will become nobody says.</remarks>
+    public readonly long Announced => _phase == Phase.Data ? Body.Length + (_compressed ? 0 : Math.Min(_remaining, long.MaxValue / 2)) : 0;
 
     /// <summary>Judges the frame under way by a limit that has come into force since its header was read.</summary>
     public void JudgeAgain<THandler>(ref THandler handler)
@@ -111,7 +136,7 @@ internal struct FrameReader(Role role, int maxFragments)
         where THandler : struct, IFrameHandler
     {
         memory = default;
-        if (_phase != Phase.Data || _remaining < atLeast || handler.Discards || handler.Allowance(Body.Length) < atLeast
+        if (_phase != Phase.Data || _compressed || _remaining < atLeast || handler.Discards || handler.Allowance(Body.Length) < atLeast
             || Exceeds(ref handler))
         {
             return false;
@@ -181,7 +206,7 @@ internal struct FrameReader(Role role, int maxFragments)
     {
         var opcode = (Opcode)(first & 0x0F);
         bool fin = (first & 0x80) != 0;
-        if ((first & 0x70) != 0)
+        if ((first & 0x70) != 0 && !MayBeCompressed(first))
         {
             return ProtocolViolation.ReservedBitSet;
         }
@@ -255,6 +280,7 @@ internal struct FrameReader(Role role, int maxFragments)
         if (_frame.Opcode != Opcode.Continuation)
         {
             _type = (MessageType)_frame.Opcode;
+            _compressed = _frame.Reserved != 0;
             _fragments = 0;
             _utf8 = default;
             if (handler.OnMessageStart(_type) is { } violation)
@@ -264,22 +290,33 @@ internal struct FrameReader(Role role, int maxFragments)
         }
 
         _fragments++;
-        if (maxFragments != 0 && _fragments > maxFragments && handler.LimitsFragments)
+        if (_maxFragments != 0 && _fragments > _maxFragments && handler.LimitsFragments)
         {
             return ProtocolViolation.TooManyFragments;
+        }
+
+        if ((!_frame.Fin || _frame.Opcode == Opcode.Continuation) && _frame.Length < SmallFragment
+            && handler.OnSmallFragment() is { } flood)
+        {
+            return flood;
         }
 
         return Exceeds(ref handler) ? ProtocolViolation.MessageTooBig : null;
     }
 
-    // Judged on the header's word, before a byte of it is stored.
+    // Judged on the header's word, before a byte of it is stored; a compressed one by what it has become.
     private readonly bool Exceeds<THandler>(ref THandler handler)
         where THandler : struct, IFrameHandler
-        => !handler.Discards && _remaining > handler.MessageLimit - Body.Length;
+        => !handler.Discards && (_compressed ? 0 : _remaining) > handler.MessageLimit - Body.Length;
 
     private bool ReadData<THandler>(ReadOnlySpan<byte> input, ref int at, ref THandler handler)
         where THandler : struct, IFrameHandler
     {
+        if (_compressed)
+        {
+            return ReadCompressed(input, ref at, ref handler);
+        }
+
         int count = (int)Math.Min(Math.Min(_remaining, input.Length - at), Math.Max(0, handler.Allowance(Body.Length)));
         if (count == 0 && _remaining != 0)
         {
@@ -341,13 +378,20 @@ internal struct FrameReader(Role role, int maxFragments)
         _phase = Phase.Header;
         if (endsMessage)
         {
-            MessageType type = _type;
-            _type = 0;
-            handler.OnMessage(type, ref Body);
-            Body.Clear();
+            EndMessage(ref handler);
         }
 
         return true;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void EndMessage<THandler>(ref THandler handler)
+        where THandler : struct, IFrameHandler
+    {
+        MessageType type = _type;
+        _type = 0;
+        handler.OnMessage(type, ref Body);
+        Body.Clear();
     }
 
     private bool ReadControl<THandler>(ReadOnlySpan<byte> input, ref int at, ref THandler handler)
@@ -421,7 +465,7 @@ internal struct FrameReader(Role role, int maxFragments)
         // RFC 6455 §5.5.1: "The application MUST NOT send any more data frames after sending a Close frame": nothing follows.
         _phase = Phase.Closed;
         _type = 0;
-        Body.Release();
+        Release();
         handler.OnClose(code, reason);
     }
 
@@ -431,7 +475,7 @@ internal struct FrameReader(Role role, int maxFragments)
     {
         // What came before the violation stands; the broken message is not delivered. RFC 6455 §7.1.7.
         _type = 0;
-        Body.Release();
+        Release();
         _phase = Phase.Skimming;
         handler.OnViolation(violation);
     }

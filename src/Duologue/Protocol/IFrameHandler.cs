@@ -17,6 +17,9 @@ internal interface IFrameHandler
     /// <summary>Whether the message being read is to be thrown away.</summary>
     bool Discards { get; }
 
+    /// <summary>A part of a message has begun that carries fewer bytes than <see cref="FrameReader.SmallFragment"/>.</summary>
+    ProtocolViolation? OnSmallFragment();
+
     /// <summary>A message has begun.</summary>
     ProtocolViolation? OnMessageStart(MessageType type);
 

@@ -30,6 +30,19 @@ internal struct MessageBuffer
         return _array.AsSpan(Length, count);
     }
 
+    /// <summary>Room for bytes whose number nobody knows yet: at least one, at most <paramref name="most"/>. It doubles with what has come.</summary>
+    /// <param name="guess">How many there may be.</param>
+    /// <param name="most">The most that is wanted; at least 1.</param>
+    public Span<byte> GetRoom(int guess, long most)
+    {
+        if (_array is null || _array.Length == Length)
+        {
+            Reserve(1, Math.Min(Math.Max(guess, Math.Max(FirstSize, Length)), most));
+        }
+
+        return _array.AsSpan(Length, (int)Math.Min(most, _array!.Length - Length));
+    }
+
     /// <summary>Room to receive into directly: at least one byte, at most <paramref name="expected"/>.</summary>
     public Memory<byte> GetMemory(long expected)
     {

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Duologue.Protocol;
 
 /// <summary>The one place that maps a violation to its close code, its sentence and its cause.</summary>
@@ -6,10 +8,12 @@ internal static class Violations
     /// <summary>The code of the Close frame that answers the violation (RFC 6455 §7.4.1).</summary>
     public static ushort CloseCode(ProtocolViolation violation) => violation switch
     {
-        ProtocolViolation.InvalidUtf8 or ProtocolViolation.InvalidCloseReason => CloseFrame.InvalidData,
+        // RFC 7692 names no code for data that cannot be inflated. RFC 6455 §7.4.1 has 1007 for "data within a message that was not consistent
+        // with the type of the message": the framing was right, what is in it is not.
+        ProtocolViolation.InvalidUtf8 or ProtocolViolation.InvalidCloseReason or ProtocolViolation.InvalidCompressedData => CloseFrame.InvalidData,
         ProtocolViolation.MessageTooBig => CloseFrame.TooBig,
         ProtocolViolation.TooManyFragments or ProtocolViolation.TooManyControlFrames or ProtocolViolation.TooManyMessages
-            => CloseFrame.PolicyViolation,
+            or ProtocolViolation.TooManySmallFragments or ProtocolViolation.MessageTooSlow => CloseFrame.PolicyViolation,
         _ => CloseFrame.ProtocolError,
     };
 
@@ -17,7 +21,7 @@ internal static class Violations
     {
         ProtocolViolation.MessageTooBig => CloseCause.MessageTooBig,
         ProtocolViolation.TooManyFragments or ProtocolViolation.TooManyControlFrames or ProtocolViolation.TooManyMessages
-            => CloseCause.LimitExceeded,
+            or ProtocolViolation.TooManySmallFragments or ProtocolViolation.MessageTooSlow => CloseCause.LimitExceeded,
         _ => CloseCause.ProtocolViolation,
     };
 
@@ -38,12 +42,17 @@ internal static class Violations
         ProtocolViolation.TruncatedCloseCode => "A close body must be empty or have at least two bytes.",
         ProtocolViolation.InvalidCloseCode => "The close code must not be sent.",
         ProtocolViolation.InvalidCloseReason => "The close reason is not valid UTF-8.",
+        ProtocolViolation.InvalidCompressedData => "The compressed message is not valid DEFLATE.",
         ProtocolViolation.MessageTooBig => $"The message exceeds {options.MaxMessageSize} bytes (MaxMessageSize).",
         ProtocolViolation.TooManyFragments => $"The message exceeds {options.MaxFragments} fragments (MaxFragments).",
         ProtocolViolation.TooManyControlFrames =>
             $"More than {options.MaxControlFramesPerSecond} control frames in a second (MaxControlFramesPerSecond).",
         ProtocolViolation.TooManyMessages =>
             $"More than {options.MaxMessagesPerSecond} messages in a second (MaxMessagesPerSecond).",
+        ProtocolViolation.TooManySmallFragments =>
+            $"More than {options.MaxSmallFragmentsPerSecond} small fragments in a second (MaxSmallFragmentsPerSecond).",
+        ProtocolViolation.MessageTooSlow =>
+            string.Create(CultureInfo.InvariantCulture, $"The message took longer than {options.MessageTimeout.TotalSeconds} s (MessageTimeout)."),
         _ => throw new ArgumentOutOfRangeException(nameof(violation), violation, null),
     };
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using System.Net.Sockets;
 using Duologue.AspNetCore.Tests.Support;
 using Duologue.Protocol;
@@ -13,12 +14,26 @@ public class AllocationTests
     private const int Messages = 5_000;
 
     [Theory]
-    [InlineData(20)]
-    [InlineData(1_000)]
-    [InlineData(16 * 1024)]
-    public async Task An_echo_by_a_handler_class_allocates_nothing_once_warm(int size)
+    [InlineData(20, false)]
+    [InlineData(1_000, false)]
+    [InlineData(16 * 1024, false)]
+    [InlineData(20, true)]
+    public async Task An_echo_by_a_handler_class_allocates_nothing_once_warm(int size, bool measured)
     {
         await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue<EchoHandler>("/"));
+        long measurements = 0;
+        using var listener = new MeterListener
+        {
+            InstrumentPublished = (instrument, listener) =>
+            {
+                if (measured && instrument.Meter.Name == ServerMetrics.MeterName)
+                {
+                    listener.EnableMeasurementEvents(instrument);
+                }
+            },
+        };
+        listener.SetMeasurementEventCallback<long>((_, _, _, _) => Interlocked.Increment(ref measurements));
+        listener.Start();
         using Socket socket = Connect(host.Url);
         byte[] request = FrameOf(size);
         byte[] answer = new byte[FrameWriter.SizeOf(size, Role.Server)];
@@ -34,6 +49,7 @@ public class AllocationTests
 
         // Less than a tenth of a byte per message is nothing per message.
         Assert.True(best <= Messages / 10, $"{(double)best / Messages} bytes per message of {size}.");
+        Assert.Equal(measured, Interlocked.Read(ref measurements) >= 4 * Messages);
     }
 
     private static void Echo(Socket socket, byte[] request, byte[] answer)

@@ -107,7 +107,7 @@ public class DelegateConversationTests
         Task reading = client.Stream.CopyToAsync(Stream.Null, TestContext.Current.CancellationToken);
         await Eventually.True(() => host.Connections.Count == 1);
         Assert.True(host.Connections.Close(host.Connections.Single().Id, 1001, "Off you go."));
-        await Eventually.True(() => host.Log.GetSnapshot().Any(record => record.Id.Id is 2101 or 2102));
+        await Eventually.True(() => host.Log.GetSnapshot().Any(record => record.Id.Name is "DelegateFailed" or "DelegateEndedWithConnection"));
         Assert.DoesNotContain(host.Log.GetSnapshot(), record => record.Id.Name == "DelegateFailed");
         host.Connections.Single().Abort();
         await Assert.ThrowsAsync<IOException>(() => reading);

@@ -109,8 +109,8 @@ public class ServerMetricsTests
     [Fact]
     public void Every_cause_and_every_reason_has_a_name()
     {
-        Assert.All(Enum.GetValues<CloseCause>(), cause => Assert.NotEqual("other", ServerMetrics.NameOf(cause)));
-        Assert.All(Enum.GetValues<DropReason>(), reason => Assert.NotEqual("other", ServerMetrics.NameOf(reason)));
+        Assert.All(Enum.GetValues<CloseCause>(), cause => Assert.NotEqual("other", TelemetryNames.Of(cause)));
+        Assert.All(Enum.GetValues<DropReason>(), reason => Assert.NotEqual("other", TelemetryNames.Of(reason)));
         Assert.All(Enum.GetValues<RefusalReason>(), reason => Assert.NotEmpty(reason.Name()));
     }
 

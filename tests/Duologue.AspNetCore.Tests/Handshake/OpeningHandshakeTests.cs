@@ -1,10 +1,14 @@
+using System.Diagnostics.Metrics;
 using System.Net;
 using System.Net.WebSockets;
 using Duologue.AspNetCore.Tests.Support;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.HttpOverrides;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.Metrics.Testing;
+using Microsoft.Extensions.Time.Testing;
 
 namespace Duologue.AspNetCore.Tests.Handshake;
 
@@ -117,6 +121,69 @@ public class OpeningHandshakeTests
         Assert.Equal(503, refused.Status);
         Assert.Equal("5", refused["Retry-After"]);
         Assert.Contains("MaxConnectionsPerAddress", refused.Body, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_rate_of_handshakes_answers_503_until_time_has_passed()
+    {
+        var time = new FakeTimeProvider();
+        await using TestHost host = await TestHost.StartAsync(
+            app => app.MapDuologue("/", Talks.Echo),
+            options => options.MaxHandshakesPerSecond = 2,
+            builder => builder.Services.AddSingleton<TimeProvider>(time));
+        Assert.Equal(101, (await host.HandshakeAsync("/")).Status);
+        Assert.Equal(101, (await host.HandshakeAsync("/")).Status);
+
+        RawAnswer refused = await host.HandshakeAsync("/");
+        time.Advance(TimeSpan.FromSeconds(0.5));
+        RawAnswer accepted = await host.HandshakeAsync("/");
+
+        Assert.Equal(503, refused.Status);
+        Assert.Equal("5", refused["Retry-After"]);
+        Assert.Contains("MaxHandshakesPerSecond", refused.Body, StringComparison.Ordinal);
+        Assert.Equal(101, accepted.Status);
+    }
+
+    [Fact]
+    public async Task The_rate_of_handshakes_of_one_address_answers_429()
+    {
+        await using TestHost host = await TestHost.StartAsync(
+            app => app.MapDuologue("/", Talks.Echo),
+            options => options.MaxHandshakesPerSecondPerAddress = 1,
+            builder => builder.Services.AddSingleton<TimeProvider>(new FakeTimeProvider()));
+        using var failures = new MetricCollector<long>(host.Services.GetRequiredService<IMeterFactory>(), ServerMetrics.MeterName, "duologue.server.handshake.failures");
+        Assert.Equal(101, (await host.HandshakeAsync("/")).Status);
+
+        RawAnswer refused = await host.HandshakeAsync("/");
+
+        Assert.Equal(429, refused.Status);
+        Assert.Equal("5", refused["Retry-After"]);
+        Assert.Contains("MaxHandshakesPerSecondPerAddress", refused.Body, StringComparison.Ordinal);
+        Assert.Equal("address_rate", Assert.Single(failures.GetMeasurementSnapshot()).Tags["duologue.handshake.failure"]);
+    }
+
+    [Theory]
+    [InlineData(true, 101)]
+    [InlineData(false, 503)]
+    public async Task Addresses_behind_a_proxy_are_told_apart_only_where_forwarded_headers_are_configured(bool configured, int status)
+    {
+        await using TestHost host = await TestHost.StartAsync(
+            app =>
+            {
+                if (configured)
+                {
+                    app.UseForwardedHeaders();
+                }
+
+                app.MapDuologue("/", Talks.Echo);
+            },
+            options => options.MaxConnectionsPerAddress = 1,
+            builder => builder.Services.Configure<ForwardedHeadersOptions>(o => o.ForwardedHeaders = ForwardedHeaders.XForwardedFor));
+        await using RawClient first = await RawClient.ConnectAsync(host.Url);
+        Assert.Equal(101, (await first.HandshakeAsync("/", ("X-Forwarded-For", "2001:db8::1"))).Status);
+
+        Assert.Equal(status, (await host.HandshakeAsync("/", ("X-Forwarded-For", "2001:db8:0:1::1"))).Status);
+        Assert.Equal(503, (await host.HandshakeAsync("/", ("X-Forwarded-For", "2001:db8::ffff:2"))).Status);
     }
 
     [Fact]

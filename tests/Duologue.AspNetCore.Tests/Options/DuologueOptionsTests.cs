@@ -9,11 +9,11 @@ namespace Duologue.AspNetCore.Tests.Configuration;
 public class DuologueOptionsTests
 {
     [Fact]
-    public void The_defaults_are_those_of_a_connection()
+    public void The_defaults_are_those_of_a_connection_and_what_a_server_does_not_wait_for()
     {
         var settings = new EndpointSettings(new DuologueOptions(), TimeProvider.System);
 
-        Assert.Equal(new ConnectionOptions(), settings.Connection);
+        Assert.Equal(new ConnectionOptions { SendTimeout = TimeSpan.FromSeconds(30), MessageTimeout = TimeSpan.FromMinutes(2) }, settings.Connection);
     }
 
     [Fact]
@@ -30,6 +30,10 @@ public class DuologueOptionsTests
             CloseTimeout = TimeSpan.FromSeconds(16),
             MaxControlFramesPerSecond = 17,
             MaxMessagesPerSecond = 18,
+            Compression = Compression.Dedicated(10),
+            SendTimeout = TimeSpan.FromSeconds(19),
+            MessageTimeout = TimeSpan.FromSeconds(20),
+            MaxSmallFragmentsPerSecond = 21,
         };
 
         ConnectionOptions connection = new EndpointSettings(options, TimeProvider.System).Connection;
@@ -46,6 +50,10 @@ public class DuologueOptionsTests
                 CloseTimeout = TimeSpan.FromSeconds(16),
                 MaxControlFramesPerSecond = 17,
                 MaxMessagesPerSecond = 18,
+                Compression = Compression.Dedicated(10),
+                SendTimeout = TimeSpan.FromSeconds(19),
+                MessageTimeout = TimeSpan.FromSeconds(20),
+                MaxSmallFragmentsPerSecond = 21,
             },
             connection);
     }
@@ -58,11 +66,16 @@ public class DuologueOptionsTests
         server.CapturedHeaders.Add("X-A");
         server.Subprotocols.Add("a");
 
+        server.SendTimeout = TimeSpan.FromSeconds(5);
+        server.MessageTimeout = TimeSpan.FromSeconds(6);
+        server.MaxSmallFragmentsPerSecond = 7;
+
         var copy = new DuologueEndpointOptions.Copied(server);
         copy.AllowedOrigins.Clear();
         copy.MaxMessageSize = 4;
 
         Assert.Equal(TimeSpan.FromSeconds(3), copy.HandshakeTimeout);
+        Assert.Equal((TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(6), 7), (copy.SendTimeout, copy.MessageTimeout, copy.MaxSmallFragmentsPerSecond));
         Assert.Equal(["X-A"], copy.CapturedHeaders);
         Assert.Equal(["a"], copy.Subprotocols);
         Assert.Equal(2, server.MaxMessageSize);
@@ -133,6 +146,11 @@ public class DuologueOptionsTests
         { "CloseTimeout", o => o.CloseTimeout = TimeSpan.MaxValue },
         { "MaxControlFramesPerSecond", o => o.MaxControlFramesPerSecond = -1 },
         { "MaxMessagesPerSecond", o => o.MaxMessagesPerSecond = -1 },
+        { "SendTimeout", o => o.SendTimeout = TimeSpan.Zero },
+        { "MessageTimeout", o => o.MessageTimeout = TimeSpan.FromSeconds(-1) },
+        { "MaxSmallFragmentsPerSecond", o => o.MaxSmallFragmentsPerSecond = -1 },
+        { "MaxHandshakesPerSecond", o => o.MaxHandshakesPerSecond = -1 },
+        { "MaxHandshakesPerSecondPerAddress", o => o.MaxHandshakesPerSecondPerAddress = -1 },
         { "AllowedOrigins", o => o.AllowedOrigins.Add("null") },
         { "AllowedOrigins", o => o.AllowedOrigins.Add("https://a.test/path") },
         { "CapturedHeaders", o => o.CapturedHeaders.Add("X Y") },

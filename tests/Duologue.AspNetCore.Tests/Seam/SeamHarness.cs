@@ -1,5 +1,7 @@
 using System.Net;
 using Duologue.Carriers;
+using Duologue.EventLoop;
+using Duologue.EventLoop.Loops;
 using Duologue.Protocol;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
@@ -17,9 +19,11 @@ public enum SeamCarrier
     Memory,
     KestrelPipe,
     SocketLoop,
+    Epoll,
+    IoUring,
 }
 
-/// <summary>A server with one endpoint and its clients, over one of the three carriers, all on virtual time.</summary>
+/// <summary>A server with one endpoint and its clients, over one of the carriers, all on virtual time.</summary>
 internal sealed class SeamHarness : IAsyncDisposable
 {
     private readonly SeamCarrier _carrier;
@@ -37,6 +41,14 @@ internal sealed class SeamHarness : IAsyncDisposable
         _handler = handler;
         _delegate = conversation;
     }
+
+    /// <summary>Those that run on this machine: event loops need Linux, and io_uring a kernel and a sandbox that let it.</summary>
+    public static SeamCarrier[] Carriers { get; } = [.. Enum.GetValues<SeamCarrier>().Where(carrier => carrier switch
+    {
+        SeamCarrier.Epoll => Runs(EventLoopBackend.Epoll),
+        SeamCarrier.IoUring => Runs(EventLoopBackend.IoUring),
+        _ => true,
+    })];
 
     public FakeTimeProvider Time { get; } = new();
 
@@ -120,6 +132,8 @@ internal sealed class SeamHarness : IAsyncDisposable
         _loop?.Dispose();
     }
 
+    private static bool Runs(EventLoopBackend backend) => BackendChoice.For(backend).Backend == backend;
+
     private static async Task<SeamHarness> StartAsync(SeamHarness harness)
     {
         if (harness._carrier == SeamCarrier.Memory)
@@ -135,6 +149,12 @@ internal sealed class SeamHarness : IAsyncDisposable
         {
             harness._loop = new SocketLoop();
             builder.Services.AddSingleton<IConnectionListenerFactory>(new DetachableTransport(harness._loop));
+        }
+
+        if (harness._carrier is SeamCarrier.Epoll or SeamCarrier.IoUring)
+        {
+            EventLoopBackend backend = harness._carrier == SeamCarrier.Epoll ? EventLoopBackend.Epoll : EventLoopBackend.IoUring;
+            builder.WebHost.UseEventLoop(loop => (loop.Backend, loop.Loops) = (backend, 2));
         }
 
         builder.Services.AddScoped<ScopedThing>();

@@ -4,14 +4,14 @@ using Microsoft.Extensions.DependencyInjection;
 namespace Duologue.AspNetCore.Tests.Seam;
 
 /// <summary>
-/// One meaning over every carrier: the same six scenarios over memory, a Kestrel pipe and a raw socket loop that took the
-/// connection over from Kestrel.
+/// One meaning over every carrier: the same scenarios over memory, a Kestrel pipe, a raw socket loop that took the
+/// connection over from Kestrel, and the event loops that do so in earnest.
 /// </summary>
 public sealed class SeamTests
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    public static TheoryData<SeamCarrier> Carriers => [SeamCarrier.Memory, SeamCarrier.KestrelPipe, SeamCarrier.SocketLoop];
+    public static TheoryData<SeamCarrier> Carriers => [.. SeamHarness.Carriers];
 
     [Theory]
     [MemberData(nameof(Carriers))]

@@ -1,6 +1,8 @@
+using System.Diagnostics.Metrics;
 using System.Net.WebSockets;
 using Duologue.AspNetCore.Tests.Support;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Duologue.AspNetCore.Tests.Pubsub;
 
@@ -27,6 +29,39 @@ public class TopicsTests
         Assert.Equal(2, host.Topics.Count);
         Assert.Equal(2, host.Topics.CountSubscribers("news"));
         Assert.Equal(0, host.Topics.CountSubscribers("sports"));
+    }
+
+    [Fact]
+    public async Task A_listener_that_blocks_on_a_publish_holds_up_no_other_publish_to_the_topic()
+    {
+        await using TestHost host = await StartAsync();
+        using ClientWebSocket client = await host.ConnectAsync("/");
+        await DoAsync(client, "+news");
+        bool? went = null;
+        using var listener = new MeterListener();
+        IMeterFactory factory = host.Services.GetRequiredService<IMeterFactory>();
+        listener.InstrumentPublished = (instrument, me) =>
+        {
+            if (instrument.Name == "duologue.server.messages.sent" && ReferenceEquals(instrument.Meter.Scope, factory))
+            {
+                me.EnableMeasurementEvents(instrument);
+            }
+        };
+        listener.SetMeasurementEventCallback<long>((_, _, _, _) =>
+        {
+            if (went is null)
+            {
+                went = false;
+                went = Task.Run(() => host.Topics.Publish("news", "second")).Wait(TestHost.Patience);
+            }
+        });
+        listener.Start();
+
+        host.Topics.Publish("news", "first");
+
+        Assert.True(went);
+        Assert.Equal("first", await client.ReceiveTextAsync());
+        Assert.Equal("second", await client.ReceiveTextAsync());
     }
 
     [Fact]

@@ -72,6 +72,29 @@ public sealed class ConnectTests(ConnectTests.Server fixture) : IClassFixture<Co
     }
 
     [Fact]
+    public async Task Over_HTTP2_the_explanation_tells_of_the_protocol()
+    {
+        await using ServeTool server = await ServeTool.StartAtAsync("https://127.0.0.1:0", "--tls");
+        (int exitCode, string output, string error) = await Tool.RunAsync("hi\n", "connect", $"{server.Socket}/echo", "--once", "--explain", "--insecure", "--http", "2");
+        Assert.Equal((0, "hi"), (exitCode, output));
+        foreach (string line in new[] { "> :method: CONNECT", "> :protocol: websocket", "RFC 8441", "> :path: /echo", "> sec-websocket-version: 13", "< :status: 200", "OK: both sides speak WebSocket on this stream" })
+        {
+            Assert.Contains(line, error, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task HTTP2_in_clear_text_with_a_server_that_speaks_1_1_is_an_error_that_says_so()
+    {
+        (int exitCode, _, string error) = await Tool.RunAsync("hi\n", "connect", $"{Socket}/echo", "--once", "--http", "2");
+        Assert.Equal(3, exitCode);
+        Assert.Contains("HTTP/2", error, StringComparison.Ordinal);
+        (exitCode, _, error) = await Tool.RunAsync("hi\n", "connect", $"{Socket}/echo", "--http", "3");
+        Assert.Equal(2, exitCode);
+        Assert.Contains("--http", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void An_accept_that_does_not_fit_the_key_is_shown_as_wrong()
     {
         // The key and accept of RFC 6455 §1.3.
@@ -187,4 +210,48 @@ public sealed class ConnectTests(ConnectTests.Server fixture) : IClassFixture<Co
         Assert.Equal(2, exitCode);
         Assert.Contains("--binary", error, StringComparison.Ordinal);
     }
+
+    [Theory]
+    [InlineData("shared", "shared", "permessage-deflate; server_no_context_takeover; client_no_context_takeover", "both sides forget after each message")]
+    [InlineData("dedicated", "dedicated", "permessage-deflate", "may refer to those before them")]
+    [InlineData("dedicated:10", "dedicated", "permessage-deflate; server_max_window_bits=10; client_max_window_bits=10", "refers back at most 1024 bytes")]
+    [InlineData("dedicated", "off", null, null)]
+    [InlineData("off", "dedicated", null, null)]
+    public async Task Compression_is_agreed_told_and_explained(string server, string client, string? agreed, string? note)
+    {
+        await using ServeTool tool = await ServeTool.StartAsync("--compression", server, "--threshold", "0");
+        string line = string.Concat(Enumerable.Repeat("again and ", 500));
+        (int exitCode, string output, string error) = await Tool.RunAsync(line + "\n", "connect", $"{tool.Socket}/echo", "--once", "--json", "--explain", "--compression", client);
+        JsonElement[] events = [.. output.Split('\n').Select(each => JsonDocument.Parse(each).RootElement)];
+        JsonElement open = events.Single(each => each.GetProperty("event").GetString() == "open");
+        Assert.Equal(0, exitCode);
+        Assert.Equal(agreed, open.TryGetProperty("extensions", out JsonElement extensions) ? extensions.GetString() : null);
+        Assert.Equal(line, events.Single(each => each.GetProperty("event").GetString() == "message").GetProperty("text").GetString());
+        if (note is not null)
+        {
+            (_, _, error) = await Tool.RunAsync("x\n", "connect", $"{tool.Socket}/echo", "--once", "--explain", "--compression", client);
+            Assert.Contains(note, error, StringComparison.Ordinal);
+        }
+    }
+
+    [Theory]
+    [InlineData("gzip")]
+    [InlineData("dedicated:8")]
+    public async Task A_mode_that_is_none_is_refused_with_those_that_are(string mode)
+    {
+        (int exitCode, _, string error) = await Tool.RunAsync("", "connect", $"{Socket}/echo", "--compression", mode);
+        Assert.Equal(2, exitCode);
+        Assert.Contains("off, shared, dedicated", error, StringComparison.Ordinal);
+        Assert.Contains(mode, error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("permessage-deflate; client_max_window_bits", true, "the server may say how far back the client refers")]
+    [InlineData("permessage-deflate; server_max_window_bits=9", false, "the server refers back at most 512 bytes")]
+    [InlineData("permessage-deflate; client_no_context_takeover", false, "the client forgets after each message")]
+    [InlineData("permessage-deflate; foo", false, "unknown parameter")]
+    [InlineData("x-snappy", true, "x-snappy is not known here")]
+    [InlineData("a b", true, "RFC 6455")]
+    public void The_header_of_extensions_is_explained(string value, bool isRequest, string note) =>
+        Assert.Contains(note, ExtensionNotes.Explain(value, isRequest), StringComparison.Ordinal);
 }

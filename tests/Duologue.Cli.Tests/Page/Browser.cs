@@ -10,23 +10,19 @@ public sealed class Browser : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        if (Find() is not { } executable)
+        if (Chromium.Find() is not { } executable)
         {
             return;
         }
 
         _playwright = await Playwright.CreateAsync();
-        _browser = await _playwright.Chromium.LaunchAsync(new()
-        {
-            ExecutablePath = executable,
-            Args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-        });
+        _browser = await Chromium.LaunchAsync(_playwright, executable);
     }
 
     /// <summary>A page of its own context, as another person's browser would have. What it complains of fails the test, by <see cref="OpenPage.Complaints"/>.</summary>
     public async Task<OpenPage> OpenAsync(string url, BrowserNewContextOptions? options = null)
     {
-        Assert.SkipWhen(_browser is null, "No Chromium found: put chromium on the PATH or name it by DUOLOGUE_CHROMIUM.");
+        Assert.SkipWhen(_browser is null, Chromium.Missing);
         IBrowserContext context = await _browser.NewContextAsync(options);
         IPage page = await context.NewPageAsync();
         page.SetDefaultTimeout(60_000);
@@ -44,20 +40,6 @@ public sealed class Browser : IAsyncLifetime
         }
 
         _playwright?.Dispose();
-    }
-
-    private static string? Find()
-    {
-        if (Environment.GetEnvironmentVariable("DUOLOGUE_CHROMIUM") is { Length: > 0 } named)
-        {
-            return named;
-        }
-
-        string[] names = OperatingSystem.IsWindows() ? ["chrome.exe", "msedge.exe"] : ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
-        return (Environment.GetEnvironmentVariable("PATH") ?? "")
-            .Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
-            .SelectMany(folder => names.Select(name => Path.Combine(folder, name)))
-            .FirstOrDefault(File.Exists);
     }
 }
 

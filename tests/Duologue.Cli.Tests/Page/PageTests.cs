@@ -37,6 +37,28 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
     }
 
     [Fact]
+    public async Task Over_TLS_the_page_talks_on_the_HTTP2_connection_that_brought_it()
+    {
+        await using ServeTool server = await ServeTool.StartAtAsync("https://127.0.0.1:0", "--tls");
+        await using OpenPage page = await browser.OpenAsync(server.Url, new() { IgnoreHTTPSErrors = true });
+        Assert.Equal("h2", await page.Page.EvaluateAsync<string>("() => performance.getEntriesByType('navigation')[0].nextHopProtocol"));
+
+        // RFC 8441 §5: over HTTP/2 the answer is a 200, over HTTP/1.1 a 101.
+        ICDPSession devTools = await page.Page.Context.NewCDPSessionAsync(page.Page);
+        await devTools.SendAsync("Network.enable");
+        var status = new TaskCompletionSource<int>(TaskCreationOptions.RunContinuationsAsynchronously);
+        devTools.Event("Network.webSocketHandshakeResponseReceived").OnEvent += (_, data) =>
+            status.TrySetResult(data!.Value.GetProperty("response").GetProperty("status").GetInt32());
+        await page.Page.ReloadAsync();
+        Assert.Equal(200, await status.Task.WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken));
+        await page.WaitUntilReadyAsync();
+        await page.NameAsync("Ada");
+        await page.SayAsync("hello");
+        await page.WaitForWordsAsync("Ada", "hello");
+        Assert.Empty(page.Complaints);
+    }
+
+    [Fact]
     public async Task The_server_speaks_unasked_and_the_connections_numbers_are_shown()
     {
         await using ServeTool server = await ServeTool.StartAsync();
@@ -48,6 +70,39 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
         Assert.Equal("duologue.talk.v1", await page.Page.Locator("#protocol").TextContentAsync());
         Assert.Equal("1 OPEN", await page.Page.Locator("#ladder [aria-current]").TextContentAsync());
         Assert.Empty(page.Complaints);
+    }
+
+    [Theory]
+    [InlineData("shared", "permessage-deflate; server_no_context_takeover; client_no_context_takeover")]
+    [InlineData("dedicated", "permessage-deflate")]
+    [InlineData("dedicated:10", "permessage-deflate; server_max_window_bits=10; client_max_window_bits=10")]
+    public async Task The_browser_talks_compressed(string mode, string extensions)
+    {
+        await using ServeTool server = await ServeTool.StartAsync("--compression", mode, "--threshold", "0");
+        await using OpenPage ada = await browser.OpenAsync(server.Url);
+        await using OpenPage ben = await browser.OpenAsync(server.Url);
+        for (int i = 0; i < 5; i++)
+        {
+            await ada.SayAsync($"number {i}: compressed, compressed, compressed, compressed");
+            await ben.Page.GetByText($"number {i}: compressed").First.WaitForAsync();
+        }
+
+        string answer = await ada.Page.EvaluateAsync<string>("""
+            url => new Promise(done => {
+              const socket = new WebSocket(url);
+              const texts = ['', 'a', 'word '.repeat(20000), JSON.stringify([...Array(2000).keys()])];
+              let next = 0;
+              socket.onopen = () => socket.send(texts[0]);
+              socket.onmessage = e => {
+                if (e.data !== texts[next]) return done('wrong text ' + next);
+                if (++next < texts.length) socket.send(texts[next]); else done(socket.extensions);
+              };
+              socket.onclose = e => done('closed ' + e.code);
+            })
+            """, $"{server.Socket}/echo");
+        Assert.Equal(extensions, answer);
+        Assert.Empty(ada.Complaints);
+        Assert.Empty(ben.Complaints);
     }
 
     [Fact]

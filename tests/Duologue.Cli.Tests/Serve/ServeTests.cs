@@ -51,6 +51,18 @@ public sealed class ServeTests
         }
     }
 
+    [Theory]
+    [InlineData("off")]
+    [InlineData("epoll")]
+    [InlineData("io_uring")]
+    public async Task The_echo_runs_on_whatever_carries_the_connections(string eventLoop)
+    {
+        await using ServeTool server = await ServeTool.StartAsync("--event-loop", eventLoop, "--loops", "1");
+        await using TestClient peer = await TestClient.ConnectAsync(server.At("/echo"));
+        await peer.SendAsync("hello");
+        Assert.Equal("hello", (await peer.ReceiveAsync()).Text);
+    }
+
     [Fact]
     public async Task What_is_sent_to_publish_reaches_all_at_fanout()
     {
@@ -121,6 +133,8 @@ public sealed class ServeTests
     [InlineData("--urls", "https://127.0.0.1:0")]
     [InlineData("--echo", "no-slash")]
     [InlineData("--echo", "/talk")]
+    [InlineData("--echo", "/metrics")]
+    [InlineData("--metrics", "Some")]
     [InlineData("--allow-origin", "nonsense")]
     [InlineData("--no-such-option", "1")]
     public async Task A_bad_value_is_a_usage_error_that_shows_it(string option, string value)
@@ -141,7 +155,7 @@ public sealed class ServeTests
             Assert.Contains(option.Name, help, StringComparison.Ordinal);
         }
 
-        foreach (string stated in new[] { "[default: 20s]", "[default: 4096]", "1MiB", "8MiB", "[default: Close]", "[default: 200]", "[default: 5s]", "[default: 10s]", "http://localhost:8080" })
+        foreach (string stated in new[] { "[default: 20s]", "[default: 4096]", "1MiB", "8MiB", "[default: Close]", "[default: Local]", "[default: 200]", "[default: 5s]", "[default: 10s]", "http://localhost:8080" })
         {
             Assert.Contains(stated, help, StringComparison.Ordinal);
         }

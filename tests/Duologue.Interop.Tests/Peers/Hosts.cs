@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 
@@ -16,11 +17,11 @@ internal sealed class Host<TPeer> : IAsyncDisposable
     private readonly TaskCompletionSource<TPeer> _accepted = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    public Host(Action<WebApplicationBuilder> configure, Action<WebApplication, Func<TPeer, Task>> map)
+    public Host(HttpProtocols protocols, Action<WebApplicationBuilder> configure, Action<WebApplication, Func<TPeer, Task>> map)
     {
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.Protocols = protocols));
         configure(builder);
         _application = builder.Build();
         map(_application, peer =>
@@ -51,24 +52,49 @@ internal sealed class Host<TPeer> : IAsyncDisposable
 internal static class Hosts
 {
     /// <summary>Duologue's server.</summary>
-    public static Host<Connection> Duologue(string subprotocol) => new(
-        builder => builder.Services.AddDuologue(options => options.Subprotocols.Add(subprotocol)),
-        (application, accept) => application.MapDuologue("/", connection => Task.WhenAny(accept(connection), connection.Closed)));
+    public static Host<Connection> Duologue(string subprotocol) => Duologue(subprotocol, HttpProtocols.Http1, Compression.Off);
+
+    /// <inheritdoc cref="Duologue(string)"/>
+    public static Host<Connection> Duologue(string subprotocol, HttpProtocols protocols) => Duologue(subprotocol, protocols, Compression.Off);
+
+    /// <summary>Duologue's server, with compression.</summary>
+    public static Host<Connection> Duologue(string subprotocol, Compression compression) => Duologue(subprotocol, HttpProtocols.Http1, compression);
 
     /// <summary>System.Net.WebSockets on Kestrel.</summary>
-    public static Host<SystemPeer> System(string subprotocol) => new(
+    public static Host<SystemPeer> System(string subprotocol) => System(subprotocol, HttpProtocols.Http1);
+
+    /// <inheritdoc cref="System(string)"/>
+    public static Host<SystemPeer> System(string subprotocol, HttpProtocols protocols) => System(subprotocol, protocols, _ => { });
+
+    /// <summary>System.Net.WebSockets on Kestrel, as configured.</summary>
+    public static Host<SystemPeer> System(string subprotocol, Action<Microsoft.AspNetCore.Http.WebSocketAcceptContext> configure) =>
+        System(subprotocol, HttpProtocols.Http1, configure);
+
+    private static Host<Connection> Duologue(string subprotocol, HttpProtocols protocols, Compression compression) => new(
+        protocols,
+        builder => builder.Services.AddDuologue(options =>
+        {
+            options.Subprotocols.Add(subprotocol);
+            options.Compression = compression;
+        }),
+        (application, accept) => application.MapDuologue("/", connection => Task.WhenAny(accept(connection), connection.Closed)));
+
+    private static Host<SystemPeer> System(string subprotocol, HttpProtocols protocols, Action<Microsoft.AspNetCore.Http.WebSocketAcceptContext> configure) => new(
+        protocols,
         _ => { },
         (application, accept) =>
         {
             application.UseWebSockets();
             application.Map("/", async context =>
             {
-                using WebSocket socket = await context.WebSockets.AcceptWebSocketAsync(new Microsoft.AspNetCore.Http.WebSocketAcceptContext
+                var accepting = new Microsoft.AspNetCore.Http.WebSocketAcceptContext
                 {
                     SubProtocol = context.WebSockets.WebSocketRequestedProtocols.FirstOrDefault(offered => offered == subprotocol),
                     KeepAliveInterval = SystemPeer.KeepAliveInterval,
                     KeepAliveTimeout = SystemPeer.KeepAliveTimeout,
-                });
+                };
+                configure(accepting);
+                using WebSocket socket = await context.WebSockets.AcceptWebSocketAsync(accepting);
                 await accept(new SystemPeer(socket));
             });
         });

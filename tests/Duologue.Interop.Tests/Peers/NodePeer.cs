@@ -31,15 +31,24 @@ internal sealed class NodePeer : ForeignPeer
     public override Task<ForeignClose> Closed => _closed.Task;
 
     /// <summary>Starts a server that accepts one conversation; its port is known when the task completes.</summary>
-    public static async Task<(NodePeer Peer, int Port)> ListenAsync(string subprotocol, CancellationToken cancellationToken)
+    public static Task<(NodePeer Peer, int Port)> ListenAsync(string subprotocol, CancellationToken cancellationToken) =>
+        ListenAsync(subprotocol, null, cancellationToken);
+
+    /// <param name="subprotocol">What it speaks.</param>
+    /// <param name="deflate">The option perMessageDeflate of ws, as JSON; everything is then sent compressed.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    public static async Task<(NodePeer Peer, int Port)> ListenAsync(string subprotocol, string? deflate, CancellationToken cancellationToken)
     {
-        NodePeer peer = Start("listen", subprotocol);
+        NodePeer peer = Start(deflate, "listen", subprotocol);
         return (peer, await peer._listening.Task.WaitAsync(cancellationToken));
     }
 
-    public static async Task<NodePeer> ConnectAsync(Uri uri, IEnumerable<string> subprotocols, CancellationToken cancellationToken)
+    public static Task<NodePeer> ConnectAsync(Uri uri, IEnumerable<string> subprotocols, CancellationToken cancellationToken) =>
+        ConnectAsync(uri, subprotocols, null, cancellationToken);
+
+    public static async Task<NodePeer> ConnectAsync(Uri uri, IEnumerable<string> subprotocols, string? deflate, CancellationToken cancellationToken)
     {
-        NodePeer peer = Start(["connect", uri.ToString(), .. subprotocols]);
+        NodePeer peer = Start(deflate, ["connect", uri.ToString(), .. subprotocols]);
         await peer.OpenAsync(cancellationToken);
         return peer;
     }
@@ -91,19 +100,33 @@ internal sealed class NodePeer : ForeignPeer
         _process.Dispose();
     }
 
-    private static NodePeer Start(params string[] arguments)
+    /// <summary>Where the scripts and their package lie. Skips the test if the package is not there.</summary>
+    public static string Folder
     {
-        if (!Directory.Exists(Path.Combine(_folder, "node_modules", "ws")))
+        get
         {
-            Assert.Skip("The npm package ws is not installed: ./test installs it, or `npm ci` in tests/Duologue.Interop.Tests/node.");
-        }
+            if (!Directory.Exists(Path.Combine(_folder, "node_modules", "ws")))
+            {
+                Assert.Skip("The npm package ws is not installed: ./test installs it, or `npm ci` in tests/Duologue.Interop.Tests/node.");
+            }
 
+            return _folder;
+        }
+    }
+
+    private static NodePeer Start(string? deflate, params string[] arguments)
+    {
         ProcessStartInfo start = new("node", ["peer.js", .. arguments])
         {
-            WorkingDirectory = _folder,
+            WorkingDirectory = Folder,
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
         };
+        if (deflate is not null)
+        {
+            start.Environment["DEFLATE"] = deflate;
+        }
+
         return new NodePeer(Process.Start(start)!);
     }
 

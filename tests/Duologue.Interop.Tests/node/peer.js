@@ -8,6 +8,9 @@ const { WebSocket, WebSocketServer } = require('ws');
 
 const emit = (event, fields) => process.stdout.write(JSON.stringify({ event, ...fields }) + '\n');
 
+// What to agree about compression, as ws spells it; then everything is sent compressed.
+const deflate = process.env.DEFLATE ? JSON.parse(process.env.DEFLATE) : undefined;
+
 let socket;
 
 function attach(ws) {
@@ -19,7 +22,7 @@ function attach(ws) {
 }
 
 const commands = {
-  send: ({ binary, data, fin }) => socket.send(Buffer.from(data, 'base64'), { binary, fin, compress: false }),
+  send: ({ binary, data, fin }) => socket.send(Buffer.from(data, 'base64'), { binary, fin, compress: deflate !== undefined }),
   ping: ({ data }) => socket.ping(Buffer.from(data, 'base64')),
   close: ({ code, reason }) => (code === undefined || code === null ? socket.close() : socket.close(code, reason)),
   cut: () => socket.terminate(),
@@ -38,7 +41,7 @@ if (mode === 'listen') {
   const server = new WebSocketServer({
     host: '127.0.0.1',
     port: 0,
-    perMessageDeflate: true,
+    perMessageDeflate: deflate ?? true,
     handleProtocols: (offered) => (offered.has(chosen) ? chosen : false),
   });
   server.on('listening', () => emit('listening', { port: server.address().port }));
@@ -48,7 +51,7 @@ if (mode === 'listen') {
   });
 } else {
   const [url, ...subprotocols] = rest;
-  const ws = new WebSocket(url, subprotocols);
+  const ws = new WebSocket(url, subprotocols, { perMessageDeflate: deflate ?? true });
   attach(ws);
   ws.on('open', () => emit('open', { protocol: ws.protocol }));
 }

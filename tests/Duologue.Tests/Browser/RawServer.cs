@@ -237,6 +237,9 @@ internal sealed class RawPeer(TcpClient client, CancellationToken stop)
         }
     }
 
+    /// <summary>Ends the server's direction, as a server does after the closing handshake (RFC 6455 §7.1.1).</summary>
+    public void EndWriting() => client.Client.Shutdown(SocketShutdown.Send);
+
     /// <summary>Ends the TCP connection with a reset.</summary>
     public void Reset() => client.Client.Close(0);
 

@@ -210,6 +210,39 @@ public class WebSocketClosingTests
     }
 
     [Theory]
+    [InlineData("end")]
+    [InlineData("reset")]
+    [InlineData("violation")]
+    public async Task A_connection_that_fails_before_the_close_is_answered_fires_error_and_close(string how)
+    {
+        await using RawServer server = RawServer.Start(async peer =>
+        {
+            await peer.AcceptAsync();
+            await peer.ReadFrameAsync();
+            switch (how)
+            {
+                case "reset":
+                    peer.Reset();
+                    break;
+                case "violation":
+                    await peer.SendAsync(3, []);
+                    await peer.FinishAsync();
+                    break;
+            }
+        });
+        Exception? reason = null;
+        var socket = new WebSocket(server.Url, new WebSocketOptions { ConnectionFailed = e => reason = e });
+        var log = new EventLog(socket);
+        await log.Opened;
+        socket.Close(3000, "mine");
+        await log.Closed;
+
+        Assert.Equal(["open Open", "error Closed", "close Closed 1006 '' unclean"], log.Entries);
+        Assert.Equal(how == "violation", reason is ProtocolViolationException);
+        Assert.IsType<ConnectionClosedException>(reason, exactMatch: false);
+    }
+
+    [Theory]
     [InlineData(true)]
     [InlineData(false)]
     public async Task A_lost_connection_fires_error_and_close(bool reset)

@@ -127,6 +127,28 @@ public class WebSocketConnectingTests
         context.TurnUntil(() => socket.ReadyState == ReadyState.Closed);
     }
 
+    [Fact]
+    public async Task Compression_is_offered_as_browsers_do_and_the_answer_is_told()
+    {
+        const string Answer = "permessage-deflate; server_no_context_takeover; client_max_window_bits=10";
+        string? offer = null;
+        using var context = new ManualContext();
+        await using RawServer server = RawServer.Start(async peer =>
+        {
+            await peer.AcceptAsync($"Sec-WebSocket-Extensions: {Answer}\r\n");
+            offer = peer.Header("Sec-WebSocket-Extensions");
+            await peer.ReadMessageAsync();
+        });
+        WebSocket socket = context.Make(() => new WebSocket(server.Url));
+        var log = new EventLog(socket);
+        context.TurnUntil(() => socket.ReadyState == ReadyState.Open);
+        Assert.Equal("permessage-deflate; client_max_window_bits", offer);
+        Assert.Equal(Answer, socket.Extensions);
+        socket.Close();
+        context.TurnUntil(() => socket.ReadyState == ReadyState.Closed);
+        Assert.NotEmpty(log.Entries);
+    }
+
     [Theory]
     [InlineData("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")]
     [InlineData("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")]

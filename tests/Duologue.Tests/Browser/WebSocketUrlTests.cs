@@ -70,6 +70,8 @@ public class WebSocketUrlTests
     [InlineData("ws://XN--MNCHEN-3YA.example/", "ws://xn--mnchen-3ya.example/")]
     [InlineData("ws://%65xample.com/", "ws://example.com/")]
     [InlineData("ws://a_b.example/", "ws://a_b.example/")]
+    [InlineData("ws://xn--ls8h.example/", "ws://xn--ls8h.example/")]
+    [InlineData("ws://क्‍ष.example/", "ws://xn--11b2ezcw70k.example/")]
     [InlineData("ws://example.com./", "ws://example.com./")]
     public void Domains_become_lower_case_punycode(string url, string expected) => Assert.Equal(expected, Href(url));
 
@@ -181,6 +183,16 @@ public class WebSocketUrlTests
     [InlineData("ws://[]/")]
     [InlineData("ws://[::1]x/")]
     [InlineData("ws://\u00AD/")]
+    [InlineData("ws://a\u05D1\u05D9.test/")]
+    [InlineData("ws://\u05D1a\u05D9.test/")]
+    [InlineData("ws://xn--a.test/")]
+    [InlineData("ws://xn--.test/")]
+    [InlineData("ws://xn--a-.test/")]
+    [InlineData("ws://a\u200Db.test/")]
+    [InlineData("ws://a\u0080b.test/")]
+    [InlineData("ws://\uFDD0.test/")]
+    [InlineData("ws://\u0300a.test/")]
+    [InlineData("ws://a\u3000b.test/")]
     public void Wrong_urls_are_a_syntax_error(string url) => AssertSyntaxError(url);
 
     [Fact]

@@ -35,6 +35,45 @@ public sealed class PipeCarrierTests
         await running.Soon();
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(1_000)]
+    public async Task A_peer_that_never_pauses_does_not_keep_the_thread(int size)
+    {
+        var input = new Pipe(new PipeOptions(pauseWriterThreshold: 0));
+        var output = new Pipe();
+        byte[] frame = new WireFrame(WireFrame.Binary, new byte[size]).Masked().ToBytes();
+        int count = 500_000 / frame.Length;
+        for (int i = 0; i < count; i++)
+        {
+            input.Writer.Write(frame);
+        }
+
+        await input.Writer.FlushAsync(Token);
+        int inCall = 1;
+        int atOnce = 0;
+        int handled = 0;
+        var handler = new TestHandler
+        {
+            OnMessage = (_, _) =>
+            {
+                atOnce += Volatile.Read(ref inCall);
+                Interlocked.Increment(ref handled);
+                return default;
+            },
+        };
+        var connection = new WebSocketConnection(new ConnectionSetup { Role = Role.Server, Options = new ConnectionOptions(), Handler = handler });
+
+        // All is at hand, so that nothing but its own courtesy makes the pump return before it is through.
+        Task running = new PipeCarrier(input.Reader, output.Writer, connection, null).RunAsync();
+        Volatile.Write(ref inCall, 0);
+
+        await Waiting.Until(() => Volatile.Read(ref handled) == count);
+        Assert.InRange(atOnce, 1, count / 2);
+        connection.Abort();
+        await running.Soon();
+    }
+
     [Fact]
     public async Task Abort_kills_the_transport_below_and_ends_the_pump()
     {

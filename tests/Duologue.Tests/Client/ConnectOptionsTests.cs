@@ -43,6 +43,16 @@ public class ConnectOptionsTests
     [InlineData((16 * 1024 * 1024) + 1)]
     public void MaxResponseHeaderSize_has_a_range(int size) => AssertRefused(new ConnectOptions { MaxResponseHeaderSize = size }, "MaxResponseHeaderSize", $"{size}");
 
+    [Theory]
+    [InlineData("1.0")]
+    [InlineData("3.0")]
+    public void A_version_of_HTTP_that_carries_no_WebSocket_is_named(string version) =>
+        AssertRefused(new ConnectOptions { HttpVersion = Version.Parse(version) }, "HttpVersion", $"HttpVersion is {version}; a WebSocket goes over 1.1 or 2.0");
+
+    [Fact]
+    public void A_policy_is_one_of_the_three() =>
+        AssertRefused(new ConnectOptions { HttpVersionPolicy = (HttpVersionPolicy)7 }, "HttpVersionPolicy", "7");
+
     [Fact]
     public void The_inherited_options_are_checked_too() => AssertRefused(new ConnectOptions { MaxMessageSize = 0 }, "MaxMessageSize", "0");
 
@@ -62,6 +72,8 @@ public class ConnectOptionsTests
     [InlineData("Connection", "x", "sets itself")]
     [InlineData("upgrade", "x", "sets itself")]
     [InlineData("sec-websocket-protocol", "x", "Use Subprotocols.")]
+    [InlineData("Keep-Alive", "timeout=5", "TCP connection")]
+    [InlineData("proxy-connection", "x", "TCP connection")]
     [InlineData("Content-Length", "5", "no body")]
     [InlineData("Transfer-Encoding", "chunked", "no body")]
     [InlineData("X", "a\r\nb", "printable ASCII")]

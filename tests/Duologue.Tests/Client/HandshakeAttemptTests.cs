@@ -176,6 +176,28 @@ public class HandshakeAttemptTests
         Assert.Contains(text, (await FailAsync(server, NoProxy with { Subprotocols = ["a"] })).Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("permessage-deflate; server_no_context_takeover", null)]
+    [InlineData("permessage-deflate", "does not answer what was offered")]
+    [InlineData("permessage-deflate; server_no_context_takeover; foo", "unknown parameter \"foo\"")]
+    [InlineData("permessage-deflate; server_no_context_takeover; server_max_window_bits=99", "expected 8 to 15")]
+    [InlineData("permessage-deflate; server_no_context_takeover, permessage-deflate; server_no_context_takeover", "twice")]
+    public async Task An_answer_about_compression_that_does_not_fit_the_offer_fails(string answer, string? text)
+    {
+        await using var server = new RawServer(async exchange => await exchange.WriteAsync(exchange.Accept($"Sec-WebSocket-Extensions: {answer}")));
+        ConnectOptions options = NoProxy with { Compression = Compression.Shared };
+        if (text is not null)
+        {
+            Assert.Contains(text, (await FailAsync(server, options)).Message, StringComparison.Ordinal);
+            return;
+        }
+
+        OpenedWebSocket opened = await WebSocketConnector.OpenAsync(server.Uri, options, Cancelled);
+        Assert.Equal(answer, opened.Extensions);
+        opened.Abort();
+        Assert.Contains("Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover; client_max_window_bits", server.Heads.Single(), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Endless_headers_end_at_the_limit_which_is_named()
     {

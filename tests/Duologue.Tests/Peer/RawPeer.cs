@@ -3,6 +3,7 @@ using System.IO.Pipelines;
 using System.Text;
 using Duologue.Carriers;
 using Duologue.Protocol;
+using Duologue.Protocol.Deflate;
 using Duologue.Tests.Protocol;
 
 namespace Duologue.Tests.Peer;
@@ -16,10 +17,12 @@ internal sealed class RawPeer : IAsyncDisposable
     private readonly Pipe _toConnection = new(new PipeOptions(pauseWriterThreshold: 0));
     private readonly Pipe _toPeer;
     private readonly Role _role;
+    private readonly bool _compresses;
 
     private RawPeer(ConnectionSetup setup, int takes)
     {
         _role = setup.Role;
+        _compresses = setup.Deflate is not null;
 
         // The connection's flush is pending while more than this lies unread.
         _toPeer = new Pipe(takes == 0
@@ -42,10 +45,11 @@ internal sealed class RawPeer : IAsyncDisposable
     /// <param name="role">The connection's role; the raw peer takes the other.</param>
     /// <param name="handler">Receives by push, if given.</param>
     /// <param name="takes">How many bytes the connection may send ahead of the peer's reading; 0 for any.</param>
-    public static RawPeer Start(ConnectionOptions? options = null, Role role = Role.Server, IMessageHandler? handler = null, int takes = 0)
+    /// <param name="deflate">What is agreed about compression.</param>
+    public static RawPeer Start(ConnectionOptions? options = null, Role role = Role.Server, IMessageHandler? handler = null, int takes = 0, DeflateAgreement? deflate = null)
     {
         var observed = new Observed();
-        var setup = new ConnectionSetup { Role = role, Options = options ?? new ConnectionOptions(), Handler = handler, Observer = observed };
+        var setup = new ConnectionSetup { Role = role, Options = options ?? new ConnectionOptions(), Handler = handler, Observer = observed, Deflate = deflate };
         return new RawPeer(setup, takes) { Observed = observed };
     }
 
@@ -148,7 +152,7 @@ internal sealed class RawPeer : IAsyncDisposable
         await _toPeer.Writer.CompleteAsync();
     }
 
-    private static bool TryParse(in ReadOnlySequence<byte> buffer, out WireFrame? frame, out SequencePosition end)
+    private bool TryParse(in ReadOnlySequence<byte> buffer, out WireFrame? frame, out SequencePosition end)
     {
         frame = null;
         end = default;
@@ -184,8 +188,8 @@ internal sealed class RawPeer : IAsyncDisposable
             payload[i] ^= key[i % 4];
         }
 
-        frame = new WireFrame(bytes[0] & 0x0F, payload) { Fin = (bytes[0] & 0x80) != 0, Key = masked ? key : null };
-        Assert.Equal(0, bytes[0] & 0x70);
+        frame = new WireFrame(bytes[0] & 0x0F, payload) { Fin = (bytes[0] & 0x80) != 0, Key = masked ? key : null, Reserved = (bytes[0] & 0x70) >> 4 };
+        Assert.True(frame.Reserved == 0 || (_compresses && frame.Reserved == 4), $"The reserved bits are {frame.Reserved}.");
         end = buffer.GetPosition(header + length);
         return true;
     }

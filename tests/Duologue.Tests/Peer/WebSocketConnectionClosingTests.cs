@@ -7,6 +7,25 @@ namespace Duologue.Tests.Peer;
 
 public sealed class WebSocketConnectionClosingTests
 {
+    [Fact]
+    public async Task Closed_completes_only_when_the_observer_was_told()
+    {
+        var observer = new Inquisitive();
+        var connection = new WebSocketConnection(new ConnectionSetup { Role = Role.Server, Options = new ConnectionOptions(), Observer = observer });
+
+        connection.Abort();
+
+        Assert.False(observer.SawItCompleted);
+        Assert.Equal(CloseCause.Aborted, (await connection.Closed.Soon()).Cause);
+    }
+
+    private sealed class Inquisitive : ConnectionObserver
+    {
+        public bool? SawItCompleted { get; private set; }
+
+        public override void Closed(WebSocketConnection connection, CloseInfo info) => SawItCompleted = connection.Closed.IsCompleted;
+    }
+
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
@@ -48,6 +67,30 @@ public sealed class WebSocketConnectionClosingTests
         CloseInfo info = await closing.Soon();
         Assert.Equal(new CloseInfo(3002, "yours", false, true, CloseCause.LocalClose), info);
         Assert.Equal((3002, "yours"), peer.Connection.ReceivedClose!.Value);
+    }
+
+    [Fact]
+    public async Task An_end_is_not_clean_while_our_Close_waits_behind_what_the_peer_never_took()
+    {
+        await using RawPeer peer = RawPeer.Start(takes: 16);
+        Assert.Equal(SendResult.Sent, peer.Connection.Send(new byte[100], MessageType.Binary));
+        await peer.SendAsync(WireFrame.OfClose(4000, "enough"));
+        await peer.EndAsync();
+        CloseInfo info = await peer.Connection.Closed.Soon();
+        Assert.Equal((4000, false), (info.Code, info.WasClean));
+    }
+
+    [Fact]
+    public async Task A_pause_of_the_process_while_lingering_begins_does_not_keep_the_connection_for_ever()
+    {
+        var clock = new LeapingClock { Leap = TimeSpan.FromSeconds(3) };
+        await using RawPeer peer = RawPeer.Start(new ConnectionOptions { TimeProvider = clock, CloseTimeout = Minute });
+        await peer.SendAsync(new WireFrame(WireFrame.Text, [0x80]));
+        Assert.Equal(1007, (await peer.ReadCloseAsync()).Code);
+        await peer.Connection.Closed.Soon();
+        clock.Leap = TimeSpan.Zero;
+        clock.Advance(Minute);
+        Assert.Null(await peer.ReadAsync());
     }
 
     [Fact]
@@ -339,5 +382,19 @@ public sealed class WebSocketConnectionClosingTests
         Task<int> reading = stream.ReadAsync(buffer, Token).AsTask();
         await peer.SendAsync(WireFrame.OfClose(1000, ""));
         await Assert.ThrowsAsync<ConnectionClosedException>(() => reading.Soon());
+    }
+
+    /// <summary>A clock that leaps whenever somebody has looked at it, as it does for a process that is stopped and goes on.</summary>
+    private sealed class LeapingClock : FakeTimeProvider
+    {
+        private long _offset;
+
+        public TimeSpan Leap { get; set; }
+
+        public override long GetTimestamp()
+        {
+            long leap = (long)(Leap.TotalSeconds * TimestampFrequency);
+            return base.GetTimestamp() + Interlocked.Add(ref _offset, leap) - leap;
+        }
     }
 }

@@ -244,6 +244,49 @@ public sealed class WebSocketConnectionKeepAliveTests
     }
 
     [Fact]
+    public async Task User_code_that_blocks_at_the_end_holds_up_no_other_timeout()
+    {
+        using var release = new ManualResetEventSlim();
+        int blocking = 0;
+        TestHandler Blocking() => new()
+        {
+            OnClose = (_, _) =>
+            {
+                Interlocked.Increment(ref blocking);
+                release.Wait(Token);
+                return default;
+            },
+        };
+
+        // Due in the same turn of the wheel, before the third and after it; the fourth pulls, and its continuation blocks.
+        await using RawPeer before = RawPeer.Start(Options, handler: Blocking());
+        await using RawPeer pulling = RawPeer.Start(Options);
+        await using RawPeer other = RawPeer.Start(Options);
+        await using RawPeer after = RawPeer.Start(Options, handler: Blocking());
+        Task receiving = ReceiveAndBlockAsync(pulling.Connection);
+        Task<TimeSpan> passing = Task.Run(() => _time.PassUntil(other.Connection.Closed, Minute), Token);
+        try
+        {
+            Assert.Equal(CloseCause.KeepAliveTimeout, (await other.Connection.Closed.Soon()).Cause);
+            await passing.Soon();
+            await Waiting.Until(() => Volatile.Read(ref blocking) == 3);
+        }
+        finally
+        {
+            release.Set();
+        }
+
+        await receiving.Soon();
+
+        async Task ReceiveAndBlockAsync(Connection connection)
+        {
+            await Assert.ThrowsAsync<ConnectionClosedException>(() => connection.ReceiveAsync(Token).AsTask());
+            Interlocked.Increment(ref blocking);
+            release.Wait(Token);
+        }
+    }
+
+    [Fact]
     public async Task An_ended_connection_leaves_nothing_on_the_wheel()
     {
         await using (RawPeer peer = RawPeer.Start(Options))

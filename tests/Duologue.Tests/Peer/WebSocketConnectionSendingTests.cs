@@ -1,4 +1,5 @@
 using Duologue.Carriers;
+using Duologue.Peer;
 using Duologue.Protocol;
 using Duologue.Tests.Protocol;
 using Microsoft.Extensions.Logging.Testing;
@@ -470,12 +471,12 @@ public sealed class WebSocketConnectionSendingTests
     [Fact]
     public async Task A_frame_for_many_leaves_as_it_is()
     {
-        byte[] frame = FrameWriter.Encode(Opcode.Text, "all"u8);
+        var frame = new BroadcastFrame(Opcode.Text, "all"u8, MessageFlags.None);
         await using RawPeer one = RawPeer.Start();
         await using RawPeer slow = RawPeer.Start(takes: 1);
-        Assert.Equal(SendResult.Sent, one.Connection.SendFrame(frame, 3));
-        Assert.Equal(SendResult.Sent, slow.Connection.SendFrame(frame, 3));
-        Assert.Equal(SendResult.Queued, slow.Connection.SendFrame(frame, 3));
+        Assert.Equal(SendResult.Sent, one.Connection.SendFrame(frame));
+        Assert.Equal(SendResult.Sent, slow.Connection.SendFrame(frame));
+        Assert.Equal(SendResult.Queued, slow.Connection.SendFrame(frame));
         Assert.Equal("all", await one.ReadTextAsync());
         Assert.Equal("all", await slow.ReadTextAsync());
         Assert.Equal("all", await slow.ReadTextAsync());

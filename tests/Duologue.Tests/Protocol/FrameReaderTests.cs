@@ -330,6 +330,23 @@ public sealed class FrameReaderTests
     }
 
     [Theory]
+    [InlineData(WireFrame.Text, true, 1, 0)]
+    [InlineData(WireFrame.Text, false, 0, 1)]
+    [InlineData(WireFrame.Text, false, 63, 1)]
+    [InlineData(WireFrame.Text, false, 64, 0)]
+    public void Counts_as_small_fragments_the_parts_below_64_bytes_and_no_whole_message(int opcode, bool fin, int length, int small)
+    {
+        var reader = new RecordingReader(Role.Server);
+        reader.Receive(new WireFrame(opcode, new byte[length]) { Fin = fin }.For(Role.Server).ToBytes());
+        Assert.Equal(small, reader.SmallFragments);
+        if (!fin)
+        {
+            reader.Receive(new WireFrame(WireFrame.Continuation, []).For(Role.Server).ToBytes());
+            Assert.Equal(small + 1, reader.SmallFragments);
+        }
+    }
+
+    [Theory]
     [MemberData(nameof(Roles))]
     public void Throws_away_a_message_that_nobody_wants_but_still_judges_its_text(bool server)
     {

@@ -1,11 +1,12 @@
 using Duologue.Protocol;
+using Duologue.Protocol.Deflate;
 
 namespace Duologue.Tests.Protocol;
 
 /// <summary>A <see cref="FrameReader"/> whose events are written down.</summary>
-internal sealed class RecordingReader(Role role, int maxFragments = 0)
+internal sealed class RecordingReader(Role role, int maxFragments = 0, MessageInflater? inflater = null)
 {
-    private FrameReader _reader = new(role, maxFragments);
+    private FrameReader _reader = new(role, maxFragments, inflater);
 
     public List<string> Events { get; } = [];
 
@@ -23,6 +24,8 @@ internal sealed class RecordingReader(Role role, int maxFragments = 0)
     public bool InMessage => _reader.InMessage;
 
     public int BodyLength => _reader.Body.Length;
+
+    public int SmallFragments { get; private set; }
 
     private int Controls { get; set; }
 
@@ -73,6 +76,12 @@ internal sealed class RecordingReader(Role role, int maxFragments = 0)
         public bool Discards => owner.Discards;
 
         public long Allowance(int buffered) => owner.Allowance == long.MaxValue ? long.MaxValue : owner.Allowance - buffered;
+
+        public ProtocolViolation? OnSmallFragment()
+        {
+            owner.SmallFragments++;
+            return null;
+        }
 
         public ProtocolViolation? OnMessageStart(MessageType type)
         {

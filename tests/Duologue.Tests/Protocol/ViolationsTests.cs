@@ -11,6 +11,8 @@ public sealed class ViolationsTests
         MaxFragments = int.MaxValue,
         MaxControlFramesPerSecond = int.MaxValue,
         MaxMessagesPerSecond = int.MaxValue,
+        MaxSmallFragmentsPerSecond = int.MaxValue,
+        MessageTimeout = TimeSpan.MaxValue,
     };
 
     public static TheoryData<ProtocolViolation> All => new(Enum.GetValues<ProtocolViolation>());
@@ -39,6 +41,8 @@ public sealed class ViolationsTests
     [InlineData(ProtocolViolation.TooManyFragments, 1008, CloseCause.LimitExceeded)]
     [InlineData(ProtocolViolation.TooManyControlFrames, 1008, CloseCause.LimitExceeded)]
     [InlineData(ProtocolViolation.TooManyMessages, 1008, CloseCause.LimitExceeded)]
+    [InlineData(ProtocolViolation.TooManySmallFragments, 1008, CloseCause.LimitExceeded)]
+    [InlineData(ProtocolViolation.MessageTooSlow, 1008, CloseCause.LimitExceeded)]
     public void Limits_text_and_rules_have_their_own_codes(ProtocolViolation violation, int code, CloseCause cause)
     {
         Assert.Equal(code, Violations.CloseCode(violation));
@@ -50,9 +54,19 @@ public sealed class ViolationsTests
     [InlineData(ProtocolViolation.TooManyFragments, "78", nameof(ConnectionOptions.MaxFragments))]
     [InlineData(ProtocolViolation.TooManyControlFrames, "79", nameof(ConnectionOptions.MaxControlFramesPerSecond))]
     [InlineData(ProtocolViolation.TooManyMessages, "80", nameof(ConnectionOptions.MaxMessagesPerSecond))]
+    [InlineData(ProtocolViolation.TooManySmallFragments, "81", nameof(ConnectionOptions.MaxSmallFragmentsPerSecond))]
+    [InlineData(ProtocolViolation.MessageTooSlow, "82.5 s", nameof(ConnectionOptions.MessageTimeout))]
     public void Sentences_about_limits_name_the_limit_and_its_option(ProtocolViolation violation, string limit, string option)
     {
-        var options = new ConnectionOptions { MaxMessageSize = 77, MaxFragments = 78, MaxControlFramesPerSecond = 79, MaxMessagesPerSecond = 80 };
+        var options = new ConnectionOptions
+        {
+            MaxMessageSize = 77,
+            MaxFragments = 78,
+            MaxControlFramesPerSecond = 79,
+            MaxMessagesPerSecond = 80,
+            MaxSmallFragmentsPerSecond = 81,
+            MessageTimeout = TimeSpan.FromSeconds(82.5),
+        };
         string sentence = Violations.Sentence(violation, options);
         Assert.Contains(limit, sentence, StringComparison.Ordinal);
         Assert.Contains(option, sentence, StringComparison.Ordinal);

@@ -1,4 +1,5 @@
 using System.Text;
+using Duologue.Protocol.Deflate;
 
 namespace Duologue.Protocol.Handshake;
 
@@ -30,15 +31,22 @@ internal sealed class ClientHandshake
         _extensions = extensions;
     }
 
+    /// <summary>Whether it goes over HTTP/2, as an extended CONNECT, and not as an upgrade over HTTP/1.1. Default false.</summary>
+    public bool IsHttp2 { get; init; }
+
     /// <summary>The headers of the request, without Host, Origin and those of the application.</summary>
     public IEnumerable<KeyValuePair<string, string>> RequestHeaders
     {
         get
         {
-            // RFC 6455 §4.1, requirements 5, 6, 7, 9, 10 and 11.
-            yield return new(HandshakeHeaders.Connection, HandshakeHeaders.Upgrade);
-            yield return new(HandshakeHeaders.Upgrade, HandshakeHeaders.WebSocket);
-            yield return new(HandshakeHeaders.Key, _key);
+            // RFC 6455 §4.1, requirements 5, 6, 7, 9, 10 and 11. RFC 8441 §5: the first three have no place in HTTP/2.
+            if (!IsHttp2)
+            {
+                yield return new(HandshakeHeaders.Connection, HandshakeHeaders.Upgrade);
+                yield return new(HandshakeHeaders.Upgrade, HandshakeHeaders.WebSocket);
+                yield return new(HandshakeHeaders.Key, _key);
+            }
+
             yield return new(HandshakeHeaders.Version, HandshakeHeaders.Version13);
             if (_subprotocols.Count > 0)
             {
@@ -52,14 +60,31 @@ internal sealed class ClientHandshake
         }
     }
 
-    /// <summary>Judges the server's answer (RFC 6455 §4.1, the client's checks 1 to 6).</summary>
+    /// <summary>Judges the server's answer (RFC 6455 §4.1, the client's checks 1 to 6; RFC 8441 §5: on HTTP/2 a 200 stands for 2 to 4).</summary>
     public ClientHandshakeVerdict Judge(in ClientHandshakeResponse response)
     {
-        if (response.StatusCode != 101)
+        if (response.StatusCode != (IsHttp2 ? 200 : 101))
         {
             return Fail(ClientHandshakeFailure.Status, StatusReason(response));
         }
 
+        if (!IsHttp2 && FindUpgradeFailure(response) is { } failure)
+        {
+            return failure;
+        }
+
+        if (FindExtensionError(response.Extensions, out List<Extension> extensions, out DeflateParameters? deflate) is { } extensionError)
+        {
+            return Fail(ClientHandshakeFailure.Extension, extensionError);
+        }
+
+        return FindSubprotocolError(response.Subprotocol, out string? subprotocol) is { } subprotocolError
+            ? Fail(ClientHandshakeFailure.Subprotocol, subprotocolError)
+            : ClientHandshakeVerdict.Accepted(subprotocol, extensions, deflate);
+    }
+
+    private ClientHandshakeVerdict? FindUpgradeFailure(in ClientHandshakeResponse response)
+    {
         // Check 2: the one value "websocket", in any ASCII case.
         if (response.Upgrade.Count != 1 || !Ascii.EqualsIgnoreCase(HeaderList.Trim(response.Upgrade[0]), HandshakeHeaders.WebSocket))
         {
@@ -74,25 +99,16 @@ internal sealed class ClientHandshake
 
         // Check 4: proof that the server read this very key, and not a cache answered.
         string accept = HandshakeKey.ComputeAccept(_key);
-        if (response.Accept.Count != 1 || !HeaderList.Trim(response.Accept[0]).SequenceEqual(accept))
-        {
-            return Fail(ClientHandshakeFailure.Accept, $"{Describe(HandshakeHeaders.Accept, response.Accept)}; the answer to our key is \"{accept}\" (RFC 6455 §4.1).");
-        }
-
-        if (FindExtensionError(response.Extensions, out List<Extension> extensions) is { } extensionError)
-        {
-            return Fail(ClientHandshakeFailure.Extension, extensionError);
-        }
-
-        return FindSubprotocolError(response.Subprotocol, out string? subprotocol) is { } subprotocolError
-            ? Fail(ClientHandshakeFailure.Subprotocol, subprotocolError)
-            : ClientHandshakeVerdict.Accepted(subprotocol, extensions);
+        return response.Accept.Count == 1 && HeaderList.Trim(response.Accept[0]).SequenceEqual(accept)
+            ? null
+            : Fail(ClientHandshakeFailure.Accept, $"{Describe(HandshakeHeaders.Accept, response.Accept)}; the answer to our key is \"{accept}\" (RFC 6455 §4.1).");
     }
 
     // Check 5: nothing that was not offered.
-    private string? FindExtensionError(IReadOnlyList<string> values, out List<Extension> extensions)
+    private string? FindExtensionError(IReadOnlyList<string> values, out List<Extension> extensions, out DeflateParameters? deflate)
     {
         extensions = [];
+        deflate = null;
         if (!ExtensionHeader.TryParse(values, extensions, out string? error, out _))
         {
             return $"The server's {HandshakeHeaders.Extensions} {error} (RFC 6455 §9.1).";
@@ -104,6 +120,24 @@ internal sealed class ClientHandshake
             {
                 return $"The server chose the extension {PeerText.Quote(extension.Name)}, which was not offered (RFC 6455 §4.1).";
             }
+
+            if (extension.Name != DeflateParameters.ExtensionName)
+            {
+                continue;
+            }
+
+            // RFC 7692 §5, §7.1: an answer that cannot be followed fails the connection, and so do two of them.
+            if (deflate is not null)
+            {
+                return $"The server chose {DeflateParameters.ExtensionName} twice (RFC 7692 §5).";
+            }
+
+            if (DeflateNegotiation.FindError(_extensions, extension, out DeflateParameters parameters) is { } deflateError)
+            {
+                return $"The server's {DeflateParameters.ExtensionName} {deflateError} (RFC 7692 §7.1).";
+            }
+
+            deflate = parameters;
         }
 
         return null;
@@ -135,7 +169,7 @@ internal sealed class ClientHandshake
         return null;
     }
 
-    private static string StatusReason(in ClientHandshakeResponse response)
+    private string StatusReason(in ClientHandshakeResponse response)
     {
         string phrase = string.IsNullOrWhiteSpace(response.ReasonPhrase) ? "" : $" {PeerText.Quote(response.ReasonPhrase)}";
         string hint = response.StatusCode switch
@@ -145,12 +179,13 @@ internal sealed class ClientHandshake
             401 => " It wants to know who connects: set Credentials, or an Authorization header.",
             403 => " It refuses this client: a server may ask for a known Origin, or for other credentials.",
             404 => " There is nothing at this path.",
+            400 or 405 or 501 when IsHttp2 => " It may take no CONNECT here: let its routes take that method, or set HttpVersion to 1.1.",
             407 => " The proxy wants to know who connects: set the credentials of Proxy.",
             426 => " It wants another protocol, or another version than 13.",
             429 or 503 => " It is overloaded or going down: try again later, after Retry-After if it is given.",
             _ => "",
         };
-        return $"The server answered {response.StatusCode}{phrase}; expected 101.{hint}";
+        return $"The server answered {response.StatusCode}{phrase}; expected {(IsHttp2 ? 200 : 101)}.{hint}";
     }
 
     private static string Describe(string header, IReadOnlyList<string> values) => values.Count == 0

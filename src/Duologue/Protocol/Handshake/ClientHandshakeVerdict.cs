@@ -1,3 +1,5 @@
+using Duologue.Protocol.Deflate;
+
 namespace Duologue.Protocol.Handshake;
 
 /// <summary>Which rule of the opening handshake an answer broke.</summary>
@@ -15,12 +17,13 @@ internal enum ClientHandshakeFailure
 /// <summary>What a client makes of the server's answer.</summary>
 internal sealed class ClientHandshakeVerdict
 {
-    private ClientHandshakeVerdict(ClientHandshakeFailure failure, string reason, string? subprotocol, IReadOnlyList<Extension> extensions)
+    private ClientHandshakeVerdict(ClientHandshakeFailure failure, string reason, string? subprotocol, IReadOnlyList<Extension> extensions, DeflateParameters? deflate)
     {
         Failure = failure;
         Reason = reason;
         Subprotocol = subprotocol;
         Extensions = extensions;
+        Deflate = deflate;
     }
 
     /// <summary>Whether the conversation may begin.</summary>
@@ -38,8 +41,11 @@ internal sealed class ClientHandshakeVerdict
     /// <summary>The agreed extensions, in the server's order.</summary>
     public IReadOnlyList<Extension> Extensions { get; }
 
-    public static ClientHandshakeVerdict Accepted(string? subprotocol, IReadOnlyList<Extension> extensions) =>
-        new(ClientHandshakeFailure.None, "", subprotocol, extensions);
+    /// <summary>The server's answer about compression; null if there is to be none.</summary>
+    public DeflateParameters? Deflate { get; }
 
-    public static ClientHandshakeVerdict Failed(ClientHandshakeFailure failure, string reason) => new(failure, reason, null, []);
+    public static ClientHandshakeVerdict Accepted(string? subprotocol, IReadOnlyList<Extension> extensions, DeflateParameters? deflate) =>
+        new(ClientHandshakeFailure.None, "", subprotocol, extensions, deflate);
+
+    public static ClientHandshakeVerdict Failed(ClientHandshakeFailure failure, string reason) => new(failure, reason, null, [], null);
 }

@@ -13,6 +13,7 @@ namespace Duologue.Tests.Client.Peers;
 internal sealed class KestrelServer : IAsyncDisposable
 {
     private readonly WebApplication _app;
+    private int _tcpConnections;
 
     private KestrelServer(WebApplication app, string scheme)
     {
@@ -22,13 +23,25 @@ internal sealed class KestrelServer : IAsyncDisposable
 
     public Uri Uri { get; }
 
-    public static async Task<KestrelServer> StartAsync(RequestDelegate handler, Action<HttpsConnectionAdapterOptions>? tls = null)
+    /// <summary>How many TCP connections came so far.</summary>
+    public int TcpConnections => Volatile.Read(ref _tcpConnections);
+
+    public static Task<KestrelServer> StartAsync(RequestDelegate handler, Action<HttpsConnectionAdapterOptions>? tls = null) =>
+        StartAsync(handler, tls, HttpProtocols.Http1);
+
+    public static async Task<KestrelServer> StartAsync(RequestDelegate handler, Action<HttpsConnectionAdapterOptions>? tls, HttpProtocols protocols)
     {
+        KestrelServer? server = null;
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen =>
         {
-            listen.Protocols = HttpProtocols.Http1;
+            listen.Protocols = protocols;
+            listen.Use(next => connection =>
+            {
+                Interlocked.Increment(ref server!._tcpConnections);
+                return next(connection);
+            });
             if (tls is not null)
             {
                 listen.UseHttps(tls);
@@ -38,7 +51,8 @@ internal sealed class KestrelServer : IAsyncDisposable
         app.UseWebSockets();
         app.Run(handler);
         await app.StartAsync();
-        return new KestrelServer(app, tls is null ? "ws" : "wss");
+        server = new KestrelServer(app, tls is null ? "ws" : "wss");
+        return server;
     }
 
     /// <summary>Sends each message back until the peer closes.</summary>

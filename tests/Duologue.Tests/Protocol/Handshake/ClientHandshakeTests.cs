@@ -48,6 +48,24 @@ public class ClientHandshakeTests
         Handshake("a", "b").RequestHeaders.Select(header => $"{header.Key}: {header.Value}"));
 
     [Fact]
+    public void Over_HTTP2_the_request_has_no_upgrade_and_no_key() => Assert.Equal(
+        ["Sec-WebSocket-Version: 13", "Sec-WebSocket-Protocol: a"],
+        new ClientHandshake(["a"], []) { IsHttp2 = true }.RequestHeaders.Select(header => $"{header.Key}: {header.Value}"));
+
+    [Theory]
+    [InlineData(101, false)]
+    [InlineData(200, true)]
+    [InlineData(204, false)]
+    public void Over_HTTP2_the_status_200_is_enough(int status, bool accepted) =>
+        Assert.Equal(accepted, new ClientHandshake([], []) { IsHttp2 = true }.Judge(Response(status, null, [], [], [])).IsAccepted);
+
+    [Fact]
+    public void Over_HTTP2_too_nothing_may_be_chosen_that_was_not_offered() => AssertFails(
+        ClientHandshakeFailure.Subprotocol,
+        "none was offered",
+        new ClientHandshake([], []) { IsHttp2 = true }.Judge(Response(200, null, [], [], [], ["a"])));
+
+    [Fact]
     public void Empty_lists_are_not_sent() => Assert.Equal(4, new ClientHandshake([], [], Key).RequestHeaders.Count());
 
     [Fact]

@@ -1,0 +1,556 @@
+using System.Buffers;
+using System.Diagnostics;
+using System.Threading.Tasks.Sources;
+using Duologue.Carriers;
+using Duologue.EventLoop.Buffers;
+using Duologue.EventLoop.Loops;
+using Duologue.EventLoop.Native;
+
+namespace Duologue.EventLoop.Detached;
+
+/// <summary>
+/// Carries a WebSocket over a socket that has left Kestrel: frames are read where the loop received them, and what is written
+/// leaves from pooled blocks at the end of the loop's turn. At rest it is this object and the socket's: no buffer, no task, no timer.
+/// </summary>
+/// <remarks>
+/// Frames are written by one thread at a time, the connection sees to that: on the loop's thread straight behind what waits to be sent, on
+/// others into a chain of their own that <see cref="FlushAsync"/> hands over. All else belongs to the loop's thread. A flush completes at
+/// once while little waits to be sent, so that many writers' frames become one send.
+/// </remarks>
+internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<byte>
+{
+    /// <summary>Above it a flush waits until the socket has taken all but <see cref="LowMark"/>.</summary>
+    internal const int HighMark = 128 * 1024;
+
+    internal const int LowMark = 32 * 1024;
+
+    /// <summary>On the loop's thread, so much is sent at once rather than at the turn's end.</summary>
+    private const int SendAtOnce = 64 * 1024;
+
+    /// <summary>What must be expected of a frame for its payload to be received where the message is put together.</summary>
+    private const int DirectMinimum = 16 * 1024;
+
+    /// <summary>How long a peer may take to read our last words.</summary>
+    private static readonly TimeSpan DrainTime = TimeSpan.FromSeconds(5);
+
+    private readonly LoopSocket _socket;
+    private readonly WebSocketConnection _connection;
+
+    // The writer's: what was written since the last flush on another thread than the loop's. Taken as a whole, by the flush or by the end.
+    private Block? _written;
+    private Block? _writing;
+    private bool _writesLarge;
+
+    // The writer's: the block of the last GetSpan, and how much was put into the loop's own chain since the last flush.
+    private Block? _current;
+    private int _placed;
+    private bool _places;
+
+    // From a flush on another thread to the loop: a chain, exchanged as a whole.
+    private Block? _handedOver;
+
+    // The loop's: what waits to be sent.
+    private OutgoingBlocks _outgoing;
+
+    // Bytes flushed and not sent. Both sides.
+    private long _unsent;
+
+    // The flush that waits for the socket: 1 while somebody must complete it.
+    private FlushSource? _flush;
+    private int _flushWaits;
+
+    // Bytes that the connection did not take yet.
+    private byte[]? _kept;
+    private int _keptStart;
+    private int _keptEnd;
+    private Exception? _endError;
+    private CarrierState _state;
+    private volatile bool _dead;
+
+    public EventLoopCarrier(LoopSocket socket, WebSocketConnection connection)
+    {
+        _socket = socket;
+        _connection = connection;
+    }
+
+    [Flags]
+    private enum CarrierState : byte
+    {
+        None = 0,
+        Completing = 1,
+        ReceiveEnded = 2,
+        Ended = 4,
+        Gathering = 8,
+    }
+
+    /// <inheritdoc/>
+    public override IBufferWriter<byte> Output => this;
+
+    public string? Endpoint => _connection.Request?.Path;
+
+    private BlockPool Pool => _socket.Loop.Blocks;
+
+    /// <summary>Takes the socket over. On the loop's thread, once, before anything else.</summary>
+    /// <param name="received">What was received behind the handshake.</param>
+    /// <param name="receiveEnded">Whether the peer has ended already.</param>
+    /// <param name="error">How, if not by FIN.</param>
+    public void Begin(in ReadOnlySequence<byte> received, bool receiveEnded, Exception? error)
+    {
+        Debug.Assert(_socket.Loop.IsCurrentThread, "The loop starts its own carriers.");
+        _connection.Start(this);
+        foreach (ReadOnlyMemory<byte> part in received)
+        {
+            OnReceived(part.Span);
+        }
+
+        if (receiveEnded)
+        {
+            EndReceiving(error);
+        }
+        else if (_kept is null)
+        {
+            _socket.Loop.StartReceiving(_socket);
+        }
+    }
+
+    public Memory<byte> GetMemory(int sizeHint = 0)
+    {
+        Block block = Reserve(sizeHint);
+        return block.Array.AsMemory(block.End);
+    }
+
+    public Span<byte> GetSpan(int sizeHint = 0)
+    {
+        Block block = Reserve(sizeHint);
+        return block.Array.AsSpan(block.End);
+    }
+
+    public void Advance(int count)
+    {
+        Block block = _current!;
+        Debug.Assert(count <= block.Room, "No more is written than there was room for.");
+        block.End += count;
+        if (_places)
+        {
+            _placed += count;
+            Interlocked.Add(ref _unsent, count);
+        }
+    }
+
+    /// <inheritdoc/>
+    public override ValueTask<bool> FlushAsync()
+    {
+        Block? chain = Interlocked.Exchange(ref _written, null);
+        int placed = _placed;
+        _writing = null;
+        _current = null;
+        _placed = 0;
+        if (_dead)
+        {
+            OutgoingBlocks.Release(chain, Pool);
+            return new(false);
+        }
+
+        long length = placed;
+        if (chain is not null)
+        {
+            long handed = 0;
+            for (Block? block = chain; block is not null; block = block.Next)
+            {
+                handed += block.Length;
+            }
+
+            length += handed;
+            Interlocked.Add(ref _unsent, handed);
+        }
+
+        if (length == 0)
+        {
+            return new(true);
+        }
+
+        _writesLarge = length > BlockPool.Medium;
+        if (!_socket.Loop.IsCurrentThread)
+        {
+            HandOver(chain);
+            return Result();
+        }
+
+        if (chain is not null)
+        {
+            TakeHandedOver();
+            _outgoing.Append(chain, Pool);
+        }
+
+        if (Volatile.Read(ref _unsent) >= SendAtOnce && (_state & CarrierState.Gathering) == 0)
+        {
+            _socket.Loop.Send(_socket);
+        }
+        else
+        {
+            _socket.Loop.MarkDirty(_socket);
+        }
+
+        return Result();
+    }
+
+    /// <inheritdoc/>
+    public override void ResumeReading() => _socket.Post((int)SocketRequest.Resume);
+
+    /// <inheritdoc/>
+    public override void Complete() => _socket.Post((int)SocketRequest.Complete);
+
+    /// <inheritdoc/>
+    public override void Abort() => _socket.Post((int)SocketRequest.Abort);
+
+    public bool TryGetDirect(out Memory<byte> memory)
+    {
+        if (_kept is null && (_state & CarrierState.Ended) == 0)
+        {
+            return _connection.TryGetDirectBuffer(DirectMinimum, out memory);
+        }
+
+        memory = default;
+        return false;
+    }
+
+    public void OnReceivedDirect(Memory<byte> memory, int count)
+    {
+        _connection.OnReceivedDirect(memory, count);
+        _connection.OnBatchEnd();
+    }
+
+    public void OnReceived(ReadOnlySpan<byte> bytes)
+    {
+        if ((_state & CarrierState.Ended) != 0)
+        {
+            return;
+        }
+
+        if (_kept is not null)
+        {
+            // It was under way when reading stopped.
+            Keep(bytes);
+            return;
+        }
+
+        int taken = _connection.OnReceived(bytes);
+        _connection.OnBatchEnd();
+        if (taken < bytes.Length)
+        {
+            Keep(bytes[taken..]);
+            _socket.Loop.StopReceiving(_socket);
+        }
+    }
+
+    public void OnReceiveEnded(int error) => EndReceiving(error == 0 ? null : Sockets.ToException(error));
+
+    public int Gather(Span<IoVector> vectors)
+    {
+        TakeHandedOver();
+        int count = _outgoing.Gather(vectors);
+        if (count > 0)
+        {
+            _state |= CarrierState.Gathering;
+        }
+
+        return count;
+    }
+
+    public void OnSent(long count, int error)
+    {
+        _state &= ~CarrierState.Gathering;
+        _outgoing.Consume(count, Pool);
+        long unsent = Interlocked.Add(ref _unsent, -count);
+        if (error != 0)
+        {
+            // What was received before stays to be read; its end tells the connection. Whoever flushes is told at once.
+            _dead = true;
+            DropOutgoing();
+        }
+
+        if (unsent <= LowMark || _dead)
+        {
+            CompleteFlush();
+        }
+
+        FinishIfDrained();
+    }
+
+    public void OnPosted(int requests)
+    {
+        if (_socket.IsClosed)
+        {
+            return;
+        }
+
+        if (((SocketRequest)requests & SocketRequest.Abort) != 0)
+        {
+            _dead = true;
+            _socket.Loop.Close(_socket, reset: true);
+            return;
+        }
+
+        if (((SocketRequest)requests & SocketRequest.Send) != 0)
+        {
+            _socket.Loop.MarkDirty(_socket);
+        }
+
+        if (((SocketRequest)requests & SocketRequest.Resume) != 0)
+        {
+            Resume();
+        }
+
+        if (((SocketRequest)requests & SocketRequest.Complete) != 0 && (_state & CarrierState.Completing) == 0)
+        {
+            _state |= CarrierState.Completing;
+            End(null);
+            FinishIfDrained();
+        }
+    }
+
+    public void OnDeadline()
+    {
+        if ((_state & CarrierState.Completing) != 0)
+        {
+            _socket.Loop.Close(_socket, reset: true);
+        }
+    }
+
+    public void OnClosed()
+    {
+        _dead = true;
+        DropOutgoing();
+        CompleteFlush();
+        End(null);
+
+        // The connection writes nothing more after its end: what was not flushed is nobody's else.
+        OutgoingBlocks.Release(Interlocked.Exchange(ref _written, null), Pool);
+    }
+
+    private Block Reserve(int sizeHint)
+    {
+        int count = Math.Max(1, sizeHint);
+        _places = _written is null && !_dead && _socket.Loop.IsCurrentThread;
+        if (_places)
+        {
+            // What other threads handed over goes before.
+            TakeHandedOver();
+            return _current = _outgoing.Reserve(count, Pool, _writesLarge);
+        }
+
+        if (_writing is { } block && block.Room >= count)
+        {
+            return _current = block;
+        }
+
+        int size = _writing is not null || _writesLarge ? BlockPool.Large : BlockPool.Small;
+        Block next = Pool.Rent(Math.Max(count, size));
+        if (_writing is { } full)
+        {
+            full.Next = next;
+        }
+        else
+        {
+            Volatile.Write(ref _written, next);
+        }
+
+        _writing = next;
+        return _current = next;
+    }
+
+    private ValueTask<bool> Result() =>
+        _dead ? new(false) : Volatile.Read(ref _unsent) <= HighMark ? new(true) : WaitForSocket();
+
+    private void HandOver(Block? chain)
+    {
+        if (chain is null)
+        {
+            _socket.Post((int)SocketRequest.Send);
+            return;
+        }
+
+        // One flush at a time puts; only the loop takes. What it has not fetched yet goes before.
+        if (Interlocked.Exchange(ref _handedOver, null) is { } before)
+        {
+            Block last = before;
+            while (last.Next is { } next)
+            {
+                last = next;
+            }
+
+            last.Next = chain;
+            chain = before;
+        }
+
+        Interlocked.Exchange(ref _handedOver, chain);
+        if (_dead)
+        {
+            // The loop may have looked before it was there.
+            OutgoingBlocks.Release(Interlocked.Exchange(ref _handedOver, null), Pool);
+            return;
+        }
+
+        _socket.Post((int)SocketRequest.Send);
+    }
+
+    private void TakeHandedOver()
+    {
+        if (Volatile.Read(ref _handedOver) is not null && Interlocked.Exchange(ref _handedOver, null) is { } chain)
+        {
+            _outgoing.Append(chain, Pool);
+        }
+    }
+
+    private ValueTask<bool> WaitForSocket()
+    {
+        FlushSource source = _flush ??= new FlushSource();
+        short token = source.Reset();
+
+        // Announce the wait before looking again: the loop sees it, or we see what the loop has sent.
+        Interlocked.Exchange(ref _flushWaits, 1);
+        if ((Volatile.Read(ref _unsent) <= LowMark || _dead) && Interlocked.Exchange(ref _flushWaits, 0) == 1)
+        {
+            return new(!_dead);
+        }
+
+        return new(source, token);
+    }
+
+    private void CompleteFlush()
+    {
+        if (Volatile.Read(ref _flushWaits) != 0 && Interlocked.Exchange(ref _flushWaits, 0) == 1)
+        {
+            _flush!.SetResult(!_dead);
+        }
+    }
+
+    private void Keep(ReadOnlySpan<byte> bytes)
+    {
+        int length = _keptEnd - _keptStart;
+        if (_kept is null || _kept.Length - _keptEnd < bytes.Length)
+        {
+            byte[] larger = ArrayPool<byte>.Shared.Rent(length + bytes.Length);
+            if (_kept is not null)
+            {
+                _kept.AsSpan(_keptStart, length).CopyTo(larger);
+                ArrayPool<byte>.Shared.Return(_kept);
+            }
+
+            _kept = larger;
+            _keptStart = 0;
+            _keptEnd = length;
+        }
+
+        bytes.CopyTo(_kept.AsSpan(_keptEnd));
+        _keptEnd += bytes.Length;
+    }
+
+    private void Resume()
+    {
+        if (_kept is not { } kept)
+        {
+            return;
+        }
+
+        _keptStart += _connection.OnReceived(kept.AsSpan(_keptStart, _keptEnd - _keptStart));
+        _connection.OnBatchEnd();
+        if (_keptStart < _keptEnd)
+        {
+            return;
+        }
+
+        DropKept();
+        if ((_state & CarrierState.ReceiveEnded) != 0)
+        {
+            End(_endError);
+        }
+        else
+        {
+            _socket.Loop.StartReceiving(_socket);
+        }
+    }
+
+    private void EndReceiving(Exception? error)
+    {
+        _state |= CarrierState.ReceiveEnded;
+        _endError = error;
+        if (_kept is null)
+        {
+            End(error);
+        }
+    }
+
+    private void End(Exception? error)
+    {
+        if ((_state & CarrierState.Ended) == 0)
+        {
+            _state |= CarrierState.Ended;
+            DropKept();
+
+            // It answers with Complete.
+            _connection.OnEnd(error);
+        }
+    }
+
+    private void FinishIfDrained()
+    {
+        if ((_state & CarrierState.Completing) == 0 || _socket.IsClosed)
+        {
+            return;
+        }
+
+        if (_dead || (Volatile.Read(ref _unsent) == 0 && Volatile.Read(ref _handedOver) is null))
+        {
+            if (!_dead)
+            {
+                _ = Libc.Shutdown(_socket.Descriptor, Constants.ShutdownWrite);
+            }
+
+            _socket.Loop.Close(_socket, reset: false);
+        }
+        else
+        {
+            _socket.Loop.MarkDirty(_socket);
+            _socket.Loop.SetDeadline(_socket, DrainTime);
+        }
+    }
+
+    private void DropOutgoing()
+    {
+        TakeHandedOver();
+        _outgoing.Release(Pool);
+    }
+
+    private void DropKept()
+    {
+        if (_kept is { } kept)
+        {
+            _kept = null;
+            _keptStart = 0;
+            _keptEnd = 0;
+            ArrayPool<byte>.Shared.Return(kept);
+        }
+    }
+
+    /// <summary>Completes a flush that had to wait; used again and again.</summary>
+    private sealed class FlushSource : IValueTaskSource<bool>
+    {
+        private ManualResetValueTaskSourceCore<bool> _core;
+
+        public short Reset()
+        {
+            _core.Reset();
+            return _core.Version;
+        }
+
+        public void SetResult(bool result) => _core.SetResult(result);
+
+        public bool GetResult(short token) => _core.GetResult(token);
+
+        public ValueTaskSourceStatus GetStatus(short token) => _core.GetStatus(token);
+
+        public void OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+            _core.OnCompleted(continuation, state, token, flags);
+    }
+}

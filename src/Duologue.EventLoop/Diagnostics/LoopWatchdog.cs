@@ -1,0 +1,82 @@
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
+using Duologue.EventLoop.Loops;
+using Microsoft.Extensions.Logging;
+
+namespace Duologue.EventLoop.Diagnostics;
+
+/// <summary>
+/// Looks now and then whether a loop has been at one turn for long: then a handler blocks it, and with it all of its connections. Each
+/// such turn is counted and logged once, with the endpoint whose handler runs.
+/// </summary>
+internal sealed class LoopWatchdog : IDisposable
+{
+    public const string MeterName = "Duologue.EventLoop";
+
+    /// <summary>The counter of turns that took too long.</summary>
+    public const string CounterName = "duologue.event_loop.blocked";
+
+    /// <summary>How long a turn may take.</summary>
+    public static readonly TimeSpan Limit = TimeSpan.FromMilliseconds(100);
+
+    private readonly IReadOnlyList<Loop> _loops;
+    private readonly long[] _reported;
+    private readonly ILogger _logger;
+    private readonly Meter _meter;
+    private readonly Counter<long> _blocked;
+    private readonly ManualResetEvent _stop = new(initialState: false);
+    private readonly Thread _thread;
+
+    public LoopWatchdog(IReadOnlyList<Loop> loops, ILogger logger, IMeterFactory? meters)
+    {
+        _loops = loops;
+        _reported = new long[loops.Count];
+        _logger = logger;
+        _meter = meters?.Create(MeterName) ?? new Meter(MeterName);
+        _blocked = _meter.CreateCounter<long>(CounterName, "{turn}", "Turns of an event loop that a handler blocked for more than 100 ms.");
+
+        // A thread of its own: where handlers block, the pool may be no better off, and its threads spin before they sleep.
+        _thread = new Thread(Run) { IsBackground = true, Name = "Duologue loop watchdog" };
+        _thread.Start();
+    }
+
+    public void Dispose()
+    {
+        _stop.Set();
+        _thread.Join();
+        _stop.Dispose();
+        _meter.Dispose();
+    }
+
+    private void Run()
+    {
+        while (!_stop.WaitOne(Limit))
+        {
+            Look();
+        }
+    }
+
+    private void Look()
+    {
+        for (int i = 0; i < _loops.Count; i++)
+        {
+            Loop loop = _loops[i];
+            long started = loop.TurnStarted;
+            if (started == 0 || started == _reported[i])
+            {
+                continue;
+            }
+
+            TimeSpan time = Stopwatch.GetElapsedTime(started);
+            if (time <= Limit)
+            {
+                continue;
+            }
+
+            _reported[i] = started;
+            string endpoint = loop.Current?.Handler.Endpoint ?? "unknown";
+            _blocked.Add(1, new KeyValuePair<string, object?>("duologue.endpoint", endpoint));
+            LoopLog.LoopBlocked(_logger, loop.Number, time.TotalMilliseconds, endpoint);
+        }
+    }
+}

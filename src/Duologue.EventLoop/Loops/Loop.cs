@@ -1,0 +1,531 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using Duologue.EventLoop.Buffers;
+using Duologue.EventLoop.Diagnostics;
+using Duologue.EventLoop.Native;
+using Microsoft.Extensions.Logging;
+
+namespace Duologue.EventLoop.Loops;
+
+/// <summary>
+/// One thread that serves its sockets: waits for what the kernel has, hands it to the handlers, takes what other threads asked
+/// for, and sends at the end of each turn what was written in it. How it talks to the kernel is the backend's: epoll or io_uring.
+/// </summary>
+/// <remarks>
+/// A socket belongs to its loop for life. Other threads only enqueue and wake: <see cref="Enqueue"/> and <see cref="Post"/>. No lock is
+/// held while a handler runs.
+/// </remarks>
+internal abstract class Loop
+{
+    // How often deadlines are looked at while there are any, and how long an exhausted listener rests at most.
+    private const int TickMilliseconds = 200;
+
+    private const int Busy = 0;
+    private const int Asleep = 1;
+    private const int Woken = 2;
+
+    private readonly ILogger _logger;
+    private readonly Thread _thread;
+    private readonly ConcurrentQueue<Action> _actions = new();
+    private readonly List<LoopSocket> _dirty = [];
+    private readonly List<(LoopSocket Socket, long Due)> _deadlines = [];
+    private readonly List<LoopListener> _listeners = [];
+    private readonly Stack<int> _freeSlots = new();
+    private LoopSocket?[] _slots = new LoopSocket?[256];
+    private uint[] _generations = new uint[256];
+    private int _usedSlots;
+    private LoopSocket? _posted;
+    private int _sleep;
+    private long _nextTick;
+    private bool _tickNeeded;
+    private volatile bool _stopping;
+    private long _turnStarted;
+    private volatile LoopSocket? _current;
+
+    protected Loop(int number, ILogger logger)
+    {
+        Number = number;
+        _logger = logger;
+        _thread = new Thread(Run) { IsBackground = true, Name = $"Duologue loop {number}" };
+    }
+
+    /// <summary>The first loop is 0.</summary>
+    public int Number { get; }
+
+    /// <summary>Whether its descriptors answer EAGAIN (epoll), or block for whoever else would use them (io_uring).</summary>
+    public virtual bool WantsNonBlocking => true;
+
+    /// <summary>The blocks that its sockets send from. Thread-safe.</summary>
+    public BlockPool Blocks { get; } = new();
+
+    /// <summary>Whether the caller is on the loop's thread.</summary>
+    public bool IsCurrentThread => Environment.CurrentManagedThreadId == _thread.ManagedThreadId;
+
+    /// <summary>How many sockets it serves. Any thread.</summary>
+    public int SocketCount => Volatile.Read(ref _socketCount);
+
+    private int _socketCount;
+
+    /// <summary>When the turn that runs began, as <see cref="Stopwatch.GetTimestamp"/>; 0 while the loop waits. Any thread.</summary>
+    public long TurnStarted => Volatile.Read(ref _turnStarted);
+
+    /// <summary>The socket whose handler is running. Any thread; a hint.</summary>
+    public LoopSocket? Current => _current;
+
+    protected ILogger Logger => _logger;
+
+    protected IReadOnlyList<LoopListener> Listeners => _listeners;
+
+    public void Start() => _thread.Start();
+
+    /// <summary>Ends the thread: what is still open is reset. Returns when it has ended. Not from a loop's thread.</summary>
+    public void Stop()
+    {
+        _stopping = true;
+        Interrupt();
+        if (_thread.ThreadState.HasFlag(System.Threading.ThreadState.Unstarted))
+        {
+            Release();
+            return;
+        }
+
+        _thread.Join();
+    }
+
+    /// <summary>Runs an action on the loop's thread, soon. Any thread.</summary>
+    public void Post(Action action)
+    {
+        _actions.Enqueue(action);
+        Interrupt();
+    }
+
+    /// <summary>Puts a socket with requests before the loop. Any thread; by <see cref="LoopSocket.Post"/> alone.</summary>
+    public void Enqueue(LoopSocket socket)
+    {
+        LoopSocket? head = Volatile.Read(ref _posted);
+        while (true)
+        {
+            socket.NextPosted = head;
+            LoopSocket? seen = Interlocked.CompareExchange(ref _posted, socket, head);
+            if (ReferenceEquals(seen, head))
+            {
+                break;
+            }
+
+            head = seen;
+        }
+
+        if (head is null)
+        {
+            Interrupt();
+        }
+    }
+
+    /// <summary>Takes a connected socket in. Loop thread.</summary>
+    public LoopSocket Add(int descriptor, ISocketHandler handler)
+    {
+        var socket = new LoopSocket(this, descriptor, handler);
+        if (!_freeSlots.TryPop(out int slot))
+        {
+            slot = _usedSlots++;
+            if (slot == _slots.Length)
+            {
+                Array.Resize(ref _slots, slot * 2);
+                Array.Resize(ref _generations, slot * 2);
+            }
+        }
+
+        _slots[slot] = socket;
+        socket.Slot = slot;
+        Volatile.Write(ref _socketCount, _socketCount + 1);
+        return socket;
+    }
+
+    /// <summary>Asks for bytes. Loop thread; nothing happens if it was asked before.</summary>
+    public abstract void StartReceiving(LoopSocket socket);
+
+    /// <summary>Asks for no more bytes; a few may still come. Loop thread.</summary>
+    public abstract void StopReceiving(LoopSocket socket);
+
+    /// <summary>Sends what the handler has, unless a send is under way. Loop thread.</summary>
+    public abstract void Send(LoopSocket socket);
+
+    /// <summary>Closes a socket, by a reset if so wished; the handler is told when the kernel has let go of it. Loop thread. Idempotent.</summary>
+    public abstract void Close(LoopSocket socket, bool reset);
+
+    /// <summary>Sends what the handler has when this turn ends. Loop thread.</summary>
+    public void MarkDirty(LoopSocket socket)
+    {
+        if (!socket.Has(SocketActivity.Dirty))
+        {
+            socket.Set(SocketActivity.Dirty);
+            _dirty.Add(socket);
+        }
+    }
+
+    /// <summary>Calls <see cref="ISocketHandler.OnDeadline"/> after a while, up to 200 ms late. One per socket, the first stays. Loop thread.</summary>
+    public void SetDeadline(LoopSocket socket, TimeSpan delay)
+    {
+        if (!socket.Has(SocketActivity.HasDeadline))
+        {
+            socket.Set(SocketActivity.HasDeadline);
+            _deadlines.Add((socket, Environment.TickCount64 + (long)delay.TotalMilliseconds));
+            NeedTick();
+        }
+    }
+
+    /// <summary>Accepts from a listener until <see cref="Unlisten"/>. Loop thread.</summary>
+    public void Listen(LoopListener listener)
+    {
+        _listeners.Add(listener);
+        StartAccepting(listener);
+    }
+
+    /// <summary>Stops accepting; the descriptor may be closed when the listener's task completes. Loop thread.</summary>
+    public void Unlisten(LoopListener listener)
+    {
+        _listeners.Remove(listener);
+        StopAccepting(listener);
+    }
+
+    /// <summary>Accepts again where the listener's owner had enough. Loop thread.</summary>
+    public void ResumeAccepting(LoopListener listener)
+    {
+        if (listener.IsPaused && _listeners.Contains(listener))
+        {
+            listener.IsPaused = false;
+            StartAccepting(listener);
+        }
+    }
+
+    /// <summary>Creates what must be created on the loop's own thread.</summary>
+    protected virtual void Prepare()
+    {
+    }
+
+    /// <summary>Waits for events, at most so many milliseconds (-1: for ever), and dispatches them.</summary>
+    protected abstract void Wait(int timeout);
+
+    /// <summary>Makes <see cref="Wait"/> return. Any thread.</summary>
+    protected abstract void Wake();
+
+    protected abstract void StartAccepting(LoopListener listener);
+
+    protected abstract void StopAccepting(LoopListener listener);
+
+    /// <summary>Gives all of the backend's resources back; after the last turn.</summary>
+    protected abstract void Release();
+
+    /// <summary>Accepting failed for want of descriptors or the like: rests until one may be free, instead of trying in vain.</summary>
+    protected void Exhausted(LoopListener listener, int error)
+    {
+        listener.IsPaused = true;
+        NeedTick();
+        if (!listener.IsExhausted)
+        {
+            listener.IsExhausted = true;
+            LoopLog.AcceptPaused(_logger, listener.Owner.Name, Number, error);
+        }
+    }
+
+    /// <summary>A connection was accepted. False if the listener must rest.</summary>
+    protected bool Accepted(LoopListener listener, int descriptor)
+    {
+        if (listener.IsExhausted)
+        {
+            listener.IsExhausted = false;
+            LoopLog.AcceptResumed(_logger, listener.Owner.Name, Number);
+        }
+
+        if (!listener.Owner.OnAccepted(this, listener, descriptor))
+        {
+            listener.IsPaused = true;
+            return false;
+        }
+
+        return true;
+    }
+
+    /// <summary>The number by which the kernel's events name a socket: a slot that is used anew has another.</summary>
+    protected ulong NameOf(LoopSocket socket) => ((ulong)(_generations[socket.Slot] & 0xFFFFFF) << 32) | (uint)socket.Slot;
+
+    /// <summary>The socket of an event; null if the event is about one that was closed since.</summary>
+    protected LoopSocket? Find(ulong name)
+    {
+        uint slot = (uint)name;
+        uint generation = (uint)(name >> 32) & 0xFFFFFF;
+        return slot < (uint)_usedSlots && (_generations[slot] & 0xFFFFFF) == generation ? _slots[slot] : null;
+    }
+
+    /// <summary>Receives, without waiting, where the handler wants the bytes, or into the loop's buffer, and hands them over.</summary>
+    /// <returns>How many; 0 at the end, -1 with an error.</returns>
+    protected static unsafe int Receive(LoopSocket socket, ReceiveBuffer buffer, out int error)
+    {
+        ISocketHandler handler = socket.Handler;
+        nint count;
+        if (handler.TryGetDirect(out Memory<byte> direct))
+        {
+            fixed (byte* start = direct.Span)
+            {
+                // In bounds: the kernel writes no more than the length of the memory that is pinned here.
+                count = Libc.Receive(socket.Descriptor, start, (nuint)direct.Length, Constants.MessageDoNotWait);
+            }
+
+            error = count < 0 ? Libc.LastError : 0;
+            if (count > 0)
+            {
+                Debug.Assert(count <= direct.Length, "The kernel received no more than it was given room for.");
+                handler.OnReceivedDirect(direct, (int)count);
+            }
+        }
+        else
+        {
+            // In bounds: the buffer has the size.
+            count = Libc.Receive(socket.Descriptor, buffer.Start, (nuint)buffer.Size, Constants.MessageDoNotWait);
+            error = count < 0 ? Libc.LastError : 0;
+            if (count > 0)
+            {
+                Debug.Assert(count <= buffer.Size, "The kernel received no more than it was given room for.");
+                handler.OnReceived(new ReadOnlySpan<byte>(buffer.Start, (int)count));
+            }
+        }
+
+        return (int)count;
+    }
+
+    /// <summary>The kernel has let go of a socket: closes the descriptor and tells the handler.</summary>
+    protected void Closed(LoopSocket socket)
+    {
+        Debug.Assert(socket.Descriptor >= 0, "A descriptor is closed once: its number may be somebody else's by now.");
+        _ = Libc.Close(socket.Descriptor);
+        socket.Descriptor = -1;
+        _slots[socket.Slot] = null;
+        _generations[socket.Slot]++;
+        _freeSlots.Push(socket.Slot);
+        Volatile.Write(ref _socketCount, _socketCount - 1);
+        foreach (LoopListener listener in _listeners)
+        {
+            if (listener.IsExhausted)
+            {
+                ResumeAccepting(listener);
+            }
+        }
+
+        socket.Handler.OnClosed();
+    }
+
+    /// <summary>The wait is over: from here to the end of the turn the loop is at work.</summary>
+    protected void BeginTurn() => Volatile.Write(ref _turnStarted, Stopwatch.GetTimestamp());
+
+    /// <summary>Marks whose handler runs now, for the watchdog.</summary>
+    protected void Enter(LoopSocket socket) => _current = socket;
+
+    /// <summary>A handler failed, by a fault of ours: its connection ends, the others go on.</summary>
+    protected void Fail(LoopSocket socket, Exception exception)
+    {
+        LoopLog.HandlerFailed(_logger, Number, exception);
+        Close(socket, reset: true);
+    }
+
+    private void Interrupt()
+    {
+        if (Interlocked.CompareExchange(ref _sleep, Woken, Asleep) == Asleep)
+        {
+            Wake();
+        }
+    }
+
+    private void Run()
+    {
+        Prepare();
+        while (!_stopping)
+        {
+            // Announce the sleep before looking for work: whoever brings some in between sees it and wakes us.
+            Interlocked.Exchange(ref _sleep, Asleep);
+            bool work = _dirty.Count > 0 || Volatile.Read(ref _posted) is not null || !_actions.IsEmpty || _stopping;
+            if (work)
+            {
+                _sleep = Busy;
+            }
+
+            Wait(work ? 0 : _tickNeeded ? (int)Math.Max(0, _nextTick - Environment.TickCount64) : -1);
+            Volatile.Write(ref _sleep, Busy);
+            Turn();
+        }
+
+        Shut();
+    }
+
+    private void Turn()
+    {
+        while (_actions.TryDequeue(out Action? action))
+        {
+            action();
+        }
+
+        if (Volatile.Read(ref _posted) is not null)
+        {
+            DispatchPosted();
+        }
+
+        // Sending may write more: the list grows while it is walked.
+        for (int i = 0; i < _dirty.Count; i++)
+        {
+            LoopSocket socket = _dirty[i];
+            if (socket.Has(SocketActivity.Dirty))
+            {
+                SendNow(socket);
+            }
+        }
+
+        _dirty.Clear();
+        if (Blocks.HasSpare)
+        {
+            NeedTick();
+        }
+
+        if (_tickNeeded && Environment.TickCount64 >= _nextTick)
+        {
+            Tick();
+        }
+
+        _current = null;
+        Volatile.Write(ref _turnStarted, 0);
+    }
+
+    /// <summary>Sends what was written by the handler that has just run.</summary>
+    protected void SendNow(LoopSocket socket)
+    {
+        socket.Clear(SocketActivity.Dirty);
+        if (socket.IsClosed)
+        {
+            return;
+        }
+
+        try
+        {
+            Send(socket);
+        }
+        catch (Exception exception)
+        {
+            Fail(socket, exception);
+        }
+    }
+
+    private void DispatchPosted()
+    {
+        LoopSocket? socket = Interlocked.Exchange(ref _posted, null);
+
+        // Pushed last is first: turn the list around, so that the first to ask is the first to be served.
+        LoopSocket? first = null;
+        while (socket is not null)
+        {
+            LoopSocket? next = socket.NextPosted;
+            socket.NextPosted = first;
+            first = socket;
+            socket = next;
+        }
+
+        while (first is not null)
+        {
+            // The link is the socket's again as soon as its requests are taken.
+            LoopSocket? next = first.NextPosted;
+            first.NextPosted = null;
+            int requests = first.TakePosted();
+            Enter(first);
+            try
+            {
+                first.Handler.OnPosted(requests);
+            }
+            catch (Exception exception)
+            {
+                Fail(first, exception);
+            }
+
+            first = next;
+        }
+    }
+
+    private void Tick()
+    {
+        _nextTick = Environment.TickCount64 + TickMilliseconds;
+        for (int i = _deadlines.Count - 1; i >= 0; i--)
+        {
+            (LoopSocket socket, long due) = _deadlines[i];
+            bool isDue = Environment.TickCount64 >= due;
+            if (isDue || socket.Descriptor < 0)
+            {
+                _deadlines.RemoveAt(i);
+                socket.Clear(SocketActivity.HasDeadline);
+                if (isDue && !socket.IsClosed)
+                {
+                    socket.Handler.OnDeadline();
+                }
+            }
+        }
+
+        foreach (LoopListener listener in _listeners)
+        {
+            if (listener.IsExhausted)
+            {
+                ResumeAccepting(listener);
+            }
+        }
+
+        Blocks.Trim();
+        _tickNeeded = _deadlines.Count > 0 || _listeners.Exists(static listener => listener.IsExhausted) || Blocks.HasSpare;
+    }
+
+    private void NeedTick()
+    {
+        if (!_tickNeeded)
+        {
+            _tickNeeded = true;
+            _nextTick = Environment.TickCount64 + TickMilliseconds;
+        }
+    }
+
+    private void Shut()
+    {
+        foreach (LoopListener listener in _listeners.ToArray())
+        {
+            Unlisten(listener);
+        }
+
+        // What is under way with the kernel comes to its end: bounded, for a socket that was shut completes at once.
+        for (int turns = 0; _socketCount > 0 && turns < 1000; turns++)
+        {
+            for (int slot = 0; slot < _usedSlots; slot++)
+            {
+                if (_slots[slot] is { } socket)
+                {
+                    Close(socket, reset: true);
+                }
+            }
+
+            Turn();
+            if (_socketCount > 0)
+            {
+                Wait(10);
+            }
+        }
+
+        Turn();
+        Release();
+    }
+
+    /// <summary>A buffer that is received into, shared by all sockets of a loop: unmanaged, so that the kernel may hold it.</summary>
+    protected sealed unsafe class ReceiveBuffer(int size)
+    {
+        public byte* Start { get; private set; } = (byte*)NativeMemory.AlignedAlloc((nuint)size, 4096);
+
+        public int Size { get; } = size;
+
+        public void Free()
+        {
+            NativeMemory.AlignedFree(Start);
+            Start = null;
+        }
+    }
+}

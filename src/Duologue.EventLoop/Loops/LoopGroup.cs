@@ -1,0 +1,46 @@
+using System.Diagnostics.Metrics;
+using Duologue.EventLoop.Diagnostics;
+using Microsoft.Extensions.Logging;
+
+namespace Duologue.EventLoop.Loops;
+
+/// <summary>The loops of one application, all of one backend.</summary>
+internal sealed class LoopGroup : IDisposable
+{
+    private readonly Loop[] _loops;
+    private readonly LoopWatchdog _watchdog;
+
+    private LoopGroup(Loop[] loops, LoopWatchdog watchdog)
+    {
+        _loops = loops;
+        _watchdog = watchdog;
+    }
+
+    public IReadOnlyList<Loop> Loops => _loops;
+
+    public static LoopGroup Start(EventLoopBackend backend, int count, ILogger logger, IMeterFactory? meters)
+    {
+        var loops = new Loop[count];
+        for (int i = 0; i < count; i++)
+        {
+            loops[i] = backend == EventLoopBackend.IoUring ? new UringLoop(i, logger) : new EpollLoop(i, logger);
+        }
+
+        foreach (Loop loop in loops)
+        {
+            loop.Start();
+        }
+
+        return new LoopGroup(loops, new LoopWatchdog(loops, logger, meters));
+    }
+
+    /// <summary>Ends all loops; connections that are still open are reset.</summary>
+    public void Dispose()
+    {
+        _watchdog.Dispose();
+        foreach (Loop loop in _loops)
+        {
+            loop.Stop();
+        }
+    }
+}

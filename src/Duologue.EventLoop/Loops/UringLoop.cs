@@ -1,0 +1,553 @@
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using Duologue.EventLoop.Diagnostics;
+using Duologue.EventLoop.Native;
+using Microsoft.Extensions.Logging;
+
+namespace Duologue.EventLoop.Loops;
+
+/// <summary>
+/// A loop on io_uring: one request accepts all connections of a listener, one receives all bytes of a socket, and the sends of a turn go to
+/// the kernel with the call that waits for the next one. A socket that brings much at once is served like one on epoll instead: a poll tells of
+/// bytes, plain calls move them.
+/// </summary>
+internal sealed unsafe class UringLoop : Loop
+{
+    private const ulong AcceptKind = 1ul << 56;
+    private const ulong ReceiveKind = 2ul << 56;
+    private const ulong SendKind = 3ul << 56;
+    private const ulong WakeKind = 4ul << 56;
+    private const ulong CancelKind = 5ul << 56;
+    private const ulong PollKind = 6ul << 56;
+    private const ulong NameMask = (1ul << 56) - 1;
+
+    private const ushort MultishotAccept = 1;
+    private const ushort MultishotReceive = 2;
+    private const byte SelectBuffer = 32;
+    private const uint CancelAll = 1;
+    private const uint CancelByDescriptor = 2;
+    private const uint More = 2;
+
+    /// <summary>How long a turn may wait for the answers to its sends and one event more, in microseconds: then one is enough.</summary>
+    private const uint Patience = 50;
+
+    private const uint MaxWaitedFor = 256;
+
+    /// <summary>A receive of so much makes a socket a bulk one: plain calls move much at once with fewer copies than provided buffers.</summary>
+    private const int BulkFrom = 8 * 1024;
+
+    /// <summary>So many receives in a row of less than <see cref="BulkFrom"/> end that.</summary>
+    private const int SmallsToEndBulk = 16;
+
+    private const int BulkSize = 512 * 1024;
+
+    // Room for vectored sends until they are submitted.
+    private const int MaxMessages = 128;
+    private static readonly int MessageSize = sizeof(MessageHeader) + (Constants.MaxVectors * sizeof(IoVector));
+
+    private readonly UringRing _ring;
+    private readonly UringBuffers _buffers;
+    private readonly int _wake;
+    private readonly ulong* _wakeValue = (ulong*)NativeMemory.AlignedAlloc(sizeof(ulong), sizeof(ulong));
+    private readonly byte* _messages = (byte*)NativeMemory.AlignedAlloc((nuint)(MaxMessages * MessageSize), 16);
+    private readonly List<LoopListener> _armed = [];
+    private readonly ReceiveBuffer _bulk = new(BulkSize);
+    private int _messageCount;
+    private uint _sends;
+
+    public UringLoop(int number, ILogger logger)
+        : base(number, logger)
+    {
+        _ring = UringRing.TryCreate(out string? obstacle) ?? throw new InvalidOperationException($"io_uring cannot run here: {obstacle}");
+        _buffers = UringBuffers.TryCreate(_ring) ?? throw new InvalidOperationException("io_uring takes no buffers.");
+
+        // Blocking, as all that io_uring waits for: on a descriptor that is not, it would answer EAGAIN instead of waiting.
+        _wake = Libc.EventDescriptor(0, Constants.EventDescriptorCloseOnExec);
+        if (_wake < 0)
+        {
+            throw Sockets.ToException(Libc.LastError);
+        }
+    }
+
+    public override bool WantsNonBlocking => false;
+
+    /// <summary>Why io_uring cannot run here; null if it can.</summary>
+    public static string? FindObstacle()
+    {
+        UringRing? ring = UringRing.TryCreate(out string? obstacle);
+        if (ring is null)
+        {
+            return obstacle;
+        }
+
+        UringBuffers? buffers = UringBuffers.TryCreate(ring);
+        ring.Close();
+        buffers?.Free();
+        return buffers is null ? "the kernel takes no ring of provided buffers." : null;
+    }
+
+    public override void StartReceiving(LoopSocket socket)
+    {
+        if (socket.IsClosed || socket.Has(SocketActivity.Receiving))
+        {
+            return;
+        }
+
+        socket.Set(SocketActivity.Receiving);
+        if (!socket.Has(SocketActivity.ReceiveArmed))
+        {
+            Arm(socket);
+        }
+    }
+
+    public override void StopReceiving(LoopSocket socket)
+    {
+        if (socket.IsClosed || !socket.Has(SocketActivity.Receiving))
+        {
+            return;
+        }
+
+        socket.Clear(SocketActivity.Receiving);
+        if (socket.Has(SocketActivity.ReceiveArmed) && !socket.Has(SocketActivity.Cancelling))
+        {
+            CancelReceive(socket);
+        }
+    }
+
+    [SkipLocalsInit]
+    public override void Send(LoopSocket socket)
+    {
+        if (socket.IsClosed || socket.Has(SocketActivity.Sending))
+        {
+            return;
+        }
+
+        IoVector* vectors = stackalloc IoVector[Constants.MaxVectors];
+        int count = socket.Handler.Gather(new Span<IoVector>(vectors, Constants.MaxVectors));
+        Debug.Assert(count <= Constants.MaxVectors, "A handler writes no more vectors than it was given.");
+        if (count == 0)
+        {
+            return;
+        }
+
+        if (socket.Has(SocketActivity.Bulk))
+        {
+            long sent = Sockets.Send(socket.Descriptor, vectors, count, out int error);
+            bool failed = error != 0 && !IsRetry(error);
+            socket.Handler.OnSent(sent, failed ? error : 0);
+
+            // What the socket did not take waits with the kernel.
+            count = failed || socket.IsClosed || socket.Has(SocketActivity.Sending) ? 0 : socket.Handler.Gather(new Span<IoVector>(vectors, Constants.MaxVectors));
+            if (count == 0)
+            {
+                return;
+            }
+        }
+
+        if (count > 1 && _messageCount == MaxMessages)
+        {
+            Submit(0, 0);
+            if (_messageCount > 0)
+            {
+                // The kernel took none: the first piece alone will do.
+                count = 1;
+            }
+        }
+
+        socket.Set(SocketActivity.Sending);
+        _sends++;
+        UringRequest* request = _ring.Next();
+        request->Descriptor = socket.Descriptor;
+        request->OperationFlags = Constants.MessageNoSignal | Constants.MessageWaitAll;
+        request->UserData = SendKind | NameOf(socket);
+        if (count == 1)
+        {
+            request->Operation = UringOperation.Send;
+            request->Address = (ulong)vectors->Start;
+            request->Length = (uint)vectors->Length;
+            return;
+        }
+
+        // In bounds: the count was checked above. The kernel reads header and vectors when the request is submitted, before they are used anew.
+        var message = (MessageHeader*)(_messages + (_messageCount++ * MessageSize));
+        Debug.Assert(_messageCount <= MaxMessages, "There is room for the message.");
+        var copy = (IoVector*)(message + 1);
+        new ReadOnlySpan<IoVector>(vectors, count).CopyTo(new Span<IoVector>(copy, Constants.MaxVectors));
+        *message = default;
+        message->Vectors = copy;
+        message->VectorCount = (nuint)count;
+        request->Operation = UringOperation.SendMessage;
+        request->Address = (ulong)message;
+        request->Length = 1;
+    }
+
+    public override void Close(LoopSocket socket, bool reset)
+    {
+        if (socket.IsClosed)
+        {
+            return;
+        }
+
+        if (reset)
+        {
+            Sockets.ResetOnClose(socket.Descriptor);
+        }
+
+        socket.Set(SocketActivity.Closing);
+        socket.Clear(SocketActivity.Receiving);
+        if (socket.Has(SocketActivity.ReceiveArmed | SocketActivity.Sending))
+        {
+            // The kernel holds the buffers of what is under way: it has to let go first.
+            UringRequest* request = _ring.Next();
+            request->Operation = UringOperation.Cancel;
+            request->Descriptor = socket.Descriptor;
+            request->OperationFlags = CancelAll | CancelByDescriptor;
+            request->UserData = CancelKind;
+            return;
+        }
+
+        Closed(socket);
+    }
+
+    protected override void Prepare()
+    {
+        _ring.Enable();
+        ArmWake();
+    }
+
+    protected override void Wait(int timeout)
+    {
+        // Sends to sockets with room are answered as they are submitted: to wait for one more than those is to wait for the next event.
+        uint count = timeout == 0 ? 0 : _ring.HasMinimumWait ? Math.Min(_sends, MaxWaitedFor) + 1 : 1;
+        _sends = 0;
+        Submit(count, timeout);
+        BeginTurn();
+        while (_ring.TryTake(out UringCompletion completion))
+        {
+            Dispatch(completion);
+        }
+
+        _buffers.Publish();
+    }
+
+    protected override void Wake()
+    {
+        ulong one = 1;
+        _ = Libc.Write(_wake, &one, sizeof(ulong));
+    }
+
+    protected override void StartAccepting(LoopListener listener)
+    {
+        if (listener.IsArmed)
+        {
+            return;
+        }
+
+        listener.IsArmed = true;
+        if (!_armed.Contains(listener))
+        {
+            _armed.Add(listener);
+        }
+
+        UringRequest* request = _ring.Next();
+        request->Operation = UringOperation.Accept;
+        request->Descriptor = listener.Descriptor;
+        request->Priority = MultishotAccept;
+        request->OperationFlags = Constants.SocketCloseOnExec;
+        request->UserData = AcceptKind | (uint)listener.Descriptor;
+    }
+
+    protected override void StopAccepting(LoopListener listener)
+    {
+        if (listener.IsArmed)
+        {
+            Rest(listener);
+        }
+        else
+        {
+            _armed.Remove(listener);
+            listener.OnStopped();
+        }
+    }
+
+    protected override void Release()
+    {
+        _ring.Close();
+        _buffers.Free();
+        _bulk.Free();
+        _ = Libc.Close(_wake);
+        NativeMemory.AlignedFree(_wakeValue);
+        NativeMemory.AlignedFree(_messages);
+        foreach (LoopListener listener in _armed)
+        {
+            listener.OnStopped();
+        }
+    }
+
+    private void Submit(uint count, int timeout)
+    {
+        _buffers.Publish();
+        _ring.Enter(count, count > 1 ? Patience : 0, timeout);
+        if (!_ring.HasRequests)
+        {
+            // The kernel has read all messages.
+            _messageCount = 0;
+        }
+    }
+
+    private void CancelReceive(LoopSocket socket)
+    {
+        socket.Set(SocketActivity.Cancelling);
+        UringRequest* request = _ring.Next();
+        request->Operation = UringOperation.Cancel;
+        request->Address = (socket.Has(SocketActivity.Polling) ? PollKind : ReceiveKind) | NameOf(socket);
+        request->UserData = CancelKind;
+    }
+
+    private void Arm(LoopSocket socket)
+    {
+        socket.Set(SocketActivity.ReceiveArmed);
+        UringRequest* request = _ring.Next();
+        if (socket.Has(SocketActivity.Bulk))
+        {
+            socket.Set(SocketActivity.Polling);
+            request->Operation = UringOperation.PollAdd;
+            request->Descriptor = socket.Descriptor;
+            request->OperationFlags = Constants.PollIn;
+            request->UserData = PollKind | NameOf(socket);
+            return;
+        }
+
+        socket.Clear(SocketActivity.Polling);
+        request->Operation = UringOperation.Receive;
+        request->Flags = SelectBuffer;
+        request->Priority = MultishotReceive;
+        request->Descriptor = socket.Descriptor;
+        request->UserData = ReceiveKind | NameOf(socket);
+    }
+
+    private void ArmWake()
+    {
+        UringRequest* request = _ring.Next();
+        request->Operation = UringOperation.Read;
+        request->Descriptor = _wake;
+        request->Address = (ulong)_wakeValue;
+        request->Length = sizeof(ulong);
+        request->UserData = WakeKind;
+    }
+
+    private void Rest(LoopListener listener)
+    {
+        UringRequest* request = _ring.Next();
+        request->Operation = UringOperation.Cancel;
+        request->Address = AcceptKind | (uint)listener.Descriptor;
+        request->UserData = CancelKind;
+    }
+
+    private void Dispatch(in UringCompletion completion)
+    {
+        ulong kind = completion.UserData & ~NameMask;
+        if (kind == AcceptKind)
+        {
+            OnAccepted(completion);
+            return;
+        }
+
+        if (kind == WakeKind)
+        {
+            ArmWake();
+            return;
+        }
+
+        if (kind == CancelKind)
+        {
+            return;
+        }
+
+        // A name stays valid until all that is under way with its socket has been answered.
+        LoopSocket? socket = Find(completion.UserData & NameMask);
+        Debug.Assert(socket is not null, "A socket is closed when nothing is under way with it.");
+        if (socket is null)
+        {
+            _buffers.Release(completion);
+            return;
+        }
+
+        Enter(socket);
+        try
+        {
+            if (kind == ReceiveKind)
+            {
+                OnReceived(socket, completion);
+            }
+            else if (kind == PollKind)
+            {
+                OnReadable(socket, completion.Result);
+            }
+            else
+            {
+                OnSent(socket, completion);
+            }
+        }
+        catch (Exception exception)
+        {
+            Fail(socket, exception);
+        }
+
+        if (socket.Has(SocketActivity.Closing) && !socket.Has(SocketActivity.ReceiveArmed | SocketActivity.Sending) && socket.Descriptor >= 0)
+        {
+            Closed(socket);
+        }
+    }
+
+    private void OnReceived(LoopSocket socket, in UringCompletion completion)
+    {
+        if ((completion.Flags & More) == 0)
+        {
+            socket.Clear(SocketActivity.ReceiveArmed | SocketActivity.Cancelling);
+        }
+
+        int result = completion.Result;
+        if (result > 0)
+        {
+            try
+            {
+                if (!socket.IsClosed)
+                {
+                    socket.Handler.OnReceived(_buffers.Get(completion));
+                }
+            }
+            finally
+            {
+                _buffers.Release(completion);
+            }
+
+            if (result >= BulkFrom && !socket.Has(SocketActivity.Bulk) && !socket.IsClosed)
+            {
+                socket.Set(SocketActivity.Bulk);
+                socket.SmallReceives = 0;
+                if (socket.Has(SocketActivity.ReceiveArmed) && !socket.Has(SocketActivity.Cancelling))
+                {
+                    // When it has ended, in order with all that it brought, the other way begins.
+                    CancelReceive(socket);
+                }
+            }
+        }
+        else
+        {
+            _buffers.Release(completion);
+
+            // Cancelled by us, or out of buffers: both are no end.
+            if (result is not (-Errno.Cancelled or -Errno.NoBuffers or -Errno.Interrupted or -Errno.TryAgain) && !socket.IsClosed)
+            {
+                socket.Clear(SocketActivity.Receiving);
+                socket.Handler.OnReceiveEnded(-result);
+            }
+        }
+
+        if (socket.Has(SocketActivity.Receiving) && !socket.Has(SocketActivity.ReceiveArmed) && !socket.IsClosed)
+        {
+            // The kernel ends a multishot now and then: buffers had run out, or its queue was full. By the time of the next call there are buffers again.
+            Arm(socket);
+        }
+    }
+
+    private void OnReadable(LoopSocket socket, int result)
+    {
+        socket.Clear(SocketActivity.ReceiveArmed | SocketActivity.Cancelling);
+        if (socket.IsClosed || !socket.Has(SocketActivity.Receiving))
+        {
+            return;
+        }
+
+        if (result >= 0)
+        {
+            ISocketHandler handler = socket.Handler;
+            int count = Receive(socket, _bulk, out int error);
+            if (count >= BulkFrom)
+            {
+                socket.SmallReceives = 0;
+            }
+            else if (count > 0)
+            {
+                if (++socket.SmallReceives >= SmallsToEndBulk)
+                {
+                    socket.Clear(SocketActivity.Bulk);
+                }
+            }
+            else if (!IsRetry(error))
+            {
+                socket.Clear(SocketActivity.Receiving);
+                handler.OnReceiveEnded(error);
+            }
+
+            if (socket.Has(SocketActivity.Dirty))
+            {
+                SendNow(socket);
+            }
+        }
+
+        if (socket.Has(SocketActivity.Receiving) && !socket.Has(SocketActivity.ReceiveArmed) && !socket.IsClosed)
+        {
+            Arm(socket);
+        }
+    }
+
+    private static bool IsRetry(int error) => error is Errno.Interrupted or Errno.TryAgain;
+
+    private void OnSent(LoopSocket socket, in UringCompletion completion)
+    {
+        socket.Clear(SocketActivity.Sending);
+        int error = completion.Result < 0 ? -completion.Result : 0;
+        socket.Handler.OnSent(Math.Max(0, completion.Result), IsRetry(error) ? 0 : error);
+        if (error == 0 || IsRetry(error))
+        {
+            Send(socket);
+        }
+    }
+
+    private void OnAccepted(in UringCompletion completion)
+    {
+        int descriptor = (int)(uint)completion.UserData;
+        LoopListener? listener = _armed.Find(candidate => candidate.Descriptor == descriptor);
+        if (listener is null)
+        {
+            return;
+        }
+
+        bool armed = (completion.Flags & More) != 0;
+        listener.IsArmed = armed;
+        int result = completion.Result;
+        if (result >= 0)
+        {
+            if (!Accepted(listener, result) && armed)
+            {
+                Rest(listener);
+            }
+        }
+        else if (Errno.IsExhaustion(-result))
+        {
+            Exhausted(listener, -result);
+        }
+        else if (result is not (-Errno.Cancelled or -Errno.Interrupted or -Errno.ConnectionAborted or -Errno.TryAgain))
+        {
+            LoopLog.AcceptFailed(Logger, listener.Owner.Name, -result, Number);
+        }
+
+        if (armed)
+        {
+            return;
+        }
+
+        if (!Listeners.Contains(listener))
+        {
+            _armed.Remove(listener);
+            listener.OnStopped();
+        }
+        else if (!listener.IsPaused)
+        {
+            StartAccepting(listener);
+        }
+    }
+}

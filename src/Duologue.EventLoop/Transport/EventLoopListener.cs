@@ -1,0 +1,131 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Threading.Channels;
+using Duologue.EventLoop.Loops;
+using Duologue.EventLoop.Native;
+using Microsoft.AspNetCore.Connections;
+
+namespace Duologue.EventLoop.Transport;
+
+/// <summary>One endpoint, listened on by every loop; Kestrel takes the connections of all of them from one queue.</summary>
+internal sealed class EventLoopListener : IConnectionListener, IAcceptor
+{
+    /// <summary>So many connections may wait for Kestrel; then they wait in the kernel.</summary>
+    private const int QueueLimit = 1024;
+
+    private readonly Channel<PipeConnection> _accepted = Channel.CreateUnbounded<PipeConnection>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly (Loop Loop, LoopListener Listener)[] _listeners;
+    private readonly PipeSettings _settings;
+    private readonly EndPoint? _local;
+    private readonly string? _path;
+    private int _waiting;
+    private int _resting;
+    private Task? _unbound;
+
+    /// <summary>Begins to listen.</summary>
+    /// <exception cref="AddressInUseException">Somebody else does.</exception>
+    public EventLoopListener(EndPoint endpoint, IReadOnlyList<Loop> loops, PipeSettings settings)
+    {
+        _settings = settings;
+        int[] descriptors = Sockets.Listen(endpoint, loops.Count, loops[0].WantsNonBlocking);
+        EndPoint = endpoint is IPEndPoint ? SocketAddresses.GetLocal(descriptors[0]) ?? endpoint : endpoint;
+        Name = EndPoint.ToString()!;
+
+        // Where it listens on one address, every connection's local address is that one.
+        bool isAny = EndPoint is IPEndPoint ip && (ip.Address.Equals(IPAddress.Any) || ip.Address.Equals(IPAddress.IPv6Any));
+        _local = isAny ? null : EndPoint;
+        _path = endpoint is UnixDomainSocketEndPoint unix && SocketAddresses.PathOf(unix) is var path && path[0] != '@' ? path : null;
+        _listeners = new (Loop, LoopListener)[descriptors.Length];
+        for (int i = 0; i < descriptors.Length; i++)
+        {
+            Loop loop = loops[i];
+            var listener = new LoopListener(descriptors[i], this);
+            _listeners[i] = (loop, listener);
+            loop.Post(() => loop.Listen(listener));
+        }
+    }
+
+    public EndPoint EndPoint { get; }
+
+    public string Name { get; }
+
+    public async ValueTask<ConnectionContext?> AcceptAsync(CancellationToken cancellationToken = default)
+    {
+        while (await _accepted.Reader.WaitToReadAsync(cancellationToken).ConfigureAwait(false))
+        {
+            if (_accepted.Reader.TryRead(out PipeConnection? connection))
+            {
+                if (Interlocked.Decrement(ref _waiting) <= QueueLimit / 2 && Interlocked.Exchange(ref _resting, 0) == 1)
+                {
+                    foreach ((Loop loop, LoopListener listener) in _listeners)
+                    {
+                        loop.Post(() => loop.ResumeAccepting(listener));
+                    }
+                }
+
+                return connection;
+            }
+        }
+
+        return null;
+    }
+
+    bool IAcceptor.OnAccepted(Loop loop, LoopListener listener, int descriptor)
+    {
+        var connection = new PipeConnection(_local ?? SocketAddresses.GetLocal(descriptor), SocketAddresses.GetRemote(descriptor), _settings);
+        LoopSocket socket = loop.Add(descriptor, connection);
+        connection.Begin(socket);
+        Interlocked.Increment(ref _waiting);
+        if (!_accepted.Writer.TryWrite(connection))
+        {
+            // Unbound at this moment.
+            Interlocked.Decrement(ref _waiting);
+            loop.Close(socket, reset: true);
+            return false;
+        }
+
+        if (Volatile.Read(ref _waiting) < QueueLimit)
+        {
+            return true;
+        }
+
+        Interlocked.Exchange(ref _resting, 1);
+
+        // Kestrel may have emptied the queue before it could see that we rest.
+        return Volatile.Read(ref _waiting) < QueueLimit / 2 && Interlocked.Exchange(ref _resting, 0) == 1;
+    }
+
+    public async ValueTask UnbindAsync(CancellationToken cancellationToken = default) =>
+        await (_unbound ??= StopAsync()).WaitAsync(cancellationToken).ConfigureAwait(false);
+
+    /// <summary>Ends what Kestrel never took.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await UnbindAsync().ConfigureAwait(false);
+        while (_accepted.Reader.TryRead(out PipeConnection? connection))
+        {
+            connection.Abort(new ConnectionAbortedException("The server has stopped."));
+            await connection.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    private async Task StopAsync()
+    {
+        foreach ((Loop loop, LoopListener listener) in _listeners)
+        {
+            loop.Post(() => loop.Unlisten(listener));
+        }
+
+        foreach ((_, LoopListener listener) in _listeners)
+        {
+            await listener.Stopped.ConfigureAwait(false);
+            _ = Libc.Close(listener.Descriptor);
+        }
+
+        _accepted.Writer.TryComplete();
+        if (_path is not null)
+        {
+            File.Delete(_path);
+        }
+    }
+}

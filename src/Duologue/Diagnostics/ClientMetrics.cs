@@ -1,0 +1,95 @@
+using System.Diagnostics.Metrics;
+using System.Runtime.CompilerServices;
+using Duologue.Client;
+
+namespace Duologue;
+
+/// <summary>
+/// The meter <c>Duologue</c>: connecting, and the connections of clients. One per <see cref="IMeterFactory"/>, and one of the process for those who
+/// have none.
+/// </summary>
+internal sealed class ClientMetrics
+{
+    public const string MeterName = "Duologue";
+
+    private static readonly Lazy<ClientMetrics> Shared = new(() => new ClientMetrics(new Meter(MeterName)));
+
+    // A factory remembers its meters; this remembers their instruments, for as long as there is a factory.
+    private static readonly ConditionalWeakTable<IMeterFactory, ClientMetrics> ByFactory = [];
+
+    private readonly Histogram<double> _connectDuration;
+    private readonly Counter<long> _failures;
+
+    private ClientMetrics(Meter meter)
+    {
+        Connections = new ConnectionMetrics(meter, "duologue.client");
+        _connectDuration = meter.CreateHistogram("duologue.client.connect.duration", "s", "How long connecting took, from the call to the open connection or the failure.", null, ConnectionMetrics.ShortSeconds);
+        _failures = meter.CreateCounter<long>("duologue.client.handshake.failures", "{handshake}", "Attempts to connect that came to nothing.");
+    }
+
+    public ConnectionMetrics Connections { get; }
+
+    public static ClientMetrics For(ConnectOptions options) => options.MeterFactory is { } factory
+        ? ByFactory.GetValue(factory, static factory => new ClientMetrics(factory.Create(MeterName)))
+        : Shared.Value;
+
+    public void Connected(TimeSpan duration)
+    {
+        if (_connectDuration.Enabled)
+        {
+            _connectDuration.Record(duration.TotalSeconds, TelemetryNames.WebSocket);
+        }
+    }
+
+    public void Failed(ConnectFailure failure, TimeSpan duration)
+    {
+        if (_connectDuration.Enabled)
+        {
+            _connectDuration.Record(duration.TotalSeconds, TelemetryNames.WebSocket, new(TelemetryNames.ErrorType, TelemetryNames.Of(failure)));
+        }
+
+        Failed(failure);
+    }
+
+    /// <summary>For what fails before or after the exchange with the server, and took no time of its own.</summary>
+    public void Failed(ConnectFailure failure)
+    {
+        if (_failures.Enabled)
+        {
+            _failures.Add(1, TelemetryNames.WebSocket, new(TelemetryNames.HandshakeFailure, TelemetryNames.Of(failure)));
+        }
+    }
+}
+
+/// <summary>Counts what happens on one connection of a client.</summary>
+internal sealed class ClientObserver : ConnectionObserver
+{
+    private readonly ConnectionMetrics _metrics;
+    private readonly TimeProvider _timeProvider;
+    private readonly long _openedAt;
+
+    /// <summary>From now on the connection counts as open.</summary>
+    public ClientObserver(ConnectionMetrics metrics, TimeProvider timeProvider)
+    {
+        _metrics = metrics;
+        _timeProvider = timeProvider;
+        _openedAt = timeProvider.GetTimestamp();
+        metrics.Opened();
+    }
+
+    public override void MessageReceived(WebSocketConnection connection, int bytes) => _metrics.MessageReceived(bytes);
+
+    public override void MessageSent(WebSocketConnection connection, int bytes) => _metrics.MessageSent(bytes);
+
+    public override void MessagesDropped(WebSocketConnection connection, DropReason reason, int count) => _metrics.Dropped(reason, count);
+
+    public override void ProtocolViolated(WebSocketConnection connection, ProtocolViolation violation) => _metrics.Violated(violation);
+
+    public override void HandlerFailed(WebSocketConnection connection, Exception exception) => _metrics.HandlerFailed(exception);
+
+    public override void ReadingPaused(WebSocketConnection connection) => _metrics.ReadingPaused();
+
+    public override void RoundTrip(WebSocketConnection connection, TimeSpan time) => _metrics.RoundTrip(time);
+
+    public override void Closed(WebSocketConnection connection, CloseInfo info) => _metrics.Closed(info, _timeProvider.GetElapsedTime(_openedAt));
+}

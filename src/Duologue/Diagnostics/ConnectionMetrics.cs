@@ -1,0 +1,128 @@
+using System.Diagnostics.Metrics;
+
+namespace Duologue;
+
+/// <summary>
+/// The instruments of connections, which both roles have: a server's under <c>duologue.server.</c>, a client's under
+/// <c>duologue.client.</c>. No attribute names a connection, a user or a topic. An instrument that nobody listens to costs a branch.
+/// </summary>
+internal sealed class ConnectionMetrics
+{
+    // The buckets of signalr.server.connection.duration: a conversation may take a moment or a day.
+    private static readonly InstrumentAdvice<double> ConnectionSeconds = new()
+    {
+        HistogramBucketBoundaries = [0.01, 0.1, 1, 10, 60, 300, 1800, 3600, 14400, 86400],
+    };
+
+    private readonly UpDownCounter<long> _active;
+    private readonly Histogram<double> _duration;
+    private readonly Counter<long> _messagesReceived;
+    private readonly Counter<long> _messagesSent;
+    private readonly Counter<long> _bytesReceived;
+    private readonly Counter<long> _bytesSent;
+    private readonly Counter<long> _dropped;
+    private readonly Counter<long> _violations;
+    private readonly Counter<long> _handlerFailures;
+    private readonly Counter<long> _pauses;
+    private readonly Histogram<double> _pingRoundTrip;
+
+    /// <param name="meter">Where the instruments belong.</param>
+    /// <param name="prefix">What their names begin with, without the last dot.</param>
+    public ConnectionMetrics(Meter meter, string prefix)
+    {
+        _active = meter.CreateUpDownCounter<long>($"{prefix}.active_connections", "{connection}", "Open connections.");
+        _duration = meter.CreateHistogram($"{prefix}.connection.duration", "s", "How long connections were open.", null, ConnectionSeconds);
+        _messagesReceived = meter.CreateCounter<long>($"{prefix}.messages.received", "{message}", "Messages received whole.");
+        _messagesSent = meter.CreateCounter<long>($"{prefix}.messages.sent", "{message}", "Messages given to the carrier.");
+        _bytesReceived = meter.CreateCounter<long>($"{prefix}.bytes.received", "By", "Payload of the messages received.");
+        _bytesSent = meter.CreateCounter<long>($"{prefix}.bytes.sent", "By", "Payload of the messages sent.");
+        _dropped = meter.CreateCounter<long>($"{prefix}.messages.dropped", "{message}", "Messages that were not sent, or not given to the application.");
+        _violations = meter.CreateCounter<long>($"{prefix}.protocol.violations", "{violation}", "Rules of the protocol, and limits on what is received, that peers broke.");
+        _handlerFailures = meter.CreateCounter<long>($"{prefix}.handler.failures", "{failure}", "Exceptions that the application's handlers threw.");
+        _pauses = meter.CreateCounter<long>($"{prefix}.receive.pauses", "{pause}", "How often reading stopped because the application was behind.");
+        _pingRoundTrip = meter.CreateHistogram($"{prefix}.ping.rtt", "s", "Round trips of pings.", null, ShortSeconds);
+    }
+
+    /// <summary>The buckets of what takes from a tenth of a millisecond to some seconds.</summary>
+    public static InstrumentAdvice<double> ShortSeconds { get; } = new()
+    {
+        HistogramBucketBoundaries = [0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    };
+
+    public void Opened() => _active.Add(1, TelemetryNames.WebSocket);
+
+    public void Closed(CloseInfo info, TimeSpan duration)
+    {
+        _active.Add(-1, TelemetryNames.WebSocket);
+        if (_duration.Enabled)
+        {
+            _duration.Record(duration.TotalSeconds, TelemetryNames.WebSocket, new(TelemetryNames.CloseCause, TelemetryNames.Of(info.Cause)));
+        }
+    }
+
+    public void MessageReceived(int bytes)
+    {
+        if (_messagesReceived.Enabled)
+        {
+            _messagesReceived.Add(1, TelemetryNames.WebSocket);
+        }
+
+        if (_bytesReceived.Enabled)
+        {
+            _bytesReceived.Add(bytes, TelemetryNames.WebSocket);
+        }
+    }
+
+    public void MessageSent(int bytes)
+    {
+        if (_messagesSent.Enabled)
+        {
+            _messagesSent.Add(1, TelemetryNames.WebSocket);
+        }
+
+        if (_bytesSent.Enabled)
+        {
+            _bytesSent.Add(bytes, TelemetryNames.WebSocket);
+        }
+    }
+
+    public void Dropped(DropReason reason, int count)
+    {
+        if (_dropped.Enabled)
+        {
+            _dropped.Add(count, TelemetryNames.WebSocket, new(TelemetryNames.DropReason, TelemetryNames.Of(reason)));
+        }
+    }
+
+    public void Violated(ProtocolViolation violation)
+    {
+        if (_violations.Enabled)
+        {
+            _violations.Add(1, TelemetryNames.WebSocket, new(TelemetryNames.Violation, TelemetryNames.Of(violation)));
+        }
+    }
+
+    public void HandlerFailed(Exception exception)
+    {
+        if (_handlerFailures.Enabled)
+        {
+            _handlerFailures.Add(1, TelemetryNames.WebSocket, new(TelemetryNames.ErrorType, exception.GetType().FullName));
+        }
+    }
+
+    public void ReadingPaused()
+    {
+        if (_pauses.Enabled)
+        {
+            _pauses.Add(1, TelemetryNames.WebSocket);
+        }
+    }
+
+    public void RoundTrip(TimeSpan time)
+    {
+        if (_pingRoundTrip.Enabled)
+        {
+            _pingRoundTrip.Record(time.TotalSeconds, TelemetryNames.WebSocket);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+using System.Buffers;
+using Duologue.Peer;
+using Duologue.Protocol;
+using Duologue.Protocol.Deflate;
+
+namespace Duologue;
+
+// Compressing: never under the lock, for it takes time. A message that refers to nothing before it is compressed before it is known when it will leave.
+// One that does is compressed by whoever owns the output at that moment, so that a compressor's window holds what was sent, in the order in which it
+// was, and nothing that was dropped. To own the output is to have set _flushing: everybody else's frames wait in the outbox then.
+internal sealed partial class WebSocketConnection
+{
+    private readonly MessageDeflater? _deflater;
+
+    // Guarded by _gate: the frame that is being compressed by the output's owner, as large as it is without.
+    private int _compressing;
+
+    /// <summary>Whether a message is to be sent compressed.</summary>
+    internal bool Compresses(long length, MessageFlags flags) => _deflater is { } deflater && deflater.Wants(length, flags);
+
+    private SendResult SendCompressed(ReadOnlySpan<byte> data, Opcode opcode)
+    {
+        MessageDeflater deflater = _deflater!;
+        if (deflater.HasContext)
+        {
+            return Send(data, opcode, default, withContext: true);
+        }
+
+        var frame = default(FrameBuilder);
+        if (MessageDeflater.TryCompressAlone(data, deflater.WindowBits, ref frame))
+        {
+            frame.Seal(opcode, fin: true, compressed: true, _role);
+            return Send(default, default, QueuedFrame.Compressed(frame, data.Length), withContext: false);
+        }
+
+        frame.Release();
+        return Send(data, opcode, default, withContext: false);
+    }
+
+    /// <summary>Under the lock, while the carrier is free: the caller owns the output until <see cref="WriteCompressed"/>.</summary>
+    private void TakeOutput(int size)
+    {
+        _flushing = true;
+        _compressing = size;
+    }
+
+    /// <summary>Compresses a frame and writes it; then gives the output back, or flushes.</summary>
+    /// <returns>The mark to wait for.</returns>
+    private long WriteCompressed(ReadOnlySpan<byte> data, Opcode opcode, bool fin)
+    {
+        long mark = CompressInto(data, opcode, fin);
+        bool flush;
+        lock (_gate)
+        {
+            _flushing = false;
+            flush = _closeInfo is null && TryBeginFlush();
+        }
+
+        if (flush)
+        {
+            Flush();
+        }
+
+        return mark;
+    }
+
+    /// <summary>By the output's owner: compresses a frame, if it can be, and writes it.</summary>
+    private long CompressInto(ReadOnlySpan<byte> data, Opcode opcode, bool fin)
+    {
+        var frame = default(FrameBuilder);
+        bool first = opcode != Opcode.Continuation;
+        bool compressed = _deflater!.TryCompress(data, first, fin, ref frame);
+        if (!compressed)
+        {
+            frame.Release();
+            frame.Append(data);
+        }
+
+        // RFC 7692 §6: only a message's first frame says that it is compressed.
+        frame.Seal(opcode, fin, compressed && first, _role);
+        long mark;
+        lock (_gate)
+        {
+            _compressing = 0;
+
+            // The carrier's output may be completed by now.
+            if (_closeInfo is null)
+            {
+                _carrier!.Output.Write(frame.Bytes.Span);
+                _written += frame.Bytes.Length;
+            }
+
+            mark = _written;
+        }
+
+        frame.Release();
+        return mark;
+    }
+
+    /// <summary>Under the lock: writes a frame that is ready.</summary>
+    private void WriteFrame(in QueuedFrame frame)
+    {
+        _carrier!.Output.Write(frame.Bytes.Span);
+        if (frame.IsForeign)
+        {
+            _deflater!.LoseContext();
+        }
+    }
+}

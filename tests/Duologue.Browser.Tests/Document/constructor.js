@@ -1,0 +1,1 @@
+var ws = new WebScoket('ws://localhost:8080')

@@ -1,0 +1,3 @@
+ws.addEventListener('error',evt=>{
+//
+})

@@ -1,0 +1,3 @@
+ws.addEventListener('message',evt=>{
+console.log( "Received Message: " + evt.data)
+})

@@ -1,0 +1,3 @@
+ws.onclose = function(evt) {
+console.log("Connection closed.");
+};

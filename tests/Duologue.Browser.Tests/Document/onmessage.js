@@ -1,0 +1,3 @@
+ws.onmessage = function(evt) {
+console.log( "Received Message: " + evt.data)
+};

@@ -1,0 +1,3 @@
+ws.onopen=function(){
+ws.send('hello everyone')
+}

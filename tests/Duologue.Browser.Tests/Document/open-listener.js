@@ -1,0 +1,3 @@
+ws.addEventListener('open',evt=>{
+ws.send('Hello World')
+})

@@ -1,0 +1,2 @@
+var file = document.querySelector('input[type="file"]').files[0];
+ws.send(file);

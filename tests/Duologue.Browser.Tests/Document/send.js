@@ -1,0 +1,1 @@
+ws.send('Hello everyone')

@@ -1,0 +1,11 @@
+const ws = new WebSocket(t.server());
+const closed = t.watch(ws);
+await t.next(ws, 'open');
+ws.send('one');
+ws.send(new Blob(['two']));
+ws.send(new Uint8Array([3]));
+ws.send('four');
+ws.close(1000, 'done');
+t.log(ws.readyState);
+await closed;
+t.log(ws.bufferedAmount);

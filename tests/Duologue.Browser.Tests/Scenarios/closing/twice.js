@@ -1,0 +1,10 @@
+const ws = new WebSocket(t.echo());
+const closed = t.watch(ws);
+ws.onclose = () => ws.close(4000, 'third');
+await t.next(ws, 'open');
+ws.close(3001, 'first');
+ws.close(3002, 'second');
+ws.close();
+await closed;
+await t.rest();
+t.log(ws.readyState);

@@ -1,0 +1,3 @@
+const ws = new WebSocket(t.server({ reply: t.frame(3, []) }));
+ws.onopen = () => ws.close(3000, 'mine');
+await t.watch(ws);

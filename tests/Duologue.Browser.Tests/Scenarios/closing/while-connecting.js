@@ -1,0 +1,11 @@
+const ws = new WebSocket(`ws://${t.refused}/`);
+const closed = t.watch(ws);
+t.log(ws.readyState);
+ws.close(3000, 'never mind');
+t.log(ws.readyState);
+ws.close();
+Promise.resolve().then(() => t.log('microtask', ws.readyState));
+await closed;
+ws.close();
+t.log(ws.readyState);
+await t.rest();

@@ -1,0 +1,1 @@
+await t.watch(new WebSocket('ws://nobody.invalid/'));

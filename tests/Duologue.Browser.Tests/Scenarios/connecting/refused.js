@@ -1,0 +1,3 @@
+const ws = new WebSocket(`ws://${t.refused}/`);
+await t.watch(ws);
+t.log(ws.readyState);

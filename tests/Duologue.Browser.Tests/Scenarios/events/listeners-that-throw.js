@@ -1,0 +1,13 @@
+const ws = new WebSocket(t.echo());
+const closed = t.watch(ws);
+ws.onopen = () => { throw new Error('from onopen'); };
+ws.addEventListener('open', () => { throw new TypeError('from a listener'); });
+ws.addEventListener('open', () => t.log('still called'));
+ws.onmessage = () => { throw new Error('from onmessage'); };
+ws.onclose = () => { throw new Error('from onclose'); };
+await t.next(ws, 'open');
+ws.send('x');
+await t.next(ws, 'message');
+ws.close(3000);
+await closed;
+await t.rest(0);

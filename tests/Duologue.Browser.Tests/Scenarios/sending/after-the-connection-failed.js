@@ -1,0 +1,4 @@
+const ws = new WebSocket(`ws://${t.refused}/`);
+await t.watch(ws);
+t.attempt('closed', () => ws.send('four'));
+t.log(ws.bufferedAmount);

@@ -1,0 +1,12 @@
+const ws = new WebSocket(t.echo());
+ws.binaryType = 'arraybuffer';
+const closed = t.watch(ws);
+await t.next(ws, 'open');
+const bytes = new Uint8Array([1, 2, 3]);
+ws.send(bytes);
+ws.send(bytes.buffer);
+bytes.fill(9);
+await t.next(ws, 'message');
+await t.next(ws, 'message');
+ws.close();
+await closed;

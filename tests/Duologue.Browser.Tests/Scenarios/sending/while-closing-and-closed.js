@@ -1,0 +1,15 @@
+const ws = new WebSocket(t.echo());
+const closed = t.watch(ws);
+await t.next(ws, 'open');
+ws.close();
+t.attempt('closing', () => ws.send('é'));
+t.log(ws.bufferedAmount);
+ws.send(new Uint8Array(3));
+ws.send(new Blob(['1234']));
+t.log(ws.bufferedAmount);
+await closed;
+t.log(ws.bufferedAmount);
+t.attempt('closed', () => ws.send('\ud800'));
+t.log(ws.bufferedAmount);
+await t.rest();
+t.log(ws.bufferedAmount);

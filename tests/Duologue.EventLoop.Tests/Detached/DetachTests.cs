@@ -1,0 +1,189 @@
+using System.Net.Security;
+using System.Net.WebSockets;
+using System.Security.Cryptography.X509Certificates;
+using System.Text;
+using Duologue.AspNetCore;
+using Duologue.EventLoop.Tests.Support;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Duologue.EventLoop.Tests.Detached;
+
+/// <summary>How a WebSocket leaves Kestrel, and when it does not.</summary>
+public class DetachTests
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public static TheoryData<EventLoopBackend> Backends => LoopHost.Backends;
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task The_request_ends_and_the_conversation_goes_on(EventLoopBackend backend)
+    {
+        var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using LoopHost host = await StartAsync(backend, ended);
+        await using Connection client = await ConnectAsync(host, "/class");
+        await ended.Task.WaitAsync(LoopHost.Patience, Token);
+
+        for (int i = 0; i < 10; i++)
+        {
+            client.Send($"after the request {i}");
+            Assert.Equal($"after the request {i}", (await client.ReceiveAsync(Token)).Text);
+        }
+
+        await AssertDetachedAsync(host, true);
+        CloseInfo info = await client.CloseAsync(1000, "enough");
+        Assert.True(info.WasClean);
+        await Eventually.True(() => host.SocketCount == 0, () => $"{host.SocketCount} sockets are left.");
+        Assert.Equal(0, host.RentedBlocks);
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task The_async_delegate_goes_on_as_well(EventLoopBackend backend)
+    {
+        var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using LoopHost host = await StartAsync(backend, ended);
+        await using Connection client = await ConnectAsync(host, "/delegate");
+        await ended.Task.WaitAsync(LoopHost.Patience, Token);
+        foreach (string text in new[] { "one", "two", "end" })
+        {
+            client.Send(text);
+            Assert.Equal(text, (await client.ReceiveAsync(Token)).Text);
+        }
+
+        CloseInfo info = await client.Closed.WaitAsync(LoopHost.Patience, Token);
+        Assert.Equal((1000, true, true), (info.Code, info.ByPeer, info.WasClean));
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task Frames_sent_right_behind_the_handshake_are_not_lost(EventLoopBackend backend)
+    {
+        await using LoopHost host = await StartAsync(backend, new());
+        using var client = await RawPeer.ConnectAsync(host.Url);
+        var request = new MemoryStream();
+        request.Write(Encoding.ASCII.GetBytes(RawPeer.Handshake("/class")));
+        for (int i = 0; i < 1000; i++)
+        {
+            request.Write(RawPeer.MaskedFrame(0x81, Encoding.ASCII.GetBytes($"early {i}")));
+        }
+
+        // Head and a thousand frames in one write: much of it is in Kestrel's pipe when the socket leaves it.
+        await client.SendAsync(request.ToArray());
+        await client.ReadHeadAsync();
+        for (int i = 0; i < 1000; i++)
+        {
+            (byte first, byte[] payload) = await client.ReadFrameAsync();
+            Assert.Equal(0x81, first);
+            Assert.Equal($"early {i}", Encoding.ASCII.GetString(payload));
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task A_peer_that_vanishes_during_the_handshake_leaves_nothing_behind(EventLoopBackend backend)
+    {
+        await using LoopHost host = await StartAsync(backend, new());
+        for (int i = 0; i < 200; i++)
+        {
+            using var client = await RawPeer.ConnectAsync(host.Url);
+            await client.SendAsync(Encoding.ASCII.GetBytes(RawPeer.Handshake("/class")));
+            client.Close(reset: i % 2 == 0);
+        }
+
+        Connections connections = host.Services.GetRequiredService<Connections>();
+        await Eventually.True(() => host.SocketCount == 0 && connections.Count == 0, () => $"{host.SocketCount} sockets and {connections.Count} connections are left.");
+        Assert.Equal(0, host.RentedBlocks);
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task Behind_Tls_it_stays_on_pipes(EventLoopBackend backend)
+    {
+        using X509Certificate2 certificate = LoopHost.CreateCertificate();
+        await using LoopHost host = await LoopHost.StartAsync(
+            options => (options.Backend, options.Loops) = (backend, 1),
+            app => app.MapDuologue<EchoHandler>("/class"),
+            _ => { },
+            listen => listen.UseHttps(certificate));
+        using var client = new ClientWebSocket();
+        client.Options.RemoteCertificateValidationCallback = (_, given, _, errors) => errors == SslPolicyErrors.None || given is X509Certificate2 remote && remote.Thumbprint == certificate.Thumbprint;
+        await client.ConnectAsync(host.WebSocketUrl("/class"), Token);
+        await client.SendAsync("hello"u8.ToArray(), WebSocketMessageType.Text, true, Token);
+        byte[] buffer = new byte[100];
+        WebSocketReceiveResult result = await client.ReceiveAsync(buffer, Token);
+        Assert.Equal("hello", Encoding.UTF8.GetString(buffer, 0, result.Count));
+        await AssertDetachedAsync(host, false);
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task Behind_connection_middleware_it_stays_on_pipes(EventLoopBackend backend)
+    {
+        await using LoopHost host = await LoopHost.StartAsync(
+            options => (options.Backend, options.Loops) = (backend, 1),
+            app => app.MapDuologue<EchoHandler>("/class"),
+            _ => { },
+            listen => listen.UseConnectionLogging());
+        await using Connection client = await ConnectAsync(host, "/class");
+        client.Send("hello");
+        Assert.Equal("hello", (await client.ReceiveAsync(Token)).Text);
+        await AssertDetachedAsync(host, false);
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task A_drain_closes_detached_conversations_with_1001(EventLoopBackend backend)
+    {
+        await using LoopHost host = await StartAsync(backend, new());
+        Connection[] clients = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => ConnectAsync(host, "/class")));
+        foreach (Connection client in clients)
+        {
+            client.Send("here");
+            Assert.Equal("here", (await client.ReceiveAsync(Token)).Text);
+        }
+
+        // A client that is not receiving is taken to be at work: it must come back before its Close is answered.
+        Task[] waiting = [.. clients.Select(async client => await Assert.ThrowsAnyAsync<ConnectionClosedException>(async () => await client.ReceiveAsync(Token)))];
+        Task stopped = host.StopAsync();
+        await Task.WhenAll(waiting);
+        foreach (Connection client in clients)
+        {
+            CloseInfo info = await client.Closed.WaitAsync(LoopHost.Patience, Token);
+            Assert.Equal((1001, true, true), (info.Code, info.ByPeer, info.WasClean));
+        }
+
+        await stopped.WaitAsync(LoopHost.Patience, Token);
+    }
+
+    private static Task AssertDetachedAsync(LoopHost host, bool detached) => Eventually.True(
+        () => host.Log.GetSnapshot().Any(record => record.Id.Name == "ConnectionAccepted" && record.Message.Contains($"detached {detached}", StringComparison.Ordinal)),
+        () => $"The log does not say that the connection was accepted, detached {detached}.");
+
+    private static async Task<Connection> ConnectAsync(LoopHost host, string path) =>
+        await Connection.ConnectAsync(host.WebSocketUrl(path), new ConnectOptions(), Token);
+
+    private static Task<LoopHost> StartAsync(EventLoopBackend backend, TaskCompletionSource ended) => LoopHost.StartAsync(backend, app =>
+    {
+        app.Use(async (context, next) =>
+        {
+            await next(context);
+            ended.TrySetResult();
+        });
+        app.UseRouting();
+        app.MapDuologue<EchoHandler>("/class");
+        app.MapDuologue("/delegate", async connection =>
+        {
+            await foreach (Message message in connection.ReadAllAsync())
+            {
+                await connection.SendAsync(message.Data, message.Type);
+                if (message.Text == "end")
+                {
+                    break;
+                }
+            }
+        });
+    });
+}

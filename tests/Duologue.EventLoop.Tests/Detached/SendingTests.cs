@@ -1,0 +1,165 @@
+using System.Buffers.Binary;
+using System.Globalization;
+using System.Text;
+using Duologue.AspNetCore;
+using Duologue.EventLoop.Tests.Support;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Duologue.EventLoop.Tests.Detached;
+
+/// <summary>Sending to detached connections: from other threads, to many, and to peers that do not read.</summary>
+public class SendingTests
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public static TheoryData<EventLoopBackend> Backends => LoopHost.Backends;
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task Messages_of_many_threads_arrive_each_threads_in_order(EventLoopBackend backend)
+    {
+        const int threads = 8;
+        const int each = 2000;
+        await using LoopHost host = await LoopHost.StartAsync(backend, app => app.MapDuologue<EchoHandler>("/echo").WithOptions(echo => echo.SendQueueLimit = 16 * 1024 * 1024));
+        using RawPeer peer = await RawPeer.OpenAsync(host.Url, "/echo");
+        Connection server = await TheConnectionAsync(host);
+        Task sending = Task.WhenAll(Enumerable.Range(0, threads).Select(thread => Task.Run(() =>
+        {
+            byte[] message = new byte[40];
+            for (int i = 0; i < each; i++)
+            {
+                BinaryPrimitives.WriteInt32LittleEndian(message, thread);
+                BinaryPrimitives.WriteInt32LittleEndian(message.AsSpan(4), i);
+                Assert.NotEqual(SendResult.Dropped, server.Send(message, MessageType.Binary));
+            }
+        })));
+        int[] next = new int[threads];
+        for (int i = 0; i < threads * each; i++)
+        {
+            byte[] message = await peer.ReadMessageAsync(0x82);
+            int thread = BinaryPrimitives.ReadInt32LittleEndian(message);
+            Assert.Equal(next[thread]++, BinaryPrimitives.ReadInt32LittleEndian(message.AsSpan(4)));
+        }
+
+        await sending;
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task What_is_published_reaches_all_subscribers_on_all_loops_in_order(EventLoopBackend backend)
+    {
+        const int subscribers = 50;
+        const int messages = 200;
+        await using LoopHost host = await LoopHost.StartAsync(backend, app => app.MapDuologue<Subscribing>("/topic"));
+        Topics topics = host.Services.GetRequiredService<Topics>();
+        RawPeer[] peers = await Task.WhenAll(Enumerable.Range(0, subscribers).Select(_ => RawPeer.OpenAsync(host.Url, "/topic")));
+        await Eventually.True(() => topics.CountSubscribers("news") == subscribers, () => $"{topics.CountSubscribers("news")} have subscribed.");
+        Task publishing = Task.Run(() =>
+        {
+            for (int i = 0; i < messages; i++)
+            {
+                topics.Publish("news", i.ToString(CultureInfo.InvariantCulture));
+            }
+        }, Token);
+        await Task.WhenAll(peers.Select(async peer =>
+        {
+            for (int i = 0; i < messages; i++)
+            {
+                Assert.Equal(i.ToString(CultureInfo.InvariantCulture), Encoding.ASCII.GetString(await peer.ReadMessageAsync(0x81)));
+            }
+
+            peer.Dispose();
+        }));
+        await publishing;
+        await Eventually.True(() => host.SocketCount == 0 && host.RentedBlocks == 0, () => $"{host.SocketCount} sockets and {host.RentedBlocks} blocks are left.");
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task A_send_waits_for_a_peer_that_does_not_read_and_goes_on_when_it_does(EventLoopBackend backend)
+    {
+        await using LoopHost host = await LoopHost.StartAsync(backend, app => app.MapDuologue<EchoHandler>("/echo"));
+        using RawPeer peer = await RawPeer.OpenAsync(host.Url, "/echo");
+        Connection server = await TheConnectionAsync(host);
+        byte[] message = new byte[32 * 1024 * 1024];
+        new Random(5).NextBytes(message);
+        Task sending = server.SendAsync(message, MessageType.Binary, Token).AsTask();
+        await Task.WhenAny(sending, Task.Delay(300, Token));
+        Assert.False(sending.IsCompleted);
+        byte[] received = await peer.ReadMessageAsync(0x82);
+        Assert.Equal(message.Length, message.AsSpan().CommonPrefixLength(received));
+        await sending.WaitAsync(LoopHost.Patience, Token);
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task A_handler_that_waits_holds_its_peer_back(EventLoopBackend backend)
+    {
+        var release = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using LoopHost host = await LoopHost.StartAsync(backend, app => app.MapDuologue<Waiting>("/waiting"), builder => builder.Services.AddSingleton(release));
+        using RawPeer peer = await RawPeer.OpenAsync(host.Url, "/waiting");
+        byte[] frame = RawPeer.MaskedFrame(0x82, new byte[100_000]);
+        const int count = 400;
+        Task sending = Task.Run(async () =>
+        {
+            for (int i = 0; i < count; i++)
+            {
+                await peer.SendAsync(frame);
+            }
+        }, Token);
+        await Task.WhenAny(sending, Task.Delay(500, Token));
+        Assert.False(sending.IsCompleted);
+        release.SetResult();
+        for (int i = 0; i < count; i++)
+        {
+            Assert.Equal(4, (await peer.ReadMessageAsync(0x82)).Length);
+        }
+
+        await sending;
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task A_peer_that_never_reads_is_cut_some_time_after_the_close(EventLoopBackend backend)
+    {
+        await using LoopHost host = await LoopHost.StartAsync(backend, app => app.MapDuologue<EchoHandler>("/echo").WithOptions(echo => (echo.SendQueueLimit, echo.CloseTimeout) = (64 * 1024 * 1024, TimeSpan.FromSeconds(1))));
+        using RawPeer peer = await RawPeer.OpenAsync(host.Url, "/echo");
+        Connection server = await TheConnectionAsync(host);
+        for (int i = 0; i < 32; i++)
+        {
+            server.Send(new byte[1024 * 1024], MessageType.Binary);
+        }
+
+        CloseInfo info = await server.CloseAsync(1000, "").AsTask().WaitAsync(LoopHost.Patience, Token);
+        Assert.False(info.WasClean);
+        await Eventually.True(() => host.SocketCount == 0 && host.RentedBlocks == 0, () => $"{host.SocketCount} sockets and {host.RentedBlocks} blocks are left.");
+    }
+
+    private static async Task<Connection> TheConnectionAsync(LoopHost host)
+    {
+        Connections connections = host.Services.GetRequiredService<Connections>();
+        await Eventually.True(() => connections.Count == 1, () => "There is no connection.");
+        return connections.Single();
+    }
+
+    private sealed class Subscribing : MessageHandler
+    {
+        public override ValueTask OnOpenAsync(Connection connection)
+        {
+            connection.Subscribe("news");
+            return ValueTask.CompletedTask;
+        }
+
+        public override ValueTask OnMessageAsync(Connection connection, Message message) => ValueTask.CompletedTask;
+    }
+
+    private sealed class Waiting(TaskCompletionSource release) : MessageHandler
+    {
+        public override async ValueTask OnMessageAsync(Connection connection, Message message)
+        {
+            await release.Task;
+            await connection.SendAsync(new byte[4], MessageType.Binary);
+        }
+    }
+}

@@ -1,0 +1,341 @@
+using System.IO.Pipelines;
+using System.Net;
+using System.Net.Sockets;
+using Duologue.EventLoop.Tests.Support;
+using Duologue.EventLoop.Transport;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Connections.Features;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
+
+namespace Duologue.EventLoop.Tests.Transport;
+
+/// <summary>What Kestrel may expect of a transport's connection, without Kestrel.</summary>
+public class PipeContractTests
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public static TheoryData<EventLoopBackend> Backends => LoopHost.Backends;
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task What_the_peer_sends_is_read_to_its_end(EventLoopBackend backend)
+    {
+        await using Bench bench = await Bench.StartAsync(backend);
+        (Socket peer, ConnectionContext connection) = await bench.ConnectAsync();
+        byte[] sent = Bench.RandomBytes(3_000_000);
+        Task sending = Task.Run(async () =>
+        {
+            await Bench.SendAsync(peer, sent);
+            peer.Shutdown(SocketShutdown.Send);
+        }, Token);
+        byte[] received = await Bench.ReadToEndAsync(connection.Transport.Input);
+        Bench.AssertSame(sent, received);
+        await sending;
+        await connection.DisposeAsync();
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task After_the_peers_end_it_can_still_be_written_to(EventLoopBackend backend)
+    {
+        await using Bench bench = await Bench.StartAsync(backend);
+        (Socket peer, ConnectionContext connection) = await bench.ConnectAsync();
+        var closed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        connection.ConnectionClosed.Register(() => closed.TrySetResult());
+        peer.Shutdown(SocketShutdown.Send);
+        ReadResult end = await connection.Transport.Input.ReadAsync(Token);
+        Assert.True(end.IsCompleted && end.Buffer.IsEmpty);
+        await closed.Task.WaitAsync(LoopHost.Patience, Token);
+
+        byte[] answer = Bench.RandomBytes(500_000);
+        Task<byte[]> receiving = Bench.ReceiveToEndAsync(peer);
+        await connection.Transport.Output.WriteAsync(answer, Token);
+        await connection.DisposeAsync();
+        Bench.AssertSame(answer, await receiving);
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task All_that_was_written_leaves_before_the_end(EventLoopBackend backend)
+    {
+        await using Bench bench = await Bench.StartAsync(backend);
+        (Socket peer, ConnectionContext connection) = await bench.ConnectAsync();
+        byte[] sent = Bench.RandomBytes(2_000_000);
+        PipeWriter output = connection.Transport.Output;
+        for (int at = 0; at < sent.Length; at += 1000)
+        {
+            sent.AsSpan(at, 1000).CopyTo(output.GetSpan(1000));
+            output.Advance(1000);
+        }
+
+        Task disposing = connection.DisposeAsync().AsTask();
+        Bench.AssertSame(sent, await Bench.ReceiveToEndAsync(peer));
+        await disposing.WaitAsync(LoopHost.Patience, Token);
+        await Eventually.True(() => bench.SocketCount == 0, () => "The socket is still there.");
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task An_abort_resets_and_both_pipes_tell(EventLoopBackend backend)
+    {
+        await using Bench bench = await Bench.StartAsync(backend);
+        (Socket peer, ConnectionContext connection) = await bench.ConnectAsync();
+        var closed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        connection.ConnectionClosed.Register(() => closed.TrySetResult());
+        ValueTask<ReadResult> reading = connection.Transport.Input.ReadAsync(Token);
+        connection.Abort(new ConnectionAbortedException("enough"));
+        await Assert.ThrowsAsync<ConnectionAbortedException>(async () => await reading);
+        await closed.Task.WaitAsync(LoopHost.Patience, Token);
+        SocketException error = await Assert.ThrowsAsync<SocketException>(async () => await peer.ReceiveAsync(new byte[1], Token));
+        Assert.Equal(SocketError.ConnectionReset, error.SocketErrorCode);
+        await Eventually.True(() => connection.Transport.Output.WriteAsync(new byte[1], Token).AsTask().GetAwaiter().GetResult().IsCompleted, () => "The output takes bytes still.");
+        await connection.DisposeAsync();
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task A_reset_by_the_peer_is_read_as_one(EventLoopBackend backend)
+    {
+        await using Bench bench = await Bench.StartAsync(backend);
+        (Socket peer, ConnectionContext connection) = await bench.ConnectAsync();
+        ValueTask<ReadResult> reading = connection.Transport.Input.ReadAsync(Token);
+        peer.LingerState = new LingerOption(true, 0);
+        peer.Close();
+        await Assert.ThrowsAsync<ConnectionResetException>(async () => await reading);
+        await connection.DisposeAsync();
+        await Eventually.True(() => bench.SocketCount == 0, () => "The socket is still there.");
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task A_full_pipe_stops_the_peer_and_an_empty_one_lets_it_go_on(EventLoopBackend backend)
+    {
+        await using Bench bench = await Bench.StartAsync(backend);
+        (Socket peer, ConnectionContext connection) = await bench.ConnectAsync();
+        byte[] sent = Bench.RandomBytes(48 * 1024 * 1024);
+        Task sending = Task.Run(async () =>
+        {
+            await Bench.SendAsync(peer, sent);
+            peer.Shutdown(SocketShutdown.Send);
+        }, Token);
+        Assert.NotSame(sending, await Task.WhenAny(sending, Task.Delay(300, Token)).ContinueWith(_ => sending.IsCompleted ? sending : Task.CompletedTask, Token, TaskContinuationOptions.None, TaskScheduler.Default));
+        ReadResult first = await connection.Transport.Input.ReadAsync(Token);
+        Assert.InRange(first.Buffer.Length, 1, 4 * 1024 * 1024);
+        connection.Transport.Input.AdvanceTo(first.Buffer.Start);
+        Bench.AssertSame(sent, await Bench.ReadToEndAsync(connection.Transport.Input));
+        await sending;
+        await connection.DisposeAsync();
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task A_peer_that_does_not_read_makes_flushes_wait(EventLoopBackend backend)
+    {
+        await using Bench bench = await Bench.StartAsync(backend);
+        (Socket peer, ConnectionContext connection) = await bench.ConnectAsync();
+        byte[] piece = Bench.RandomBytes(64 * 1024);
+        long written = 0;
+        ValueTask<FlushResult> flush;
+        while ((flush = connection.Transport.Output.WriteAsync(piece, Token)).IsCompleted || await IsSoon(flush))
+        {
+            written += piece.Length;
+            Assert.InRange(written, 0, 64 * 1024 * 1024);
+        }
+
+        // An abort in the middle of it frees whoever waits.
+        connection.Abort(new ConnectionAbortedException("enough"));
+        await Eventually.True(() => bench.SocketCount == 0, () => "The socket is still there.");
+        await connection.DisposeAsync();
+        peer.Dispose();
+
+        static async Task<bool> IsSoon(ValueTask<FlushResult> waiting)
+        {
+            Task<FlushResult> task = waiting.AsTask();
+            return await Task.WhenAny(task, Task.Delay(500, Token)) == task;
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task The_features_are_those_of_Kestrels_own_connections(EventLoopBackend backend)
+    {
+        await using Bench bench = await Bench.StartAsync(backend);
+        (Socket peer, ConnectionContext connection) = await bench.ConnectAsync();
+        Assert.Same(connection.Transport, connection.Features.Get<IConnectionTransportFeature>()!.Transport);
+        Assert.NotNull(connection.Features.Get<IMemoryPoolFeature>()!.MemoryPool);
+        Assert.Equal(connection.ConnectionId, connection.Features.Get<IConnectionIdFeature>()!.ConnectionId);
+        Assert.Equal(connection.ConnectionClosed, connection.Features.Get<IConnectionLifetimeFeature>()!.ConnectionClosed);
+        Assert.Equal(peer.LocalEndPoint, connection.Features.Get<IConnectionEndPointFeature>()!.RemoteEndPoint);
+        Assert.Equal(peer.RemoteEndPoint, connection.LocalEndPoint);
+        Assert.NotNull(connection.Features.Get<IConnectionItemsFeature>());
+        connection.Features.Set("mine");
+        Assert.Equal("mine", connection.Features.Get<string>());
+        Assert.Contains(connection.Features, pair => pair.Key == typeof(string));
+        await connection.DisposeAsync();
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task Unix_sockets_work_alike(EventLoopBackend backend)
+    {
+        string path = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName());
+        await using (Bench bench = await Bench.StartAsync(backend, new UnixDomainSocketEndPoint(path)))
+        {
+            (Socket peer, ConnectionContext connection) = await bench.ConnectAsync();
+            await Bench.SendAsync(peer, "hello"u8.ToArray());
+            peer.Shutdown(SocketShutdown.Send);
+            Assert.Equal("hello"u8.ToArray(), await Bench.ReadToEndAsync(connection.Transport.Input));
+            await connection.DisposeAsync();
+            Assert.True(File.Exists(path));
+        }
+
+        Assert.False(File.Exists(path));
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task An_address_in_use_is_refused_although_loops_share_theirs(EventLoopBackend backend)
+    {
+        await using Bench first = await Bench.StartAsync(backend);
+        using var second = new EventLoopTransport(Options.Create(new EventLoopOptions { Backend = backend, Loops = 2 }), NullLoggerFactory.Instance, null, null);
+        await Assert.ThrowsAsync<AddressInUseException>(async () => await second.BindAsync(first.EndPoint, Token));
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task An_unbound_address_can_be_bound_again_at_once(EventLoopBackend backend)
+    {
+        EndPoint endpoint;
+        await using (Bench first = await Bench.StartAsync(backend))
+        {
+            endpoint = first.EndPoint;
+            (Socket peer, ConnectionContext connection) = await first.ConnectAsync();
+            await connection.DisposeAsync();
+            peer.Dispose();
+        }
+
+        await using Bench second = await Bench.StartAsync(backend, endpoint);
+        Assert.Equal(endpoint, second.EndPoint);
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task All_loops_take_connections(EventLoopBackend backend)
+    {
+        await using Bench bench = await Bench.StartAsync(backend);
+        for (int i = 0; i < 64; i++)
+        {
+            await bench.ConnectAsync();
+        }
+
+        Assert.All(bench.Loops, loop => Assert.NotEqual(0, loop.SocketCount));
+    }
+
+    /// <summary>A transport with one listener, and clients for it.</summary>
+    private sealed class Bench : IAsyncDisposable
+    {
+        private readonly EventLoopTransport _transport;
+        private readonly IConnectionListener _listener;
+        private readonly List<Socket> _peers = [];
+        private readonly List<ConnectionContext> _connections = [];
+
+        private Bench(EventLoopTransport transport, IConnectionListener listener)
+        {
+            _transport = transport;
+            _listener = listener;
+        }
+
+        public EndPoint EndPoint => _listener.EndPoint;
+
+        public IReadOnlyList<Duologue.EventLoop.Loops.Loop> Loops => _transport.Loops!.Loops;
+
+        public int SocketCount => Loops.Sum(loop => loop.SocketCount);
+
+        public static Task<Bench> StartAsync(EventLoopBackend backend) => StartAsync(backend, new IPEndPoint(IPAddress.Loopback, 0));
+
+        public static async Task<Bench> StartAsync(EventLoopBackend backend, EndPoint endpoint)
+        {
+            var transport = new EventLoopTransport(Options.Create(new EventLoopOptions { Backend = backend, Loops = 2 }), NullLoggerFactory.Instance, null, null);
+            Assert.True(transport.CanBind(endpoint));
+            return new Bench(transport, await transport.BindAsync(endpoint, Token));
+        }
+
+        public async Task<(Socket Peer, ConnectionContext Connection)> ConnectAsync()
+        {
+            ProtocolType protocol = EndPoint is IPEndPoint ? ProtocolType.Tcp : ProtocolType.Unspecified;
+            var peer = new Socket(EndPoint.AddressFamily, SocketType.Stream, protocol);
+            _peers.Add(peer);
+            await peer.ConnectAsync(EndPoint, Token);
+            ConnectionContext connection = (await _listener.AcceptAsync(Token))!;
+            _connections.Add(connection);
+            return (peer, connection);
+        }
+
+        public static void AssertSame(byte[] expected, byte[] actual)
+        {
+            Assert.Equal(expected.Length, actual.Length);
+            Assert.Equal(expected.Length, expected.AsSpan().CommonPrefixLength(actual));
+        }
+
+        public static byte[] RandomBytes(int length)
+        {
+            byte[] bytes = new byte[length];
+            new Random(length).NextBytes(bytes);
+            return bytes;
+        }
+
+        public static async Task SendAsync(Socket socket, ReadOnlyMemory<byte> bytes)
+        {
+            while (!bytes.IsEmpty)
+            {
+                bytes = bytes[await socket.SendAsync(bytes, Token)..];
+            }
+        }
+
+        public static async Task<byte[]> ReceiveToEndAsync(Socket socket)
+        {
+            using var all = new MemoryStream();
+            byte[] buffer = new byte[64 * 1024];
+            int count;
+            while ((count = await socket.ReceiveAsync(buffer, Token).AsTask().WaitAsync(LoopHost.Patience, Token)) > 0)
+            {
+                all.Write(buffer, 0, count);
+            }
+
+            return all.ToArray();
+        }
+
+        public static async Task<byte[]> ReadToEndAsync(PipeReader reader)
+        {
+            using var all = new MemoryStream();
+            while (true)
+            {
+                ReadResult result = await reader.ReadAsync(Token).AsTask().WaitAsync(LoopHost.Patience, Token);
+                foreach (ReadOnlyMemory<byte> part in result.Buffer)
+                {
+                    all.Write(part.Span);
+                }
+
+                reader.AdvanceTo(result.Buffer.End);
+                if (result.IsCompleted)
+                {
+                    return all.ToArray();
+                }
+            }
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await _listener.UnbindAsync(CancellationToken.None);
+            foreach (ConnectionContext connection in _connections)
+            {
+                connection.Abort(new ConnectionAbortedException("The test has ended."));
+            }
+
+            await _listener.DisposeAsync();
+            _transport.Dispose();
+            _peers.ForEach(peer => peer.Dispose());
+        }
+    }
+}

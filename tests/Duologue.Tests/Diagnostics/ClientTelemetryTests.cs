@@ -1,0 +1,169 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
+using System.Net;
+using System.Net.Sockets;
+using Duologue.Tests.Client.Peers;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.Metrics.Testing;
+
+namespace Duologue.Tests.Diagnostics;
+
+public sealed class ClientTelemetryTests : IDisposable
+{
+    private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().BuildServiceProvider();
+
+    private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
+
+    private ConnectOptions Options => new() { UseProxy = false, MeterFactory = _services.GetRequiredService<IMeterFactory>() };
+
+    public void Dispose() => _services.Dispose();
+
+    [Fact]
+    public async Task A_conversation_is_counted_from_end_to_end()
+    {
+        await using KestrelServer server = await KestrelServer.StartAsync(KestrelServer.EchoAsync);
+        using MetricCollector<double> connect = Collect<double>("connect.duration");
+        using MetricCollector<double> duration = Collect<double>("connection.duration");
+        using MetricCollector<long> active = Collect<long>("active_connections");
+        using MetricCollector<long> sent = Collect<long>("bytes.sent");
+        using MetricCollector<long> received = Collect<long>("bytes.received");
+
+        await using (Connection connection = await Connection.ConnectAsync(server.Uri, Options, Cancelled))
+        {
+            Assert.Equal(1, active.GetMeasurementSnapshot().Sum(each => each.Value));
+            await connection.SendAsync("hello", Cancelled);
+            Assert.Equal("hello", (await connection.ReceiveAsync(Cancelled)).Text);
+            await connection.CloseAsync();
+        }
+
+        Assert.False(Assert.Single(connect.GetMeasurementSnapshot()).Tags.ContainsKey("error.type"));
+        Assert.Equal("local_close", Assert.Single(duration.GetMeasurementSnapshot()).Tags["duologue.close.cause"]);
+        Assert.Equal(0, active.GetMeasurementSnapshot().Sum(each => each.Value));
+        Assert.Equal((5, 5), (sent.LastMeasurement!.Value, received.LastMeasurement!.Value));
+    }
+
+    [Theory]
+    [InlineData("name_resolution")]
+    [InlineData("connection")]
+    [InlineData("status")]
+    [InlineData("malformed_handshake")]
+    [InlineData("invalid_response")]
+    [InlineData("response_ended")]
+    [InlineData("header_too_large")]
+    [InlineData("timeout")]
+    [InlineData("tls")]
+    [InlineData("proxy")]
+    [InlineData("cancelled")]
+    [InlineData("application")]
+    public async Task A_failure_is_counted_by_its_reason(string reason)
+    {
+        using var stop = new CancellationTokenSource();
+        await using var server = new RawServer(exchange => AnswerAsync(exchange.Stream, reason, stop));
+        await using KestrelServer plain = await KestrelServer.StartAsync(KestrelServer.EchoAsync);
+        using MetricCollector<long> failures = Collect<long>("handshake.failures");
+        using MetricCollector<double> connect = Collect<double>("connect.duration");
+        ConnectOptions options = reason switch
+        {
+            "name_resolution" => Options with { Resolve = (_, _) => throw new SocketException((int)SocketError.HostNotFound) },
+            "timeout" => Options with { ConnectTimeout = TimeSpan.FromMilliseconds(300) },
+            "header_too_large" => Options with { MaxResponseHeaderSize = 1024 },
+            "proxy" => Options with { UseProxy = true, Proxy = new WebProxy(new Uri("gopher://127.0.0.1:1")) },
+            "application" => Options with { OnHandshake = _ => throw new InvalidTimeZoneException() },
+            _ => Options,
+        };
+        Uri uri = reason switch
+        {
+            "name_resolution" => new Uri("ws://host.example/"),
+            "connection" => new Uri($"ws://127.0.0.1:{FreePort()}/"),
+            "tls" => new UriBuilder(plain.Uri) { Scheme = "wss" }.Uri,
+            _ => server.Uri,
+        };
+
+        Exception? thrown = await Record.ExceptionAsync(async () => await Connection.ConnectAsync(uri, options, stop.Token));
+
+        Assert.NotNull(thrown);
+        Assert.Equal(reason, Assert.Single(failures.GetMeasurementSnapshot()).Tags["duologue.handshake.failure"]);
+        Assert.Equal(reason, Assert.Single(connect.GetMeasurementSnapshot()).Tags["error.type"]);
+    }
+
+    [Fact]
+    public async Task Connecting_is_an_activity_that_travels_with_the_request()
+    {
+        var stopped = new ConcurrentQueue<Activity>();
+        using var listener = new ActivityListener
+        {
+            ShouldListenTo = source => source.Name == ClientTracing.SourceName,
+            Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllDataAndRecorded,
+            ActivityStopped = stopped.Enqueue,
+        };
+        ActivitySource.AddActivityListener(listener);
+        await using var server = new RawServer(exchange => AnswerAsync(exchange.Stream, "status", null));
+
+        using var mine = new Activity("mine");
+        mine.AddBaggage("tenant", "blue");
+        mine.Start();
+        await Assert.ThrowsAsync<HandshakeException>(async () => await Connection.ConnectAsync(server.Uri, Options, Cancelled));
+
+        // The listener hears of every test's connecting; ours is the one below our own activity.
+        Activity activity = Assert.Single(stopped, each => each.TraceId == mine.TraceId);
+        Assert.Equal(("duologue.connect", ActivityKind.Client), (activity.OperationName, activity.Kind));
+        Assert.Equal("127.0.0.1", activity.GetTagItem("server.address"));
+        Assert.Equal(server.Port, activity.GetTagItem("server.port"));
+        Assert.Equal("status", activity.GetTagItem("error.type"));
+        Assert.Equal(ActivityStatusCode.Error, activity.Status);
+        string head = Assert.Single(server.Heads);
+        Assert.Contains($"traceparent: 00-{mine.TraceId}-", head, StringComparison.OrdinalIgnoreCase);
+        Assert.Contains("tenant", head, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Without_a_factory_there_is_one_meter_for_the_process()
+    {
+        Assert.Same(ClientMetrics.For(new ConnectOptions()), ClientMetrics.For(new ConnectOptions()));
+        Assert.Same(ClientMetrics.For(Options), ClientMetrics.For(Options));
+        Assert.NotSame(ClientMetrics.For(new ConnectOptions()), ClientMetrics.For(Options));
+    }
+
+    private static async Task AnswerAsync(Stream stream, string reason, CancellationTokenSource? stop)
+    {
+        string? answer = reason switch
+        {
+            "status" => "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
+            "malformed_handshake" or "application" => "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: wrong\r\n\r\n",
+            "invalid_response" => "SSH-2.0-no\r\n\r\n",
+            "header_too_large" => $"HTTP/1.1 101 Switching Protocols\r\nX: {new string('x', 4096)}\r\n\r\n",
+            _ => null,
+        };
+        if (answer is not null)
+        {
+            await stream.WriteAsync(System.Text.Encoding.ASCII.GetBytes(answer));
+        }
+
+        if (reason == "response_ended")
+        {
+            stream.Close();
+        }
+
+        if (reason == "cancelled")
+        {
+            await stop!.CancelAsync();
+        }
+
+        if (reason is "cancelled" or "timeout")
+        {
+            // Says nothing until the client is gone.
+            await stream.CopyToAsync(Stream.Null);
+        }
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    private MetricCollector<T> Collect<T>(string name)
+        where T : struct => new(_services.GetRequiredService<IMeterFactory>(), ClientMetrics.MeterName, $"duologue.client.{name}");
+}

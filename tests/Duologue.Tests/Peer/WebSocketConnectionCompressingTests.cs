@@ -1,0 +1,484 @@
+using System.Text;
+using Duologue.Carriers;
+using Duologue.Peer;
+using Duologue.Protocol;
+using Duologue.Protocol.Deflate;
+using Duologue.Tests.Protocol;
+using Duologue.Tests.Protocol.Deflate;
+
+namespace Duologue.Tests.Peer;
+
+public sealed class WebSocketConnectionCompressingTests
+{
+    private const int Compressed = 4;
+
+    private static readonly byte[] Json = Reference.Sample(new Random(1), 1000, isText: true);
+
+    /// <summary>The server's role, and whether there is a context.</summary>
+    public static readonly TheoryData<bool, bool> Combinations = new()
+    {
+        { true, true },
+        { true, false },
+        { false, true },
+        { false, false },
+    };
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [MemberData(nameof(Combinations))]
+    public async Task Each_way_of_sending_is_compressed(bool server, bool context)
+    {
+        await using RawPeer peer = RawPeer.Start(role: server ? Role.Server : Role.Client, deflate: Reference.Agreement(context));
+        peer.Connection.Send(Json, MessageType.Text);
+        peer.Connection.Send(Encoding.UTF8.GetString(Json));
+        await peer.Connection.SendAsync(Json, MessageType.Binary, Token).Soon();
+        await peer.Connection.SendAsync(Encoding.UTF8.GetString(Json), Token).Soon();
+        await using (Stream stream = peer.Connection.OpenWrite(MessageType.Text))
+        {
+            await stream.WriteAsync(Json.AsMemory(0, 300), Token);
+            await stream.FlushAsync(Token);
+            await stream.WriteAsync(Json.AsMemory(300, 400), Token);
+            await stream.FlushAsync(Token);
+            await stream.WriteAsync(Json.AsMemory(700), Token);
+        }
+
+        var decompressor = new Reference.Decompressor();
+        for (int i = 0; i < 5; i++)
+        {
+            (byte[] payload, int reserved) = await ReadPayloadAsync(peer);
+            Assert.Equal(Compressed, reserved);
+            Assert.True(payload.Length < Json.Length / 2);
+            Assert.Equal(Json, context ? decompressor.Next(payload) : Reference.Decompress(payload));
+        }
+
+        Assert.Equal(5, peer.Observed.Sent);
+    }
+
+    [Theory]
+    [MemberData(nameof(Combinations))]
+    public async Task Secrets_and_small_messages_leave_as_they_are(bool server, bool context)
+    {
+        await using RawPeer peer = RawPeer.Start(role: server ? Role.Server : Role.Client, deflate: Reference.Agreement(context, threshold: 100));
+        peer.Connection.Send(Json, MessageType.Text, MessageFlags.DisableCompression);
+        peer.Connection.Send(Encoding.UTF8.GetString(Json), MessageFlags.DisableCompression);
+        await peer.Connection.SendAsync(Json, MessageType.Binary, MessageFlags.DisableCompression, Token).Soon();
+        await peer.Connection.SendAsync(Encoding.UTF8.GetString(Json), MessageFlags.DisableCompression, Token).Soon();
+        await using (Stream stream = peer.Connection.OpenWrite(MessageType.Text, MessageFlags.DisableCompression))
+        {
+            await stream.WriteAsync(Json, Token);
+            await stream.FlushAsync(Token);
+        }
+
+        for (int i = 0; i < 5; i++)
+        {
+            (byte[] payload, int reserved) = await ReadPayloadAsync(peer);
+            Assert.Equal((0, Json.Length), (reserved, payload.Length));
+        }
+
+        byte[] small = Json[..99];
+        peer.Connection.Send(small, MessageType.Binary);
+        await using (Stream stream = peer.Connection.OpenWrite(MessageType.Binary))
+        {
+            await stream.WriteAsync(small, Token);
+        }
+
+        peer.Connection.Send([], MessageType.Binary);
+        peer.Connection.Send(Json.AsSpan(0, 100), MessageType.Binary);
+        Assert.Equal(small, (await ReadPayloadAsync(peer)).Payload);
+        Assert.Equal(small, (await ReadPayloadAsync(peer)).Payload);
+        Assert.Empty((await ReadPayloadAsync(peer)).Payload);
+        Assert.Equal(Compressed, (await ReadPayloadAsync(peer)).Reserved);
+    }
+
+    [Fact]
+    public async Task What_does_not_shrink_leaves_as_it_is_unless_a_context_would_lose_it()
+    {
+        byte[] noise = Reference.Sample(new Random(2), 2000, isText: false);
+        await using RawPeer alone = RawPeer.Start(deflate: Reference.Agreement(context: false));
+        alone.Connection.Send(noise, MessageType.Binary);
+        await alone.Connection.SendAsync(noise, MessageType.Binary, Token).Soon();
+        Assert.Equal(noise, (await ReadPayloadAsync(alone)).Payload);
+        Assert.Equal(noise, (await ReadPayloadAsync(alone)).Payload);
+
+        // The second time the noise is known: had the first left as it is, the peer could not follow.
+        await using RawPeer with = RawPeer.Start(deflate: Reference.Agreement(context: true));
+        with.Connection.Send(noise, MessageType.Binary);
+        with.Connection.Send(noise, MessageType.Binary);
+        var decompressor = new Reference.Decompressor();
+        Assert.Equal(noise, decompressor.Next((await ReadPayloadAsync(with)).Payload));
+        (byte[] second, _) = await ReadPayloadAsync(with);
+        Assert.True(second.Length < 100);
+        Assert.Equal(noise, decompressor.Next(second));
+    }
+
+    [Fact]
+    public async Task A_message_that_the_queue_dropped_was_never_seen_by_the_context()
+    {
+        var options = new ConnectionOptions { SendQueueLimit = 3000, SendQueuePolicy = SendQueuePolicy.DropOldest };
+        await using RawPeer peer = RawPeer.Start(options, takes: 1, deflate: Reference.Agreement(context: true));
+        byte[][] messages = [.. Enumerable.Range(0, 12).Select(i => Reference.Sample(new Random(i % 6), 900, isText: true))];
+        var results = new List<SendResult>();
+        foreach (byte[] message in messages)
+        {
+            results.Add(peer.Connection.Send(message, MessageType.Text));
+        }
+
+        Assert.Equal(SendResult.Sent, results[0]);
+        int dropped = peer.Observed.Dropped(DropReason.Oldest);
+        Assert.InRange(dropped, 6, 10);
+        Assert.InRange(peer.Connection.BufferedAmount, 1, 3000);
+        var decompressor = new Reference.Decompressor();
+        Assert.Equal(messages[0], decompressor.Next((await ReadPayloadAsync(peer)).Payload));
+        foreach (byte[] message in messages[(1 + dropped)..])
+        {
+            Assert.Equal(message, decompressor.Next((await ReadPayloadAsync(peer)).Payload));
+        }
+    }
+
+    [Fact]
+    public async Task Without_a_context_the_queue_holds_what_is_compressed()
+    {
+        await using RawPeer peer = RawPeer.Start(new ConnectionOptions { SendQueueLimit = 3000 }, takes: 1, deflate: Reference.Agreement(context: false));
+        for (int i = 0; i < 8; i++)
+        {
+            Assert.NotEqual(SendResult.Dropped, peer.Connection.Send(Json, MessageType.Text));
+        }
+
+        for (int i = 0; i < 8; i++)
+        {
+            Assert.Equal(Json, Reference.Decompress((await ReadPayloadAsync(peer)).Payload));
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Combinations))]
+    public async Task A_message_larger_than_the_queue_leaves_in_compressed_fragments(bool server, bool context)
+    {
+        byte[] large = Reference.Sample(new Random(3), 100_000, isText: true);
+        await using RawPeer peer = RawPeer.Start(new ConnectionOptions { SendQueueLimit = 16 * 1024 }, server ? Role.Server : Role.Client, deflate: Reference.Agreement(context));
+        await peer.Connection.SendAsync(large, MessageType.Text, Token).Soon();
+        await peer.Connection.SendAsync(Json, MessageType.Text, Token).Soon();
+        var decompressor = new Reference.Decompressor();
+        (byte[] payload, int reserved) = await ReadPayloadAsync(peer);
+        Assert.Equal(Compressed, reserved);
+        Assert.True(payload.Length < large.Length / 2);
+        Assert.Equal(large, decompressor.Next(payload));
+        byte[] next = (await ReadPayloadAsync(peer)).Payload;
+        Assert.Equal(Json, context ? decompressor.Next(next) : Reference.Decompress(next));
+    }
+
+    [Fact]
+    public async Task A_cancelled_message_that_has_begun_is_finished_and_the_context_stays()
+    {
+        byte[] large = Reference.Sample(new Random(4), 200_000, isText: false);
+        await using RawPeer peer = RawPeer.Start(new ConnectionOptions { SendQueueLimit = 16 * 1024 }, takes: 1, deflate: Reference.Agreement(context: true));
+        using var cancel = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        Task sending = peer.Connection.SendAsync(large, MessageType.Binary, cancel.Token).AsTask();
+        WireFrame? first = await peer.ReadAsync();
+        await cancel.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => sending.Soon());
+        Task next = peer.Connection.SendAsync(Json, MessageType.Text, Token).AsTask();
+        var decompressor = new Reference.Decompressor();
+        (byte[] rest, _) = await ReadPayloadAsync(peer, continues: true);
+        Assert.Equal(large, decompressor.Next([.. first!.Payload, .. rest]));
+        Assert.Equal(Json, decompressor.Next((await ReadPayloadAsync(peer)).Payload));
+        await next.Soon();
+    }
+
+    [Fact]
+    public async Task A_connection_with_a_context_stays_right_when_it_takes_frames_that_were_compressed_for_many()
+    {
+        await using RawPeer peer = RawPeer.Start(deflate: Reference.Agreement(context: true));
+        var decompressor = new Reference.Decompressor();
+        for (int i = 0; i < 20; i++)
+        {
+            byte[] own = Reference.Sample(new Random(i % 3), 700, isText: true);
+            byte[] many = Reference.Sample(new Random(10 + (i % 2)), 900, isText: true);
+            peer.Connection.Send(own, MessageType.Text);
+            peer.Connection.SendFrame(new BroadcastFrame(Opcode.Text, many, MessageFlags.None));
+            peer.Connection.Send(own, MessageType.Text);
+            peer.Connection.Send(own, MessageType.Text);
+            Assert.Equal(own, decompressor.Next((await ReadPayloadAsync(peer)).Payload));
+            Assert.Equal(many, decompressor.Next((await ReadPayloadAsync(peer)).Payload));
+            Assert.Equal(own, decompressor.Next((await ReadPayloadAsync(peer)).Payload));
+            (byte[] again, _) = await ReadPayloadAsync(peer);
+            Assert.True(again.Length < 50, "From here on the context is one again.");
+            Assert.Equal(own, decompressor.Next(again));
+        }
+    }
+
+    [Fact]
+    public async Task A_broadcast_is_compressed_once_for_each_window()
+    {
+        var frame = new BroadcastFrame(Opcode.Text, Reference.Sample(new Random(5), 3000, isText: true), MessageFlags.None);
+        Assert.True(frame.TryGetCompressed(15, out ReadOnlyMemory<byte> at15));
+        Assert.True(frame.TryGetCompressed(12, out ReadOnlyMemory<byte> at12));
+        Assert.True(frame.TryGetCompressed(9, out ReadOnlyMemory<byte> at9));
+        Assert.True(frame.TryGetCompressed(15, out ReadOnlyMemory<byte> again));
+        Assert.True(at15.Equals(again));
+        Assert.True(at15.Equals(at12), "3,000 bytes fit into a window of 4,096.");
+        Assert.False(at15.Equals(at9));
+        var noise = new BroadcastFrame(Opcode.Binary, Reference.Sample(new Random(6), 3000, isText: false), MessageFlags.None);
+        Assert.False(noise.TryGetCompressed(15, out _));
+
+        await using RawPeer off = RawPeer.Start();
+        await using RawPeer secret = RawPeer.Start(deflate: Reference.Agreement(context: false));
+        off.Connection.SendFrame(frame);
+        secret.Connection.SendFrame(new BroadcastFrame(Opcode.Text, Json, MessageFlags.DisableCompression));
+        Assert.Equal(3000, (await off.ReadAsync(WireFrame.Text)).Length);
+        Assert.Equal(Json, (await ReadPayloadAsync(secret)).Payload);
+    }
+
+    [Fact]
+    public async Task A_window_that_cannot_be_done_is_answered_by_sending_plain()
+    {
+        await using RawPeer peer = RawPeer.Start(role: Role.Client, deflate: Reference.Agreement(context: false, windowBits: 0));
+        peer.Connection.Send(Json, MessageType.Text);
+        Assert.Equal(Json, (await ReadPayloadAsync(peer)).Payload);
+    }
+
+    [Fact]
+    public async Task Corrupt_data_closes_with_1007_and_a_bomb_with_1009()
+    {
+        await using RawPeer corrupt = RawPeer.Start(handler: new TestHandler(), deflate: Reference.Agreement(context: false));
+        await corrupt.SendAsync(new WireFrame(WireFrame.Binary, [0xFF, 0xFF]) { Reserved = Compressed });
+        (int code, string reason) = await corrupt.ReadCloseAsync();
+        Assert.Equal(1007, code);
+        Assert.Contains("DEFLATE", reason, StringComparison.Ordinal);
+        CloseInfo info = await corrupt.Connection.Closed.Soon();
+        Assert.Equal((CloseCause.ProtocolViolation, ProtocolViolation.InvalidCompressedData), (info.Cause, info.Violation));
+
+        await using RawPeer bomb = RawPeer.Start(new ConnectionOptions { MaxMessageSize = 10_000 }, handler: new TestHandler(), deflate: Reference.Agreement(context: true));
+        await bomb.SendAsync(new WireFrame(WireFrame.Binary, Reference.Compress(new byte[10_000_000])) { Reserved = Compressed });
+        Assert.Equal(1009, (await bomb.ReadCloseAsync()).Code);
+        Assert.Equal(CloseCause.MessageTooBig, (await bomb.Connection.Closed.Soon()).Cause);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_message_that_inflates_to_far_more_than_is_read_ahead_is_read_piecewise_as_room_comes(bool context)
+    {
+        // One frame of some kilobytes becomes megabytes, over the limit for whole messages, while nobody reads.
+        byte[] zeros = new byte[5_000_000];
+        await using RawPeer peer = RawPeer.Start(deflate: Reference.Agreement(context));
+        await peer.SendAsync(
+            new WireFrame(WireFrame.Binary, Reference.Compress(zeros)) { Reserved = Compressed },
+            new WireFrame(WireFrame.Ping, [1]));
+        await using MessageStream? stream = await peer.Connection.OpenReadAsync(Token).Soon();
+        byte[] buffer = new byte[10_000];
+        long total = 0;
+        for (int count; (count = await stream!.ReadAsync(buffer, Token).Soon()) > 0;)
+        {
+            Assert.Equal(-1, buffer.AsSpan(0, count).IndexOfAnyExcept((byte)0));
+            total += count;
+        }
+
+        Assert.Equal(zeros.Length, total);
+        Assert.Equal([1], await peer.ReadAsync(WireFrame.Pong));
+    }
+
+    [Fact]
+    public async Task Nothing_is_read_ahead_beyond_the_bound_while_nobody_reads()
+    {
+        await using RawPeer peer = RawPeer.Start(deflate: Reference.Agreement(context: false));
+        await peer.SendAsync(new WireFrame(WireFrame.Binary, Reference.Compress(new byte[50_000_000])) { Reserved = Compressed });
+        await using MessageStream? stream = await peer.Connection.OpenReadAsync(Token).Soon();
+        await Waiting.Until(() => ((IncomingMessage)stream!).Total >= WebSocketConnection.ReadAhead);
+        Assert.Equal(WebSocketConnection.ReadAhead, ((IncomingMessage)stream!).Total);
+        await stream.DisposeAsync();
+        await peer.SendAsync(WireFrame.OfText("next"u8));
+        Assert.Equal("next", (await peer.Connection.ReceiveAsync(Token).Soon()).Text);
+    }
+
+    [Fact]
+    public async Task A_handler_at_work_holds_back_what_inflates_behind_it()
+    {
+        var release = new TaskCompletionSource();
+        var got = new List<int>();
+        var done = new TaskCompletionSource();
+        var handler = new TestHandler
+        {
+            OnMessage = async (_, message) =>
+            {
+                int length = message.Data.Length;
+                await release.Task;
+                got.Add(length);
+                if (got.Count == 4)
+                {
+                    done.SetResult();
+                }
+            },
+        };
+        await using RawPeer peer = RawPeer.Start(handler: handler, deflate: Reference.Agreement(context: false));
+        byte[] packed = Reference.Compress(new byte[900_000]);
+        for (int i = 0; i < 4; i++)
+        {
+            await peer.SendAsync(new WireFrame(WireFrame.Binary, packed) { Reserved = Compressed });
+        }
+
+        release.SetResult();
+        await done.Task.Soon();
+        Assert.Equal([900_000, 900_000, 900_000, 900_000], got);
+    }
+
+    [Fact]
+    public async Task An_end_within_a_message_gives_back_what_was_borrowed()
+    {
+        RawPeer peer = RawPeer.Start(deflate: Reference.Agreement(context: false));
+        byte[] packed = Reference.Compress(Json);
+        await peer.SendAsync(new WireFrame(WireFrame.Binary, packed[..20]) { Reserved = Compressed, Fin = false });
+        Stream writing = peer.Connection.OpenWrite(MessageType.Binary);
+        await writing.WriteAsync(Json, Token);
+        await writing.FlushAsync(Token);
+        await peer.DisposeAsync();
+        await Assert.ThrowsAsync<ConnectionClosedException>(async () => await writing.DisposeAsync());
+        Assert.Equal(SendResult.Dropped, peer.Connection.Send(Json, MessageType.Text));
+    }
+
+    [Fact]
+    public async Task Two_peers_understand_each_other_whatever_they_agreed_and_however_they_send()
+    {
+        for (int seed = 0; seed < 60; seed++)
+        {
+            await RunConversationAsync(seed);
+        }
+    }
+
+    private static async Task RunConversationAsync(int seed)
+    {
+        var random = new Random(seed);
+        int threshold = random.Next(2) * 200;
+        DeflateAgreement Direction(bool context, int bits, bool otherContext, int otherBits) => new()
+        {
+            SendsWithContext = context,
+            SendWindowBits = bits,
+            ReceivesWithContext = otherContext,
+            ReceiveWindowBits = otherBits,
+            Threshold = threshold,
+        };
+        (bool one, int oneBits, bool two, int twoBits) = (random.Next(2) == 0, random.Next(9, 16), random.Next(2) == 0, random.Next(9, 16));
+        var options = new ConnectionOptions { SendQueueLimit = random.Next(2) == 0 ? 1024 * 1024 : 20_000, SendQueuePolicy = SendQueuePolicy.Close };
+        await using MemoryPair pair = MemoryPair.Create(
+            new ConnectionSetup { Role = Role.Server, Options = options, Deflate = Direction(one, oneBits, two, twoBits) },
+            new ConnectionSetup { Role = Role.Client, Options = options, Deflate = Direction(two, twoBits, one, oneBits) });
+        byte[][] messages = [.. Enumerable.Range(0, 40).Select(_ => Reference.Sample(random, random.Next(5) == 0 ? random.Next(60_000) : random.Next(1500), random.Next(4) != 0))];
+        await Task.WhenAll(
+            TalkAsync(pair.Server, pair.Client, messages, new Random(seed), isServer: true),
+            TalkAsync(pair.Client, pair.Server, messages, new Random(seed + 1000), isServer: false)).Soon();
+    }
+
+    private static async Task TalkAsync(WebSocketConnection from, WebSocketConnection to, byte[][] messages, Random random, bool isServer)
+    {
+        Task sending = Task.Run(
+            async () =>
+            {
+                foreach (byte[] message in messages)
+                {
+                    MessageFlags flags = random.Next(6) == 0 ? MessageFlags.DisableCompression : MessageFlags.None;
+                    switch (random.Next(isServer ? 4 : 3))
+                    {
+                        case 0 when from.BufferedAmount + message.Length < 10_000:
+                            Assert.NotEqual(SendResult.Dropped, from.Send(message, MessageType.Binary, flags));
+                            break;
+                        case 1:
+                            await using (Stream stream = from.OpenWrite(MessageType.Binary, flags))
+                            {
+                                foreach (byte[] piece in message.Chunk(random.Next(1, 20_000)))
+                                {
+                                    await stream.WriteAsync(piece, Token);
+                                    if (random.Next(2) == 0)
+                                    {
+                                        await stream.FlushAsync(Token);
+                                    }
+                                }
+                            }
+
+                            break;
+                        case 3 when from.BufferedAmount + message.Length < 10_000:
+                            Assert.NotEqual(SendResult.Dropped, from.SendFrame(new BroadcastFrame(Opcode.Binary, message, flags)));
+                            break;
+                        default:
+                            await from.SendAsync(message, MessageType.Binary, flags, Token);
+                            break;
+                    }
+                }
+            },
+            Token);
+        foreach (byte[] message in messages)
+        {
+            Assert.Equal(message, (await to.ReceiveAsync(Token)).ToArray());
+        }
+
+        await sending;
+    }
+
+    [Fact]
+    public async Task Many_threads_may_send_at_once_over_one_context()
+    {
+        await using MemoryPair pair = MemoryPair.Create(
+            new ConnectionSetup { Role = Role.Server, Options = new ConnectionOptions { SendQueueLimit = 64 * 1024 * 1024 }, Deflate = Reference.Agreement(context: true) },
+            new ConnectionSetup { Role = Role.Client, Options = new ConnectionOptions(), Deflate = Reference.Agreement(context: true) });
+        const int Threads = 4;
+        const int Each = 300;
+        Task[] sending = [.. Enumerable.Range(0, Threads).Select(thread => Task.Run(
+            async () =>
+            {
+                var random = new Random(thread);
+                for (int i = 0; i < Each; i++)
+                {
+                    byte[] message = [(byte)thread, (byte)(i >> 8), (byte)i, .. Reference.Sample(random, random.Next(2000), isText: true)];
+                    if (i % 3 == 0)
+                    {
+                        await pair.Server.SendAsync(message, MessageType.Binary, Token);
+                    }
+                    else if (i % 3 == 1)
+                    {
+                        pair.Server.SendFrame(new BroadcastFrame(Opcode.Binary, message, MessageFlags.None));
+                    }
+                    else
+                    {
+                        pair.Server.Send(message, MessageType.Binary);
+                    }
+                }
+            },
+            Token))];
+        int[] next = new int[Threads];
+        var counts = new Random[Threads];
+        for (int thread = 0; thread < Threads; thread++)
+        {
+            counts[thread] = new Random(thread);
+        }
+
+        for (int i = 0; i < Threads * Each; i++)
+        {
+            byte[] message = (await pair.Client.ReceiveAsync(Token).Soon()).ToArray();
+            int thread = message[0];
+            Assert.Equal(next[thread]++, (message[1] << 8) | message[2]);
+            Assert.Equal(Reference.Sample(counts[thread], counts[thread].Next(2000), isText: true), message[3..]);
+        }
+
+        await Task.WhenAll(sending).Soon();
+    }
+
+    /// <summary>The next message's payload as it is on the wire, put together from its frames.</summary>
+    private static async Task<(byte[] Payload, int Reserved)> ReadPayloadAsync(RawPeer peer, bool continues = false)
+    {
+        var payload = new List<byte>();
+        int reserved = 0;
+        for (bool first = !continues; ; first = false)
+        {
+            WireFrame? frame = await peer.ReadAsync();
+            Assert.NotNull(frame);
+            Assert.Equal(first, frame.Opcode != WireFrame.Continuation);
+            reserved = first ? frame.Reserved : reserved;
+            Assert.True(first || frame.Reserved == 0, "Only the first frame says that a message is compressed.");
+            payload.AddRange(frame.Payload);
+            if (frame.Fin)
+            {
+                return ([.. payload], reserved);
+            }
+        }
+    }
+}
