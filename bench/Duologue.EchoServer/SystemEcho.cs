@@ -5,8 +5,9 @@ namespace Duologue.EchoServer;
 /// <summary>The same echo by hand on System.Net.WebSockets: a whole message in, a whole message out.</summary>
 internal static class SystemEcho
 {
-    // Every measured message fits: no growing, no joining.
-    private const int BufferSize = 64 * 1024;
+    // As in the documentation's examples; it grows with the first message that does not fit, up to the largest that is measured.
+    private const int BufferSize = 4 * 1024;
+    private const int LargestMessage = 64 * 1024;
 
     public static void MapTo(WebApplication application, EchoDeflate? deflate)
     {
@@ -60,7 +61,14 @@ internal static class SystemEcho
                 await socket.SendAsync(buffer.AsMemory(0, length), result.MessageType, endOfMessage: true, CancellationToken.None);
                 length = 0;
             }
-            else if (length == buffer.Length)
+            else if (length < LargestMessage)
+            {
+                if (length == buffer.Length)
+                {
+                    Array.Resize(ref buffer, LargestMessage);
+                }
+            }
+            else
             {
                 await socket.CloseOutputAsync(WebSocketCloseStatus.MessageTooBig, null, CancellationToken.None);
                 return;

@@ -102,6 +102,12 @@ internal sealed class HandshakeRate
             }
         }
 
+        // A burst of addresses must not leave its table behind.
+        if (_perAddress.Capacity > FirstSweep && _perAddress.Count < _perAddress.Capacity / 4)
+        {
+            _perAddress.TrimExcess();
+        }
+
         _sweepAt = Math.Max(FirstSweep, _perAddress.Count * 2);
     }
 

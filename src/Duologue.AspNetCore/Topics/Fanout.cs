@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.ExceptionServices;
 using System.Text;
 using System.Text.Unicode;
 using Duologue.Peer;
@@ -61,10 +62,20 @@ internal static class Fanout
         public FanoutResult Settle()
         {
             // First what nobody else would do: a listener that throws must leave no connection with a frame that never leaves.
+            ExceptionDispatchInfo? failure = null;
             for (int i = 0; i < connections.Length; i++)
             {
-                connections[i].FlushAccepted(acceptances[i]);
+                try
+                {
+                    connections[i].FlushAccepted(acceptances[i]);
+                }
+                catch (Exception e)
+                {
+                    failure ??= ExceptionDispatchInfo.Capture(e);
+                }
             }
+
+            failure?.Throw();
 
             int dropped = 0;
             for (int i = 0; i < connections.Length; i++)

@@ -312,8 +312,19 @@ internal abstract class Loop
             }
         }
 
-        socket.Handler.OnClosed();
+        try
+        {
+            socket.Handler.OnClosed();
+        }
+        catch (Exception e)
+        {
+            // Observers and log sinks of others run in there: the loop carries more connections than this one.
+            Report(e);
+        }
     }
+
+    /// <summary>Tells of an exception that others' code threw and that concerns no bytes. Any thread.</summary>
+    internal void Report(Exception exception) => LoopLog.CallbackFailed(_logger, Number, exception);
 
     /// <summary>The wait is over: from here to the end of the turn the loop is at work.</summary>
     protected void BeginTurn() => Volatile.Write(ref _turnStarted, Stopwatch.GetTimestamp());
@@ -322,7 +333,7 @@ internal abstract class Loop
     protected void Enter(LoopSocket socket) => _current = socket;
 
     /// <summary>A handler failed, by a fault of ours: its connection ends, the others go on.</summary>
-    protected void Fail(LoopSocket socket, Exception exception)
+    internal void Fail(LoopSocket socket, Exception exception)
     {
         LoopLog.HandlerFailed(_logger, Number, exception);
         Close(socket, reset: true);
@@ -447,6 +458,18 @@ internal abstract class Loop
         }
     }
 
+    private void RunDeadline(LoopSocket socket)
+    {
+        try
+        {
+            socket.Handler.OnDeadline();
+        }
+        catch (Exception e)
+        {
+            Fail(socket, e);
+        }
+    }
+
     private void Tick()
     {
         _nextTick = Environment.TickCount64 + TickMilliseconds;
@@ -460,7 +483,7 @@ internal abstract class Loop
                 socket.Clear(SocketActivity.HasDeadline);
                 if (isDue && !socket.IsClosed)
                 {
-                    socket.Handler.OnDeadline();
+                    RunDeadline(socket);
                 }
             }
         }

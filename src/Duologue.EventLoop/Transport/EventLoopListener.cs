@@ -74,7 +74,17 @@ internal sealed class EventLoopListener : IConnectionListener, IAcceptor
     {
         var connection = new PipeConnection(_local ?? SocketAddresses.GetLocal(descriptor), SocketAddresses.GetRemote(descriptor), _settings);
         LoopSocket socket = loop.Add(descriptor, connection);
-        connection.Begin(socket);
+        try
+        {
+            connection.Begin(socket);
+        }
+        catch (Exception e)
+        {
+            // The kernel may refuse to watch one more descriptor (fs.epoll.max_user_watches, no memory): that costs this connection only.
+            loop.Fail(socket, e);
+            return true;
+        }
+
         Interlocked.Increment(ref _waiting);
         if (!_accepted.Writer.TryWrite(connection))
         {

@@ -197,12 +197,26 @@ internal sealed class PipeConnection : TransportConnection, ISocketHandler, ICon
 
     void ISocketHandler.OnPosted(int requests)
     {
-        if (((SocketRequest)requests & SocketRequest.AbortPipes) != 0 && !_socket.IsClosed)
+        try
+        {
+            Attend((SocketRequest)requests);
+        }
+        finally
+        {
+            // Also if that failed: the release is asked for only once.
+            _releasing |= ((SocketRequest)requests & SocketRequest.Release) != 0;
+            ReleaseIfDone();
+        }
+    }
+
+    private void Attend(SocketRequest requests)
+    {
+        if ((requests & SocketRequest.AbortPipes) != 0 && !_socket.IsClosed)
         {
             _socket.Loop.Close(_socket, reset: Volatile.Read(ref _abortReason) is not null);
         }
 
-        if (((SocketRequest)requests & SocketRequest.OutputReady) != 0)
+        if ((requests & SocketRequest.OutputReady) != 0)
         {
             _outputWaiting = false;
             ValueTaskAwaiter<ReadResult> read = _outputRead;
@@ -213,17 +227,10 @@ internal sealed class PipeConnection : TransportConnection, ISocketHandler, ICon
             }
         }
 
-        if (((SocketRequest)requests & SocketRequest.InputRead) != 0)
+        if ((requests & SocketRequest.InputRead) != 0)
         {
             EndInputFlush();
         }
-
-        if (((SocketRequest)requests & SocketRequest.Release) != 0)
-        {
-            _releasing = true;
-        }
-
-        ReleaseIfDone();
     }
 
     void ISocketHandler.OnDeadline()
@@ -326,6 +333,11 @@ internal sealed class PipeConnection : TransportConnection, ISocketHandler, ICon
         {
             // Kestrel has let go of the connection meanwhile: nobody listens any more.
         }
+        catch (AggregateException e)
+        {
+            // Of whoever registered with the token; on this thread nobody else would hear of it but the process, by its end.
+            _socket.Loop.Report(e);
+        }
     }
 
     /// <summary>Takes what was written and sends it at the end of the turn; if there is nothing, waits for it.</summary>
@@ -359,7 +371,7 @@ internal sealed class PipeConnection : TransportConnection, ISocketHandler, ICon
         {
             result = read.GetResult();
         }
-        catch (Exception error) when (error is IOException or OperationCanceledException or InvalidOperationException)
+        catch (Exception error)
         {
             // The writer ended with an error: what it had written is not to be sent.
             EndOutput(error);
@@ -447,7 +459,14 @@ internal sealed class PipeConnection : TransportConnection, ISocketHandler, ICon
         else if (_detached is { } connection && !_socket.IsClosed)
         {
             _releasing = false;
-            HandOver(connection);
+            try
+            {
+                HandOver(connection);
+            }
+            catch (Exception e)
+            {
+                _socket.Loop.Fail(_socket, e);
+            }
         }
         else
         {

@@ -1,5 +1,6 @@
 using System.Net.WebSockets;
 using System.Text;
+using Duologue.Peer;
 using Duologue.Protocol;
 
 namespace Duologue.Adapters;
@@ -24,7 +25,7 @@ internal sealed class SystemWebSocket(WebSocketConnection connection) : WebSocke
     private bool _hasMessage;
 
     // The sender's, within _sending: the message that was begun without its end.
-    private Stream? _begun;
+    private MessageWriteStream? _begun;
 
     /// <inheritdoc/>
     public override WebSocketState State
@@ -206,7 +207,7 @@ internal sealed class SystemWebSocket(WebSocketConnection connection) : WebSocke
 
     private async Task SendPieceAsync(ReadOnlyMemory<byte> piece, MessageType type, MessageFlags flags, bool ends, CancellationToken cancellationToken)
     {
-        Stream message = _begun ??= connection.OpenWrite(type, flags);
+        MessageWriteStream message = _begun ??= (MessageWriteStream)connection.OpenWrite(type, flags);
         bool whole = false;
         try
         {
@@ -224,6 +225,12 @@ internal sealed class SystemWebSocket(WebSocketConnection connection) : WebSocke
             if (ends || !whole)
             {
                 _begun = null;
+                if (!whole)
+                {
+                    message.Cut();
+                    connection.BeginClose(CloseFrame.InternalError, "A message could not be finished.", CloseCause.LocalClose);
+                }
+
                 await message.DisposeAsync().ConfigureAwait(false);
             }
         }
@@ -291,10 +298,14 @@ internal sealed class SystemWebSocket(WebSocketConnection connection) : WebSocke
 
         lock (_lock)
         {
-            _state = _state == WebSocketState.Open ? WebSocketState.CloseReceived : WebSocketState.Closed;
+            if (_state != WebSocketState.Aborted)
+            {
+                _state = _state == WebSocketState.Open ? WebSocketState.CloseReceived : WebSocketState.Closed;
+                return new ValueWebSocketReceiveResult(0, WebSocketMessageType.Close, true);
+            }
         }
 
-        return new ValueWebSocketReceiveResult(0, WebSocketMessageType.Close, true);
+        throw Failed(e);
     }
 
     /// <summary>What users of this shape expect where a connection has ended.</summary>
@@ -323,7 +334,11 @@ internal sealed class SystemWebSocket(WebSocketConnection connection) : WebSocke
     {
         lock (_lock)
         {
-            _state = state;
+            // What was aborted meanwhile stays so.
+            if (_state != WebSocketState.Aborted)
+            {
+                _state = state;
+            }
         }
     }
 

@@ -79,6 +79,12 @@ internal sealed class PipeCarrier : Carrier
             // How transports report that they are gone: a reset, an abort, a pipe completed under us.
             error = e;
         }
+        catch (Exception e)
+        {
+            // A fault of our own or no memory: the connection must end all the same, before whoever runs it hears of it.
+            _connection.OnEnd(e);
+            throw;
+        }
 
         // After it the connection writes nothing more.
         _connection.OnEnd(error);

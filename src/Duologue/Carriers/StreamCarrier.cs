@@ -57,6 +57,12 @@ internal sealed class StreamCarrier : Carrier
             // How streams report that they are gone.
             error = _completed ? null : e;
         }
+        catch (Exception e)
+        {
+            // A fault of our own or no memory: the connection must end all the same, before whoever runs it hears of it.
+            _connection.OnEnd(e);
+            throw;
+        }
 
         _connection.OnEnd(error);
         ReturnBuffer();

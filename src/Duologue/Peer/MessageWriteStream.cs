@@ -149,6 +149,9 @@ internal sealed class MessageWriteStream(WebSocketConnection connection, Message
         base.Dispose(disposing);
     }
 
+    /// <summary>The message will never be whole: disposing the stream then closes the connection if any of it has left.</summary>
+    internal void Cut() => _cut = true;
+
     private async ValueTask SendPieceAsync(CancellationToken cancellationToken)
     {
         try

@@ -2,6 +2,7 @@ using System.Buffers;
 using Duologue.Peer;
 using Duologue.Protocol;
 using Duologue.Protocol.Deflate;
+using Microsoft.Extensions.Logging;
 
 namespace Duologue;
 
@@ -52,8 +53,10 @@ internal sealed partial class WebSocketConnection
         bool flush;
         lock (_gate)
         {
-            _flushing = false;
-            flush = _closeInfo is null && TryBeginFlush();
+            // Also within a batch: whoever came meanwhile waits for whoever owns the output, and nobody else would see to him.
+            bool awaited = _outbox.Count > 0 || _reserved || _flushedSource is not null || _pendingPong is not null || _pendingPing != 0;
+            _flushing = _closeInfo is null && awaited;
+            flush = _flushing || (_closeInfo is null && TryBeginFlush());
         }
 
         if (flush)
@@ -65,36 +68,52 @@ internal sealed partial class WebSocketConnection
     }
 
     /// <summary>By the output's owner: compresses a frame, if it can be, and writes it.</summary>
+    /// <returns>The mark to wait for; <see cref="long.MaxValue"/>, which is never reached, if the connection has ended and the frame with it.</returns>
     private long CompressInto(ReadOnlySpan<byte> data, Opcode opcode, bool fin)
     {
         var frame = default(FrameBuilder);
-        bool first = opcode != Opcode.Continuation;
-        bool compressed = _deflater!.TryCompress(data, first, fin, ref frame);
-        if (!compressed)
+        try
         {
-            frame.Release();
-            frame.Append(data);
-        }
-
-        // RFC 7692 §6: only a message's first frame says that it is compressed.
-        frame.Seal(opcode, fin, compressed && first, _role);
-        long mark;
-        lock (_gate)
-        {
-            _compressing = 0;
-
-            // The carrier's output may be completed by now.
-            if (_closeInfo is null)
+            bool first = opcode != Opcode.Continuation;
+            bool compressed = _deflater!.TryCompress(data, first, fin, ref frame);
+            if (!compressed)
             {
-                _carrier!.Output.Write(frame.Bytes.Span);
-                _written += frame.Bytes.Length;
+                frame.Release();
+                frame.Append(data);
             }
 
-            mark = _written;
+            // RFC 7692 §6: only a message's first frame says that it is compressed.
+            frame.Seal(opcode, fin, compressed && first, _role);
+            lock (_gate)
+            {
+                _compressing = 0;
+
+                // The carrier's output may be completed by now.
+                if (_closeInfo is null)
+                {
+                    _carrier!.Output.Write(frame.Bytes.Span);
+                    _written += frame.Bytes.Length;
+                    return _written;
+                }
+            }
+        }
+        catch (Exception e) when (e is OutOfMemoryException or InvalidOperationException)
+        {
+            // The context does not hold what the peer would think it does: nothing can follow. No thread but the owner's can say so.
+            if (_setup.Logger.IsEnabled(LogLevel.Debug))
+            {
+                _setup.Logger.TransportFailed(Id, e);
+            }
+
+            Abort();
+        }
+        finally
+        {
+            frame.Release();
         }
 
-        frame.Release();
-        return mark;
+        ReportDropped(DropReason.Unsent, 1);
+        return long.MaxValue;
     }
 
     /// <summary>Under the lock: writes a frame that is ready.</summary>

@@ -239,8 +239,8 @@ internal sealed partial class WebSocketConnection
         switch (_options.SendQueuePolicy)
         {
             // What is in the carrier's hands cannot be taken back: where dropping would make no room, nothing is dropped but the new.
-            case SendQueuePolicy.DropOldest when _written - _taken + size <= limit:
-                dropped = _outbox.DropOldest(_written - _taken, size, limit);
+            case SendQueuePolicy.DropOldest when _written - _taken + _compressing + size <= limit:
+                dropped = _outbox.DropOldest(_written - _taken + _compressing, size, limit);
                 _ahead = Math.Max(0, _ahead - dropped);
                 reason = DropReason.Oldest;
                 return SendResult.Queued;
@@ -327,7 +327,11 @@ internal sealed partial class WebSocketConnection
         if (owns)
         {
             mark = WriteCompressed(data.Span, opcode, fin: true);
-            _setup.Observer.MessageSent(this, data.Length);
+            if (mark != long.MaxValue)
+            {
+                _setup.Observer.MessageSent(this, data.Length);
+            }
+
             return WaitUntilTakenAsync(mark, cancellationToken);
         }
 
@@ -546,7 +550,7 @@ internal sealed partial class WebSocketConnection
             Task flushed;
             lock (_gate)
             {
-                if (_taken >= mark || (IsCorked && !_flushing))
+                if (_taken >= mark)
                 {
                     return;
                 }
@@ -554,6 +558,11 @@ internal sealed partial class WebSocketConnection
                 if (_closeInfo is not null)
                 {
                     throw ClosedException();
+                }
+
+                if (IsCorked && !_flushing)
+                {
+                    return;
                 }
 
                 flushed = (_flushedSource ??= NewSource()).Task;

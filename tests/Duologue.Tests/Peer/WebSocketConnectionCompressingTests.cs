@@ -415,6 +415,53 @@ public sealed class WebSocketConnectionCompressingTests
     }
 
     [Fact]
+    public async Task Others_that_send_while_a_handler_compresses_do_not_hold_up_what_it_sends()
+    {
+        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var handler = new TestHandler
+        {
+            OnMessage = (connection, _) =>
+            {
+                var random = new Random(1);
+                using var stop = new CancellationTokenSource();
+                Task others = Task.Run(() =>
+                {
+                    while (!stop.IsCancellationRequested)
+                    {
+                        if (connection.BufferedAmount < 1000)
+                        {
+                            connection.Send("news");
+                        }
+                    }
+                });
+                bool all = true;
+                for (int i = 0; i < 300; i++)
+                {
+                    // A handler that blocks: nobody but the others and itself can see to it that this leaves.
+                    all &= connection.SendAsync(Reference.Sample(random, 3000, isText: true), MessageType.Binary).AsTask().Wait(TimeSpan.FromSeconds(10));
+                }
+
+                stop.Cancel();
+                others.Wait();
+                done.SetResult();
+                Assert.True(all);
+                return default;
+            },
+        };
+        await using MemoryPair pair = MemoryPair.Create(
+            new ConnectionSetup { Role = Role.Server, Options = new ConnectionOptions { SendQueuePolicy = SendQueuePolicy.DropNewest }, Handler = handler, Deflate = Reference.Agreement(context: true) },
+            new ConnectionSetup { Role = Role.Client, Options = new ConnectionOptions(), Deflate = Reference.Agreement(context: true) });
+        await pair.Client.SendAsync("go", Token);
+        int received = 0;
+        while (received < 300)
+        {
+            received += (await pair.Client.ReceiveAsync(Token).Soon()).Type == MessageType.Binary ? 1 : 0;
+        }
+
+        await done.Task.Soon();
+    }
+
+    [Fact]
     public async Task Many_threads_may_send_at_once_over_one_context()
     {
         await using MemoryPair pair = MemoryPair.Create(
