@@ -320,6 +320,9 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
     public void OnClosed()
     {
         _dead = true;
+
+        // Whoever hands over or begins to wait announces it and then looks at _dead; we look only after it can be seen.
+        Interlocked.MemoryBarrier();
         DropOutgoing();
         CompleteFlush();
         End(null);

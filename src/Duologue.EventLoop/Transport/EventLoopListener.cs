@@ -57,10 +57,7 @@ internal sealed class EventLoopListener : IConnectionListener, IAcceptor
             {
                 if (Interlocked.Decrement(ref _waiting) <= QueueLimit / 2 && Interlocked.Exchange(ref _resting, 0) == 1)
                 {
-                    foreach ((Loop loop, LoopListener listener) in _listeners)
-                    {
-                        loop.Post(() => loop.ResumeAccepting(listener));
-                    }
+                    ResumeAll();
                 }
 
                 return connection;
@@ -101,8 +98,22 @@ internal sealed class EventLoopListener : IConnectionListener, IAcceptor
 
         Interlocked.Exchange(ref _resting, 1);
 
-        // Kestrel may have emptied the queue before it could see that we rest.
-        return Volatile.Read(ref _waiting) < QueueLimit / 2 && Interlocked.Exchange(ref _resting, 0) == 1;
+        // Kestrel may have emptied the queue before it could see that we rest. The mark is all loops': whoever takes it back wakes the others too.
+        if (Volatile.Read(ref _waiting) < QueueLimit / 2 && Interlocked.Exchange(ref _resting, 0) == 1)
+        {
+            ResumeAll();
+            return true;
+        }
+
+        return false;
+    }
+
+    private void ResumeAll()
+    {
+        foreach ((Loop loop, LoopListener listener) in _listeners)
+        {
+            loop.Post(() => loop.ResumeAccepting(listener));
+        }
     }
 
     public async ValueTask UnbindAsync(CancellationToken cancellationToken = default) =>
