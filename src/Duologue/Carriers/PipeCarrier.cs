@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.IO.Pipelines;
 using System.Runtime.CompilerServices;
+using System.Runtime.ExceptionServices;
 
 namespace Duologue.Carriers;
 
@@ -37,12 +38,13 @@ internal sealed class PipeCarrier : Carrier
 
     /// <summary>
     /// Starts the connection and pumps until the conversation and the draining after it are over; then ends the outgoing
-    /// direction, whoever else still has a hold on the transport. Never throws. The input stays the caller's to complete.
+    /// direction, whoever else still has a hold on the transport. Throws only what is a fault of our own. The input stays the caller's to complete.
     /// </summary>
     public async Task RunAsync()
     {
         _connection.Start(this);
         Exception? error = null;
+        ExceptionDispatchInfo? fault = null;
         try
         {
             long share = Share;
@@ -81,9 +83,9 @@ internal sealed class PipeCarrier : Carrier
         }
         catch (Exception e)
         {
-            // A fault of our own or no memory: the connection must end all the same, before whoever runs it hears of it.
-            _connection.OnEnd(e);
-            throw;
+            // A fault of our own or no memory: all ends as it does else, and then whoever runs it hears of it.
+            error = e;
+            fault = ExceptionDispatchInfo.Capture(e);
         }
 
         // After it the connection writes nothing more.
@@ -96,6 +98,8 @@ internal sealed class PipeCarrier : Carrier
         {
             // It has ended by itself: nothing is left to end.
         }
+
+        fault?.Throw();
     }
 
     public override ValueTask<bool> FlushAsync()

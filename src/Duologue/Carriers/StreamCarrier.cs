@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Runtime.CompilerServices;
+using System.Runtime.ExceptionServices;
 
 namespace Duologue.Carriers;
 
@@ -31,11 +32,12 @@ internal sealed class StreamCarrier : Carrier
 
     public override IBufferWriter<byte> Output => _output;
 
-    /// <summary>Starts the connection and pumps until all is over; then disposes the stream. Never throws.</summary>
+    /// <summary>Starts the connection and pumps until all is over; then disposes the stream. Throws only what is a fault of our own.</summary>
     public async Task RunAsync()
     {
         _connection.Start(this);
         Exception? error = null;
+        ExceptionDispatchInfo? fault = null;
         try
         {
             while (!_completed && await FillAsync().ConfigureAwait(false))
@@ -59,14 +61,15 @@ internal sealed class StreamCarrier : Carrier
         }
         catch (Exception e)
         {
-            // A fault of our own or no memory: the connection must end all the same, before whoever runs it hears of it.
-            _connection.OnEnd(e);
-            throw;
+            // A fault of our own or no memory: all ends as it does else, and then whoever runs it hears of it.
+            error = e;
+            fault = ExceptionDispatchInfo.Capture(e);
         }
 
         _connection.OnEnd(error);
         ReturnBuffer();
         await _stream.DisposeAsync().ConfigureAwait(false);
+        fault?.Throw();
     }
 
     // Pooled: a flush that has to wait allocates nothing.
