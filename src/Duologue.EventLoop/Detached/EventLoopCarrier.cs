@@ -138,6 +138,26 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
     }
 
     /// <inheritdoc/>
+    public override unsafe int TrySend(ReadOnlySpan<byte> header, ReadOnlySpan<byte> payload)
+    {
+        if (!_socket.Loop.IsCurrentThread || _socket.IsClosed || _socket.Has(SocketActivity.Sending) || _dead || Volatile.Read(ref _unsent) != 0)
+        {
+            return 0;
+        }
+
+        fixed (byte* first = header, second = payload)
+        {
+            // In bounds: the lengths are those of the spans that are pinned here.
+            IoVector* vectors = stackalloc IoVector[2];
+            vectors[0] = new IoVector { Start = first, Length = (nuint)header.Length };
+            vectors[1] = new IoVector { Start = second, Length = (nuint)payload.Length };
+
+            // What goes wrong here goes wrong again when the rest is sent, and is told then.
+            return (int)Sockets.Send(_socket.Descriptor, vectors, 2, out _);
+        }
+    }
+
+    /// <inheritdoc/>
     public override ValueTask<bool> FlushAsync()
     {
         Block? chain = Interlocked.Exchange(ref _written, null);

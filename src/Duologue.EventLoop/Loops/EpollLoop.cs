@@ -237,7 +237,7 @@ internal sealed unsafe class EpollLoop : Loop
     private void Receive(LoopSocket socket)
     {
         ISocketHandler handler = socket.Handler;
-        int count = Receive(socket, _received, out int error);
+        int count = Receive(socket, _received, out _, out int error);
         if (count <= 0)
         {
             if (error is Errno.TryAgain or Errno.Interrupted)

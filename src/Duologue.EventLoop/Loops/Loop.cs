@@ -258,40 +258,58 @@ internal abstract class Loop
         return slot < (uint)_usedSlots && (_generations[slot] & 0xFFFFFF) == generation ? _slots[slot] : null;
     }
 
-    /// <summary>Receives, without waiting, where the handler wants the bytes, or into the loop's buffer, and hands them over.</summary>
+    /// <summary>
+    /// Receives with one call that does not wait: where the handler wants the bytes and, behind them, into the loop's buffer, and hands them over.
+    /// </summary>
+    /// <param name="socket">Whose bytes.</param>
+    /// <param name="buffer">The loop's own.</param>
+    /// <param name="emptied">Whether there were fewer bytes than there was room: what comes next is announced anew.</param>
+    /// <param name="error">The errno where it failed, else 0.</param>
     /// <returns>How many; 0 at the end, -1 with an error.</returns>
-    protected static unsafe int Receive(LoopSocket socket, ReceiveBuffer buffer, out int error)
+    protected static unsafe int Receive(LoopSocket socket, ReceiveBuffer buffer, out bool emptied, out int error)
     {
         ISocketHandler handler = socket.Handler;
-        nint count;
-        if (handler.TryGetDirect(out Memory<byte> direct))
-        {
-            fixed (byte* start = direct.Span)
-            {
-                // In bounds: the kernel writes no more than the length of the memory that is pinned here.
-                count = Libc.Receive(socket.Descriptor, start, (nuint)direct.Length, Constants.MessageDoNotWait);
-            }
-
-            error = count < 0 ? Libc.LastError : 0;
-            if (count > 0)
-            {
-                Debug.Assert(count <= direct.Length, "The kernel received no more than it was given room for.");
-                handler.OnReceivedDirect(direct, (int)count);
-            }
-        }
-        else
+        if (!handler.TryGetDirect(out Memory<byte> direct))
         {
             // In bounds: the buffer has the size.
-            count = Libc.Receive(socket.Descriptor, buffer.Start, (nuint)buffer.Size, Constants.MessageDoNotWait);
+            int count = (int)Libc.Receive(socket.Descriptor, buffer.Start, (nuint)buffer.Size, Constants.MessageDoNotWait);
             error = count < 0 ? Libc.LastError : 0;
+            emptied = count < buffer.Size;
             if (count > 0)
             {
                 Debug.Assert(count <= buffer.Size, "The kernel received no more than it was given room for.");
-                handler.OnReceived(new ReadOnlySpan<byte>(buffer.Start, (int)count));
+                handler.OnReceived(new ReadOnlySpan<byte>(buffer.Start, count));
+            }
+
+            return count;
+        }
+
+        int total;
+        fixed (byte* start = direct.Span)
+        {
+            // In bounds: the kernel writes no more than the lengths of the memory that is pinned here and of the buffer.
+            IoVector* vectors = stackalloc IoVector[2];
+            vectors[0] = new IoVector { Start = start, Length = (nuint)direct.Length };
+            vectors[1] = new IoVector { Start = buffer.Start, Length = (nuint)buffer.Size };
+            MessageHeader message = default;
+            message.Vectors = vectors;
+            message.VectorCount = 2;
+            total = (int)Libc.ReceiveMessage(socket.Descriptor, &message, Constants.MessageDoNotWait);
+        }
+
+        error = total < 0 ? Libc.LastError : 0;
+        emptied = total < direct.Length + (long)buffer.Size;
+        if (total > 0)
+        {
+            Debug.Assert(total <= direct.Length + (long)buffer.Size, "The kernel received no more than it was given room for.");
+            handler.OnReceivedDirect(direct, Math.Min(total, direct.Length));
+            if (total > direct.Length && !socket.IsClosed)
+            {
+                socket.Handler.OnReceived(new ReadOnlySpan<byte>(buffer.Start, total - direct.Length));
             }
         }
 
-        return (int)count;
+        return total;
     }
 
     /// <summary>The kernel has let go of a socket: closes the descriptor and tells the handler.</summary>

@@ -24,6 +24,7 @@ internal sealed unsafe class UringLoop : Loop
 
     private const ushort MultishotAccept = 1;
     private const ushort MultishotReceive = 2;
+    private const uint MultishotPoll = 1;
     private const byte SelectBuffer = 32;
     private const uint CancelAll = 1;
     private const uint CancelByDescriptor = 2;
@@ -40,7 +41,12 @@ internal sealed unsafe class UringLoop : Loop
     /// <summary>So many receives in a row of less than <see cref="BulkFrom"/> end that.</summary>
     private const int SmallsToEndBulk = 16;
 
+    private const int PollEnds = (int)(Constants.PollReadHangUp | Constants.PollHangUp | Constants.PollError);
+
     private const int BulkSize = 512 * 1024;
+
+    /// <summary>So often a bulk socket is read in a row before others have their turn.</summary>
+    private const int ReadsPerTurn = 2;
 
     // Room for vectored sends until they are submitted.
     private const int MaxMessages = 128;
@@ -53,6 +59,9 @@ internal sealed unsafe class UringLoop : Loop
     private readonly byte* _messages = (byte*)NativeMemory.AlignedAlloc((nuint)(MaxMessages * MessageSize), 16);
     private readonly List<LoopListener> _armed = [];
     private readonly ReceiveBuffer _bulk = new(BulkSize);
+
+    // Bulk sockets that had more when their turn was over.
+    private readonly List<LoopSocket> _unfinished = [];
     private int _messageCount;
     private uint _sends;
 
@@ -218,6 +227,8 @@ internal sealed unsafe class UringLoop : Loop
 
     protected override void Wait(int timeout)
     {
+        timeout = _unfinished.Count > 0 ? 0 : timeout;
+
         // Sends to sockets with room are answered as they are submitted: to wait for one more than those is to wait for the next event.
         uint count = timeout == 0 ? 0 : _ring.HasMinimumWait ? Math.Min(_sends, MaxWaitedFor) + 1 : 1;
         _sends = 0;
@@ -226,6 +237,11 @@ internal sealed unsafe class UringLoop : Loop
         while (_ring.TryTake(out UringCompletion completion))
         {
             Dispatch(completion);
+        }
+
+        if (_unfinished.Count > 0)
+        {
+            GoOnReading();
         }
 
         _buffers.Publish();
@@ -314,7 +330,8 @@ internal sealed unsafe class UringLoop : Loop
             socket.Set(SocketActivity.Polling);
             request->Operation = UringOperation.PollAdd;
             request->Descriptor = socket.Descriptor;
-            request->OperationFlags = Constants.PollIn;
+            request->Length = MultishotPoll;
+            request->OperationFlags = Constants.PollIn | Constants.PollReadHangUp;
             request->UserData = PollKind | NameOf(socket);
             return;
         }
@@ -383,7 +400,7 @@ internal sealed unsafe class UringLoop : Loop
             }
             else if (kind == PollKind)
             {
-                OnReadable(socket, completion.Result);
+                OnReadable(socket, completion);
             }
             else
             {
@@ -453,44 +470,97 @@ internal sealed unsafe class UringLoop : Loop
         }
     }
 
-    private void OnReadable(LoopSocket socket, int result)
+    private void OnReadable(LoopSocket socket, in UringCompletion completion)
     {
-        socket.Clear(SocketActivity.ReceiveArmed | SocketActivity.Cancelling);
-        if (socket.IsClosed || !socket.Has(SocketActivity.Receiving))
+        if ((completion.Flags & More) == 0)
         {
-            return;
+            socket.Clear(SocketActivity.ReceiveArmed | SocketActivity.Cancelling);
         }
 
-        if (result >= 0)
+        if (completion.Result >= 0)
         {
-            ISocketHandler handler = socket.Handler;
-            int count = Receive(socket, _bulk, out int error);
+            Read(socket, toTheEnd: (completion.Result & PollEnds) != 0);
+        }
+
+        if (socket.Has(SocketActivity.Receiving) && !socket.Has(SocketActivity.ReceiveArmed) && !socket.IsClosed)
+        {
+            Arm(socket);
+        }
+    }
+
+    /// <summary>Reads a bulk socket until it is empty, for the poll tells of new bytes only; or until others have waited long enough.</summary>
+    /// <param name="socket">Whose bytes.</param>
+    /// <param name="toTheEnd">Whether the peer has ended, or may have: the poll has told of it with the last bytes, and a receive tells of it behind them only.</param>
+    private void Read(LoopSocket socket, bool toTheEnd)
+    {
+        for (int i = 0; i < ReadsPerTurn; i++)
+        {
+            if (socket.IsClosed || !socket.Has(SocketActivity.Receiving))
+            {
+                // When it is to be read again, the poll is armed anew and tells of what is there.
+                return;
+            }
+
+            int count = Receive(socket, _bulk, out bool emptied, out int error);
             if (count >= BulkFrom)
             {
                 socket.SmallReceives = 0;
             }
             else if (count > 0)
             {
-                if (++socket.SmallReceives >= SmallsToEndBulk)
-                {
-                    socket.Clear(SocketActivity.Bulk);
-                }
+                EndBulkAfterSmalls(socket);
             }
             else if (!IsRetry(error))
             {
                 socket.Clear(SocketActivity.Receiving);
-                handler.OnReceiveEnded(error);
+                socket.Handler.OnReceiveEnded(error);
             }
 
             if (socket.Has(SocketActivity.Dirty))
             {
                 SendNow(socket);
             }
+
+            if (error != Errno.Interrupted && (count <= 0 || (emptied && !toTheEnd)))
+            {
+                return;
+            }
         }
 
-        if (socket.Has(SocketActivity.Receiving) && !socket.Has(SocketActivity.ReceiveArmed) && !socket.IsClosed)
+        _unfinished.Add(socket);
+    }
+
+    private void GoOnReading()
+    {
+        int count = _unfinished.Count;
+        for (int i = 0; i < count; i++)
         {
-            Arm(socket);
+            LoopSocket socket = _unfinished[i];
+            Enter(socket);
+            try
+            {
+                Read(socket, toTheEnd: true);
+            }
+            catch (Exception exception)
+            {
+                Fail(socket, exception);
+            }
+        }
+
+        _unfinished.RemoveRange(0, count);
+    }
+
+    private void EndBulkAfterSmalls(LoopSocket socket)
+    {
+        if (!socket.Has(SocketActivity.Bulk) || ++socket.SmallReceives < SmallsToEndBulk)
+        {
+            return;
+        }
+
+        socket.Clear(SocketActivity.Bulk);
+        if (socket.Has(SocketActivity.ReceiveArmed) && !socket.Has(SocketActivity.Cancelling) && !socket.IsClosed)
+        {
+            CancelReceive(socket);
         }
     }
 

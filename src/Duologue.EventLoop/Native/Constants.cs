@@ -30,6 +30,9 @@ internal static class Constants
     public const int MessageWaitAll = 0x100;
 
     public const uint PollIn = 1;
+    public const uint PollError = 8;
+    public const uint PollHangUp = 16;
+    public const uint PollReadHangUp = 0x2000;
 
     public const int EpollAdd = 1;
     public const int EpollDelete = 2;

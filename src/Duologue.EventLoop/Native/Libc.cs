@@ -49,6 +49,9 @@ internal static unsafe partial class Libc
     [LibraryImport(Library, EntryPoint = "recv")]
     public static partial nint Receive(int descriptor, byte* buffer, nuint length, int flags);
 
+    [LibraryImport(Library, EntryPoint = "recvmsg")]
+    public static partial nint ReceiveMessage(int descriptor, MessageHeader* message, int flags);
+
     [LibraryImport(Library, EntryPoint = "send")]
     public static partial nint Send(int descriptor, byte* buffer, nuint length, int flags);
 

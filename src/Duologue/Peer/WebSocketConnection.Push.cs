@@ -16,6 +16,9 @@ internal sealed partial class WebSocketConnection
     private byte[]? _lent;
     private Action? _onCallCompleted;
 
+    // The text that the handler is being called with, on the thread that calls it: valid UTF-8, so that an echo is not judged once more.
+    private ReadOnlyMemory<byte> _validText;
+
     // Guarded by _gate: whether OnCloseAsync has completed, and who waits for it.
     private bool _handled;
     private TaskCompletionSource? _handledSource;
@@ -77,7 +80,13 @@ internal sealed partial class WebSocketConnection
     /// <summary>Calls the handler in place. Returns whether the call has completed.</summary>
     private bool Invoke(MessageType type, ref MessageBuffer body)
     {
+        if (type == MessageType.Text)
+        {
+            _validText = body.Memory;
+        }
+
         ValueTask call = Call(type, body.Memory);
+        _validText = default;
         if (call.IsCompleted)
         {
             Complete(call.ConfigureAwait(false).GetAwaiter());

@@ -13,6 +13,9 @@ internal sealed partial class WebSocketConnection
     /// <summary>What a message larger than the queue leaves in.</summary>
     private const int PieceSize = 64 * 1024;
 
+    /// <summary>From this size on a system call of its own costs less than a copy.</summary>
+    private const int DirectSize = 8 * 1024;
+
     // Guarded by _gate.
     private Outbox _outbox;
     private bool _fragmenting;
@@ -96,9 +99,9 @@ internal sealed partial class WebSocketConnection
     /// <inheritdoc/>
     public override Stream OpenWrite(MessageType type, MessageFlags flags) => new MessageWriteStream(this, type, flags);
 
-    private static void CheckText(ReadOnlySpan<byte> data, MessageType type)
+    private void CheckText(ReadOnlySpan<byte> data, MessageType type)
     {
-        if (type == MessageType.Text && !Utf8.IsValid(data))
+        if (type == MessageType.Text && !(IsCorked && data == _validText.Span) && !Utf8.IsValid(data))
         {
             throw new ArgumentException("The data of a text message is not valid UTF-8. Send it as binary, or correct it.", nameof(data));
         }
@@ -281,12 +284,26 @@ internal sealed partial class WebSocketConnection
         {
             WriteFrame(frame);
         }
+        else if (size >= DirectSize && _role == Role.Server && _written == _taken)
+        {
+            _taken += WriteDirect(opcode, data);
+        }
         else
         {
             FrameWriter.Write(_carrier!.Output, opcode, true, data, _role);
         }
 
         _written += size;
+    }
+
+    /// <summary>Lets the carrier send from the caller's memory what it can, and writes the rest. Returns how much has left. Under the lock.</summary>
+    private int WriteDirect(Opcode opcode, ReadOnlySpan<byte> data)
+    {
+        Span<byte> header = stackalloc byte[FrameHeader.MaxSize];
+        header = header[..FrameHeader.Write(header, opcode, true, data.Length, false, 0)];
+        int gone = _carrier!.TrySend(header, data);
+        FrameWriter.WriteRest(_carrier.Output, header, data, gone);
+        return gone;
     }
 
     private ValueTask SendBytesAsync(ReadOnlyMemory<byte> data, Opcode opcode, MessageFlags flags, CancellationToken cancellationToken)

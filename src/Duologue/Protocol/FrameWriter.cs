@@ -31,6 +31,20 @@ internal static class FrameWriter
         WriteInChunks(output, opcode, fin, payload, masked, key);
     }
 
+    /// <summary>Writes what is left of a server's frame of which the first bytes have gone another way.</summary>
+    public static void WriteRest(IBufferWriter<byte> output, ReadOnlySpan<byte> header, ReadOnlySpan<byte> payload, int gone)
+    {
+        if (gone < header.Length)
+        {
+            output.Write(header[gone..]);
+        }
+
+        if (gone < header.Length + payload.Length)
+        {
+            output.Write(payload[Math.Max(0, gone - header.Length)..]);
+        }
+    }
+
     /// <summary>A server's frame as an array of its own: encoded once, sent to many.</summary>
     public static byte[] Encode(Opcode opcode, ReadOnlySpan<byte> payload)
     {

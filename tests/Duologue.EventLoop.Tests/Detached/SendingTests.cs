@@ -94,6 +94,66 @@ public class SendingTests
 
     [Theory]
     [MemberData(nameof(Backends))]
+    public async Task Large_answers_that_leave_from_where_they_lie_keep_their_place_among_small_ones(EventLoopBackend backend)
+    {
+        // Below and above the size from which an answer is sent without a copy; the largest do not fit into the socket at once.
+        int[] sizes = [20, 9_000, 125, 16_384, 8_181, 8_182, 700_000, 3, 65_536, 0, 300_000, 5];
+        await using LoopHost host = await LoopHost.StartAsync(backend, app => app.MapDuologue<EchoHandler>("/echo").WithOptions(echo => echo.SendQueueLimit = 64 * 1024 * 1024));
+        using RawPeer peer = await RawPeer.OpenAsync(host.Url, "/echo");
+        byte[] content = new byte[sizes.Max()];
+        new Random(11).NextBytes(content);
+        const int rounds = 4;
+        Task sending = Task.Run(async () =>
+        {
+            for (int round = 0; round < rounds; round++)
+            {
+                foreach (int size in sizes)
+                {
+                    await peer.SendAsync(RawPeer.MaskedFrame(0x82, content.AsSpan(content.Length - size)));
+                }
+            }
+        }, Token);
+        for (int round = 0; round < rounds; round++)
+        {
+            foreach (int size in sizes)
+            {
+                byte[] message = await peer.ReadMessageAsync(0x82);
+                Assert.Equal(size, message.Length);
+                Assert.Equal(size, content.AsSpan(content.Length - size).CommonPrefixLength(message));
+            }
+        }
+
+        await sending;
+        peer.Dispose();
+        await Eventually.True(() => host.SocketCount == 0 && host.RentedBlocks == 0, () => $"{host.SocketCount} sockets and {host.RentedBlocks} blocks are left.");
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task A_FIN_right_behind_much_is_seen(EventLoopBackend backend)
+    {
+        await using LoopHost host = await LoopHost.StartAsync(backend, app => app.MapDuologue<EchoHandler>("/echo").WithOptions(echo => echo.SendQueueLimit = 64 * 1024 * 1024));
+        for (int i = 0; i < 50; i++)
+        {
+            using RawPeer peer = await RawPeer.OpenAsync(host.Url, "/echo");
+            byte[] frame = RawPeer.MaskedFrame(0x82, new byte[20_000 + i]);
+            for (int n = 0; n < 3; n++)
+            {
+                await peer.SendAsync(frame);
+                Assert.Equal(20_000 + i, (await peer.ReadMessageAsync(0x82)).Length);
+            }
+
+            // With the last bytes in one wake-up, often enough.
+            await peer.SendAsync(frame);
+            peer.Socket.Shutdown(System.Net.Sockets.SocketShutdown.Send);
+            Assert.Equal(20_000 + i, (await peer.ReadMessageAsync(0x82)).Length);
+        }
+
+        await Eventually.True(() => host.SocketCount == 0, () => $"{host.SocketCount} sockets are left.");
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
     public async Task A_handler_that_waits_holds_its_peer_back(EventLoopBackend backend)
     {
         var release = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);

@@ -8,6 +8,25 @@ public sealed class FrameWriterTests
     [Theory]
     [InlineData(0)]
     [InlineData(1)]
+    [InlineData(4)]
+    [InlineData(5)]
+    [InlineData(1000)]
+    [InlineData(1004)]
+    public void Writes_what_is_left_of_a_frame(int gone)
+    {
+        byte[] payload = new byte[1000];
+        new Random(gone).NextBytes(payload);
+        byte[] whole = new WireFrame(WireFrame.Binary, payload).ToBytes();
+        var output = new StingyWriter(0);
+
+        FrameWriter.WriteRest(output, whole.AsSpan(0, 4), payload, gone);
+
+        Assert.Equal(whole[gone..], output.ToArray());
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
     [InlineData(125)]
     [InlineData(126)]
     [InlineData(4082)]
