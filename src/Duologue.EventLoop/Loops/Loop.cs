@@ -24,6 +24,7 @@ internal abstract class Loop
     private const int Busy = 0;
     private const int Asleep = 1;
     private const int Woken = 2;
+    private const int Ended = 3;
 
     private readonly ILogger _logger;
     private readonly Thread _thread;
@@ -41,6 +42,13 @@ internal abstract class Loop
     private bool _tickNeeded;
     private volatile bool _stopping;
     private long _turnStarted;
+
+    // Whoever wakes the loop holds it, and the end waits for him: the descriptor that he writes to must not be somebody else's by then. A leaf.
+    private readonly Lock _wakeLock = new();
+    private bool _released;
+
+    private readonly TaskCompletionSource _prepared = new();
+    private int _late;
     private volatile LoopSocket? _current;
 
     protected Loop(int number, ILogger logger)
@@ -77,7 +85,13 @@ internal abstract class Loop
 
     protected IReadOnlyList<LoopListener> Listeners => _listeners;
 
-    public void Start() => _thread.Start();
+    /// <summary>Starts the thread. Once.</summary>
+    /// <exception cref="System.Net.Sockets.SocketException">The kernel refuses what the loop needs; it has ended.</exception>
+    public void Start()
+    {
+        _thread.Start();
+        _prepared.Task.GetAwaiter().GetResult();
+    }
 
     /// <summary>Ends the thread: what is still open is reset. Returns when it has ended. Not from a loop's thread.</summary>
     public void Stop()
@@ -86,14 +100,14 @@ internal abstract class Loop
         Interrupt();
         if (_thread.ThreadState.HasFlag(System.Threading.ThreadState.Unstarted))
         {
-            Release();
+            End();
             return;
         }
 
         _thread.Join();
     }
 
-    /// <summary>Runs an action on the loop's thread, soon. Any thread.</summary>
+    /// <summary>Runs an action on the loop's thread, soon; after the loop's end on the thread pool. Any thread.</summary>
     public void Post(Action action)
     {
         _actions.Enqueue(action);
@@ -178,6 +192,12 @@ internal abstract class Loop
     /// <summary>Accepts from a listener until <see cref="Unlisten"/>. Loop thread.</summary>
     public void Listen(LoopListener listener)
     {
+        if (_stopping)
+        {
+            listener.OnStopped();
+            return;
+        }
+
         _listeners.Add(listener);
         StartAccepting(listener);
     }
@@ -185,8 +205,10 @@ internal abstract class Loop
     /// <summary>Stops accepting; the descriptor may be closed when the listener's task completes. Loop thread.</summary>
     public void Unlisten(LoopListener listener)
     {
-        _listeners.Remove(listener);
-        StopAccepting(listener);
+        if (_listeners.Remove(listener))
+        {
+            StopAccepting(listener);
+        }
     }
 
     /// <summary>Accepts again where the listener's owner had enough. Loop thread.</summary>
@@ -229,22 +251,61 @@ internal abstract class Loop
         }
     }
 
+    /// <summary>Accepting failed by neither of these. True if that may come back at once: then the listener rests as if exhausted.</summary>
+    protected bool AcceptFailed(LoopListener listener, int error)
+    {
+        if (!listener.HasFailed)
+        {
+            // A state of the listener fails a call as often as it is made: once is enough to say so.
+            listener.HasFailed = true;
+            LoopLog.AcceptFailed(_logger, listener.Owner.Name, error, Number);
+        }
+
+        // accept(2): what happened to a connection on its way in is reported here as well, and concerns that connection alone.
+        if (Errno.IsOfOneConnection(error))
+        {
+            return false;
+        }
+
+        listener.IsPaused = true;
+        listener.IsExhausted = true;
+        NeedTick();
+        return true;
+    }
+
     /// <summary>A connection was accepted. False if the listener must rest.</summary>
     protected bool Accepted(LoopListener listener, int descriptor)
     {
+        if (_stopping)
+        {
+            _ = Libc.Close(descriptor);
+            return false;
+        }
+
+        listener.HasFailed = false;
         if (listener.IsExhausted)
         {
             listener.IsExhausted = false;
             LoopLog.AcceptResumed(_logger, listener.Owner.Name, Number);
         }
 
-        if (!listener.Owner.OnAccepted(this, listener, descriptor))
+        try
         {
-            listener.IsPaused = true;
-            return false;
+            if (listener.Owner.OnAccepted(this, listener, descriptor))
+            {
+                return true;
+            }
+        }
+        catch (Exception e)
+        {
+            // No memory for one more: its peer is told by the end, and the loop carries the others.
+            Report(e);
+            _ = Libc.Close(descriptor);
+            return true;
         }
 
-        return true;
+        listener.IsPaused = true;
+        return false;
     }
 
     /// <summary>The number by which the kernel's events name a socket: a slot that is used anew has another.</summary>
@@ -326,8 +387,12 @@ internal abstract class Loop
     /// <summary>Tells of an exception that others' code threw and that concerns no bytes. Any thread.</summary>
     internal void Report(Exception exception) => LoopLog.CallbackFailed(_logger, Number, exception);
 
-    /// <summary>The wait is over: from here to the end of the turn the loop is at work.</summary>
-    protected void BeginTurn() => Volatile.Write(ref _turnStarted, Stopwatch.GetTimestamp());
+    /// <summary>The wait is over: from here to the end of the turn the loop is at work, and looks at its queues before it waits again.</summary>
+    protected void BeginTurn()
+    {
+        Volatile.Write(ref _sleep, Busy);
+        Volatile.Write(ref _turnStarted, Stopwatch.GetTimestamp());
+    }
 
     /// <summary>Marks whose handler runs now, for the watchdog.</summary>
     protected void Enter(LoopSocket socket) => _current = socket;
@@ -341,15 +406,62 @@ internal abstract class Loop
 
     private void Interrupt()
     {
-        if (Interlocked.CompareExchange(ref _sleep, Woken, Asleep) == Asleep)
+        int state = Interlocked.CompareExchange(ref _sleep, Woken, Asleep);
+        if (state == Asleep)
         {
-            Wake();
+            lock (_wakeLock)
+            {
+                if (!_released)
+                {
+                    Wake();
+                }
+            }
         }
+        else if (state == Ended)
+        {
+            TurnLate();
+        }
+    }
+
+    /// <summary>
+    /// What is asked for after the end is answered as well, on the thread pool and one at a time: all sockets are closed, but whoever lets go of
+    /// one waits to hear so.
+    /// </summary>
+    private void TurnLate()
+    {
+        if (Interlocked.Increment(ref _late) == 1)
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(static loop => loop.RunLate(), this, preferLocal: false);
+        }
+    }
+
+    private void RunLate()
+    {
+        int seen;
+        do
+        {
+            seen = Volatile.Read(ref _late);
+            RunActions();
+            DispatchPosted();
+        }
+        while (Interlocked.CompareExchange(ref _late, 0, seen) != seen);
     }
 
     private void Run()
     {
-        Prepare();
+        try
+        {
+            Prepare();
+        }
+        catch (Exception e)
+        {
+            _stopping = true;
+            End();
+            _prepared.SetException(e);
+            return;
+        }
+
+        _prepared.SetResult();
         while (!_stopping)
         {
             // Announce the sleep before looking for work: whoever brings some in between sees it and wakes us.
@@ -368,13 +480,25 @@ internal abstract class Loop
         Shut();
     }
 
-    private void Turn()
+    private void RunActions()
     {
         while (_actions.TryDequeue(out Action? action))
         {
-            action();
+            try
+            {
+                action();
+            }
+            catch (Exception e)
+            {
+                // The loop carries all of its connections; no single request is worth them.
+                Report(e);
+            }
         }
+    }
 
+    private void Turn()
+    {
+        RunActions();
         if (Volatile.Read(ref _posted) is not null)
         {
             DispatchPosted();
@@ -535,7 +659,21 @@ internal abstract class Loop
         }
 
         Turn();
+        End();
+    }
+
+    private void End()
+    {
+        lock (_wakeLock)
+        {
+            _released = true;
+        }
+
         Release();
+
+        // Announce the end before looking for what came at the last moment: whoever brings some later sees it.
+        Interlocked.Exchange(ref _sleep, Ended);
+        TurnLate();
     }
 
     /// <summary>A buffer that is received into, shared by all sockets of a loop: unmanaged, so that the kernel may hold it.</summary>

@@ -27,7 +27,7 @@ internal sealed unsafe class UringLoop : Loop
     private const byte SelectBuffer = 32;
     private const uint CancelAll = 1;
     private const uint CancelByDescriptor = 2;
-    private const uint More = 2;
+    private const uint CancelAny = 4;
 
     /// <summary>How long a turn may wait for the answers to its sends and one event more, in microseconds: then one is enough.</summary>
     private const uint Patience = 50;
@@ -42,6 +42,9 @@ internal sealed unsafe class UringLoop : Loop
 
     private const int BulkSize = 512 * 1024;
 
+    /// <summary>How long the kernel may take, in milliseconds, to let go of everything when the loop ends.</summary>
+    private const int ReapTime = 10_000;
+
     // Room for vectored sends until they are submitted.
     private const int MaxMessages = 128;
     private static readonly int MessageSize = sizeof(MessageHeader) + (Constants.MaxVectors * sizeof(IoVector));
@@ -55,22 +58,30 @@ internal sealed unsafe class UringLoop : Loop
     private readonly ReceiveBuffer _bulk = new(BulkSize);
     private int _messageCount;
     private uint _sends;
+    private bool _isEnding;
 
     public UringLoop(int number, ILogger logger)
         : base(number, logger)
     {
         _ring = UringRing.TryCreate(out string? obstacle) ?? throw new InvalidOperationException($"io_uring cannot run here: {obstacle}");
-        _buffers = UringBuffers.TryCreate(_ring) ?? throw new InvalidOperationException("io_uring takes no buffers.");
+        UringBuffers? buffers = UringBuffers.TryCreate(_ring);
 
         // Blocking, as all that io_uring waits for: on a descriptor that is not, it would answer EAGAIN instead of waiting.
         _wake = Libc.EventDescriptor(0, Constants.EventDescriptorCloseOnExec);
-        if (_wake < 0)
+        if (_wake < 0 || buffers is null)
         {
-            throw Sockets.ToException(Libc.LastError);
+            Exception error = buffers is null ? new InvalidOperationException("io_uring takes no buffers.") : Sockets.ToException(Libc.LastError);
+            FreeAll(buffers);
+            throw error;
         }
+
+        _buffers = buffers;
     }
 
     public override bool WantsNonBlocking => false;
+
+    /// <summary>How many requests the kernel has not answered for good. The loop's thread, or after its end.</summary>
+    internal uint Unanswered => _ring.Unanswered;
 
     /// <summary>Why io_uring cannot run here; null if it can.</summary>
     public static string? FindObstacle()
@@ -82,9 +93,10 @@ internal sealed unsafe class UringLoop : Loop
         }
 
         UringBuffers? buffers = UringBuffers.TryCreate(ring);
+        obstacle = buffers is null ? "the kernel takes no ring of provided buffers." : ring.FindObstacle();
         ring.Close();
         buffers?.Free();
-        return buffers is null ? "the kernel takes no ring of provided buffers." : null;
+        return obstacle;
     }
 
     public override void StartReceiving(LoopSocket socket)
@@ -273,15 +285,52 @@ internal sealed unsafe class UringLoop : Loop
 
     protected override void Release()
     {
-        _ring.Close();
-        _buffers.Free();
-        _bulk.Free();
-        _ = Libc.Close(_wake);
-        NativeMemory.AlignedFree(_wakeValue);
-        NativeMemory.AlignedFree(_messages);
+        Reap();
         foreach (LoopListener listener in _armed)
         {
             listener.OnStopped();
+        }
+
+        _armed.Clear();
+        if (_ring.Unanswered > 0)
+        {
+            // Better some memory that is never used again than some that the kernel writes into behind another owner's back.
+            LoopLog.KernelHolds(Logger, Number, _ring.Unanswered);
+            return;
+        }
+
+        FreeAll(_buffers);
+    }
+
+    /// <summary>Takes back from the kernel whatever it still has: until it has answered, it may write where a request told it to.</summary>
+    private void Reap()
+    {
+        if (_ring.Unanswered == 0)
+        {
+            return;
+        }
+
+        _isEnding = true;
+        UringRequest* request = _ring.Next();
+        request->Operation = UringOperation.Cancel;
+        request->OperationFlags = CancelAll | CancelAny;
+        request->UserData = CancelKind;
+        for (long end = Environment.TickCount64 + ReapTime; _ring.Unanswered > 0 && Environment.TickCount64 < end;)
+        {
+            Wait(100);
+        }
+    }
+
+    private void FreeAll(UringBuffers? buffers)
+    {
+        _ring.Close();
+        buffers?.Free();
+        _bulk.Free();
+        NativeMemory.AlignedFree(_wakeValue);
+        NativeMemory.AlignedFree(_messages);
+        if (_wake >= 0)
+        {
+            _ = Libc.Close(_wake);
         }
     }
 
@@ -356,7 +405,11 @@ internal sealed unsafe class UringLoop : Loop
 
         if (kind == WakeKind)
         {
-            ArmWake();
+            if (!_isEnding)
+            {
+                ArmWake();
+            }
+
             return;
         }
 
@@ -403,7 +456,7 @@ internal sealed unsafe class UringLoop : Loop
 
     private void OnReceived(LoopSocket socket, in UringCompletion completion)
     {
-        if ((completion.Flags & More) == 0)
+        if (completion.IsLast)
         {
             socket.Clear(SocketActivity.ReceiveArmed | SocketActivity.Cancelling);
         }
@@ -516,7 +569,7 @@ internal sealed unsafe class UringLoop : Loop
             return;
         }
 
-        bool armed = (completion.Flags & More) != 0;
+        bool armed = !completion.IsLast;
         listener.IsArmed = armed;
         int result = completion.Result;
         if (result >= 0)
@@ -532,7 +585,7 @@ internal sealed unsafe class UringLoop : Loop
         }
         else if (result is not (-Errno.Cancelled or -Errno.Interrupted or -Errno.ConnectionAborted or -Errno.TryAgain))
         {
-            LoopLog.AcceptFailed(Logger, listener.Owner.Name, -result, Number);
+            AcceptFailed(listener, -result);
         }
 
         if (armed)

@@ -71,24 +71,24 @@ internal sealed class EventLoopListener : IConnectionListener, IAcceptor
     {
         var connection = new PipeConnection(_local ?? SocketAddresses.GetLocal(descriptor), SocketAddresses.GetRemote(descriptor), _settings);
         LoopSocket socket = loop.Add(descriptor, connection);
+        Interlocked.Increment(ref _waiting);
         try
         {
             connection.Begin(socket);
+            if (!_accepted.Writer.TryWrite(connection))
+            {
+                // Unbound at this moment.
+                Interlocked.Decrement(ref _waiting);
+                loop.Close(socket, reset: true);
+                return false;
+            }
         }
         catch (Exception e)
         {
             // The kernel may refuse to watch one more descriptor (fs.epoll.max_user_watches, no memory): that costs this connection only.
+            Interlocked.Decrement(ref _waiting);
             loop.Fail(socket, e);
             return true;
-        }
-
-        Interlocked.Increment(ref _waiting);
-        if (!_accepted.Writer.TryWrite(connection))
-        {
-            // Unbound at this moment.
-            Interlocked.Decrement(ref _waiting);
-            loop.Close(socket, reset: true);
-            return false;
         }
 
         if (Volatile.Read(ref _waiting) < QueueLimit)
@@ -144,9 +144,16 @@ internal sealed class EventLoopListener : IConnectionListener, IAcceptor
         }
 
         _accepted.Writer.TryComplete();
-        if (_path is not null)
+        try
         {
-            File.Delete(_path);
+            if (_path is not null)
+            {
+                File.Delete(_path);
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Its folder is gone, or is nobody's to change any more: a name that leads nowhere must not keep a server from stopping.
         }
     }
 }
