@@ -116,8 +116,16 @@ internal sealed class EventLoopListener : IConnectionListener, IAcceptor
         }
     }
 
-    public async ValueTask UnbindAsync(CancellationToken cancellationToken = default) =>
-        await (_unbound ??= StopAsync()).WaitAsync(cancellationToken).ConfigureAwait(false);
+    /// <summary>Stops to listen. Who will not wait any longer need not: it goes on by itself, and a server that is disposed without being stopped asks with a token that is cancelled already.</summary>
+    public async ValueTask UnbindAsync(CancellationToken cancellationToken = default)
+    {
+        Task unbound = _unbound ??= StopAsync();
+        await unbound.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (unbound.IsCompleted)
+        {
+            await unbound.ConfigureAwait(false);
+        }
+    }
 
     /// <summary>Ends what Kestrel never took.</summary>
     public async ValueTask DisposeAsync()

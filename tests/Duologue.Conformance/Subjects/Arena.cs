@@ -15,6 +15,9 @@ internal abstract class Arena : IAsyncDisposable
 
     public abstract Carrier Carrier { get; }
 
+    /// <summary>Why this machine has no such carrier; null if it has.</summary>
+    public virtual string? Obstacle => null;
+
     public abstract Task StartAsync();
 
     /// <summary>Opens a WebSocket between the two and gives the hostile end of it.</summary>

@@ -210,6 +210,18 @@ public class HttpTests
 
     [Theory]
     [MemberData(nameof(Backends))]
+    public async Task A_server_that_is_disposed_and_was_never_stopped_ends_all_the_same(EventLoopBackend backend)
+    {
+        LoopHost host = await LoopHost.StartAsync(backend, app => app.MapGet("/", () => "hello"));
+        using var client = new HttpClient();
+        Assert.Equal("hello", await client.GetStringAsync(host.Url, Token));
+        IReadOnlyList<Duologue.EventLoop.Loops.Loop> loops = host.Loops.Loops;
+        await host.AbandonAsync().WaitAsync(LoopHost.Patience, Token);
+        Assert.All(loops, loop => Assert.Equal(0, loop.SocketCount));
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
     public async Task The_addresses_of_both_ends_are_known(EventLoopBackend backend)
     {
         await using LoopHost host = await LoopHost.StartAsync(backend, app => app.MapGet("/", (HttpContext context) =>
