@@ -36,7 +36,7 @@ public abstract class SuiteTests : IAsyncLifetime
     {
         Assert.NotEmpty(name);
         Assert.SkipWhen(_arena.Obstacle is not null, _arena.Obstacle ?? "");
-        Case[] cases = [.. Families.Cases(number, _arena.JudgesServer)];
+        Case[] cases = [.. Families.Cases(number, _arena.JudgesServer).Where((_, index) => _arena.Plays(index))];
         var complaints = new ConcurrentBag<string>();
         foreach (IGrouping<bool, Case> group in cases.GroupBy(@case => @case.Heavy))
         {
