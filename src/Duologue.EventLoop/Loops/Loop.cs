@@ -142,12 +142,15 @@ internal abstract class Loop
         var socket = new LoopSocket(this, descriptor, handler);
         if (!_freeSlots.TryPop(out int slot))
         {
-            slot = _usedSlots++;
+            // In this order: where there is no memory for one of them, the next try begins anew.
+            slot = _usedSlots;
             if (slot == _slots.Length)
             {
-                Array.Resize(ref _slots, slot * 2);
                 Array.Resize(ref _generations, slot * 2);
+                Array.Resize(ref _slots, slot * 2);
             }
+
+            _usedSlots++;
         }
 
         _slots[slot] = socket;
