@@ -15,7 +15,7 @@ public sealed class TerminateTests
     [InlineData("io_uring")]
     public async Task Every_peer_is_told_by_a_close_frame_and_the_server_ends_well(string eventLoop)
     {
-        await using ServeTool server = await ServeTool.StartAsync("--event-loop", eventLoop, "--loops", "2");
+        await using ServeTool server = await ServeTool.StartAsync("--event-loop", eventLoop, "--loops", "2", "--close-timeout", "20s");
         TestClient[] clients = await Task.WhenAll(Enumerable.Range(0, Peers).Select(_ => TestClient.ConnectAsync(server.At("/echo"))));
         await using TestClient listener = await TestClient.ConnectAsync(server.At("/fanout"));
         Task<CloseInfo> listening = listener.ClosedAsync();

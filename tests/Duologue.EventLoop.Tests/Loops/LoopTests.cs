@@ -56,6 +56,7 @@ public class LoopTests
     {
         var loop = new SlowToWake();
         loop.Start();
+        await loop.Sleeping.Task.WaitAsync(LoopHost.Patience, Token);
         Task posting = Task.Run(() => loop.Post(() => { }), Token);
         await loop.Waking.Task.WaitAsync(LoopHost.Patience, Token);
 
@@ -242,6 +243,8 @@ public class LoopTests
     {
         private readonly TaskCompletionSource _event = new();
 
+        public TaskCompletionSource Sleeping { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
         public TaskCompletionSource Waking { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public TaskCompletionSource Released { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -253,6 +256,7 @@ public class LoopTests
             // The first to wake is slow: meanwhile something else, such as a message, lets the loop go on.
             if (timeout != 0)
             {
+                Sleeping.TrySetResult();
                 _event.Task.Wait(LoopHost.Patience);
             }
 

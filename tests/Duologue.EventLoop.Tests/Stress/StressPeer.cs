@@ -147,6 +147,7 @@ internal sealed class StressPeer(Uri url, int seed, Tally tally)
             tally.AddNews(message.Length);
         }
 
+        wire.IsSlow = false;
         if (_random.Next(2) == 0)
         {
             await wire.CloseAsync();

@@ -96,6 +96,11 @@ public class StressTests
         options.MaxControlFramesPerSecond = 0;
         options.MaxSmallFragmentsPerSecond = 0;
         options.KeepAliveInterval = Timeout.InfiniteTimeSpan;
+
+        // Nobody is to be given up because the machine is busy.
+        options.CloseTimeout = TimeSpan.FromMinutes(2);
+        options.SendTimeout = Timeout.InfiniteTimeSpan;
+        options.MessageTimeout = Timeout.InfiniteTimeSpan;
     }
 
     private static async Task<Tally> RunAsync(LoopHost host, int peers, TimeSpan time, int seed)
