@@ -29,6 +29,9 @@ internal sealed class ConnectionSetup
     /// <summary>Receives by push; null where the application calls <see cref="Connection.ReceiveAsync()"/>.</summary>
     public IMessageHandler? Handler { get; init; }
 
+    /// <summary>Whether the application's code is called on the thread pool, never on the thread that brings the bytes.</summary>
+    public bool OnThreadPool { get; init; }
+
     /// <summary>What the owner keeps with the connection (the server's endpoint state).</summary>
     public object? Owner { get; init; }
 }

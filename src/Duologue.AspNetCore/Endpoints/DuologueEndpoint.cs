@@ -163,6 +163,7 @@ internal sealed class DuologueEndpoint
             Observer = _server.Observer,
             Logger = _server.ConnectionLogger,
             Handler = judgement.Handler!.Receiver(settings.TraceMessages, Pattern),
+            OnThreadPool = settings.OnThreadPool,
             Owner = state,
         });
         _server.Connections.Add(connection, state.UserId);

@@ -75,6 +75,9 @@ public class DuologueEndpointOptions
     /// </summary>
     public Compression Compression { get; set; } = Compression.Off;
 
+    /// <summary>Where the endpoint's handler runs. Default <see cref="HandlerScheduling.Inline"/>: a handler that may block wants <see cref="HandlerScheduling.ThreadPool"/>.</summary>
+    public HandlerScheduling HandlerScheduling { get; set; } = HandlerScheduling.Inline;
+
     /// <summary>
     /// Whether each call of a handler class (open, message, close) is an activity of its own, where somebody listens to the source
     /// <c>Duologue.AspNetCore</c>. Default false: a trace per message is much. A delegate receives by itself, and traces what it likes.
@@ -124,6 +127,7 @@ public class DuologueEndpointOptions
         MaxControlFramesPerSecond = other.MaxControlFramesPerSecond;
         MaxMessagesPerSecond = other.MaxMessagesPerSecond;
         Compression = other.Compression;
+        HandlerScheduling = other.HandlerScheduling;
         SendTimeout = other.SendTimeout;
         MessageTimeout = other.MessageTimeout;
         MaxSmallFragmentsPerSecond = other.MaxSmallFragmentsPerSecond;

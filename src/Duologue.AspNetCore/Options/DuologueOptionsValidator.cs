@@ -57,6 +57,11 @@ internal sealed class DuologueOptionsValidator : IValidateOptions<DuologueOption
             failures.Add($"{where}: {nameof(options.Compression)} is null; use Compression.Off for none.");
         }
 
+        if (!Enum.IsDefined(options.HandlerScheduling))
+        {
+            failures.Add($"{where}: {nameof(options.HandlerScheduling)} is {options.HandlerScheduling}; it must be {nameof(HandlerScheduling.Inline)} or {nameof(HandlerScheduling.ThreadPool)}.");
+        }
+
         foreach (string origin in options.AllowedOrigins)
         {
             if (origin != DuologueEndpointOptions.AnyOrigin && OriginPolicy.Normalize(origin) is null)

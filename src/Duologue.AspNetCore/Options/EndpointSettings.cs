@@ -27,6 +27,7 @@ internal sealed class EndpointSettings
         Subprotocols = [.. options.Subprotocols];
         HandshakeTimeout = options.HandshakeTimeout;
         TraceMessages = options.TraceMessages;
+        OnThreadPool = options.HandlerScheduling == HandlerScheduling.ThreadPool;
     }
 
     public ConnectionOptions Connection { get; }
@@ -40,4 +41,6 @@ internal sealed class EndpointSettings
     public TimeSpan HandshakeTimeout { get; }
 
     public bool TraceMessages { get; }
+
+    public bool OnThreadPool { get; }
 }

@@ -10,6 +10,9 @@ namespace Duologue.AspNetCore;
 /// <summary>Encodes a message once, compresses it once per distinct agreement, and gives the frames to many connections.</summary>
 internal static class Fanout
 {
+    // Marked by a length that no message has.
+    private static readonly WebSocketConnection.Acceptance Unaccepted = new(SendResult.Dropped, MustFlush: false, OwnsOutput: false, Payload: -1, Dropped: 1, DropReason.Closed);
+
     /// <summary>The frame of a text message; lone surrogates become U+FFFD.</summary>
     public static BroadcastFrame Encode(string text, MessageFlags flags)
     {
@@ -47,44 +50,70 @@ internal static class Fanout
     public static Accepted Accept(WebSocketConnection[] connections, BroadcastFrame frame)
     {
         WebSocketConnection.Acceptance[] acceptances = ArrayPool<WebSocketConnection.Acceptance>.Shared.Rent(connections.Length);
+        ExceptionDispatchInfo? failure = null;
         for (int i = 0; i < connections.Length; i++)
         {
-            acceptances[i] = connections[i].AcceptFrame(frame);
+            try
+            {
+                acceptances[i] = connections[i].AcceptFrame(frame);
+            }
+            catch (Exception e)
+            {
+                // No memory for one: those before it are flushed all the same, and those behind it may have better luck.
+                acceptances[i] = Unaccepted;
+                failure ??= ExceptionDispatchInfo.Capture(e);
+            }
         }
 
-        return new(connections, acceptances);
+        return new(connections, acceptances, failure);
     }
 
     /// <summary>A frame that has its place on all connections, and has not left yet.</summary>
-    public readonly struct Accepted(WebSocketConnection[] connections, WebSocketConnection.Acceptance[] acceptances)
+    public readonly struct Accepted(WebSocketConnection[] connections, WebSocketConnection.Acceptance[] acceptances, ExceptionDispatchInfo? failure)
     {
         /// <summary>Sends, counts and logs. Once.</summary>
         public FanoutResult Settle()
         {
             // First what nobody else would do: a listener that throws must leave no connection with a frame that never leaves.
-            ExceptionDispatchInfo? failure = null;
+            ExceptionDispatchInfo? failed = failure;
             for (int i = 0; i < connections.Length; i++)
             {
                 try
                 {
-                    connections[i].FlushAccepted(acceptances[i]);
+                    if (acceptances[i].Payload < 0)
+                    {
+                        // Half a frame may stand in its output: nothing can follow that.
+                        connections[i].Abort();
+                    }
+                    else
+                    {
+                        connections[i].FlushAccepted(acceptances[i]);
+                    }
                 }
                 catch (Exception e)
                 {
-                    failure ??= ExceptionDispatchInfo.Capture(e);
+                    failed ??= ExceptionDispatchInfo.Capture(e);
                 }
             }
-
-            failure?.Throw();
 
             int dropped = 0;
             for (int i = 0; i < connections.Length; i++)
             {
-                connections[i].ReportAccepted(acceptances[i]);
+                try
+                {
+                    connections[i].ReportAccepted(acceptances[i]);
+                }
+                catch (Exception e)
+                {
+                    // What became of the others is still to be counted.
+                    failed ??= ExceptionDispatchInfo.Capture(e);
+                }
+
                 dropped += acceptances[i].Result == SendResult.Dropped ? 1 : 0;
             }
 
             ArrayPool<WebSocketConnection.Acceptance>.Shared.Return(acceptances);
+            failed?.Throw();
             return new(connections.Length - dropped, dropped);
         }
     }

@@ -78,15 +78,17 @@ internal sealed class BlockPool
         int index = IndexFor(size);
         lock (_lock)
         {
-            _out++;
             if (index >= 0 && _free[index].TryPop(out Block? block))
             {
+                Interlocked.Increment(ref _out);
                 _unneeded[index] = Math.Min(_unneeded[index], _free[index].Count);
                 return block;
             }
         }
 
-        return new Block(index switch { 0 => Small, 1 => Medium, 2 => Large, _ => size });
+        var made = new Block(index switch { 0 => Small, 1 => Medium, 2 => Large, _ => size });
+        Interlocked.Increment(ref _out);
+        return made;
     }
 
     /// <summary>Gives a block back, once. Blocks of odd sizes are left to the garbage collector.</summary>
@@ -98,8 +100,8 @@ internal sealed class BlockPool
         int index = IndexFor(block.Array.Length);
         lock (_lock)
         {
-            _out--;
-            Debug.Assert(_out >= 0, "A block is returned once.");
+            int left = Interlocked.Decrement(ref _out);
+            Debug.Assert(left >= 0, "A block is returned once.");
             if (index >= 0)
             {
                 _free[index].Push(block);

@@ -96,7 +96,7 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
     /// <param name="error">How, if not by FIN.</param>
     public void Begin(in ReadOnlySequence<byte> received, bool receiveEnded, Exception? error)
     {
-        Debug.Assert(_socket.Loop.IsCurrentThread, "The loop starts its own carriers.");
+        Debug.Assert(_socket.Loop.IsCurrentThread || _socket.IsClosed, "The loop starts its own carriers.");
         _connection.Start(this);
         foreach (ReadOnlyMemory<byte> part in received)
         {
@@ -285,7 +285,7 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
         if (error != 0)
         {
             // What was received before stays to be read; its end tells the connection. Whoever flushes is told at once.
-            _dead = true;
+            Die();
             DropOutgoing();
         }
 
@@ -339,16 +339,22 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
 
     public void OnClosed()
     {
-        _dead = true;
-
-        // Whoever hands over or begins to wait announces it and then looks at _dead; we look only after it can be seen.
-        Interlocked.MemoryBarrier();
+        Die();
         DropOutgoing();
         CompleteFlush();
         End(null);
 
         // The connection writes nothing more after its end: what was not flushed is nobody's else.
         OutgoingBlocks.Release(Interlocked.Exchange(ref _written, null), Pool);
+    }
+
+    /// <summary>Nothing more is sent. What others have handed over, and whoever waits, is to be looked for after this.</summary>
+    private void Die()
+    {
+        _dead = true;
+
+        // Whoever hands over or begins to wait announces it and then looks at _dead; we look only after it can be seen.
+        Interlocked.MemoryBarrier();
     }
 
     private Block Reserve(int sizeHint)

@@ -29,8 +29,11 @@ internal static partial class LoopLog
     [LoggerMessage(6201, LogLevel.Warning, "Loop {Loop} has been at one turn for {Milliseconds:F0} ms: a handler at {Endpoint} blocks it, and all connections of the loop with it. Await instead of blocking, or hand the work to another thread.", EventName = "LoopBlocked")]
     public static partial void LoopBlocked(ILogger logger, int loop, double milliseconds, string endpoint);
 
-    [LoggerMessage(6202, LogLevel.Error, "Loop {Loop}: a callback on the end of a connection threw; the connection has ended, the loop goes on.", EventName = "CallbackFailed")]
+    [LoggerMessage(6202, LogLevel.Error, "Loop {Loop}: a callback threw; the loop goes on without it.", EventName = "CallbackFailed")]
     public static partial void CallbackFailed(ILogger logger, int loop, Exception exception);
+
+    [LoggerMessage(6203, LogLevel.Error, "Loop {Loop} has ended, but the kernel has not let go of {Requests} requests: their memory is left as it is.", EventName = "KernelHolds")]
+    public static partial void KernelHolds(ILogger logger, int loop, uint requests);
 
     [LoggerMessage(6200, LogLevel.Error, "Loop {Loop} reset a connection: its transport failed unexpectedly.", EventName = "HandlerFailed")]
     public static partial void HandlerFailed(ILogger logger, int loop, Exception exception);

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-using Duologue.EventLoop.Diagnostics;
 using Duologue.EventLoop.Native;
 using Microsoft.Extensions.Logging;
 
@@ -37,7 +36,7 @@ internal sealed unsafe class EpollLoop : Loop
         if (_epoll < 0 || _wake < 0)
         {
             int error = Libc.LastError;
-            CloseDescriptors();
+            Release();
             throw Sockets.ToException(error);
         }
 
@@ -159,8 +158,13 @@ internal sealed unsafe class EpollLoop : Loop
     {
         if (!listener.IsArmed)
         {
+            if (TryControl(Constants.EpollAdd, listener.Descriptor, Constants.EpollIn, ListenerName | (uint)listener.Descriptor) is not 0 and int error)
+            {
+                Exhausted(listener, error);
+                return;
+            }
+
             listener.IsArmed = true;
-            Control(Constants.EpollAdd, listener.Descriptor, Constants.EpollIn, ListenerName | (uint)listener.Descriptor);
         }
     }
 
@@ -237,7 +241,7 @@ internal sealed unsafe class EpollLoop : Loop
     private void Receive(LoopSocket socket)
     {
         ISocketHandler handler = socket.Handler;
-        int count = Receive(socket, _received, out _, out int error);
+        int count = _received.ReceiveFrom(socket, out _, out int error);
         if (count <= 0)
         {
             if (error is Errno.TryAgain or Errno.Interrupted)
@@ -319,10 +323,10 @@ internal sealed unsafe class EpollLoop : Loop
                 return;
             }
 
-            // accept(2): what happened to a connection on its way in is reported here, and concerns that connection alone.
-            if (error is not (Errno.Interrupted or Errno.ConnectionAborted))
+            if (error is not (Errno.Interrupted or Errno.ConnectionAborted) && AcceptFailed(listener, error))
             {
-                LoopLog.AcceptFailed(Logger, listener.Owner.Name, error, Number);
+                Rest(listener);
+                return;
             }
         }
     }
@@ -332,19 +336,25 @@ internal sealed unsafe class EpollLoop : Loop
         if (listener.IsArmed)
         {
             listener.IsArmed = false;
-            Control(Constants.EpollDelete, listener.Descriptor, 0, 0);
+            _ = TryControl(Constants.EpollDelete, listener.Descriptor, 0, 0);
         }
     }
 
     private void Control(int operation, int descriptor, uint events, ulong name)
     {
+        if (TryControl(operation, descriptor, events, name) is not 0 and int error)
+        {
+            throw Sockets.ToException(error);
+        }
+    }
+
+    /// <returns>0, or an errno: the kernel may be short of memory, or of what a user may watch (fs.epoll.max_user_watches).</returns>
+    private int TryControl(int operation, int descriptor, uint events, ulong name)
+    {
         // In bounds: the larger of the two layouts.
         byte* settings = stackalloc byte[16];
         Unsafe.WriteUnaligned(settings, events);
         Unsafe.WriteUnaligned(settings + EventData, name);
-        if (Libc.EpollControl(_epoll, operation, descriptor, settings) != 0)
-        {
-            throw Sockets.ToException(Libc.LastError);
-        }
+        return Libc.EpollControl(_epoll, operation, descriptor, settings) == 0 ? 0 : Libc.LastError;
     }
 }

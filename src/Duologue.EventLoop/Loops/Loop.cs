@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 using Duologue.EventLoop.Buffers;
 using Duologue.EventLoop.Diagnostics;
 using Duologue.EventLoop.Native;
@@ -24,6 +23,7 @@ internal abstract class Loop
     private const int Busy = 0;
     private const int Asleep = 1;
     private const int Woken = 2;
+    private const int Ended = 3;
 
     private readonly ILogger _logger;
     private readonly Thread _thread;
@@ -31,16 +31,20 @@ internal abstract class Loop
     private readonly List<LoopSocket> _dirty = [];
     private readonly List<(LoopSocket Socket, long Due)> _deadlines = [];
     private readonly List<LoopListener> _listeners = [];
-    private readonly Stack<int> _freeSlots = new();
-    private LoopSocket?[] _slots = new LoopSocket?[256];
-    private uint[] _generations = new uint[256];
-    private int _usedSlots;
+    private readonly SocketTable _sockets = new();
     private LoopSocket? _posted;
     private int _sleep;
     private long _nextTick;
     private bool _tickNeeded;
     private volatile bool _stopping;
     private long _turnStarted;
+
+    // Whoever wakes the loop holds it, and the end waits for him: the descriptor that he writes to must not be somebody else's by then. A leaf.
+    private readonly Lock _wakeLock = new();
+    private bool _released;
+
+    private readonly TaskCompletionSource _prepared = new();
+    private int _late;
     private volatile LoopSocket? _current;
 
     protected Loop(int number, ILogger logger)
@@ -63,9 +67,7 @@ internal abstract class Loop
     public bool IsCurrentThread => Environment.CurrentManagedThreadId == _thread.ManagedThreadId;
 
     /// <summary>How many sockets it serves. Any thread.</summary>
-    public int SocketCount => Volatile.Read(ref _socketCount);
-
-    private int _socketCount;
+    public int SocketCount => _sockets.Count;
 
     /// <summary>When the turn that runs began, as <see cref="Stopwatch.GetTimestamp"/>; 0 while the loop waits. Any thread.</summary>
     public long TurnStarted => Volatile.Read(ref _turnStarted);
@@ -77,7 +79,13 @@ internal abstract class Loop
 
     protected IReadOnlyList<LoopListener> Listeners => _listeners;
 
-    public void Start() => _thread.Start();
+    /// <summary>Starts the thread. Once.</summary>
+    /// <exception cref="System.Net.Sockets.SocketException">The kernel refuses what the loop needs; it has ended.</exception>
+    public void Start()
+    {
+        _thread.Start();
+        _prepared.Task.GetAwaiter().GetResult();
+    }
 
     /// <summary>Ends the thread: what is still open is reset. Returns when it has ended. Not from a loop's thread.</summary>
     public void Stop()
@@ -86,14 +94,14 @@ internal abstract class Loop
         Interrupt();
         if (_thread.ThreadState.HasFlag(System.Threading.ThreadState.Unstarted))
         {
-            Release();
+            End();
             return;
         }
 
         _thread.Join();
     }
 
-    /// <summary>Runs an action on the loop's thread, soon. Any thread.</summary>
+    /// <summary>Runs an action on the loop's thread, soon; after the loop's end on the thread pool. Any thread.</summary>
     public void Post(Action action)
     {
         _actions.Enqueue(action);
@@ -126,19 +134,7 @@ internal abstract class Loop
     public LoopSocket Add(int descriptor, ISocketHandler handler)
     {
         var socket = new LoopSocket(this, descriptor, handler);
-        if (!_freeSlots.TryPop(out int slot))
-        {
-            slot = _usedSlots++;
-            if (slot == _slots.Length)
-            {
-                Array.Resize(ref _slots, slot * 2);
-                Array.Resize(ref _generations, slot * 2);
-            }
-        }
-
-        _slots[slot] = socket;
-        socket.Slot = slot;
-        Volatile.Write(ref _socketCount, _socketCount + 1);
+        _sockets.Add(socket);
         return socket;
     }
 
@@ -178,6 +174,12 @@ internal abstract class Loop
     /// <summary>Accepts from a listener until <see cref="Unlisten"/>. Loop thread.</summary>
     public void Listen(LoopListener listener)
     {
+        if (_stopping)
+        {
+            listener.OnStopped();
+            return;
+        }
+
         _listeners.Add(listener);
         StartAccepting(listener);
     }
@@ -185,8 +187,10 @@ internal abstract class Loop
     /// <summary>Stops accepting; the descriptor may be closed when the listener's task completes. Loop thread.</summary>
     public void Unlisten(LoopListener listener)
     {
-        _listeners.Remove(listener);
-        StopAccepting(listener);
+        if (_listeners.Remove(listener))
+        {
+            StopAccepting(listener);
+        }
     }
 
     /// <summary>Accepts again where the listener's owner had enough. Loop thread.</summary>
@@ -229,88 +233,68 @@ internal abstract class Loop
         }
     }
 
+    /// <summary>Accepting failed by neither of these. True if that may come back at once: then the listener rests as if exhausted.</summary>
+    protected bool AcceptFailed(LoopListener listener, int error)
+    {
+        if (!listener.HasFailed)
+        {
+            // A state of the listener fails a call as often as it is made: once is enough to say so.
+            listener.HasFailed = true;
+            LoopLog.AcceptFailed(_logger, listener.Owner.Name, error, Number);
+        }
+
+        // accept(2): what happened to a connection on its way in is reported here as well, and concerns that connection alone.
+        if (Errno.IsOfOneConnection(error))
+        {
+            return false;
+        }
+
+        listener.IsPaused = true;
+        listener.IsExhausted = true;
+        NeedTick();
+        return true;
+    }
+
     /// <summary>A connection was accepted. False if the listener must rest.</summary>
     protected bool Accepted(LoopListener listener, int descriptor)
     {
+        if (_stopping)
+        {
+            _ = Libc.Close(descriptor);
+            return false;
+        }
+
+        listener.HasFailed = false;
         if (listener.IsExhausted)
         {
             listener.IsExhausted = false;
             LoopLog.AcceptResumed(_logger, listener.Owner.Name, Number);
         }
 
-        if (!listener.Owner.OnAccepted(this, listener, descriptor))
+        try
         {
-            listener.IsPaused = true;
-            return false;
+            if (listener.Owner.OnAccepted(this, listener, descriptor))
+            {
+                return true;
+            }
+        }
+        catch (Exception e)
+        {
+            // No memory for one more: its peer is told by the end, and the loop carries the others.
+            Report(e);
+            _ = Libc.Close(descriptor);
+            return true;
         }
 
-        return true;
+        listener.IsPaused = true;
+        return false;
     }
 
-    /// <summary>The number by which the kernel's events name a socket: a slot that is used anew has another.</summary>
-    protected ulong NameOf(LoopSocket socket) => ((ulong)(_generations[socket.Slot] & 0xFFFFFF) << 32) | (uint)socket.Slot;
+    /// <summary>The number by which the kernel's events name a socket.</summary>
+    protected ulong NameOf(LoopSocket socket) => _sockets.NameOf(socket);
 
     /// <summary>The socket of an event; null if the event is about one that was closed since.</summary>
-    protected LoopSocket? Find(ulong name)
-    {
-        uint slot = (uint)name;
-        uint generation = (uint)(name >> 32) & 0xFFFFFF;
-        return slot < (uint)_usedSlots && (_generations[slot] & 0xFFFFFF) == generation ? _slots[slot] : null;
-    }
-
-    /// <summary>
-    /// Receives with one call that does not wait: where the handler wants the bytes and, behind them, into the loop's buffer, and hands them over.
-    /// </summary>
-    /// <param name="socket">Whose bytes.</param>
-    /// <param name="buffer">The loop's own.</param>
-    /// <param name="emptied">Whether there were fewer bytes than there was room: what comes next is announced anew.</param>
-    /// <param name="error">The errno where it failed, else 0.</param>
-    /// <returns>How many; 0 at the end, -1 with an error.</returns>
-    protected static unsafe int Receive(LoopSocket socket, ReceiveBuffer buffer, out bool emptied, out int error)
-    {
-        ISocketHandler handler = socket.Handler;
-        if (!handler.TryGetDirect(out Memory<byte> direct))
-        {
-            // In bounds: the buffer has the size.
-            int count = (int)Libc.Receive(socket.Descriptor, buffer.Start, (nuint)buffer.Size, Constants.MessageDoNotWait);
-            error = count < 0 ? Libc.LastError : 0;
-            emptied = count < buffer.Size;
-            if (count > 0)
-            {
-                Debug.Assert(count <= buffer.Size, "The kernel received no more than it was given room for.");
-                handler.OnReceived(new ReadOnlySpan<byte>(buffer.Start, count));
-            }
-
-            return count;
-        }
-
-        int total;
-        fixed (byte* start = direct.Span)
-        {
-            // In bounds: the kernel writes no more than the lengths of the memory that is pinned here and of the buffer.
-            IoVector* vectors = stackalloc IoVector[2];
-            vectors[0] = new IoVector { Start = start, Length = (nuint)direct.Length };
-            vectors[1] = new IoVector { Start = buffer.Start, Length = (nuint)buffer.Size };
-            MessageHeader message = default;
-            message.Vectors = vectors;
-            message.VectorCount = 2;
-            total = (int)Libc.ReceiveMessage(socket.Descriptor, &message, Constants.MessageDoNotWait);
-        }
-
-        error = total < 0 ? Libc.LastError : 0;
-        emptied = total < direct.Length + (long)buffer.Size;
-        if (total > 0)
-        {
-            Debug.Assert(total <= direct.Length + (long)buffer.Size, "The kernel received no more than it was given room for.");
-            handler.OnReceivedDirect(direct, Math.Min(total, direct.Length));
-            if (total > direct.Length && !socket.IsClosed)
-            {
-                socket.Handler.OnReceived(new ReadOnlySpan<byte>(buffer.Start, total - direct.Length));
-            }
-        }
-
-        return total;
-    }
+    protected LoopSocket? Find(ulong name) => _sockets.Find(name);
 
     /// <summary>The kernel has let go of a socket: closes the descriptor and tells the handler.</summary>
     protected void Closed(LoopSocket socket)
@@ -318,10 +302,7 @@ internal abstract class Loop
         Debug.Assert(socket.Descriptor >= 0, "A descriptor is closed once: its number may be somebody else's by now.");
         _ = Libc.Close(socket.Descriptor);
         socket.Descriptor = -1;
-        _slots[socket.Slot] = null;
-        _generations[socket.Slot]++;
-        _freeSlots.Push(socket.Slot);
-        Volatile.Write(ref _socketCount, _socketCount - 1);
+        _sockets.Remove(socket);
         foreach (LoopListener listener in _listeners)
         {
             if (listener.IsExhausted)
@@ -344,8 +325,12 @@ internal abstract class Loop
     /// <summary>Tells of an exception that others' code threw and that concerns no bytes. Any thread.</summary>
     internal void Report(Exception exception) => LoopLog.CallbackFailed(_logger, Number, exception);
 
-    /// <summary>The wait is over: from here to the end of the turn the loop is at work.</summary>
-    protected void BeginTurn() => Volatile.Write(ref _turnStarted, Stopwatch.GetTimestamp());
+    /// <summary>The wait is over: from here to the end of the turn the loop is at work, and looks at its queues before it waits again.</summary>
+    protected void BeginTurn()
+    {
+        Volatile.Write(ref _sleep, Busy);
+        Volatile.Write(ref _turnStarted, Stopwatch.GetTimestamp());
+    }
 
     /// <summary>Marks whose handler runs now, for the watchdog.</summary>
     protected void Enter(LoopSocket socket) => _current = socket;
@@ -359,15 +344,62 @@ internal abstract class Loop
 
     private void Interrupt()
     {
-        if (Interlocked.CompareExchange(ref _sleep, Woken, Asleep) == Asleep)
+        int state = Interlocked.CompareExchange(ref _sleep, Woken, Asleep);
+        if (state == Asleep)
         {
-            Wake();
+            lock (_wakeLock)
+            {
+                if (!_released)
+                {
+                    Wake();
+                }
+            }
         }
+        else if (state == Ended)
+        {
+            TurnLate();
+        }
+    }
+
+    /// <summary>
+    /// What is asked for after the end is answered as well, on the thread pool and one at a time: all sockets are closed, but whoever lets go of
+    /// one waits to hear so.
+    /// </summary>
+    private void TurnLate()
+    {
+        if (Interlocked.Increment(ref _late) == 1)
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(static loop => loop.RunLate(), this, preferLocal: false);
+        }
+    }
+
+    private void RunLate()
+    {
+        int seen;
+        do
+        {
+            seen = Volatile.Read(ref _late);
+            RunActions();
+            DispatchPosted();
+        }
+        while (Interlocked.CompareExchange(ref _late, 0, seen) != seen);
     }
 
     private void Run()
     {
-        Prepare();
+        try
+        {
+            Prepare();
+        }
+        catch (Exception e)
+        {
+            _stopping = true;
+            End();
+            _prepared.SetException(e);
+            return;
+        }
+
+        _prepared.SetResult();
         while (!_stopping)
         {
             // Announce the sleep before looking for work: whoever brings some in between sees it and wakes us.
@@ -386,13 +418,25 @@ internal abstract class Loop
         Shut();
     }
 
-    private void Turn()
+    private void RunActions()
     {
         while (_actions.TryDequeue(out Action? action))
         {
-            action();
+            try
+            {
+                action();
+            }
+            catch (Exception e)
+            {
+                // The loop carries all of its connections; no single request is worth them.
+                Report(e);
+            }
         }
+    }
 
+    private void Turn()
+    {
+        RunActions();
         if (Volatile.Read(ref _posted) is not null)
         {
             DispatchPosted();
@@ -535,38 +579,32 @@ internal abstract class Loop
         }
 
         // What is under way with the kernel comes to its end: bounded, for a socket that was shut completes at once.
-        for (int turns = 0; _socketCount > 0 && turns < 1000; turns++)
+        for (int turns = 0; _sockets.Count > 0 && turns < 1000; turns++)
         {
-            for (int slot = 0; slot < _usedSlots; slot++)
-            {
-                if (_slots[slot] is { } socket)
-                {
-                    Close(socket, reset: true);
-                }
-            }
+            _sockets.ForEach(socket => Close(socket, reset: true));
 
             Turn();
-            if (_socketCount > 0)
+            if (_sockets.Count > 0)
             {
                 Wait(10);
             }
         }
 
         Turn();
-        Release();
+        End();
     }
 
-    /// <summary>A buffer that is received into, shared by all sockets of a loop: unmanaged, so that the kernel may hold it.</summary>
-    protected sealed unsafe class ReceiveBuffer(int size)
+    private void End()
     {
-        public byte* Start { get; private set; } = (byte*)NativeMemory.AlignedAlloc((nuint)size, 4096);
-
-        public int Size { get; } = size;
-
-        public void Free()
+        lock (_wakeLock)
         {
-            NativeMemory.AlignedFree(Start);
-            Start = null;
+            _released = true;
         }
+
+        Release();
+
+        // Announce the end before looking for what came at the last moment: whoever brings some later sees it.
+        Interlocked.Exchange(ref _sleep, Ended);
+        TurnLate();
     }
 }

@@ -21,14 +21,27 @@ internal sealed class LoopGroup : IDisposable
     public static LoopGroup Start(EventLoopBackend backend, int count, ILogger logger, IMeterFactory? meters)
     {
         var loops = new Loop[count];
-        for (int i = 0; i < count; i++)
+        try
         {
-            loops[i] = backend == EventLoopBackend.IoUring ? new UringLoop(i, logger) : new EpollLoop(i, logger);
-        }
+            for (int i = 0; i < count; i++)
+            {
+                loops[i] = backend == EventLoopBackend.IoUring ? new UringLoop(i, logger) : new EpollLoop(i, logger);
+            }
 
-        foreach (Loop loop in loops)
+            foreach (Loop loop in loops)
+            {
+                loop.Start();
+            }
+        }
+        catch
         {
-            loop.Start();
+            // No half of them: what could be had goes back.
+            foreach (Loop? loop in loops)
+            {
+                loop?.Stop();
+            }
+
+            throw;
         }
 
         return new LoopGroup(loops, new LoopWatchdog(loops, logger, meters));

@@ -6,7 +6,10 @@ internal interface IAcceptor
     /// <summary>The endpoint, for the log.</summary>
     string Name { get; }
 
-    /// <summary>A connection was accepted; called on the loop's thread. False: rest until <see cref="Loop.ResumeAccepting"/>.</summary>
+    /// <summary>
+    /// A connection was accepted; called on the loop's thread. False: rest until <see cref="Loop.ResumeAccepting"/>. The descriptor is the
+    /// owner's, unless this throws.
+    /// </summary>
     bool OnAccepted(Loop loop, LoopListener listener, int descriptor);
 }
 
@@ -22,7 +25,10 @@ internal sealed class LoopListener(int descriptor, IAcceptor owner)
     /// <summary>Not accepting: the owner has enough, or descriptors have run out.</summary>
     public bool IsPaused { get; set; }
 
-    /// <summary>Descriptors have run out; said once until a connection is accepted again.</summary>
+    /// <summary>Accepting failed otherwise; said once until a connection is accepted again.</summary>
+    public bool HasFailed { get; set; }
+
+    /// <summary>Descriptors have run out, or accepting fails over and over; said once until a connection is accepted again.</summary>
     public bool IsExhausted { get; set; }
 
     /// <summary>The kernel was asked to accept, and will answer.</summary>

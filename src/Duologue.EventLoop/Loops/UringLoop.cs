@@ -12,7 +12,7 @@ namespace Duologue.EventLoop.Loops;
 /// the kernel with the call that waits for the next one. A socket that brings much at once is served like one on epoll instead: a poll tells of
 /// bytes, plain calls move them.
 /// </summary>
-internal sealed unsafe class UringLoop : Loop
+internal sealed unsafe partial class UringLoop : Loop
 {
     private const ulong AcceptKind = 1ul << 56;
     private const ulong ReceiveKind = 2ul << 56;
@@ -28,25 +28,15 @@ internal sealed unsafe class UringLoop : Loop
     private const byte SelectBuffer = 32;
     private const uint CancelAll = 1;
     private const uint CancelByDescriptor = 2;
-    private const uint More = 2;
+    private const uint CancelAny = 4;
 
     /// <summary>How long a turn may wait for the answers to its sends and one event more, in microseconds: then one is enough.</summary>
     private const uint Patience = 50;
 
     private const uint MaxWaitedFor = 256;
 
-    /// <summary>A receive of so much makes a socket a bulk one: plain calls move much at once with fewer copies than provided buffers.</summary>
-    private const int BulkFrom = 8 * 1024;
-
-    /// <summary>So many receives in a row of less than <see cref="BulkFrom"/> end that.</summary>
-    private const int SmallsToEndBulk = 16;
-
-    private const int PollEnds = (int)(Constants.PollReadHangUp | Constants.PollHangUp | Constants.PollError);
-
-    private const int BulkSize = 512 * 1024;
-
-    /// <summary>So often a bulk socket is read in a row before others have their turn.</summary>
-    private const int ReadsPerTurn = 2;
+    /// <summary>How long the kernel may take, in milliseconds, to let go of everything when the loop ends.</summary>
+    private const int ReapTime = 10_000;
 
     // Room for vectored sends until they are submitted.
     private const int MaxMessages = 128;
@@ -58,28 +48,32 @@ internal sealed unsafe class UringLoop : Loop
     private readonly ulong* _wakeValue = (ulong*)NativeMemory.AlignedAlloc(sizeof(ulong), sizeof(ulong));
     private readonly byte* _messages = (byte*)NativeMemory.AlignedAlloc((nuint)(MaxMessages * MessageSize), 16);
     private readonly List<LoopListener> _armed = [];
-    private readonly ReceiveBuffer _bulk = new(BulkSize);
-
-    // Bulk sockets that had more when their turn was over.
-    private readonly List<LoopSocket> _unfinished = [];
     private int _messageCount;
     private uint _sends;
+    private bool _isEnding;
 
     public UringLoop(int number, ILogger logger)
         : base(number, logger)
     {
         _ring = UringRing.TryCreate(out string? obstacle) ?? throw new InvalidOperationException($"io_uring cannot run here: {obstacle}");
-        _buffers = UringBuffers.TryCreate(_ring) ?? throw new InvalidOperationException("io_uring takes no buffers.");
+        UringBuffers? buffers = UringBuffers.TryCreate(_ring);
 
         // Blocking, as all that io_uring waits for: on a descriptor that is not, it would answer EAGAIN instead of waiting.
         _wake = Libc.EventDescriptor(0, Constants.EventDescriptorCloseOnExec);
-        if (_wake < 0)
+        if (_wake < 0 || buffers is null)
         {
-            throw Sockets.ToException(Libc.LastError);
+            Exception error = buffers is null ? new InvalidOperationException("io_uring takes no buffers.") : Sockets.ToException(Libc.LastError);
+            FreeAll(buffers);
+            throw error;
         }
+
+        _buffers = buffers;
     }
 
     public override bool WantsNonBlocking => false;
+
+    /// <summary>How many requests the kernel has not answered for good. The loop's thread, or after its end.</summary>
+    internal uint Unanswered => _ring.Unanswered;
 
     /// <summary>Why io_uring cannot run here; null if it can.</summary>
     public static string? FindObstacle()
@@ -91,9 +85,10 @@ internal sealed unsafe class UringLoop : Loop
         }
 
         UringBuffers? buffers = UringBuffers.TryCreate(ring);
+        obstacle = buffers is null ? "the kernel takes no ring of provided buffers." : ring.FindObstacle();
         ring.Close();
         buffers?.Free();
-        return buffers is null ? "the kernel takes no ring of provided buffers." : null;
+        return obstacle;
     }
 
     public override void StartReceiving(LoopSocket socket)
@@ -289,15 +284,52 @@ internal sealed unsafe class UringLoop : Loop
 
     protected override void Release()
     {
-        _ring.Close();
-        _buffers.Free();
-        _bulk.Free();
-        _ = Libc.Close(_wake);
-        NativeMemory.AlignedFree(_wakeValue);
-        NativeMemory.AlignedFree(_messages);
+        Reap();
         foreach (LoopListener listener in _armed)
         {
             listener.OnStopped();
+        }
+
+        _armed.Clear();
+        if (_ring.Unanswered > 0)
+        {
+            // Better some memory that is never used again than some that the kernel writes into behind another owner's back.
+            LoopLog.KernelHolds(Logger, Number, _ring.Unanswered);
+            return;
+        }
+
+        FreeAll(_buffers);
+    }
+
+    /// <summary>Takes back from the kernel whatever it still has: until it has answered, it may write where a request told it to.</summary>
+    private void Reap()
+    {
+        if (_ring.Unanswered == 0)
+        {
+            return;
+        }
+
+        _isEnding = true;
+        UringRequest* request = _ring.Next();
+        request->Operation = UringOperation.Cancel;
+        request->OperationFlags = CancelAll | CancelAny;
+        request->UserData = CancelKind;
+        for (long end = Environment.TickCount64 + ReapTime; _ring.Unanswered > 0 && Environment.TickCount64 < end;)
+        {
+            Wait(100);
+        }
+    }
+
+    private void FreeAll(UringBuffers? buffers)
+    {
+        _ring.Close();
+        buffers?.Free();
+        _bulk.Free();
+        NativeMemory.AlignedFree(_wakeValue);
+        NativeMemory.AlignedFree(_messages);
+        if (_wake >= 0)
+        {
+            _ = Libc.Close(_wake);
         }
     }
 
@@ -373,7 +405,11 @@ internal sealed unsafe class UringLoop : Loop
 
         if (kind == WakeKind)
         {
-            ArmWake();
+            if (!_isEnding)
+            {
+                ArmWake();
+            }
+
             return;
         }
 
@@ -420,7 +456,7 @@ internal sealed unsafe class UringLoop : Loop
 
     private void OnReceived(LoopSocket socket, in UringCompletion completion)
     {
-        if ((completion.Flags & More) == 0)
+        if (completion.IsLast)
         {
             socket.Clear(SocketActivity.ReceiveArmed | SocketActivity.Cancelling);
         }
@@ -470,100 +506,6 @@ internal sealed unsafe class UringLoop : Loop
         }
     }
 
-    private void OnReadable(LoopSocket socket, in UringCompletion completion)
-    {
-        if ((completion.Flags & More) == 0)
-        {
-            socket.Clear(SocketActivity.ReceiveArmed | SocketActivity.Cancelling);
-        }
-
-        if (completion.Result >= 0)
-        {
-            Read(socket, toTheEnd: (completion.Result & PollEnds) != 0);
-        }
-
-        if (socket.Has(SocketActivity.Receiving) && !socket.Has(SocketActivity.ReceiveArmed) && !socket.IsClosed)
-        {
-            Arm(socket);
-        }
-    }
-
-    /// <summary>Reads a bulk socket until it is empty, for the poll tells of new bytes only; or until others have waited long enough.</summary>
-    /// <param name="socket">Whose bytes.</param>
-    /// <param name="toTheEnd">Whether the peer has ended, or may have: the poll has told of it with the last bytes, and a receive tells of it behind them only.</param>
-    private void Read(LoopSocket socket, bool toTheEnd)
-    {
-        for (int i = 0; i < ReadsPerTurn; i++)
-        {
-            if (socket.IsClosed || !socket.Has(SocketActivity.Receiving))
-            {
-                // When it is to be read again, the poll is armed anew and tells of what is there.
-                return;
-            }
-
-            int count = Receive(socket, _bulk, out bool emptied, out int error);
-            if (count >= BulkFrom)
-            {
-                socket.SmallReceives = 0;
-            }
-            else if (count > 0)
-            {
-                EndBulkAfterSmalls(socket);
-            }
-            else if (!IsRetry(error))
-            {
-                socket.Clear(SocketActivity.Receiving);
-                socket.Handler.OnReceiveEnded(error);
-            }
-
-            if (socket.Has(SocketActivity.Dirty))
-            {
-                SendNow(socket);
-            }
-
-            if (error != Errno.Interrupted && (count <= 0 || (emptied && !toTheEnd)))
-            {
-                return;
-            }
-        }
-
-        _unfinished.Add(socket);
-    }
-
-    private void GoOnReading()
-    {
-        int count = _unfinished.Count;
-        for (int i = 0; i < count; i++)
-        {
-            LoopSocket socket = _unfinished[i];
-            Enter(socket);
-            try
-            {
-                Read(socket, toTheEnd: true);
-            }
-            catch (Exception exception)
-            {
-                Fail(socket, exception);
-            }
-        }
-
-        _unfinished.RemoveRange(0, count);
-    }
-
-    private void EndBulkAfterSmalls(LoopSocket socket)
-    {
-        if (!socket.Has(SocketActivity.Bulk) || ++socket.SmallReceives < SmallsToEndBulk)
-        {
-            return;
-        }
-
-        socket.Clear(SocketActivity.Bulk);
-        if (socket.Has(SocketActivity.ReceiveArmed) && !socket.Has(SocketActivity.Cancelling) && !socket.IsClosed)
-        {
-            CancelReceive(socket);
-        }
-    }
-
     private static bool IsRetry(int error) => error is Errno.Interrupted or Errno.TryAgain;
 
     private void OnSent(LoopSocket socket, in UringCompletion completion)
@@ -586,7 +528,7 @@ internal sealed unsafe class UringLoop : Loop
             return;
         }
 
-        bool armed = (completion.Flags & More) != 0;
+        bool armed = !completion.IsLast;
         listener.IsArmed = armed;
         int result = completion.Result;
         if (result >= 0)
@@ -602,7 +544,7 @@ internal sealed unsafe class UringLoop : Loop
         }
         else if (result is not (-Errno.Cancelled or -Errno.Interrupted or -Errno.ConnectionAborted or -Errno.TryAgain))
         {
-            LoopLog.AcceptFailed(Logger, listener.Owner.Name, -result, Number);
+            AcceptFailed(listener, -result);
         }
 
         if (armed)

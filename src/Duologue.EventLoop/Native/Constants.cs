@@ -71,16 +71,28 @@ internal static class Errno
     public const int BrokenPipe = 32;
     public const int NotImplemented = 38;
     public const int TimerExpired = 62;
+    public const int NoNetwork = 64;
+    public const int ProtocolError = 71;
+    public const int NoProtocolOption = 92;
+    public const int NotSupported = 95;
     public const int AddressInUse = 98;
     public const int AddressNotAvailable = 99;
+    public const int NetworkDown = 100;
+    public const int NetworkUnreachable = 101;
     public const int ConnectionAborted = 103;
     public const int ConnectionReset = 104;
     public const int NoBuffers = 105;
     public const int TimedOut = 110;
+    public const int HostDown = 112;
+    public const int HostUnreachable = 113;
     public const int Cancelled = 125;
 
     /// <summary>Whether accepting failed for want of descriptors or memory: a condition that passes, and meanwhile would come back at once.</summary>
     public static bool IsExhaustion(int error) => error is SystemDescriptorsExhausted or DescriptorsExhausted or NoBuffers or OutOfMemory;
+
+    /// <summary>Whether accepting reports what happened to one connection on its way in (accept(2), "Error handling"): the next one may be well.</summary>
+    public static bool IsOfOneConnection(int error) => error is Interrupted or TryAgain or ConnectionAborted or TimedOut
+        or ProtocolError or NetworkDown or NoProtocolOption or HostDown or NoNetwork or HostUnreachable or NotSupported or NetworkUnreachable;
 
     /// <summary>Whether the peer, or the way to it, is gone: nothing unusual.</summary>
     public static bool IsGone(int error) => error is BrokenPipe or ConnectionReset or ConnectionAborted or TimedOut;

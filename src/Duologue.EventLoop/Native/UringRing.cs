@@ -35,6 +35,7 @@ internal sealed unsafe class UringRing
     private const long RegisterProbe = 8;
     private const long RegisterEnableRings = 12;
     private const long RegisterRingDescriptors = 20;
+    private const long UnregisterRingDescriptors = 21;
     private const long RegisterBufferRing = 22;
 
     private const long RequestsOffset = 0x10000000;
@@ -54,6 +55,7 @@ internal sealed unsafe class UringRing
     private int _enterDescriptor;
     private uint _enterFlags = EnterGetEvents | EnterExtendedArgument;
     private uint _tail;
+    private bool _isEnabled;
 
     private UringRing(int descriptor, in UringParameters parameters, byte* rings, nuint ringsSize, UringRequest* requests)
     {
@@ -87,6 +89,9 @@ internal sealed unsafe class UringRing
 
     /// <summary>Whether requests wait to be submitted.</summary>
     public bool HasRequests => _tail != Volatile.Read(ref *_submissionHead);
+
+    /// <summary>Requests that were not answered for good yet: the kernel may still touch what they point to.</summary>
+    public uint Unanswered { get; private set; }
 
     /// <summary>Sets the rings up; null with the reason where that cannot be.</summary>
     public static UringRing? TryCreate(out string? obstacle)
@@ -127,6 +132,8 @@ internal sealed unsafe class UringRing
             throw Sockets.ToException(Libc.LastError);
         }
 
+        _isEnabled = true;
+
         // A registered descriptor saves the kernel its look-up. struct io_uring_rsrc_update: { offset, reserved, data }; it may fail, then the plain one serves.
         ulong* update = stackalloc ulong[2];
         update[0] = uint.MaxValue;
@@ -135,6 +142,24 @@ internal sealed unsafe class UringRing
         {
             _enterDescriptor = (int)(uint)update[0];
             _enterFlags |= EnterRegisteredRing;
+        }
+    }
+
+    /// <summary>Whether a request comes back, on the calling thread: a sandbox may allow the set-up and forbid its use.</summary>
+    public string? FindObstacle()
+    {
+        try
+        {
+            Enable();
+            Next()->Operation = UringOperation.Nothing;
+            Enter(1, 0, 1000);
+            return TryTake(out _) ? null : "it does not answer.";
+        }
+        catch (System.Net.Sockets.SocketException e)
+        {
+            // A request for nothing names no memory: it may stay where it is.
+            Unanswered = 0;
+            return $"it can be set up, but not used: {e.Message}";
         }
     }
 
@@ -160,6 +185,7 @@ internal sealed unsafe class UringRing
         UringRequest* request = _requests + (_tail & _submissionMask);
         Debug.Assert(request < _requests + _submissionEntries, "The mask keeps the index within the mapping.");
         _tail++;
+        Unanswered++;
         Unsafe.InitBlockUnaligned(request, 0, (uint)sizeof(UringRequest));
         return request;
     }
@@ -209,12 +235,28 @@ internal sealed unsafe class UringRing
         // In bounds: the kernel's mask.
         completion = _completions[head & _completionMask];
         Volatile.Write(ref *_completionHead, head + 1);
+        if (completion.IsLast)
+        {
+            Unanswered--;
+        }
+
         return true;
     }
 
-    /// <summary>Ends the rings, and with them all that is under way.</summary>
+    /// <summary>Ends the rings. On the thread that enabled them, when nothing is <see cref="Unanswered"/>: closing only asks the kernel to cancel what is, and does not wait for it.</summary>
     public void Close()
     {
+        Debug.Assert(Unanswered == 0 || !_isEnabled, "The kernel has let go of all memory that requests name.");
+        if ((_enterFlags & EnterRegisteredRing) != 0)
+        {
+            // The registration is the thread's and would keep the rings alive for as long as that.
+            ulong* update = stackalloc ulong[2];
+            update[0] = (uint)_enterDescriptor;
+            update[1] = 0;
+            _ = Libc.SystemCall(RegisterCall, _descriptor, UnregisterRingDescriptors, (long)update, 1, 0, 0);
+            _enterFlags &= ~EnterRegisteredRing;
+        }
+
         _ = Libc.Unmap(_requests, _submissionEntries * (nuint)sizeof(UringRequest));
         _ = Libc.Unmap(_rings, _ringsSize);
         _ = Libc.Close(_descriptor);

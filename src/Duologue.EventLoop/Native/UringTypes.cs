@@ -41,14 +41,20 @@ internal struct UringRequest
 [StructLayout(LayoutKind.Sequential)]
 internal struct UringCompletion
 {
+    private const uint More = 2;
+
     public ulong UserData;
     public int Result;
     public uint Flags;
+
+    /// <summary>Whether the request is done with: no other completion of it follows.</summary>
+    public readonly bool IsLast => (Flags & More) == 0;
 }
 
 /// <summary>enum io_uring_op, as far as it is used.</summary>
 internal enum UringOperation : byte
 {
+    Nothing = 0,
     PollAdd = 6,
     SendMessage = 9,
     Accept = 13,

@@ -71,24 +71,24 @@ internal sealed class EventLoopListener : IConnectionListener, IAcceptor
     {
         var connection = new PipeConnection(_local ?? SocketAddresses.GetLocal(descriptor), SocketAddresses.GetRemote(descriptor), _settings);
         LoopSocket socket = loop.Add(descriptor, connection);
+        Interlocked.Increment(ref _waiting);
         try
         {
             connection.Begin(socket);
+            if (!_accepted.Writer.TryWrite(connection))
+            {
+                // Unbound at this moment.
+                Interlocked.Decrement(ref _waiting);
+                loop.Close(socket, reset: true);
+                return false;
+            }
         }
         catch (Exception e)
         {
             // The kernel may refuse to watch one more descriptor (fs.epoll.max_user_watches, no memory): that costs this connection only.
+            Interlocked.Decrement(ref _waiting);
             loop.Fail(socket, e);
             return true;
-        }
-
-        Interlocked.Increment(ref _waiting);
-        if (!_accepted.Writer.TryWrite(connection))
-        {
-            // Unbound at this moment.
-            Interlocked.Decrement(ref _waiting);
-            loop.Close(socket, reset: true);
-            return false;
         }
 
         if (Volatile.Read(ref _waiting) < QueueLimit)
@@ -116,8 +116,16 @@ internal sealed class EventLoopListener : IConnectionListener, IAcceptor
         }
     }
 
-    public async ValueTask UnbindAsync(CancellationToken cancellationToken = default) =>
-        await (_unbound ??= StopAsync()).WaitAsync(cancellationToken).ConfigureAwait(false);
+    /// <summary>Stops to listen. Who will not wait any longer need not: it goes on by itself, and a server that is disposed without being stopped asks with a token that is cancelled already.</summary>
+    public async ValueTask UnbindAsync(CancellationToken cancellationToken = default)
+    {
+        Task unbound = _unbound ??= StopAsync();
+        await unbound.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (unbound.IsCompleted)
+        {
+            await unbound.ConfigureAwait(false);
+        }
+    }
 
     /// <summary>Ends what Kestrel never took.</summary>
     public async ValueTask DisposeAsync()
@@ -144,9 +152,16 @@ internal sealed class EventLoopListener : IConnectionListener, IAcceptor
         }
 
         _accepted.Writer.TryComplete();
-        if (_path is not null)
+        try
         {
-            File.Delete(_path);
+            if (_path is not null)
+            {
+                File.Delete(_path);
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Its folder is gone, or is nobody's to change any more: a name that leads nowhere must not keep a server from stopping.
         }
     }
 }

@@ -5,7 +5,8 @@ using Duologue.Protocol;
 namespace Duologue;
 
 // Push: a handler is called for each message, one call at a time. The right to call it is claimed by one thread and
-// released when its call has completed and nothing waits.
+// released when its call has completed and nothing waits. Where the handler is to run on the thread pool, messages wait for the end of their
+// batch, and one thread of the pool then delivers them all: whoever holds the claim has queued it, or is it.
 internal sealed partial class WebSocketConnection
 {
     // 1 while a handler call is under way or a thread is delivering.
@@ -26,6 +27,9 @@ internal sealed partial class WebSocketConnection
     // After a failure the handler gets no more messages, only the end.
     private volatile bool _handlerFailed;
 
+    // The claim's: the pool's thread is to tell of the opening first.
+    private bool _openIsDue;
+
     private bool IsHandling => Volatile.Read(ref _handling) != 0;
 
     /// <summary>Whether the application has dealt with everything that arrived.</summary>
@@ -38,8 +42,30 @@ internal sealed partial class WebSocketConnection
         return claimed;
     }
 
+    /// <summary>The claim goes to the thread pool, with all that waits.</summary>
+    private void Hop() => ThreadPool.UnsafeQueueUserWorkItem(static connection => connection.RunOnPool(), this, preferLocal: false);
+
+    private void RunOnPool()
+    {
+        if (_openIsDue)
+        {
+            _openIsDue = false;
+            Open();
+        }
+        else
+        {
+            Deliver();
+        }
+    }
+
     private void PushMessage(MessageType type, ref MessageBuffer body)
     {
+        if (_setup.OnThreadPool)
+        {
+            Queue(type, ref body);
+            return;
+        }
+
         if (Claim(out bool waiting))
         {
             if (!waiting)
@@ -164,7 +190,15 @@ internal sealed partial class WebSocketConnection
         }
 
         Complete(call);
-        Deliver();
+        if (_setup.OnThreadPool && !Thread.CurrentThread.IsThreadPoolThread)
+        {
+            // It ended wherever its last wait did.
+            Hop();
+        }
+        else
+        {
+            Deliver();
+        }
     }
 
     private void Complete(ConfiguredValueTaskAwaitable.ConfiguredValueTaskAwaiter call)
@@ -222,9 +256,27 @@ internal sealed partial class WebSocketConnection
 
     private void DeliverIfFree()
     {
-        if (Claim(out _))
+        if (!Claim(out _))
+        {
+            return;
+        }
+
+        if (_setup.OnThreadPool)
+        {
+            Hop();
+        }
+        else
         {
             Deliver();
+        }
+    }
+
+    /// <summary>A batch has ended: what it brought for a handler on the thread pool goes there, by one hop.</summary>
+    private void DeliverBatch()
+    {
+        if (_setup.OnThreadPool && Volatile.Read(ref _inboxCount) != 0 && _setup.Handler is not null)
+        {
+            DeliverIfFree();
         }
     }
 

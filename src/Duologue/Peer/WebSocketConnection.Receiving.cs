@@ -79,6 +79,7 @@ internal sealed partial class WebSocketConnection
     public void OnBatchEnd()
     {
         _corkThread = 0;
+        DeliverBatch();
         if (!_reader.InMessage)
         {
             // At rest a connection holds no receive buffer.
@@ -106,7 +107,7 @@ internal sealed partial class WebSocketConnection
         }
 
         bool unlimited = _setup.Handler is not null
-            ? !IsHandling || _closeSent
+            ? (!IsHandling && (!_setup.OnThreadPool || Volatile.Read(ref _inboxCount) == 0)) || _closeSent
             : _waiter == Waiter.Whole || _discards || (_closeSent && !IsReadPiecewise);
         if (unlimited)
         {
@@ -150,7 +151,9 @@ internal sealed partial class WebSocketConnection
     {
         // While open, the reader stops when the read-ahead is full. While closing it goes on, to see the peer's Close. What
         // arrives behind the end, while the carrier has not learned of it, comes too late for everybody.
-        bool useless = _receiverEnded || _closeInfo is not null || (_closeSent && _inboxBytes + item.Length > ReadAhead);
+        // One that waits for nothing but its hop to the pool is not held up by anybody.
+        bool isNext = _setup.OnThreadPool && _inbox.Count == 0 && !IsHandling;
+        bool useless = _receiverEnded || _closeInfo is not null || (_closeSent && !isNext && _inboxBytes + item.Length > ReadAhead);
         if (item.Kind == InboxKind.Message && useless)
         {
             item.Release();

@@ -44,6 +44,7 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
         }
 
         _reader = new FrameReader(_role, _options.MaxFragments, setup.Deflate is null ? null : new MessageInflater(setup.Deflate));
+        _received.RunContinuationsAsynchronously = setup.OnThreadPool;
         if (setup.Handler is not null)
         {
             // Held until the handler was told of the opening: an end before that is an end it never hears of.
@@ -151,7 +152,12 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
             _setup.Logger.ConnectionOpened(Id);
         }
 
-        if (_setup.Handler is not null)
+        if (_setup.OnThreadPool && _setup.Handler is not null)
+        {
+            _openIsDue = true;
+            Hop();
+        }
+        else if (_setup.Handler is not null)
         {
             Open();
         }

@@ -28,7 +28,12 @@ internal sealed class Tool : IAsyncDisposable
 
     public static string AssemblyPath => Path.Combine(AppContext.BaseDirectory, "Duologue.Cli.dll");
 
-    public static Tool Start(params string[] arguments)
+    public static Tool Start(params string[] arguments) => new(Process.Start(CreateStart(arguments)) ?? throw new InvalidOperationException("The tool did not start."));
+
+    /// <summary>Starts it where these system calls are forbidden.</summary>
+    public static Tool StartSandboxed(int[] forbidden, params string[] arguments) => new(Sandbox.Start(CreateStart(arguments), forbidden));
+
+    private static ProcessStartInfo CreateStart(string[] arguments)
     {
         Assert.True(File.Exists(AssemblyPath), $"The tool is not built: {AssemblyPath} is missing.");
         var start = new ProcessStartInfo("dotnet")
@@ -46,7 +51,7 @@ internal sealed class Tool : IAsyncDisposable
             start.ArgumentList.Add(argument);
         }
 
-        return new(Process.Start(start) ?? throw new InvalidOperationException("The tool did not start."));
+        return start;
     }
 
     /// <summary>Runs it to its end, with this as its standard input.</summary>
@@ -98,7 +103,19 @@ internal sealed class Tool : IAsyncDisposable
     public void Interrupt()
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "Ctrl+C cannot be sent to one process on Windows.");
-        using Process kill = Process.Start("kill", ["-INT", _process.Id.ToString(CultureInfo.InvariantCulture)]);
+        Signal("-INT");
+    }
+
+    /// <summary>What a system that stops its services does.</summary>
+    public void Terminate()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no SIGTERM.");
+        Signal("-TERM");
+    }
+
+    private void Signal(string signal)
+    {
+        using Process kill = Process.Start("kill", [signal, _process.Id.ToString(CultureInfo.InvariantCulture)]);
         kill.WaitForExit();
         Assert.Equal(0, kill.ExitCode);
     }
@@ -188,9 +205,14 @@ internal sealed partial class ServeTool : IAsyncDisposable
 
     public static Task<ServeTool> StartAsync(params string[] arguments) => StartAtAsync("http://127.0.0.1:0", arguments);
 
-    public static async Task<ServeTool> StartAtAsync(string url, params string[] arguments)
+    public static Task<ServeTool> StartAtAsync(string url, params string[] arguments) => ListeningAsync(Tool.Start(["serve", "--urls", url, .. arguments]));
+
+    /// <summary>Starts it where these system calls are forbidden.</summary>
+    public static Task<ServeTool> StartSandboxedAsync(int[] forbidden, params string[] arguments) =>
+        ListeningAsync(Tool.StartSandboxed(forbidden, ["serve", "--urls", "http://127.0.0.1:0", .. arguments]));
+
+    private static async Task<ServeTool> ListeningAsync(Tool tool)
     {
-        Tool tool = Tool.Start(["serve", "--urls", url, .. arguments]);
         string line = await tool.WaitForErrorAsync(line => line.Contains("is listening", StringComparison.Ordinal));
         return new(tool, UrlPattern().Match(line).Value);
     }

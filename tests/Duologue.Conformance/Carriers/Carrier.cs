@@ -1,3 +1,5 @@
+using Duologue.EventLoop;
+
 namespace Duologue.Conformance.Carriers;
 
 /// <summary>What lies under the WebSocket. The list is open: a new carrier is a member here and a class in <c>SuiteTests.cs</c>.</summary>
@@ -14,6 +16,12 @@ internal enum Carrier
 
     /// <summary>An HTTP/2 stream over TLS (RFC 8441).</summary>
     Http2Tls,
+
+    /// <summary>HTTP/1.1 in clear text, on the event loop with io_uring: the server's socket leaves Kestrel after the handshake.</summary>
+    IoUring,
+
+    /// <summary>The same with epoll.</summary>
+    Epoll,
 }
 
 internal static class CarrierExtensions
@@ -22,6 +30,14 @@ internal static class CarrierExtensions
 
     public static bool IsHttp2(this Carrier carrier) => carrier is Carrier.Http2 or Carrier.Http2Tls;
 
+    /// <summary>Which backend of the event loop carries it; null for Kestrel's own sockets.</summary>
+    public static EventLoopBackend? Backend(this Carrier carrier) => carrier switch
+    {
+        Carrier.IoUring => EventLoopBackend.IoUring,
+        Carrier.Epoll => EventLoopBackend.Epoll,
+        _ => null,
+    };
+
     /// <summary>As it stands in the report.</summary>
     public static string Name(this Carrier carrier) => carrier switch
     {
@@ -29,6 +45,8 @@ internal static class CarrierExtensions
         Carrier.Http1Tls => "HTTP/1.1 TLS",
         Carrier.Http2 => "HTTP/2",
         Carrier.Http2Tls => "HTTP/2 TLS",
+        Carrier.IoUring => "io_uring",
+        Carrier.Epoll => "epoll",
         _ => throw new ArgumentOutOfRangeException(nameof(carrier), carrier, null),
     };
 }

@@ -15,6 +15,12 @@ internal abstract class Arena : IAsyncDisposable
 
     public abstract Carrier Carrier { get; }
 
+    /// <summary>Whether a case is played here, by its place in the family; where a run is to be quick, one arena may leave some to another.</summary>
+    public virtual bool Plays(int index) => true;
+
+    /// <summary>Why this machine has no such carrier; null if it has.</summary>
+    public virtual string? Obstacle => null;
+
     public abstract Task StartAsync();
 
     /// <summary>Opens a WebSocket between the two and gives the hostile end of it.</summary>

@@ -4,6 +4,7 @@ using System.Text;
 using Duologue.Conformance.Carriers;
 using Duologue.Conformance.Cases;
 using Duologue.Conformance.Judge;
+using Duologue.EventLoop.Loops;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -29,6 +30,11 @@ internal sealed class ServerArena(Carrier carrier, bool handlerClass) : Arena
 
     public override Carrier Carrier => carrier;
 
+    // In the quick run the two shapes of application share the cases over each backend of the event loop.
+    public override bool Plays(int index) => Settings.Strict || carrier.Backend() is null || index % 2 == (handlerClass ? 0 : 1);
+
+    public override string? Obstacle => carrier.Backend() is { } backend && BackendChoice.For(backend) is var choice && choice.Backend != backend ? choice.Reason : null;
+
     public int Port { get; private set; }
 
     private SslClientAuthenticationOptions? Tls => carrier.IsTls()
@@ -37,6 +43,11 @@ internal sealed class ServerArena(Carrier carrier, bool handlerClass) : Arena
 
     public override async Task StartAsync()
     {
+        if (Obstacle is not null)
+        {
+            return;
+        }
+
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.WebHost.UseKestrelHttpsConfiguration();
         builder.Logging.ClearProviders();
@@ -48,6 +59,11 @@ internal sealed class ServerArena(Carrier carrier, bool handlerClass) : Arena
                 listen.UseHttps(TlsIdentity.Certificate);
             }
         }));
+        if (carrier.Backend() is { } backend)
+        {
+            builder.WebHost.UseEventLoop(options => options.Backend = backend);
+        }
+
         // Which mode a connection gets must not depend on the others.
         builder.Services.AddDuologue(options => options.MaxDedicatedCompressors = 100_000);
         _app = builder.Build();

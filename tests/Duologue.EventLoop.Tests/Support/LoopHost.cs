@@ -93,6 +93,13 @@ internal sealed class LoopHost : IAsyncDisposable
     /// <summary>How many blocks of outgoing bytes are in use.</summary>
     public int RentedBlocks => Loops.Loops.Sum(loop => loop.Blocks.Rented);
 
+    /// <summary>Disposes the application as it is: nobody stops it before.</summary>
+    public async Task AbandonAsync()
+    {
+        _stopped = true;
+        await _app.DisposeAsync();
+    }
+
     public Task StopAsync()
     {
         _stopped = true;

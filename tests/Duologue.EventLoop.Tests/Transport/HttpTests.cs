@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
@@ -210,6 +211,93 @@ public class HttpTests
 
     [Theory]
     [MemberData(nameof(Backends))]
+    public async Task Pipelined_requests_are_answered_in_order(EventLoopBackend backend)
+    {
+        const int count = 500;
+        await using LoopHost host = await LoopHost.StartAsync(backend, app => app.MapGet("/{n}", (int n) => Results.Text(n.ToString("D8", CultureInfo.InvariantCulture))));
+        using RawPeer peer = await RawPeer.ConnectAsync(host.Url);
+        string requests = string.Concat(Enumerable.Range(0, count).Select(i => $"GET /{i} HTTP/1.1\r\nHost: a\r\n{(i == count - 1 ? "Connection: close\r\n" : "")}\r\n"));
+        Task sending = peer.SendAsync(Encoding.ASCII.GetBytes(requests));
+        string answers = Encoding.ASCII.GetString(await ReadToEndAsync(peer.Socket));
+        await sending;
+        int at = -1;
+        for (int i = 0; i < count; i++)
+        {
+            int next = answers.IndexOf("\r\n\r\n" + i.ToString("D8", CultureInfo.InvariantCulture), StringComparison.Ordinal);
+            Assert.True(next > at, $"Answer {i} is missing, or out of order.");
+            at = next;
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task Chunked_bodies_in_pieces_of_any_size_pass_both_ways(EventLoopBackend backend)
+    {
+        await using LoopHost host = await LoopHost.StartAsync(backend, app => app.MapPost("/", async (HttpContext context) =>
+        {
+            byte[] buffer = new byte[10_000];
+            int count;
+            while ((count = await context.Request.Body.ReadAsync(buffer, context.RequestAborted)) > 0)
+            {
+                await context.Response.Body.WriteAsync(buffer.AsMemory(0, count), context.RequestAborted);
+            }
+        }));
+        using RawPeer peer = await RawPeer.ConnectAsync(host.Url);
+        var body = new byte[300_000];
+        var random = new Random(4);
+        random.NextBytes(body);
+        Task sending = Task.Run(async () =>
+        {
+            await peer.SendAsync("POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"u8.ToArray());
+            for (int sent = 0; sent < body.Length;)
+            {
+                int chunk = Math.Min(body.Length - sent, random.Next(1, 20_000));
+                await peer.SendAsync(Encoding.ASCII.GetBytes(chunk.ToString("x", CultureInfo.InvariantCulture) + "\r\n"));
+                await peer.SendAsync(body.AsMemory(sent, chunk));
+                await peer.SendAsync("\r\n"u8.ToArray());
+                sent += chunk;
+            }
+
+            await peer.SendAsync("0\r\n\r\n"u8.ToArray());
+        }, Token);
+        byte[] answer = await ReadToEndAsync(peer.Socket);
+        await sending;
+        int head = answer.AsSpan().IndexOf("\r\n\r\n"u8) + 4;
+        Assert.Contains("Transfer-Encoding: chunked", Encoding.ASCII.GetString(answer, 0, head), StringComparison.OrdinalIgnoreCase);
+        Assert.Equal(body, Unchunk(answer.AsSpan(head)));
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task Who_expects_100_is_told_to_go_on_before_the_body_is_sent(EventLoopBackend backend)
+    {
+        await using LoopHost host = await LoopHost.StartAsync(backend, app => app.MapPost("/", async (HttpContext context) =>
+            await context.Response.WriteAsync(await new StreamReader(context.Request.Body).ReadToEndAsync(context.RequestAborted), context.RequestAborted)));
+        using RawPeer peer = await RawPeer.ConnectAsync(host.Url);
+        await peer.SendAsync("POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"u8.ToArray());
+        byte[] buffer = new byte[1000];
+        int count = await peer.Socket.ReceiveAsync(buffer, Token).AsTask().WaitAsync(LoopHost.Patience, Token);
+        Assert.StartsWith("HTTP/1.1 100", Encoding.ASCII.GetString(buffer, 0, count), StringComparison.Ordinal);
+        await peer.SendAsync("hello"u8.ToArray());
+        string answer = Encoding.ASCII.GetString(await ReadToEndAsync(peer.Socket));
+        Assert.StartsWith("HTTP/1.1 200", answer, StringComparison.Ordinal);
+        Assert.Contains("hello", answer, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task A_server_that_is_disposed_and_was_never_stopped_ends_all_the_same(EventLoopBackend backend)
+    {
+        LoopHost host = await LoopHost.StartAsync(backend, app => app.MapGet("/", () => "hello"));
+        using var client = new HttpClient();
+        Assert.Equal("hello", await client.GetStringAsync(host.Url, Token));
+        IReadOnlyList<Duologue.EventLoop.Loops.Loop> loops = host.Loops.Loops;
+        await host.AbandonAsync().WaitAsync(LoopHost.Patience, Token);
+        Assert.All(loops, loop => Assert.Equal(0, loop.SocketCount));
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
     public async Task The_addresses_of_both_ends_are_known(EventLoopBackend backend)
     {
         await using LoopHost host = await LoopHost.StartAsync(backend, app => app.MapGet("/", (HttpContext context) =>
@@ -219,5 +307,35 @@ public class HttpTests
         await tcp.GetStream().WriteAsync("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"u8.ToArray(), Token);
         using var reader = new StreamReader(tcp.GetStream());
         Assert.Contains($"127.0.0.1:{host.Url.Port} {tcp.Client.LocalEndPoint}", await reader.ReadToEndAsync(Token), StringComparison.Ordinal);
+    }
+
+    private static async Task<byte[]> ReadToEndAsync(Socket socket)
+    {
+        var all = new MemoryStream();
+        byte[] buffer = new byte[64 * 1024];
+        int count;
+        while ((count = await socket.ReceiveAsync(buffer, Token).AsTask().WaitAsync(LoopHost.Patience, Token)) > 0)
+        {
+            all.Write(buffer, 0, count);
+        }
+
+        return all.ToArray();
+    }
+
+    private static byte[] Unchunk(ReadOnlySpan<byte> bytes)
+    {
+        var body = new MemoryStream();
+        while (true)
+        {
+            int line = bytes.IndexOf("\r\n"u8);
+            int size = int.Parse(Encoding.ASCII.GetString(bytes[..line]), NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+            if (size == 0)
+            {
+                return body.ToArray();
+            }
+
+            body.Write(bytes.Slice(line + 2, size));
+            bytes = bytes[(line + 2 + size + 2)..];
+        }
     }
 }

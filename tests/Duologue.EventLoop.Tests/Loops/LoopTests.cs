@@ -1,0 +1,290 @@
+using System.Net;
+using System.Net.Sockets;
+using Duologue.EventLoop.Loops;
+using Duologue.EventLoop.Native;
+using Duologue.EventLoop.Tests.Support;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Logging.Testing;
+
+namespace Duologue.EventLoop.Tests.Loops;
+
+/// <summary>A loop alone: its beginning, its end, and what others ask of it.</summary>
+public class LoopTests
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public static TheoryData<EventLoopBackend> Backends => LoopHost.Backends;
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task An_action_that_throws_is_told_and_the_loop_goes_on(EventLoopBackend backend)
+    {
+        var log = new FakeLogger();
+        Loop loop = Start(backend, log);
+        var next = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        loop.Post(() => throw new InvalidOperationException("by the test"));
+        loop.Post(next.SetResult);
+        await next.Task.WaitAsync(LoopHost.Patience, Token);
+        Assert.Equal("CallbackFailed", Assert.Single(log.Collector.GetSnapshot()).Id.Name);
+        loop.Stop();
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task What_is_asked_for_after_the_end_is_answered(EventLoopBackend backend)
+    {
+        Loop loop = Start(backend, NullLogger.Instance);
+        (int descriptor, _) = Listen();
+        var listener = new LoopListener(descriptor, new Acceptor());
+        loop.Post(() => loop.Listen(listener));
+        loop.Stop();
+        await listener.Stopped.WaitAsync(LoopHost.Patience, Token);
+
+        var late = new LoopListener(descriptor, new Acceptor());
+        loop.Post(() => loop.Listen(late));
+        await late.Stopped.WaitAsync(LoopHost.Patience, Token);
+        loop.Post(() => loop.Unlisten(late));
+        var action = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        loop.Post(action.SetResult);
+        await action.Task.WaitAsync(LoopHost.Patience, Token);
+        _ = Libc.Close(descriptor);
+    }
+
+    [Fact]
+    public async Task A_wake_that_comes_late_finds_the_descriptor_that_it_was_for()
+    {
+        var loop = new SlowToWake();
+        loop.Start();
+        await loop.Sleeping.Task.WaitAsync(LoopHost.Patience, Token);
+        Task posting = Task.Run(() => loop.Post(() => { }), Token);
+        await loop.Waking.Task.WaitAsync(LoopHost.Patience, Token);
+
+        // Whoever wakes stands before the descriptor; the loop has been woken by somebody else, and ends.
+        Task stopping = Task.Run(loop.Stop, Token);
+        Task first = await Task.WhenAny(loop.Released.Task, Task.Delay(300, Token));
+        Assert.NotSame(loop.Released.Task, first);
+
+        loop.GoOn.SetResult();
+        await Task.WhenAll(posting, stopping, loop.Released.Task).WaitAsync(LoopHost.Patience, Token);
+    }
+
+    [Fact]
+    public void A_loop_that_cannot_be_prepared_says_so_and_gives_all_back()
+    {
+        var loop = new Unprepared();
+        SocketException error = Assert.Throws<SocketException>(loop.Start);
+        Assert.Equal(SocketError.TooManyOpenSockets, error.SocketErrorCode);
+        Assert.True(loop.IsReleased);
+        loop.Stop();
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task A_listener_that_cannot_accept_rests_instead_of_spinning(EventLoopBackend backend)
+    {
+        var log = new FakeLogger();
+        Loop loop = Start(backend, log);
+        (int descriptor, _) = Listen();
+        var listener = new LoopListener(descriptor, new Acceptor());
+        loop.Post(() => loop.Listen(listener));
+
+        // It listens no more, and accept answers EINVAL at once, as often as it is asked.
+        Assert.Equal(0, Libc.Shutdown(descriptor, Constants.ShutdownBoth));
+        await Eventually.True(() => log.Collector.GetSnapshot().Any(record => record.Id.Name == "AcceptFailed"), () => "Nothing was said.");
+        await Eventually.True(() => listener.IsPaused && !listener.IsArmed, () => "It goes on trying.");
+        Assert.Single(log.Collector.GetSnapshot(), record => record.Id.Name == "AcceptFailed");
+        loop.Post(() => loop.Unlisten(listener));
+        await listener.Stopped.WaitAsync(LoopHost.Patience, Token);
+        loop.Stop();
+        _ = Libc.Close(descriptor);
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task An_acceptor_that_throws_costs_its_connection_and_no_other(EventLoopBackend backend)
+    {
+        var log = new FakeLogger();
+        Loop loop = Start(backend, log);
+        (int descriptor, EndPoint endpoint) = Listen();
+        var acceptor = new Acceptor { Failures = 1 };
+        var listener = new LoopListener(descriptor, acceptor);
+        loop.Post(() => loop.Listen(listener));
+        using var lost = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await lost.ConnectAsync(endpoint, Token);
+        Assert.Equal(0, await lost.ReceiveAsync(new byte[1], Token).AsTask().WaitAsync(LoopHost.Patience, Token));
+        using var served = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await served.ConnectAsync(endpoint, Token);
+        await acceptor.Accepted.Task.WaitAsync(LoopHost.Patience, Token);
+        Assert.Equal("CallbackFailed", Assert.Single(log.Collector.GetSnapshot()).Id.Name);
+        loop.Stop();
+        _ = Libc.Close(descriptor);
+    }
+
+    [Fact]
+    public async Task At_its_end_the_kernel_holds_nothing_of_an_io_uring_loop()
+    {
+        Assert.SkipUnless(LoopHost.Backends.Any(row => row.Data == EventLoopBackend.IoUring), "io_uring cannot run here.");
+        var loop = (UringLoop)Start(EventLoopBackend.IoUring, NullLogger.Instance);
+        (int descriptor, EndPoint endpoint) = Listen();
+        var acceptor = new Acceptor();
+        var listener = new LoopListener(descriptor, acceptor);
+        loop.Post(() => loop.Listen(listener));
+        using var peer = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await peer.ConnectAsync(endpoint, Token);
+        await acceptor.Accepted.Task.WaitAsync(LoopHost.Patience, Token);
+
+        // An accept, a receive and the read of the wake-up wait in the kernel, the last two with memory of ours.
+        loop.Stop();
+        Assert.Equal(0u, loop.Unanswered);
+        Assert.True(listener.Stopped.IsCompleted);
+        Assert.Equal(0, loop.SocketCount);
+        _ = Libc.Close(descriptor);
+    }
+
+    private static Loop Start(EventLoopBackend backend, ILogger logger)
+    {
+        Loop loop = backend == EventLoopBackend.IoUring ? new UringLoop(0, logger) : new EpollLoop(0, logger);
+        loop.Start();
+        return loop;
+    }
+
+    private static (int Descriptor, EndPoint EndPoint) Listen()
+    {
+        int descriptor = Sockets.Listen(new IPEndPoint(IPAddress.Loopback, 0), 1, nonBlocking: true)[0];
+        return (descriptor, SocketAddresses.GetLocal(descriptor)!);
+    }
+
+    /// <summary>Takes connections in, and reads them to nowhere; the first few it fails to take.</summary>
+    private sealed class Acceptor : IAcceptor, ISocketHandler
+    {
+        public int Failures { get; set; }
+
+        public TaskCompletionSource Accepted { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public string Name => "the test's";
+
+        public string? Endpoint => null;
+
+        public bool OnAccepted(Loop loop, LoopListener listener, int descriptor)
+        {
+            if (Failures-- > 0)
+            {
+                throw new InsufficientMemoryException("by the test");
+            }
+
+            loop.StartReceiving(loop.Add(descriptor, this));
+            Accepted.TrySetResult();
+            return true;
+        }
+
+        public bool TryGetDirect(out Memory<byte> memory)
+        {
+            memory = default;
+            return false;
+        }
+
+        public void OnReceivedDirect(Memory<byte> memory, int count) => throw new NotSupportedException();
+
+        public void OnReceived(ReadOnlySpan<byte> bytes)
+        {
+        }
+
+        public void OnReceiveEnded(int error)
+        {
+        }
+
+        public int Gather(Span<IoVector> vectors) => 0;
+
+        public void OnSent(long count, int error)
+        {
+        }
+
+        public void OnPosted(int requests)
+        {
+        }
+
+        public void OnDeadline()
+        {
+        }
+
+        public void OnClosed()
+        {
+        }
+    }
+
+    /// <summary>A loop without a kernel.</summary>
+    private abstract class Imaginary() : Loop(0, NullLogger.Instance)
+    {
+        public override void StartReceiving(LoopSocket socket)
+        {
+        }
+
+        public override void StopReceiving(LoopSocket socket)
+        {
+        }
+
+        public override void Send(LoopSocket socket)
+        {
+        }
+
+        public override void Close(LoopSocket socket, bool reset)
+        {
+        }
+
+        protected override void StartAccepting(LoopListener listener)
+        {
+        }
+
+        protected override void StopAccepting(LoopListener listener) => listener.OnStopped();
+    }
+
+    private sealed class SlowToWake : Imaginary
+    {
+        private readonly TaskCompletionSource _event = new();
+
+        public TaskCompletionSource Sleeping { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public TaskCompletionSource Waking { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public TaskCompletionSource Released { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public TaskCompletionSource GoOn { get; } = new();
+
+        protected override void Wait(int timeout)
+        {
+            // The first to wake is slow: meanwhile something else, such as a message, lets the loop go on.
+            if (timeout != 0)
+            {
+                Sleeping.TrySetResult();
+                _event.Task.Wait(LoopHost.Patience);
+            }
+
+            BeginTurn();
+        }
+
+        protected override void Wake()
+        {
+            Waking.TrySetResult();
+            _event.TrySetResult();
+            GoOn.Task.Wait(LoopHost.Patience);
+        }
+
+        protected override void Release() => Released.TrySetResult();
+    }
+
+    private sealed class Unprepared : Imaginary
+    {
+        public bool IsReleased { get; private set; }
+
+        protected override void Prepare() => throw Sockets.ToException(Errno.DescriptorsExhausted);
+
+        protected override void Wait(int timeout) => throw new NotSupportedException();
+
+        protected override void Wake()
+        {
+        }
+
+        protected override void Release() => IsReleased = true;
+    }
+}
