@@ -101,6 +101,23 @@ public sealed class PipeCarrierTests
     }
 
     [Fact]
+    public async Task A_flush_that_fails_after_the_pump_has_ended_does_not_bring_the_process_down()
+    {
+        // The writer of a stream gives its token source back when it is completed.
+        var input = new Pipe();
+        PipeWriter output = PipeWriter.Create(new MemoryStream());
+        var connection = Server();
+        var carrier = new PipeCarrier(input.Reader, output, connection, null);
+        Task running = carrier.RunAsync();
+        await connection.SendAsync("x", Token).Soon();
+        await input.Writer.CompleteAsync(new IOException("reset"));
+        await running.Soon();
+
+        // What the connection does when it learns so late that the flush has failed.
+        carrier.Abort();
+    }
+
+    [Fact]
     public async Task A_transport_that_fails_ends_the_connection_without_an_exception()
     {
         var input = new Pipe();
