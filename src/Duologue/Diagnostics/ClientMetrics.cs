@@ -81,6 +81,10 @@ internal sealed class ClientObserver : ConnectionObserver
 
     public override void MessageSent(WebSocketConnection connection, int bytes) => _metrics.MessageSent(bytes);
 
+    public override void MessageCompressed(WebSocketConnection connection, long saved) => _metrics.MessageCompressed(saved);
+
+    public override void MessageInflated(WebSocketConnection connection, long saved) => _metrics.MessageInflated(saved);
+
     public override void MessagesDropped(WebSocketConnection connection, DropReason reason, int count) => _metrics.Dropped(reason, count);
 
     public override void ProtocolViolated(WebSocketConnection connection, ProtocolViolation violation) => _metrics.Violated(violation);
