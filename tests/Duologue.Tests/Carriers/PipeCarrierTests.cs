@@ -130,6 +130,27 @@ public sealed class PipeCarrierTests
     }
 
     [Fact]
+    public async Task A_foreign_exception_in_the_pump_ends_the_connection_and_completes_both_directions()
+    {
+        var input = new Pipe();
+        var output = new Pipe();
+        var connection = new WebSocketConnection(new ConnectionSetup { Role = Role.Server, Options = new ConnectionOptions(), Observer = new Throwing() });
+        Task running = new PipeCarrier(input.Reader, output.Writer, connection, null).RunAsync();
+        await input.Writer.WriteAsync(WireFrame.OfText("x"u8).Masked().ToBytes(), Token);
+
+        await Assert.ThrowsAsync<InvalidTimeZoneException>(() => running.Soon());
+
+        Assert.Equal(CloseCause.ConnectionLost, (await connection.Closed.Soon()).Cause);
+        Assert.True((await output.Reader.ReadAsync(Token).AsTask().Soon()).IsCompleted);
+    }
+
+    /// <summary>What nobody expects of an observer: it throws.</summary>
+    private sealed class Throwing : ConnectionObserver
+    {
+        public override void MessageReceived(WebSocketConnection connection, int bytes) => throw new InvalidTimeZoneException();
+    }
+
+    [Fact]
     public async Task An_ended_connection_does_not_start()
     {
         WebSocketConnection connection = Server();

@@ -164,6 +164,24 @@ public sealed class StreamCarrierTests
         await running.Soon();
     }
 
+    [Fact]
+    public async Task A_foreign_exception_in_the_pump_ends_the_connection_and_disposes_the_stream()
+    {
+        var stream = new MemoryStream(WireFrame.OfText("x"u8).Masked().ToBytes());
+        var connection = new WebSocketConnection(new ConnectionSetup { Role = Role.Server, Options = new ConnectionOptions(), Observer = new Throwing() });
+
+        await Assert.ThrowsAsync<InvalidTimeZoneException>(() => new StreamCarrier(stream, connection).RunAsync().Soon());
+
+        Assert.Equal(CloseCause.ConnectionLost, (await connection.Closed.Soon()).Cause);
+        Assert.False(stream.CanRead);
+    }
+
+    /// <summary>What nobody expects of an observer: it throws.</summary>
+    private sealed class Throwing : ConnectionObserver
+    {
+        public override void MessageReceived(WebSocketConnection connection, int bytes) => throw new InvalidTimeZoneException();
+    }
+
     private sealed class SocketPair : IAsyncDisposable
     {
         private readonly WebSocketConnection[] _peers;

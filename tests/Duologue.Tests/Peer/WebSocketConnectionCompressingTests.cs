@@ -572,4 +572,46 @@ public sealed class WebSocketConnectionCompressingTests
             }
         }
     }
+
+    [Fact]
+    public async Task A_SendAsync_whose_frame_was_never_written_does_not_succeed_within_a_batch()
+    {
+        // What is compressed when the connection ends is dropped: its mark is one that is never reached. In a handler, what was sent leaves when the batch
+        // ends, and that passed for the answer.
+        var thrown = new TaskCompletionSource<Exception?>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var handler = new TestHandler
+        {
+            OnMessage = async (connection, _) =>
+            {
+                connection.Abort();
+                thrown.SetResult(await Record.ExceptionAsync(() => ((WebSocketConnection)connection).WaitUntilTakenAsync(long.MaxValue, Token).AsTask()));
+            },
+        };
+        await using RawPeer peer = RawPeer.Start(handler: handler, deflate: Reference.Agreement(context: true));
+        await peer.SendAsync(WireFrame.OfText("go"u8));
+        Assert.IsType<ConnectionClosedException>(await thrown.Task.Soon());
+    }
+
+    [Fact]
+    public async Task A_SendAsync_that_succeeded_while_the_connection_ended_was_written()
+    {
+        byte[] message = Reference.Sample(new Random(9), 20_000, isText: true);
+        for (int round = 0; round < 100; round++)
+        {
+            await using RawPeer peer = RawPeer.Start(deflate: Reference.Agreement(context: true));
+            Task sending = Task.Run(() => peer.Connection.SendAsync(message, MessageType.Text, Token).AsTask(), Token);
+            Thread.SpinWait(round * 200);
+            peer.Connection.Abort();
+            Exception? failure = await Record.ExceptionAsync(() => sending.Soon());
+            if (failure is null)
+            {
+                (byte[] payload, _) = await ReadPayloadAsync(peer);
+                Assert.Equal(message, new Reference.Decompressor().Next(payload));
+            }
+            else
+            {
+                Assert.IsType<ConnectionClosedException>(failure);
+            }
+        }
+    }
 }
