@@ -16,6 +16,20 @@ internal class ConnectionObserver
     {
     }
 
+    /// <summary>A message was compressed for sending; it is counted as sent beside that.</summary>
+    /// <param name="connection">The connection.</param>
+    /// <param name="saved">How many bytes of payload fewer go over the wire for it; negative if it grew.</param>
+    public virtual void MessageCompressed(WebSocketConnection connection, long saved)
+    {
+    }
+
+    /// <summary>A message came compressed; it is counted as received beside that.</summary>
+    /// <param name="connection">The connection.</param>
+    /// <param name="saved">How many bytes of payload fewer came over the wire for it; negative if it had grown.</param>
+    public virtual void MessageInflated(WebSocketConnection connection, long saved)
+    {
+    }
+
     public virtual void MessagesDropped(WebSocketConnection connection, DropReason reason, int count)
     {
     }

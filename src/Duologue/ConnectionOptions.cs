@@ -48,7 +48,7 @@ public record ConnectionOptions
     /// <summary>
     /// How long the peer may take to answer a Close frame. Default 5 s. Passed: the connection is aborted. When the peer
     /// closes first, a handler that is still at work, or an application that has not yet asked for the next message, has half of
-    /// this time to send its last answers before the Close is answered.
+    /// this time to send its last answers before the Close is answered; likewise when the peer ends its direction of the stream.
     /// </summary>
     public TimeSpan CloseTimeout { get; init; } = TimeSpan.FromSeconds(5);
 

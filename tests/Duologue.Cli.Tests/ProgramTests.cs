@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using Duologue.Cli.Tests.Support;
+using Duologue.Tests.Shared;
 
 namespace Duologue.Cli.Tests;
 
@@ -14,7 +15,7 @@ public sealed partial class ProgramTests
         (int exitCode, string help, _) = await Tool.RunAsync("", command, "--help");
         Assert.Equal(0, exitCode);
         Assert.Contains("Exit codes:", help, StringComparison.Ordinal);
-        string docs = await File.ReadAllTextAsync(RepositoryFile("docs/cli.md"), TestContext.Current.CancellationToken);
+        string docs = await File.ReadAllTextAsync(Repository.PathOf("docs/cli.md"), TestContext.Current.CancellationToken);
         string section = docs[docs.IndexOf($"## `duologue {command}", StringComparison.Ordinal)..];
         section = section[..section.IndexOf("\n## ", 1, StringComparison.Ordinal)];
         string[] options = [.. OptionPattern().Matches(help).Select(match => match.Groups[1].Value).Where(option => option != "--help").Distinct()];
@@ -34,18 +35,6 @@ public sealed partial class ProgramTests
             Assert.Equal(2, exitCode);
             Assert.Contains("--help", error, StringComparison.Ordinal);
         }
-    }
-
-    private static string RepositoryFile(string path)
-    {
-        DirectoryInfo? folder = new(AppContext.BaseDirectory);
-        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "Duologue.slnx")))
-        {
-            folder = folder.Parent;
-        }
-
-        Assert.NotNull(folder);
-        return Path.Combine(folder.FullName, path);
     }
 
     // An option stands at the start of its line of the help, perhaps after its short form.

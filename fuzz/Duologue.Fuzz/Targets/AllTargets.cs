@@ -12,6 +12,7 @@ internal static class AllTargets
         new ServerHandshakeTarget(),
         new ClientHandshakeTarget(),
         new ExtensionHeaderTarget(),
+        new DeflateNegotiationTarget(),
         new HeaderListTarget(),
         new SubprotocolsTarget(),
         new UrlTarget(),

@@ -9,6 +9,10 @@ internal sealed class ServerObserver(DuologueServer server, ConnectionMetrics me
 
     public override void RoundTrip(WebSocketConnection connection, TimeSpan time) => metrics.RoundTrip(time);
 
+    public override void MessageCompressed(WebSocketConnection connection, long saved) => metrics.MessageCompressed(saved);
+
+    public override void MessageInflated(WebSocketConnection connection, long saved) => metrics.MessageInflated(saved);
+
     public override void MessagesDropped(WebSocketConnection connection, DropReason reason, int count) => metrics.Dropped(reason, count);
 
     public override void ProtocolViolated(WebSocketConnection connection, ProtocolViolation violation) => metrics.Violated(violation);

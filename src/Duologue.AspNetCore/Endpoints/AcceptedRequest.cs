@@ -53,7 +53,10 @@ internal sealed class AcceptedRequest
     private async Task CarryTransportAsync(IDuplexPipe transport)
     {
         IConnectionLifetimeFeature? lifetime = _context.Features.Get<IConnectionLifetimeFeature>();
-        await new PipeCarrier(transport.Input, transport.Output, Connection, lifetime is null ? null : lifetime.Abort).RunAsync().ConfigureAwait(false);
+
+        // Kestrel takes a client's FIN for the end of its interest, and aborts the connection as soon as it has seen one.
+        var carrier = new PipeCarrier(transport.Input, transport.Output, Connection, lifetime is null ? null : lifetime.Abort) { HalfCloses = false };
+        await carrier.RunAsync().ConfigureAwait(false);
         if (_context.Features.Get<ISslStreamFeature>() is { } tls)
         {
             // Kestrel ends TCP under the session without ending the session.

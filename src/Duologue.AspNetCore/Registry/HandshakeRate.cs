@@ -45,6 +45,18 @@ internal sealed class HandshakeRate
         }
     }
 
+    /// <summary>For how many addresses there is room at the moment.</summary>
+    public int Capacity
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _perAddress.Capacity;
+            }
+        }
+    }
+
     /// <summary>Counts a handshake, or says which limit it passes.</summary>
     /// <param name="address">The peer's address; null on a Unix socket, where no address is counted.</param>
     public RefusalReason? TryTake(IPAddress? address)

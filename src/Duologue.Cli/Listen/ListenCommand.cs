@@ -18,6 +18,7 @@ internal static class ListenCommand
         path.DefaultValueFactory = _ => "/";
         Option<string[]> protocol = CliOption.Create<string[]>("--protocol", "NAME", "A subprotocol to accept, the preferred first. Repeatable. Default none.");
         Option<string[]> allowOrigin = CliOption.Create<string[]>("--allow-origin", "ORIGIN", "A web origin whose pages may connect; * for all. Repeatable. Default none but the same origin; clients that are no browsers always may.");
+        Option<Compression> compression = CliOption.Compression("--compression", "How messages are compressed for clients that offer it.");
         Option<bool> binary = CliOption.Switch("--binary", "Send lines as binary messages.");
         Option<bool> once = CliOption.Switch("--once", "End when the first connection has closed.");
         Option<ByteSize?> maxMessageSize = CliOption.Size("--max-message-size", $"The largest message to receive. Passed: close 1009. Default {MessageSize}.");
@@ -30,7 +31,7 @@ internal static class ListenCommand
             {ExitCode.Help}
             """)
         {
-            urls, path, protocol, allowOrigin, binary, once, maxMessageSize, logLevel, json,
+            urls, path, protocol, allowOrigin, compression, binary, once, maxMessageSize, logLevel, json,
         };
         command.SetAction(async (result, cancellationToken) =>
         {
@@ -51,6 +52,7 @@ internal static class ListenCommand
             void Configure(DuologueEndpointOptions options)
             {
                 options.MaxMessageSize = (result.GetValue(maxMessageSize) ?? MessageSize).Bytes;
+                options.Compression = result.GetRequiredValue(compression);
                 foreach (string origin in result.GetValue(allowOrigin) ?? [])
                 {
                     options.AllowedOrigins.Add(origin);

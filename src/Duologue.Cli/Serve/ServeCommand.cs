@@ -99,6 +99,8 @@ internal static class ServeCommand
         builder.Services.AddDuologue(duologue => options.Apply(command, duologue));
         builder.Services.AddSingleton(services => new TalkRoom(
             services.GetRequiredService<Topics>(), TimeProvider.System, Math.Max(1, talkMessageSize - TalkLimits.FileHead)));
+        builder.Services.AddSingleton(services => new TalkWatch(
+            services.GetRequiredService<System.Diagnostics.Metrics.IMeterFactory>(), services.GetRequiredService<ILoggerFactory>(), TimeProvider.System));
         builder.Services.AddHostedService<TalkClock>();
         MetricsAccess metrics = command.GetValue(options.Metrics);
         builder.Services.AddMetricsEndpoint(metrics);

@@ -4,7 +4,7 @@ using Duologue.AspNetCore;
 namespace Duologue.Cli.Talk;
 
 /// <summary>What both forms of the talk share: coming, going, and the bounds on what is passed on.</summary>
-internal abstract class TalkHandler(TalkRoom room, bool wantsEvents) : MessageHandler
+internal abstract class TalkHandler(TalkRoom room, TalkWatch watch, bool wantsEvents) : MessageHandler
 {
     private const ushort PolicyViolation = 1008;
 
@@ -31,12 +31,12 @@ internal abstract class TalkHandler(TalkRoom room, bool wantsEvents) : MessageHa
     {
         if (string.IsNullOrWhiteSpace(text))
         {
-            return RefuseAsync(member, "The message is empty.", null);
+            return RefuseAsync(member, TalkRefusal.Empty, "The message is empty.", null);
         }
 
         if (text.Length > TalkLimits.Text)
         {
-            return RefuseAsync(member, $"The message has {text.Length} characters; at most {TalkLimits.Text} are passed on.", null);
+            return RefuseAsync(member, TalkRefusal.TextTooLong, $"The message has {text.Length} characters; at most {TalkLimits.Text} are passed on.", null);
         }
 
         if (!member.Gate.TryPass())
@@ -52,7 +52,7 @@ internal abstract class TalkHandler(TalkRoom room, bool wantsEvents) : MessageHa
     {
         if (SafeText.CleanName(name) is not { } cleaned)
         {
-            return RefuseAsync(member, "The name is empty.", null);
+            return RefuseAsync(member, TalkRefusal.Empty, "The name is empty.", null);
         }
 
         if (!member.Gate.TryPass())
@@ -75,20 +75,22 @@ internal abstract class TalkHandler(TalkRoom room, bool wantsEvents) : MessageHa
         return ValueTask.CompletedTask;
     }
 
-    protected static ValueTask RefuseAsync(TalkMember member, string why, int? reference)
+    protected ValueTask RefuseAsync(TalkMember member, TalkRefusal refusal, string why, int? reference)
     {
+        watch.Refused(member.Connection, refusal);
         TalkRoom.Refuse(member, why, reference);
         return ValueTask.CompletedTask;
     }
 
-    private static ValueTask RefuseTooFastAsync(TalkMember member, int? reference)
+    private ValueTask RefuseTooFastAsync(TalkMember member, int? reference)
     {
         if (member.Gate.IsExhausted)
         {
+            watch.Refused(member.Connection, TalkRefusal.NeverSlower);
             return CloseAsync(member.Connection);
         }
 
-        return RefuseAsync(member, $"Too fast: {TalkLimits.PerSecond} messages per second, {TalkLimits.Burst} at once. Wait a moment.", reference);
+        return RefuseAsync(member, TalkRefusal.TooFast, $"Too fast: {TalkLimits.PerSecond} messages per second, {TalkLimits.Burst} at once. Wait a moment.", reference);
 
         static async ValueTask CloseAsync(Connection connection) =>
             await connection.CloseAsync(PolicyViolation, $"{TalkLimits.Patience} messages in a row were too fast").ConfigureAwait(false);
@@ -96,7 +98,7 @@ internal abstract class TalkHandler(TalkRoom room, bool wantsEvents) : MessageHa
 }
 
 /// <summary>The talk for clients of <see cref="TalkProtocol.Name"/>: JSON events and files with a head.</summary>
-internal sealed class EventTalkHandler(TalkRoom room) : TalkHandler(room, wantsEvents: true)
+internal sealed class EventTalkHandler(TalkRoom room, TalkWatch watch) : TalkHandler(room, watch, wantsEvents: true)
 {
     protected override ValueTask OnMessageAsync(TalkMember member, Message message)
     {
@@ -104,7 +106,7 @@ internal sealed class EventTalkHandler(TalkRoom room) : TalkHandler(room, wantsE
         {
             return TalkProtocol.TryDecodeFile(message.Data.Span, out FileHead head, out ReadOnlySpan<byte> content, out string error)
                 ? SendFileAsync(member, head, content)
-                : RefuseAsync(member, error, null);
+                : RefuseAsync(member, TalkRefusal.Malformed, error, null);
         }
 
         TalkRequest? request;
@@ -114,7 +116,7 @@ internal sealed class EventTalkHandler(TalkRoom room) : TalkHandler(room, wantsE
         }
         catch (JsonException e)
         {
-            return RefuseAsync(member, $"{TalkProtocol.Name} takes JSON objects: {e.Message}", null);
+            return RefuseAsync(member, TalkRefusal.Malformed, $"{TalkProtocol.Name} takes JSON objects: {e.Message}", null);
         }
 
         switch (request?.Type)
@@ -127,13 +129,13 @@ internal sealed class EventTalkHandler(TalkRoom room) : TalkHandler(room, wantsE
                 Room.AnswerPing(member, request.Id);
                 return ValueTask.CompletedTask;
             default:
-                return RefuseAsync(member, "The type is none of say, name and ping.", null);
+                return RefuseAsync(member, TalkRefusal.Malformed, "The type is none of say, name and ping.", null);
         }
     }
 }
 
 /// <summary>The talk for everyone else: a text is a line said to all, a binary message a file.</summary>
-internal sealed class LineTalkHandler(TalkRoom room) : TalkHandler(room, wantsEvents: false)
+internal sealed class LineTalkHandler(TalkRoom room, TalkWatch watch) : TalkHandler(room, watch, wantsEvents: false)
 {
     private const string NameCommand = "/name ";
     private const string WhoCommand = "/who";

@@ -86,6 +86,9 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
     /// <inheritdoc/>
     public override IBufferWriter<byte> Output => this;
 
+    /// <inheritdoc/>
+    public override bool OutlivesInput => !_dead;
+
     public string? Endpoint => _connection.Request?.Path;
 
     private BlockPool Pool => _socket.Loop.Blocks;
@@ -287,6 +290,10 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
             // What was received before stays to be read; its end tells the connection. Whoever flushes is told at once.
             Die();
             DropOutgoing();
+            if ((_state & CarrierState.Ended) != 0)
+            {
+                _connection.OnGone();
+            }
         }
 
         if (unsent <= LowMark || _dead)
@@ -343,6 +350,7 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
         DropOutgoing();
         CompleteFlush();
         End(null);
+        _connection.OnGone();
 
         // The connection writes nothing more after its end: what was not flushed is nobody's else.
         OutgoingBlocks.Release(Interlocked.Exchange(ref _written, null), Pool);
@@ -517,7 +525,7 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
             _state |= CarrierState.Ended;
             DropKept();
 
-            // It answers with Complete.
+            // It answers with Complete, at once or when it has said what is still due.
             _connection.OnEnd(error);
         }
     }

@@ -21,6 +21,7 @@ internal sealed class OutgoingQueue
     private readonly EventTaskQueue _tasks;
     private readonly long _memoryLimit;
     private readonly Action<Exception> _fail;
+    private readonly Action _onFull;
     private OutgoingSender? _sender;
     private (ushort Code, string Reason)? _close;
     private bool _isDraining;
@@ -36,11 +37,13 @@ internal sealed class OutgoingQueue
     /// <param name="tasks">Where the count falls.</param>
     /// <param name="memoryLimit">The most bytes to hold in memory.</param>
     /// <param name="fail">Ends the connection: the limit is passed, or a blob cannot be read. Called once, without a lock held.</param>
-    public OutgoingQueue(EventTaskQueue tasks, long memoryLimit, Action<Exception> fail)
+    /// <param name="onFull">Told that the limit is passed, just before.</param>
+    public OutgoingQueue(EventTaskQueue tasks, long memoryLimit, Action<Exception> fail, Action onFull)
     {
         _tasks = tasks;
         _memoryLimit = memoryLimit;
         _fail = fail;
+        _onFull = onFull;
     }
 
     /// <summary>
@@ -154,6 +157,7 @@ internal sealed class OutgoingQueue
 
         // The standard: flag the WebSocket as full and close the connection.
         End();
+        _onFull();
         _fail(new InvalidOperationException(
             $"The messages that wait to be sent exceed {_memoryLimit} bytes (WebSocketOptions.MaxSendMemory): the peer reads too slowly. Watch BufferedAmount, or send a Blob."));
         return false;

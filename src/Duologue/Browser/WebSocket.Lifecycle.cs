@@ -170,6 +170,15 @@ public sealed partial class WebSocket
         AbortConnection();
     }
 
+    private void TellOfFullMemory()
+    {
+        ClientMetrics.For(_options.Connection).SendMemoryExceeded();
+        if (_options.Connection.LoggerFactory?.CreateLogger("Duologue.Client") is { } logger)
+        {
+            logger.SendMemoryExceeded(WebSocketUri.Display(_url.ToUri()!), _options.MaxSendMemory);
+        }
+    }
+
     private void AbortConnection()
     {
         WebSocketConnection? connection;

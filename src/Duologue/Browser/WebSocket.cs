@@ -68,7 +68,7 @@ public sealed partial class WebSocket
         ProtocolNames.Validate(protocols);
         SynchronizationContext? context = SynchronizationContext.Current;
         _tasks = new EventTaskQueue(context, context is null ? new ListenerGrace(_listeners).Remaining : null, BeginTask, ReportUnhandled);
-        _outgoing = new OutgoingQueue(_tasks, options.MaxSendMemory, FailConnection);
+        _outgoing = new OutgoingQueue(_tasks, options.MaxSendMemory, FailConnection, TellOfFullMemory);
         BeginConnecting(protocols);
     }
 

@@ -5,7 +5,7 @@ namespace Duologue.Carriers;
 /// <summary>
 /// What brings a WebSocket its bytes. It pushes: <see cref="WebSocketConnection.OnReceived"/> for bytes,
 /// <see cref="WebSocketConnection.OnBatchEnd"/> when no more are at hand, <see cref="WebSocketConnection.OnEnd"/> once, last.
-/// These three never overlap.
+/// These three never overlap. After the end of what it brings a carrier goes on taking bytes, if it can, until it is completed.
 /// </summary>
 internal abstract class Carrier
 {
@@ -24,6 +24,9 @@ internal abstract class Carrier
     /// Never throws. One flush at a time.
     /// </summary>
     public abstract ValueTask<bool> FlushAsync();
+
+    /// <summary>Whether bytes still reach a peer that has ended its own direction. Any thread.</summary>
+    public virtual bool OutlivesInput => true;
 
     /// <summary>The connection takes bytes again after <see cref="WebSocketConnection.OnReceived"/> left some. Any thread; may be spurious.</summary>
     public abstract void ResumeReading();

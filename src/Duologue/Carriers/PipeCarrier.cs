@@ -36,6 +36,11 @@ internal sealed class PipeCarrier : Carrier
 
     public override IBufferWriter<byte> Output => _output;
 
+    /// <summary>False where the transport ends as a whole when its input has ended.</summary>
+    public bool HalfCloses { get; init; } = true;
+
+    public override bool OutlivesInput => HalfCloses && !_aborted;
+
     /// <summary>
     /// Starts the connection and pumps until the conversation and the draining after it are over; then ends the outgoing
     /// direction, whoever else still has a hold on the transport. Throws only what is a fault of our own. The input stays the caller's to complete.
@@ -88,8 +93,13 @@ internal sealed class PipeCarrier : Carrier
             fault = ExceptionDispatchInfo.Capture(e);
         }
 
-        // After it the connection writes nothing more.
         _connection.OnEnd(error);
+        while (!_completed)
+        {
+            await _gate.WaitAsync().ConfigureAwait(false);
+        }
+
+        // From here on the connection writes nothing more.
         try
         {
             await _output.CompleteAsync().ConfigureAwait(false);
@@ -146,7 +156,15 @@ internal sealed class PipeCarrier : Carrier
     public override void Abort()
     {
         _aborted = true;
-        _output.CancelPendingFlush();
+        try
+        {
+            _output.CancelPendingFlush();
+        }
+        catch (ObjectDisposedException)
+        {
+            // The pump has ended meanwhile and completed the writer: there is nothing left to cancel.
+        }
+
         _abort?.Invoke();
         Complete();
     }

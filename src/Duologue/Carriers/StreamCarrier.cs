@@ -10,24 +10,36 @@ namespace Duologue.Carriers;
 /// </summary>
 internal sealed class StreamCarrier : Carrier
 {
-    private const int ReceiveSize = 16 * 1024;
+    /// <summary>What is handled of one peer before others have their turn, as in <see cref="PipeCarrier"/>.</summary>
+    internal const int Share = 64 * 1024;
 
-    // A peer that ended the stream without reading on may keep a write waiting for ever.
-    private static readonly TimeSpan FlushPatience = TimeSpan.FromSeconds(1);
+    private const int ReceiveSize = 16 * 1024;
 
     private readonly Stream _stream;
     private readonly WebSocketConnection _connection;
     private readonly ReadGate _gate = new();
     private readonly RentedWriter _output = new();
+    private readonly HalfOpenStream? _below;
     private volatile bool _completed;
+    private volatile bool _inputEnded;
     private byte[]? _buffer;
     private int _start;
     private int _end;
+    private int _share = Share;
 
     public StreamCarrier(Stream stream, WebSocketConnection connection)
     {
         _stream = stream;
         _connection = connection;
+    }
+
+    /// <param name="stream">Where the bytes are read and written.</param>
+    /// <param name="connection">The connection that this carrier will start.</param>
+    /// <param name="below">What lies under a stream that would end as a whole when its input has ended, and keeps that from it.</param>
+    public StreamCarrier(Stream stream, WebSocketConnection connection, HalfOpenStream below)
+        : this(stream, connection)
+    {
+        _below = below;
     }
 
     public override IBufferWriter<byte> Output => _output;
@@ -36,6 +48,7 @@ internal sealed class StreamCarrier : Carrier
     public async Task RunAsync()
     {
         _connection.Start(this);
+        _below?.KeepOpen(OnInputEnded);
         Exception? error = null;
         ExceptionDispatchInfo? fault = null;
         try
@@ -46,12 +59,11 @@ internal sealed class StreamCarrier : Carrier
                 {
                     await _gate.WaitAsync().ConfigureAwait(false);
                 }
-            }
-
-            if (!_completed)
-            {
-                // HTTP/2 confirms a write later than the answer to it may come: our last bytes would be told as unsent.
-                await _connection.WaitForFlushAsync(FlushPatience).ConfigureAwait(false);
+                else if (_share <= 0)
+                {
+                    await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+                    _share = Share;
+                }
             }
         }
         catch (Exception e) when (e is IOException or OperationCanceledException or InvalidOperationException or ObjectDisposedException)
@@ -66,10 +78,26 @@ internal sealed class StreamCarrier : Carrier
             fault = ExceptionDispatchInfo.Capture(e);
         }
 
-        _connection.OnEnd(error);
         ReturnBuffer();
+        if (!_inputEnded)
+        {
+            _connection.OnEnd(error);
+        }
+
+        while (!_completed)
+        {
+            await _gate.WaitAsync().ConfigureAwait(false);
+        }
+
         await _stream.DisposeAsync().ConfigureAwait(false);
         fault?.Throw();
+    }
+
+    // Called within the pump's read, which stays pending until the stream is disposed: nothing else of the pump runs.
+    private void OnInputEnded()
+    {
+        _inputEnded = true;
+        _connection.OnEnd(null);
     }
 
     // Pooled: a flush that has to wait allocates nothing.
@@ -122,10 +150,11 @@ internal sealed class StreamCarrier : Carrier
         // Large payloads go straight to where the message is put together.
         if (_connection.TryGetDirectBuffer(ReceiveSize / 4, out Memory<byte> direct))
         {
-            int received = await _stream.ReadAsync(direct).ConfigureAwait(false);
+            int received = await Watch(_stream.ReadAsync(direct)).ConfigureAwait(false);
             if (received > 0)
             {
                 _connection.OnReceivedDirect(direct, received);
+                _share -= received;
             }
 
             return received > 0;
@@ -133,14 +162,22 @@ internal sealed class StreamCarrier : Carrier
 
         if (_buffer is null)
         {
-            await _stream.ReadAsync(Memory<byte>.Empty).ConfigureAwait(false);
+            await Watch(_stream.ReadAsync(Memory<byte>.Empty)).ConfigureAwait(false);
             _buffer = ArrayPool<byte>.Shared.Rent(ReceiveSize);
         }
 
         _start = 0;
         _end = 0;
-        _end = await _stream.ReadAsync(_buffer.AsMemory(0, ReceiveSize)).ConfigureAwait(false);
+        _end = await Watch(_stream.ReadAsync(_buffer.AsMemory(0, ReceiveSize))).ConfigureAwait(false);
+        _share -= _end;
         return _end > 0;
+    }
+
+    // A read that waits has given others their turn.
+    private ValueTask<int> Watch(ValueTask<int> read)
+    {
+        _share = read.IsCompleted ? _share : Share;
+        return read;
     }
 
     /// <summary>False if the connection left some.</summary>

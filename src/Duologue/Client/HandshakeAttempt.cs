@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Net;
-using System.Net.Security;
+using Duologue.Carriers;
 using Duologue.Protocol.Deflate;
 using Duologue.Protocol.Handshake;
 using Microsoft.Extensions.Logging;
@@ -26,6 +26,7 @@ internal sealed class HandshakeAttempt : IDisposable
     private readonly CancellationToken _stopToken;
     private readonly Lock _lock = new();
     private readonly List<Stream> _streams = [];
+    private volatile HalfOpenStream? _below;
     private HttpMessageInvoker? _ownInvoker;
     private bool _failed;
     private bool _reported;
@@ -119,7 +120,10 @@ internal sealed class HandshakeAttempt : IDisposable
             Stream stream = await response.Content.ReadAsStreamAsync(_stopToken).ConfigureAwait(false);
             keep = true;
             DeflateAgreement? deflate = verdict.Deflate is { } answer ? DeflateNegotiation.Conclude(answer, _options.Compression) : null;
-            return new OpenedWebSocket(stream, response.Version, verdict.Subprotocol, string.Join(", ", verdict.Extensions), deflate, _options, _logger);
+            return new OpenedWebSocket(stream, response.Version, verdict.Subprotocol, string.Join(", ", verdict.Extensions), deflate, _options, _logger)
+            {
+                Below = response.Version.Major == 1 ? _below : null,
+            };
         }
         finally
         {
@@ -267,7 +271,13 @@ internal sealed class HandshakeAttempt : IDisposable
             return ValueTask.FromResult(context.PlaintextStream);
         }
 
-        Stream stream = !isTunnel && context.PlaintextStream is SslStream tls ? new TlsEndStream(tls) : context.PlaintextStream;
+        Stream stream = context.PlaintextStream;
+        if (!isTunnel)
+        {
+            // One request, one connection: the last that is made is the one that is upgraded.
+            stream = _below = new HalfOpenStream(stream);
+        }
+
         return ValueTask.FromResult(_recorder?.Wrap(stream) ?? stream);
     }
 

@@ -20,6 +20,9 @@ internal sealed class OpenedWebSocket(Stream stream, Version httpVersion, string
     /// <summary>The agreed extensions as a header's value; "" if there are none.</summary>
     public string Extensions { get; } = extensions;
 
+    /// <summary>What lies under a stream of HTTP/1.1; null on HTTP/2, whose streams have two ends of their own.</summary>
+    public HalfOpenStream? Below { get; init; }
+
     /// <summary>Makes the connection and lets it run in the background until it ends by itself. The handler may be called before this returns.</summary>
     /// <param name="handler">Receives by push; null where the application receives.</param>
     public WebSocketConnection Start(IMessageHandler? handler)
@@ -37,7 +40,8 @@ internal sealed class OpenedWebSocket(Stream stream, Version httpVersion, string
         });
 
         // Never throws: the connection's own CloseInfo says how it ended.
-        _ = new StreamCarrier(Stream, connection).RunAsync();
+        StreamCarrier carrier = Below is null ? new(Stream, connection) : new(Stream, connection, Below);
+        _ = carrier.RunAsync();
         return connection;
     }
 

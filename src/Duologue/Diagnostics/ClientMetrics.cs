@@ -19,12 +19,14 @@ internal sealed class ClientMetrics
 
     private readonly Histogram<double> _connectDuration;
     private readonly Counter<long> _failures;
+    private readonly Counter<long> _sendMemoryExceeded;
 
     private ClientMetrics(Meter meter)
     {
         Connections = new ConnectionMetrics(meter, "duologue.client");
         _connectDuration = meter.CreateHistogram("duologue.client.connect.duration", "s", "How long connecting took, from the call to the open connection or the failure.", null, ConnectionMetrics.ShortSeconds);
         _failures = meter.CreateCounter<long>("duologue.client.handshake.failures", "{handshake}", "Attempts to connect that came to nothing.");
+        _sendMemoryExceeded = meter.CreateCounter<long>("duologue.client.send_memory.exceeded", "{connection}", "Connections of the browser's class that failed because MaxSendMemory was reached.");
     }
 
     public ConnectionMetrics Connections { get; }
@@ -50,6 +52,9 @@ internal sealed class ClientMetrics
 
         Failed(failure);
     }
+
+    /// <summary><see cref="Browser.WebSocketOptions.MaxSendMemory"/> was reached.</summary>
+    public void SendMemoryExceeded() => _sendMemoryExceeded.Add(1, TelemetryNames.WebSocket);
 
     /// <summary>For what fails before or after the exchange with the server, and took no time of its own.</summary>
     public void Failed(ConnectFailure failure)
@@ -80,6 +85,10 @@ internal sealed class ClientObserver : ConnectionObserver
     public override void MessageReceived(WebSocketConnection connection, int bytes) => _metrics.MessageReceived(bytes);
 
     public override void MessageSent(WebSocketConnection connection, int bytes) => _metrics.MessageSent(bytes);
+
+    public override void MessageCompressed(WebSocketConnection connection, long saved) => _metrics.MessageCompressed(saved);
+
+    public override void MessageInflated(WebSocketConnection connection, long saved) => _metrics.MessageInflated(saved);
 
     public override void MessagesDropped(WebSocketConnection connection, DropReason reason, int count) => _metrics.Dropped(reason, count);
 

@@ -20,6 +20,10 @@ internal sealed class ConnectionMetrics
     private readonly Counter<long> _messagesSent;
     private readonly Counter<long> _bytesReceived;
     private readonly Counter<long> _bytesSent;
+    private readonly Counter<long> _compressed;
+    private readonly Counter<long> _inflated;
+    private readonly UpDownCounter<long> _savedSending;
+    private readonly UpDownCounter<long> _savedReceiving;
     private readonly Counter<long> _dropped;
     private readonly Counter<long> _violations;
     private readonly Counter<long> _handlerFailures;
@@ -36,6 +40,10 @@ internal sealed class ConnectionMetrics
         _messagesSent = meter.CreateCounter<long>($"{prefix}.messages.sent", "{message}", "Messages given to the carrier.");
         _bytesReceived = meter.CreateCounter<long>($"{prefix}.bytes.received", "By", "Payload of the messages received.");
         _bytesSent = meter.CreateCounter<long>($"{prefix}.bytes.sent", "By", "Payload of the messages sent.");
+        _inflated = meter.CreateCounter<long>($"{prefix}.compression.messages.received", "{message}", "Messages that came compressed.");
+        _compressed = meter.CreateCounter<long>($"{prefix}.compression.messages.sent", "{message}", "Messages that were compressed for sending.");
+        _savedReceiving = meter.CreateUpDownCounter<long>($"{prefix}.compression.saved.received", "By", "Payload of the messages that came compressed, less what came for it.");
+        _savedSending = meter.CreateUpDownCounter<long>($"{prefix}.compression.saved.sent", "By", "Payload of the messages that were compressed, less what was sent for it.");
         _dropped = meter.CreateCounter<long>($"{prefix}.messages.dropped", "{message}", "Messages that were not sent, or not given to the application.");
         _violations = meter.CreateCounter<long>($"{prefix}.protocol.violations", "{violation}", "Rules of the protocol, and limits on what is received, that peers broke.");
         _handlerFailures = meter.CreateCounter<long>($"{prefix}.handler.failures", "{failure}", "Exceptions that the application's handlers threw.");
@@ -83,6 +91,34 @@ internal sealed class ConnectionMetrics
         if (_bytesSent.Enabled)
         {
             _bytesSent.Add(bytes, TelemetryNames.WebSocket);
+        }
+    }
+
+    /// <param name="saved">Bytes; negative where a message grew.</param>
+    public void MessageInflated(long saved)
+    {
+        if (_inflated.Enabled)
+        {
+            _inflated.Add(1, TelemetryNames.WebSocket);
+        }
+
+        if (_savedReceiving.Enabled)
+        {
+            _savedReceiving.Add(saved, TelemetryNames.WebSocket);
+        }
+    }
+
+    /// <param name="saved">Bytes; negative where a message grew.</param>
+    public void MessageCompressed(long saved)
+    {
+        if (_compressed.Enabled)
+        {
+            _compressed.Add(1, TelemetryNames.WebSocket);
+        }
+
+        if (_savedSending.Enabled)
+        {
+            _savedSending.Add(saved, TelemetryNames.WebSocket);
         }
     }
 

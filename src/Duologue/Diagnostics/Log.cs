@@ -58,6 +58,9 @@ internal static partial class Log
     [LoggerMessage(2004, LogLevel.Debug, "{Uri} takes no WebSocket over HTTP/2; going on with HTTP/1.1: {Reason}", EventName = "HttpVersionLowered")]
     public static partial void HttpVersionLowered(this ILogger logger, string uri, string reason);
 
+    [LoggerMessage(2005, LogLevel.Warning, "{Uri}: the messages that wait to be sent exceed {Limit} bytes (MaxSendMemory): the peer reads too slowly; the connection fails.", EventName = "SendMemoryExceeded")]
+    public static partial void SendMemoryExceeded(this ILogger logger, string uri, long limit);
+
     [LoggerMessage(1010, LogLevel.Warning, "Nothing is compressed: this runtime has no zlib that can be used ({Reason}).", EventName = "CompressionUnavailable")]
     public static partial void CompressionUnavailable(this ILogger logger, string reason);
 }

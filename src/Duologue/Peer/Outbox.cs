@@ -30,6 +30,9 @@ internal readonly struct QueuedFrame
     /// <summary>Whether the frame is compressed, and not by the connection's own compressor, which then has to forget.</summary>
     public bool IsForeign { get; private init; }
 
+    /// <summary>How many bytes of payload were saved where a message was compressed by itself; else 0.</summary>
+    public int Saved { get; private init; }
+
     /// <summary>A frame whose memory nobody will write to again.</summary>
     public static QueuedFrame Shared(ReadOnlyMemory<byte> bytes, int payloadLength) => new(bytes, null, payloadLength);
 
@@ -37,10 +40,15 @@ internal readonly struct QueuedFrame
     public static QueuedFrame Rented(byte[] array, int length, int payloadLength) => new(array.AsMemory(0, length), array, payloadLength);
 
     /// <summary>A frame that was compressed for one receiver.</summary>
-    public static QueuedFrame Compressed(in FrameBuilder frame, int payloadLength) => new(frame.Bytes, frame.Array, payloadLength);
+    public static QueuedFrame Compressed(in FrameBuilder frame, int payloadLength) =>
+        new(frame.Bytes, frame.Array, payloadLength) { Saved = payloadLength - frame.PayloadLength };
 
     /// <summary>A frame that was compressed for many; its memory nobody will write to again.</summary>
-    public static QueuedFrame SharedCompressed(ReadOnlyMemory<byte> bytes, int payloadLength) => new(bytes, null, payloadLength) { IsForeign = true };
+    public static QueuedFrame SharedCompressed(ReadOnlyMemory<byte> bytes, int payloadLength) => new(bytes, null, payloadLength)
+    {
+        IsForeign = true,
+        Saved = payloadLength - FrameHeader.PayloadOf(bytes.Length, Role.Server),
+    };
 
     /// <summary>A message that is compressed when it is written, so that a compressor with a context sees only what leaves.</summary>
     /// <param name="opcode">Text or binary.</param>
@@ -64,7 +72,7 @@ internal readonly struct QueuedFrame
         byte[] fitting = ArrayPool<byte>.Shared.Rent(Bytes.Length);
         Bytes.CopyTo(fitting);
         ArrayPool<byte>.Shared.Return(_rented);
-        return new(fitting.AsMemory(0, Bytes.Length), fitting, PayloadLength) { IsForeign = IsForeign };
+        return new(fitting.AsMemory(0, Bytes.Length), fitting, PayloadLength) { IsForeign = IsForeign, Saved = Saved };
     }
 
     public void Release()

@@ -152,7 +152,7 @@ internal sealed partial class WebSocketConnection
             _closeMark = _written;
         }
 
-        ArmClose(_options.CloseTimeout);
+        ArmClose(_halfClosed ? Grace : _options.CloseTimeout);
         return dropped;
     }
 
@@ -240,16 +240,20 @@ internal sealed partial class WebSocketConnection
     private void DeferClose()
     {
         _closeDeferred = true;
-        TimeSpan grace = _options.CloseTimeout == Timeout.InfiniteTimeSpan ? TimeSpan.FromSeconds(5) : _options.CloseTimeout;
-        ArmClose(grace / 2);
+        ArmClose(Grace);
     }
 
-    /// <summary>Answers the peer's Close, or its violation, once the application has dealt with what came before.</summary>
+    /// <summary>Answers the peer's Close, its violation or its end, once the application has dealt with what came before.</summary>
     private void CloseIfIdle()
     {
         if (_closeDeferred && IsIdle)
         {
             CloseDeferred();
+        }
+
+        if (_halfClosed)
+        {
+            EndIfAnswered();
         }
     }
 
@@ -284,7 +288,7 @@ internal sealed partial class WebSocketConnection
         lock (_gate)
         {
             bool taken = _closeMark != 0 && _taken >= _closeMark;
-            ends = taken && (_closeReceived || _violation is not null);
+            ends = taken && (_closeReceived || _violation is not null || _halfClosed);
             peerIsDone = _peerIsDone || _closeReceived;
         }
 
@@ -302,7 +306,7 @@ internal sealed partial class WebSocketConnection
     {
         // RFC 6455 §7.1.1: the server closes first. While the peer may still be sending, closing would reset the
         // connection and destroy our Close on its way.
-        if (peerIsDone && _role == Role.Server)
+        if (_halfClosed || (peerIsDone && _role == Role.Server))
         {
             _carrier!.Complete();
             return;
@@ -312,25 +316,6 @@ internal sealed partial class WebSocketConnection
         {
             ArmLinger(peerIsDone ? LingerForServer : LingerAfterViolation);
         }
-    }
-
-    /// <summary>The carrier has nothing more to bring: the peer ended the stream, or it failed. Once, last.</summary>
-    public void OnEnd(Exception? error)
-    {
-        if (error is not null && _setup.Logger.IsEnabled(LogLevel.Debug))
-        {
-            _setup.Logger.TransportFailed(Id, error);
-        }
-
-        lock (_gate)
-        {
-            _peerIsDone = true;
-        }
-
-        End(CloseCause.ConnectionLost);
-        _reader.Release();
-        _carrier!.Complete();
-        _wheel.Cancel(this);
     }
 
     /// <summary>The one end of the connection; the first call decides.</summary>
@@ -355,8 +340,9 @@ internal sealed partial class WebSocketConnection
             // A failure is the cause of the end, also where the peer does not take the Close that tells it so.
             CloseCause final = forced && !(givenUp && IsFailure(_cause)) ? cause : _cause ?? cause;
 
-            // A Close that still waits behind other frames was not sent.
-            bool clean = _closeMark != 0 && _closeReceived && _violation is null && !forced;
+            // A Close that still waits behind other frames was not sent, nor one that the carrier did not take before it was lost.
+            bool sent = _closeMark != 0 && (cause != CloseCause.ConnectionLost || _taken >= _closeMark);
+            bool clean = sent && _closeReceived && _violation is null && !forced;
             info = Describe(final, clean);
             _closeInfo = info;
             _closeDeferred = false;
@@ -422,7 +408,7 @@ internal sealed partial class WebSocketConnection
         CloseInfo info;
         lock (_gate)
         {
-            info = _closeInfo ?? Describe(_cause ?? CloseCause.LocalClose, clean: false);
+            info = _closeInfo ?? Describe(_cause ?? (_peerIsDone ? CloseCause.ConnectionLost : CloseCause.LocalClose), clean: false);
         }
 
         string how = $"The connection has ended: {info.Cause}, code {info.Code}{(info.Reason.Length == 0 ? "" : $", \"{info.Reason}\"")}.";

@@ -13,6 +13,9 @@ internal sealed partial class WebSocketConnection
 {
     private readonly MessageDeflater? _deflater;
 
+    // The output's owner's: what the message under way has saved so far.
+    private long _saved;
+
     // Guarded by _gate: the frame that is being compressed by the output's owner, as large as it is without.
     private int _compressing;
 
@@ -76,7 +79,11 @@ internal sealed partial class WebSocketConnection
         {
             bool first = opcode != Opcode.Continuation;
             bool compressed = _deflater!.TryCompress(data, first, fin, ref frame);
-            if (!compressed)
+            if (compressed)
+            {
+                _saved = (first ? 0 : _saved) + data.Length - frame.PayloadLength;
+            }
+            else
             {
                 frame.Release();
                 frame.Append(data);
@@ -84,6 +91,7 @@ internal sealed partial class WebSocketConnection
 
             // RFC 7692 §6: only a message's first frame says that it is compressed.
             frame.Seal(opcode, fin, compressed && first, _role);
+            long mark = 0;
             lock (_gate)
             {
                 _compressing = 0;
@@ -93,8 +101,18 @@ internal sealed partial class WebSocketConnection
                 {
                     _carrier!.Output.Write(frame.Bytes.Span);
                     _written += frame.Bytes.Length;
-                    return _written;
+                    mark = _written;
                 }
+            }
+
+            if (mark != 0)
+            {
+                if (compressed && fin)
+                {
+                    _setup.Observer.MessageCompressed(this, _saved);
+                }
+
+                return mark;
             }
         }
         catch (Exception e) when (e is OutOfMemoryException or InvalidOperationException)

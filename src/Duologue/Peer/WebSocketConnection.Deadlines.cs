@@ -36,6 +36,7 @@ internal sealed partial class WebSocketConnection : IThreadPoolWorkItem
         Lingered = 16,
         SendStalled = 32,
         MessageTooSlow = 64,
+        Unanswered = 128,
     }
 
     // On the wheel's thread a connection only decides. What follows runs handlers, listeners and sinks: one that blocks there
@@ -77,6 +78,11 @@ internal sealed partial class WebSocketConnection : IThreadPoolWorkItem
         if (overdue.HasFlag(Overdue.CloseDeferred))
         {
             CloseDeferred();
+        }
+
+        if (overdue.HasFlag(Overdue.Unanswered))
+        {
+            EndHalfClosed();
         }
 
         if (overdue.HasFlag(Overdue.CloseTimedOut))
@@ -133,7 +139,7 @@ internal sealed partial class WebSocketConnection : IThreadPoolWorkItem
 
         if (_closeDue != 0 && now >= _closeDue)
         {
-            return _closeDeferred ? Overdue.CloseDeferred : Overdue.CloseTimedOut;
+            return _closeDeferred ? Overdue.CloseDeferred : _halfClosed ? Overdue.Unanswered : Overdue.CloseTimedOut;
         }
 
         Overdue overdue = _keepAliveDue != 0 && now >= _keepAliveDue ? KeepAlive() : Overdue.None;

@@ -197,6 +197,10 @@ internal sealed partial class WebSocketConnection
         {
             OnCloseTaken();
         }
+        else if (_halfClosed && !again)
+        {
+            EndIfAnswered();
+        }
 
         return again;
     }

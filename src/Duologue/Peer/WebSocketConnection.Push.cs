@@ -248,7 +248,7 @@ internal sealed partial class WebSocketConnection
             ResumeIfPaused();
         }
 
-        if (_closeDeferred)
+        if (_closeDeferred || _halfClosed)
         {
             CloseIfIdle();
         }

@@ -136,6 +136,11 @@ internal sealed partial class WebSocketConnection
     private void OnMessage(MessageType type, ref MessageBuffer body)
     {
         _setup.Observer.MessageReceived(this, (int)Math.Min(body.Length + (_open?.Total ?? 0), int.MaxValue));
+        if (_reader.Inflated is { } inflater)
+        {
+            _setup.Observer.MessageInflated(this, inflater.Saved);
+        }
+
         if (_setup.Handler is null)
         {
             PullMessage(type, ref body);

@@ -190,7 +190,7 @@ internal sealed partial class WebSocketConnection
             }
         }
 
-        return new Acceptance(result, flush, owns, payload, dropped, reason);
+        return new Acceptance(result, flush, owns, payload, frame.Saved, dropped, reason);
     }
 
     /// <summary>The second part: hands to the carrier what was accepted, if nobody else does.</summary>
@@ -213,6 +213,10 @@ internal sealed partial class WebSocketConnection
         if (accepted.Result != SendResult.Dropped)
         {
             _setup.Observer.MessageSent(this, accepted.Payload);
+            if (accepted.Saved != 0)
+            {
+                _setup.Observer.MessageCompressed(this, accepted.Saved);
+            }
         }
         else if (accepted.Reason == DropReason.QueueFull)
         {
@@ -226,7 +230,7 @@ internal sealed partial class WebSocketConnection
     }
 
     /// <summary>What became of a message under the connection's lock, and what is still to be done about it.</summary>
-    internal readonly record struct Acceptance(SendResult Result, bool MustFlush, bool OwnsOutput, int Payload, int Dropped, DropReason Reason);
+    internal readonly record struct Acceptance(SendResult Result, bool MustFlush, bool OwnsOutput, int Payload, int Saved, int Dropped, DropReason Reason);
 
     /// <summary>Asks the policy whether a frame may join the outbox. Under the lock.</summary>
     private SendResult Admit(int size, out int dropped, out DropReason reason)

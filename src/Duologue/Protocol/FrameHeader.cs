@@ -63,6 +63,14 @@ internal readonly record struct FrameHeader(Opcode Opcode, bool Fin, byte Reserv
     public static int SizeFor(long length, bool masked) =>
         2 + (length < Length16 ? 0 : length <= ushort.MaxValue ? 2 : 8) + (masked ? 4 : 0);
 
+    /// <summary>What <see cref="SizeFor"/> was added to, for a whole frame in the shortest form.</summary>
+    public static int PayloadOf(int frameLength, Role role)
+    {
+        bool masked = role == Role.Client;
+        int payload = frameLength - SizeFor(0, masked);
+        return payload < Length16 ? payload : payload - 2 <= ushort.MaxValue ? payload - 2 : payload - 8;
+    }
+
     /// <summary>Writes a header in the shortest form (RFC 6455 §5.2) and returns its size.</summary>
     public static int Write(Span<byte> destination, Opcode opcode, bool fin, long length, bool masked, uint maskKey)
     {

@@ -14,6 +14,9 @@ internal partial struct FrameReader
     /// <summary>How much longer a piece is guessed to become, when room is made for it.</summary>
     private const int GuessedGrowth = 4;
 
+    /// <summary>The inflater of a message that is told of now, if it came compressed.</summary>
+    public readonly MessageInflater? Inflated => _compressed ? _inflater : null;
+
     /// <summary>The end of the connection: what is held is given back.</summary>
     public void Release()
     {

@@ -2,6 +2,7 @@ using System.Diagnostics.Metrics;
 using System.Net.WebSockets;
 using Duologue.AspNetCore.Tests.Support;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.Metrics.Testing;
 using Microsoft.Extensions.Hosting;
@@ -309,6 +310,83 @@ public class CausesTests
 
         Assert.Equal(1, Assert.Single(aborted.GetMeasurementSnapshot()).Value);
         Assert.Contains(host.Log.GetSnapshot(), record => record.Id.Name == "DrainCut");
+    }
+
+    [Theory]
+    [InlineData("UpgradeUnavailable")]
+    [InlineData("Timeout")]
+    [InlineData("Aborted")]
+    public async Task A_handshake_that_could_not_be_answered_is_counted_by_its_reason_and_logged(string name)
+    {
+        RefusalReason reason = Enum.Parse<RefusalReason>(name);
+        var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using TestHost host = await TestHost.StartAsync(
+            app =>
+            {
+                app.Use((context, next) =>
+                {
+                    context.Features.Set<IHttpUpgradeFeature>(reason == RefusalReason.UpgradeUnavailable ? null : new StuckUpgrade(asked));
+                    return next(context);
+                });
+                app.UseRouting();
+                app.MapDuologue("/", Talks.Idle);
+            },
+            options => options.HandshakeTimeout = reason == RefusalReason.Timeout ? TimeSpan.FromMilliseconds(50) : TimeSpan.FromMinutes(5));
+        using MetricCollector<long> failures = Collect(host, "duologue.server.handshake.failures");
+        await using (RawClient client = await RawClient.ConnectAsync(host.Url))
+        {
+            Task<RawAnswer> answer = client.HandshakeAsync("/");
+            if (reason == RefusalReason.UpgradeUnavailable)
+            {
+                Assert.Equal(501, (await answer).Status);
+            }
+            else
+            {
+                await asked.Task.WaitAsync(TestHost.Patience, TestContext.Current.CancellationToken);
+            }
+
+            if (reason == RefusalReason.Timeout)
+            {
+                await Assert.ThrowsAnyAsync<Exception>(() => answer);
+            }
+            else if (reason == RefusalReason.Aborted)
+            {
+                _ = answer.ContinueWith(static task => task.Exception, TaskScheduler.Default);
+            }
+        }
+
+        await Eventually.True(() => failures.GetMeasurementSnapshot().Count > 0);
+        Assert.Equal(reason.Name(), Assert.Single(failures.GetMeasurementSnapshot()).Tags["duologue.handshake.failure"]);
+        string logged = reason == RefusalReason.UpgradeUnavailable ? "HandshakeRefused" : "HandshakeEnded";
+        await Eventually.True(() => host.Log.GetSnapshot().Any(record => record.Id.Name == logged));
+        Assert.Empty(host.Connections.Open);
+    }
+
+    [Fact]
+    public void Every_refusal_is_made_to_happen_here()
+    {
+        string[] provoked =
+        [
+            .. typeof(CausesTests).GetMethods()
+                .SelectMany(method => method.GetCustomAttributes(typeof(InlineDataAttribute), false).Cast<InlineDataAttribute>())
+                .SelectMany(row => row.Data)
+                .OfType<string>()
+                .Where(text => Enum.TryParse<RefusalReason>(text, out _)),
+            nameof(RefusalReason.Draining),
+        ];
+        Assert.Equal(Enum.GetNames<RefusalReason>().Order(), provoked.Distinct().Order());
+    }
+
+    /// <summary>A web server whose answer does not leave.</summary>
+    private sealed class StuckUpgrade(TaskCompletionSource asked) : IHttpUpgradeFeature
+    {
+        public bool IsUpgradableRequest => true;
+
+        public Task<Stream> UpgradeAsync()
+        {
+            asked.TrySetResult();
+            return new TaskCompletionSource<Stream>().Task;
+        }
     }
 
     private static async Task AssertRefusedAsync(TestHost host, RefusalReason reason, int status, Func<RawClient, Task<RawAnswer>> ask)

@@ -2,6 +2,7 @@ using System.Diagnostics.Metrics;
 using System.Reflection;
 using Duologue.AspNetCore.Tests.Support;
 using Duologue.Client;
+using Duologue.Tests.Shared;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -11,7 +12,7 @@ namespace Duologue.AspNetCore.Tests.Diagnostics;
 /// <summary>docs/operations.md against the code: what the one has, the other has.</summary>
 public class OperationsBookTests
 {
-    private static readonly string[] Lines = File.ReadAllLines(BookPath());
+    private static readonly string[] Lines = File.ReadAllLines(Repository.PathOf("docs/operations.md"));
 
     [Fact]
     public void Every_close_cause_stands_in_the_book() => AssertEnum<CloseCause>("Close causes", TelemetryNames.Of);
@@ -36,6 +37,48 @@ public class OperationsBookTests
             ProtocolViolation violation = Enum.Parse<ProtocolViolation>(row[1].Trim('`'));
             Assert.Equal(Protocol.Violations.CloseCode(violation), ushort.Parse(row[2], null));
         }
+    }
+
+    [Fact]
+    public void Every_cause_names_the_log_events_that_tell_of_it_and_they_exist()
+    {
+        string[] ids = [.. Rows("Log events").Skip(1).Select(row => row[0])];
+        Assert.All(Rows("Close causes").Skip(1), row => Assert.All(row[2].Split(", "), id => Assert.Contains(id, ids)));
+        Assert.All(Rows("Refused handshakes").Skip(1), row => Assert.Contains(row[3], ids));
+    }
+
+    [Fact]
+    public void Every_counter_of_a_cause_a_drop_a_violation_and_a_refusal_is_named_above_its_table()
+    {
+        foreach ((string section, string[] instruments) in new[]
+        {
+            ("Close causes", (string[])["connection.duration"]),
+            ("Protocol violations", ["protocol.violations"]),
+            ("Dropped messages", ["messages.dropped"]),
+            ("Refused handshakes", ["handshake.failures"]),
+        })
+        {
+            string text = string.Join(' ', Lines.SkipWhile(line => line.TrimStart('#', ' ') != section).Skip(1).TakeWhile(line => !line.StartsWith('|')));
+            Assert.All(instruments, name => Assert.Contains($"`duologue.server.{name}`", text, StringComparison.Ordinal));
+            Assert.All(instruments, name => Assert.Contains(Rows("Metrics"), row => row[0] == $"`duologue.server.{name}`"));
+        }
+    }
+
+    [Fact]
+    public void Every_limit_names_what_it_counts_as()
+    {
+        string limits = File.ReadAllText(Repository.PathOf("docs/limits.md")) + string.Join('\n', Lines);
+        string[] options =
+        [
+            .. new[] { typeof(ConnectionOptions), typeof(DuologueEndpointOptions), typeof(DuologueOptions) }
+                .SelectMany(type => type.GetProperties(BindingFlags.Public | BindingFlags.Instance))
+                .Select(property => property.Name)
+                .Where(name => name.StartsWith("Max", StringComparison.Ordinal) || name.EndsWith("Timeout", StringComparison.Ordinal) || name.EndsWith("Limit", StringComparison.Ordinal))
+                .Distinct(),
+        ];
+        Assert.True(options.Length > 12, "The options are found.");
+        Assert.All(options, option => Assert.Contains($"`{option}`", string.Join('\n', Lines), StringComparison.Ordinal));
+        Assert.All(options, option => Assert.Contains($"`{option}`", limits, StringComparison.Ordinal));
     }
 
     [Fact]
@@ -109,17 +152,5 @@ public class OperationsBookTests
             .TakeWhile(line => !line.StartsWith('#'))
             .Where(line => line.StartsWith("| ", StringComparison.Ordinal))
             .Select(line => line.Trim('|', ' ').Split(" | ").Select(cell => cell.Trim()).ToArray());
-    }
-
-    // Not by the compiler's path of this file: a deterministic build does not tell where it was.
-    private static string BookPath()
-    {
-        string directory = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(directory, "Duologue.slnx")))
-        {
-            directory = Path.GetDirectoryName(directory) ?? throw new DirectoryNotFoundException("Duologue.slnx is in no directory above the tests.");
-        }
-
-        return Path.Combine(directory, "docs", "operations.md");
     }
 }

@@ -40,6 +40,36 @@ public class ServerMetricsTests
     }
 
     [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task What_compression_saves_is_counted_on_both_sides_and_in_both_directions(bool dedicated)
+    {
+        Compression compression = dedicated ? Compression.Dedicated(15) : Compression.Shared;
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", Talks.Echo), options => options.Compression = compression);
+        string[] names = ["messages.received", "messages.sent", "saved.received", "saved.sent"];
+        MetricCollector<long>[] server = [.. names.Select(name => Collect<long>(host, $"duologue.server.compression.{name}"))];
+        MetricCollector<long>[] client = [.. names.Select(name => new MetricCollector<long>(host.Services.GetRequiredService<IMeterFactory>(), "Duologue", $"duologue.client.compression.{name}"))];
+        await using (Connection connection = await Connection.ConnectAsync(
+            host.WebSocketUrl("/"),
+            new ConnectOptions { Compression = compression, MeterFactory = host.Services.GetRequiredService<IMeterFactory>() },
+            TestContext.Current.CancellationToken))
+        {
+            foreach (string text in (string[])["too short to be compressed", new string('x', 4000)])
+            {
+                connection.Send(text);
+                Assert.Equal(text, (await connection.ReceiveAsync(TestContext.Current.CancellationToken)).Text);
+            }
+        }
+
+        await Eventually.True(() => client.Concat(server).All(collector => collector.GetMeasurementSnapshot().Count == 1));
+        Assert.All([.. server[..2], .. client[..2]], collector => Assert.Equal(1, Sum(collector)));
+        Assert.InRange(Sum(server[2]), 3900, 3999);
+        Assert.Equal(Sum(server[2]), Sum(client[3]));
+        Assert.Equal(Sum(server[3]), Sum(client[2]));
+        Array.ForEach([.. server, .. client], collector => collector.Dispose());
+    }
+
+    [Theory]
     [InlineData("Upgrade", null, "not_websocket")]
     [InlineData("Origin", "https://evil.test", "origin")]
     [InlineData("Sec-WebSocket-Version", "12", "version")]

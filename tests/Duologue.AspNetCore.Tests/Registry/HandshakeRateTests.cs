@@ -105,4 +105,25 @@ public class HandshakeRateTests
 
         Assert.InRange(rate.Addresses, 1, 3000);
     }
+
+    [Fact]
+    public void A_burst_of_addresses_does_not_leave_its_table_behind()
+    {
+        var rate = new HandshakeRate(0, 1, _time);
+        const int Burst = 50_000;
+        for (int i = 0; i < Burst; i++)
+        {
+            rate.TryTake(new IPAddress([10, (byte)(i >> 16), (byte)(i >> 8), (byte)i]));
+        }
+
+        Assert.True(rate.Capacity >= Burst);
+        for (int i = 0; i < 3 * Burst; i++)
+        {
+            // A newcomer each time, and long after the one before: no more than a few are remembered at once.
+            _time.Advance(TimeSpan.FromSeconds(2));
+            rate.TryTake(new IPAddress([12, (byte)(i >> 16), (byte)(i >> 8), (byte)i]));
+        }
+
+        Assert.InRange(rate.Capacity, 1, Burst / 4);
+    }
 }

@@ -40,6 +40,22 @@ public sealed class ListenTests
         Assert.Equal((0, "first\nsecond"), (listenCode, output));
     }
 
+    [Theory]
+    [InlineData("off", "")]
+    [InlineData("shared", "permessage-deflate")]
+    [InlineData("dedicated:12", "permessage-deflate")]
+    public async Task It_compresses_as_it_is_told(string mode, string agreed)
+    {
+        await using Tool listen = Tool.Start("listen", "--urls", "http://127.0.0.1:0", "--compression", mode, "--json");
+        Uri url = await FindUrlAsync(listen, "/");
+        await using Connection client = await Connection.ConnectAsync(url, new ConnectOptions { Compression = Compression.Shared, UseProxy = false }, TestContext.Current.CancellationToken);
+        Assert.Equal(agreed, client.Extensions.Split(';')[0]);
+        await listen.WaitForOutAsync(line => line.Contains("\"open\",\"id\":1", StringComparison.Ordinal));
+        string text = new('x', 1000);
+        await listen.WriteAsync(text + "\n");
+        Assert.Equal(text, (await client.ReceiveAsync(TestContext.Current.CancellationToken)).Text);
+    }
+
     [Fact]
     public async Task A_line_that_nobody_gets_is_said_to_be_unsent()
     {

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using Duologue.Cli.Talk;
 using Duologue.Cli.Tests.Support;
+using Duologue.Tests.Shared;
 
 namespace Duologue.Cli.Tests.Talk;
 
@@ -133,6 +134,41 @@ public sealed class TalkTests
 
         await page.SendAsync(new byte[] { 0, 9, 1 });
         Assert.Contains("length of its head", (await page.ReceiveEventAsync("error")).GetProperty("message").GetString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task What_is_refused_is_counted_by_its_reason_and_logged()
+    {
+        await using ServeTool server = await ServeTool.StartAsync("--log-level", "information");
+        await using TestClient page = await TestClient.ConnectAsync(server.At("/talk"), TalkProtocol.Name);
+        await page.SendAsync("not json");
+        await page.SendAsync("""{"type":"say","text":" "}""");
+        await page.SendAsync($$"""{"type":"say","text":"{{new string('x', TalkLimits.Text + 1)}}"}""");
+        await using TestClient plain = await JoinAsync(server, "/");
+        for (int i = 0; i < 1000 && !plain.Connection.Closed.IsCompleted; i++)
+        {
+            plain.Connection.Send($"{i}");
+        }
+
+        await plain.ClosedAsync();
+        using var http = new HttpClient();
+        Exposition metrics = Exposition.Parse(await http.GetStringAsync(server.Url + "/metrics", TestContext.Current.CancellationToken));
+
+        // Each by the name that stands in the book, and no other.
+        foreach (TalkRefusal refusal in Enum.GetValues<TalkRefusal>())
+        {
+            Assert.True(metrics.Sum("duologue_talk_refusals_total", $"duologue_talk_refusal=\"{TalkWatch.NameOf(refusal)}\"") > 0, $"{refusal} was not counted.");
+        }
+
+        await server.Tool.WaitForErrorAsync(line => line.Contains("what the talk does not pass on: malformed", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Every_refusal_stands_in_the_book()
+    {
+        string book = File.ReadAllText(Repository.PathOf("docs/talk.md"));
+        Assert.All(Enum.GetValues<TalkRefusal>(), refusal => Assert.Contains($"| `{TalkWatch.NameOf(refusal)}` | `{refusal}` |", book, StringComparison.Ordinal));
+        Assert.Contains("4000 `TalkRefused`", book, StringComparison.Ordinal);
     }
 
     [Fact]

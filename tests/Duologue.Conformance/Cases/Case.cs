@@ -140,8 +140,8 @@ internal sealed record Case(string Id, string Section, string Title)
     /// <summary>Whether there is no Close at all: the connection just ends.</summary>
     public bool NoClose { get; init; }
 
-    /// <summary>Whether the end of the answer may be lost: the peer has ended its direction right behind what it sent; see docs/conformance.md.</summary>
-    public bool MayBeLost { get; init; }
+    /// <summary>Whether the peer has ended its direction right behind what it sent: over stock Kestrel the end of the answer may be lost then; see docs/conformance.md.</summary>
+    public bool IsHalfClosed { get; init; }
 
     /// <summary>Whether the end may be a reset.</summary>
     public bool AnyEnd { get; init; }

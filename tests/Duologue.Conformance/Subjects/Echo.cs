@@ -10,6 +10,9 @@ internal static class Echo
     /// <summary>A text that begins so is a command: <c>!close 4000 because</c>.</summary>
     public const string CloseCommand = "!close ";
 
+    /// <summary>A text that begins so is answered as all are, but not at once.</summary>
+    public const string LateCommand = "!late ";
+
     public static async Task TalkAsync(Connection connection)
     {
         await foreach (Message message in connection.ReadAllAsync())
@@ -18,10 +21,19 @@ internal static class Echo
         }
     }
 
-    public static ValueTask AnswerAsync(Connection connection, Message message) =>
-        message.Type == MessageType.Text && message.Data.Length < 128 && message.Text.StartsWith(CloseCommand, StringComparison.Ordinal)
-            ? CloseAsync(connection, message.Text[CloseCommand.Length..].Split(' ', 2))
+    public static ValueTask AnswerAsync(Connection connection, Message message)
+    {
+        string command = message.Type == MessageType.Text && message.Data.Length < 128 && message.Data.Span.StartsWith("!"u8) ? message.Text : "";
+        return command.StartsWith(CloseCommand, StringComparison.Ordinal) ? CloseAsync(connection, command[CloseCommand.Length..].Split(' ', 2))
+            : command.StartsWith(LateCommand, StringComparison.Ordinal) ? AnswerLateAsync(connection, message)
             : connection.SendAsync(message.Data, message.Type);
+    }
+
+    private static async ValueTask AnswerLateAsync(Connection connection, Message message)
+    {
+        await Task.Delay(100);
+        await connection.SendAsync(message.Data, message.Type);
+    }
 
     private static async ValueTask CloseAsync(Connection connection, string[] codeAndReason) =>
         await connection.CloseAsync(ushort.Parse(codeAndReason[0], CultureInfo.InvariantCulture), codeAndReason.ElementAtOrDefault(1) ?? "");

@@ -2,6 +2,7 @@ using System.Net.WebSockets;
 using System.Text;
 using Duologue.Tests.Client.Peers;
 using Duologue.Tests.Peer;
+using Duologue.Tests.Protocol;
 using Microsoft.AspNetCore.Http;
 
 namespace Duologue.Tests.Adapters;
@@ -299,5 +300,35 @@ public class SystemWebSocketTests
         await stop.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => sending);
         await Assert.ThrowsAsync<WebSocketException>(async () => await SendAsync(socket, "next"));
+    }
+
+    [Fact]
+    public async Task What_was_aborted_while_it_closed_stays_aborted_and_does_not_become_closed()
+    {
+        await using RawPeer peer = RawPeer.Start();
+        using WebSocket socket = peer.Connection.AsSystemWebSocket();
+        Task closing = socket.CloseAsync(WebSocketCloseStatus.NormalClosure, "", Cancelled);
+        Assert.Equal(1000, (await peer.ReadCloseAsync()).Code);
+
+        socket.Abort();
+
+        await Record.ExceptionAsync(() => closing.WaitAsync(TimeSpan.FromSeconds(30), Cancelled));
+        Assert.True(closing.IsCompleted);
+        Assert.Equal(WebSocketState.Aborted, socket.State);
+    }
+
+    [Fact]
+    public async Task A_first_piece_that_was_cut_before_it_left_closes_the_connection_and_no_part_of_it_is_sent()
+    {
+        await using RawPeer peer = RawPeer.Start(takes: 16);
+        using WebSocket socket = peer.Connection.AsSystemWebSocket();
+        peer.Connection.Send(new byte[100], MessageType.Binary);
+        using var stop = new CancellationTokenSource();
+        Task sending = socket.SendAsync(new byte[] { 1, 2, 3 }.AsMemory(), WebSocketMessageType.Binary, false, stop.Token).AsTask();
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => sending);
+
+        Assert.Equal(100, (await peer.ReadAsync(WireFrame.Binary)).Length);
+        Assert.Equal(1011, (await peer.ReadCloseAsync()).Code);
     }
 }

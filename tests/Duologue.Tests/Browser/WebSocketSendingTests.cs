@@ -1,5 +1,10 @@
+using System.Diagnostics.Metrics;
 using System.Text;
 using Duologue.Browser;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.Metrics.Testing;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Testing;
 
 namespace Duologue.Tests.Browser;
 
@@ -220,7 +225,17 @@ public sealed class WebSocketSendingTests : IDisposable
     {
         await using RawServer server = RawServer.StartAccepting(static peer => Task.Delay(Timeout.Infinite, peer.Stop));
         Exception? reason = null;
-        var socket = new WebSocket(server.Url, new WebSocketOptions { MaxSendMemory = 32 * 1024 * 1024, ConnectionFailed = e => reason = e });
+        var logged = new FakeLogCollector();
+        using ServiceProvider services = new ServiceCollection().AddMetrics().BuildServiceProvider();
+        IMeterFactory meters = services.GetRequiredService<IMeterFactory>();
+        using var counted = new MetricCollector<long>(meters, "Duologue", "duologue.client.send_memory.exceeded");
+        using var loggers = LoggerFactory.Create(logging => logging.AddProvider(new FakeLoggerProvider(logged)));
+        var socket = new WebSocket(server.Url, new WebSocketOptions
+        {
+            MaxSendMemory = 32 * 1024 * 1024,
+            ConnectionFailed = e => reason = e,
+            Connection = WebSocketOptions.DefaultConnection with { MeterFactory = meters, LoggerFactory = loggers },
+        });
         var log = new EventLog(socket);
         await log.Opened;
         byte[] buffer = new byte[1024 * 1024];
@@ -233,5 +248,7 @@ public sealed class WebSocketSendingTests : IDisposable
         Assert.Equal(["open Open", "error Closed", "close Closed 1006 '' unclean"], log.Entries);
         Assert.Contains("MaxSendMemory", Assert.IsType<InvalidOperationException>(reason).Message, StringComparison.Ordinal);
         Assert.True(socket.BufferedAmount > 32UL * 1024 * 1024);
+        Assert.Equal(1, Assert.Single(counted.GetMeasurementSnapshot()).Value);
+        Assert.Single(logged.GetSnapshot(), record => record.Id.Id == 2005);
     }
 }

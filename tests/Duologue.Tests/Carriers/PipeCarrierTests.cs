@@ -101,6 +101,23 @@ public sealed class PipeCarrierTests
     }
 
     [Fact]
+    public async Task A_flush_that_fails_after_the_pump_has_ended_does_not_bring_the_process_down()
+    {
+        // The writer of a stream gives its token source back when it is completed.
+        var input = new Pipe();
+        PipeWriter output = PipeWriter.Create(new MemoryStream());
+        var connection = Server();
+        var carrier = new PipeCarrier(input.Reader, output, connection, null);
+        Task running = carrier.RunAsync();
+        await connection.SendAsync("x", Token).Soon();
+        await input.Writer.CompleteAsync(new IOException("reset"));
+        await running.Soon();
+
+        // What the connection does when it learns so late that the flush has failed.
+        carrier.Abort();
+    }
+
+    [Fact]
     public async Task A_transport_that_fails_ends_the_connection_without_an_exception()
     {
         var input = new Pipe();
@@ -110,6 +127,27 @@ public sealed class PipeCarrierTests
         await input.Writer.CompleteAsync(new IOException("reset"));
         await running.Soon();
         Assert.Equal(CloseCause.ConnectionLost, (await connection.Closed.Soon()).Cause);
+    }
+
+    [Fact]
+    public async Task A_foreign_exception_in_the_pump_ends_the_connection_and_completes_both_directions()
+    {
+        var input = new Pipe();
+        var output = new Pipe();
+        var connection = new WebSocketConnection(new ConnectionSetup { Role = Role.Server, Options = new ConnectionOptions(), Observer = new Throwing() });
+        Task running = new PipeCarrier(input.Reader, output.Writer, connection, null).RunAsync();
+        await input.Writer.WriteAsync(WireFrame.OfText("x"u8).Masked().ToBytes(), Token);
+
+        await Assert.ThrowsAsync<InvalidTimeZoneException>(() => running.Soon());
+
+        Assert.Equal(CloseCause.ConnectionLost, (await connection.Closed.Soon()).Cause);
+        Assert.True((await output.Reader.ReadAsync(Token).AsTask().Soon()).IsCompleted);
+    }
+
+    /// <summary>What nobody expects of an observer: it throws.</summary>
+    private sealed class Throwing : ConnectionObserver
+    {
+        public override void MessageReceived(WebSocketConnection connection, int bytes) => throw new InvalidTimeZoneException();
     }
 
     [Fact]

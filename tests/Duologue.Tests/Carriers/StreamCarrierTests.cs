@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using Duologue.Carriers;
 using Duologue.Protocol;
 using Duologue.Tests.Peer;
+using Duologue.Tests.Protocol;
 
 namespace Duologue.Tests.Carriers;
 
@@ -123,6 +124,62 @@ public sealed class StreamCarrierTests
         carrier.Output.Advance(1);
         Assert.False(await carrier.FlushAsync().Soon());
         await pipe.Writer.CompleteAsync();
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(1_000)]
+    [InlineData(30_000)]
+    public async Task A_peer_that_never_pauses_does_not_keep_the_thread(int size)
+    {
+        byte[] frame = new WireFrame(WireFrame.Binary, new byte[size]).Masked().ToBytes();
+        int count = 500_000 / frame.Length;
+        var all = new MemoryStream();
+        for (int i = 0; i < count; i++)
+        {
+            all.Write(frame);
+        }
+
+        int inCall = 1;
+        int atOnce = 0;
+        int handled = 0;
+        var handler = new TestHandler
+        {
+            OnMessage = (_, _) =>
+            {
+                atOnce += Volatile.Read(ref inCall);
+                Interlocked.Increment(ref handled);
+                return default;
+            },
+        };
+        var connection = new WebSocketConnection(new ConnectionSetup { Role = Role.Server, Options = new ConnectionOptions(), Handler = handler });
+
+        // All is at hand, so that nothing but its own courtesy makes the pump return before it is through.
+        all.Position = 0;
+        Task running = new StreamCarrier(all, connection).RunAsync();
+        Volatile.Write(ref inCall, 0);
+
+        await Waiting.Until(() => Volatile.Read(ref handled) == count);
+        Assert.InRange(atOnce, 1, count / 2);
+        await running.Soon();
+    }
+
+    [Fact]
+    public async Task A_foreign_exception_in_the_pump_ends_the_connection_and_disposes_the_stream()
+    {
+        var stream = new MemoryStream(WireFrame.OfText("x"u8).Masked().ToBytes());
+        var connection = new WebSocketConnection(new ConnectionSetup { Role = Role.Server, Options = new ConnectionOptions(), Observer = new Throwing() });
+
+        await Assert.ThrowsAsync<InvalidTimeZoneException>(() => new StreamCarrier(stream, connection).RunAsync().Soon());
+
+        Assert.Equal(CloseCause.ConnectionLost, (await connection.Closed.Soon()).Cause);
+        Assert.False(stream.CanRead);
+    }
+
+    /// <summary>What nobody expects of an observer: it throws.</summary>
+    private sealed class Throwing : ConnectionObserver
+    {
+        public override void MessageReceived(WebSocketConnection connection, int bytes) => throw new InvalidTimeZoneException();
     }
 
     private sealed class SocketPair : IAsyncDisposable

@@ -1,4 +1,5 @@
 using System.Reflection;
+using Duologue.Tests.Shared;
 
 namespace Duologue.Tests.Client;
 
@@ -8,13 +9,7 @@ public class ClientBookTests
     [Fact]
     public void Every_option_of_a_client_has_a_line_in_the_table()
     {
-        string directory = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(directory, "Duologue.slnx")))
-        {
-            directory = Path.GetDirectoryName(directory) ?? throw new DirectoryNotFoundException("Duologue.slnx is in no directory above the tests.");
-        }
-
-        string book = File.ReadAllText(Path.Combine(directory, "docs", "client.md"));
+        string book = File.ReadAllText(Repository.PathOf("docs/client.md"));
         IEnumerable<string> options = typeof(ConnectOptions)
             .GetProperties(BindingFlags.Public | BindingFlags.Instance | BindingFlags.DeclaredOnly)
             .Select(option => option.Name);

@@ -9,12 +9,22 @@ internal sealed class Observed : ConnectionObserver
     private int _sent;
     private int _closed;
     private long _receivedBytes;
+    private int _compressed;
+    private int _inflated;
+    private long _savedSending;
+    private long _savedReceiving;
 
     public int Received => Volatile.Read(ref _received);
 
     public long ReceivedBytes => Interlocked.Read(ref _receivedBytes);
 
     public int Sent => Volatile.Read(ref _sent);
+
+    /// <summary>How many messages were compressed for sending, and the payload that this saved.</summary>
+    public (int Count, long Saved) Compressed => (Volatile.Read(ref _compressed), Interlocked.Read(ref _savedSending));
+
+    /// <summary>How many messages came compressed, and the payload that this saved.</summary>
+    public (int Count, long Saved) Inflated => (Volatile.Read(ref _inflated), Interlocked.Read(ref _savedReceiving));
 
     /// <summary>How many times the end was reported: never more than once.</summary>
     public int Closings => Volatile.Read(ref _closed);
@@ -30,6 +40,18 @@ internal sealed class Observed : ConnectionObserver
     }
 
     public override void MessageSent(WebSocketConnection connection, int bytes) => Interlocked.Increment(ref _sent);
+
+    public override void MessageCompressed(WebSocketConnection connection, long saved)
+    {
+        Interlocked.Add(ref _savedSending, saved);
+        Interlocked.Increment(ref _compressed);
+    }
+
+    public override void MessageInflated(WebSocketConnection connection, long saved)
+    {
+        Interlocked.Add(ref _savedReceiving, saved);
+        Interlocked.Increment(ref _inflated);
+    }
 
     public override void MessagesDropped(WebSocketConnection connection, DropReason reason, int count) =>
         Drops.AddOrUpdate(reason, count, (_, before) => before + count);

@@ -72,7 +72,7 @@ public sealed class WebSocketConnectionClosingTests
     [Fact]
     public async Task An_end_is_not_clean_while_our_Close_waits_behind_what_the_peer_never_took()
     {
-        await using RawPeer peer = RawPeer.Start(takes: 16);
+        await using RawPeer peer = RawPeer.Start(new ConnectionOptions { CloseTimeout = TimeSpan.FromMilliseconds(200) }, takes: 16);
         Assert.Equal(SendResult.Sent, peer.Connection.Send(new byte[100], MessageType.Binary));
         await peer.SendAsync(WireFrame.OfClose(4000, "enough"));
         await peer.EndAsync();

@@ -44,15 +44,59 @@ public sealed class WebSocketConnectionCompressingTests
         }
 
         var decompressor = new Reference.Decompressor();
+        long saved = 0;
         for (int i = 0; i < 5; i++)
         {
             (byte[] payload, int reserved) = await ReadPayloadAsync(peer);
             Assert.Equal(Compressed, reserved);
             Assert.True(payload.Length < Json.Length / 2);
             Assert.Equal(Json, context ? decompressor.Next(payload) : Reference.Decompress(payload));
+            saved += Json.Length - payload.Length;
         }
 
         Assert.Equal(5, peer.Observed.Sent);
+        Assert.Equal((5, saved), peer.Observed.Compressed);
+    }
+
+    [Theory]
+    [InlineData(500)]
+    [InlineData(3000)]
+    [InlineData(100_000)]
+    [InlineData(10_000_000)]
+    public async Task What_a_broadcast_saved_is_counted_for_each_receiver(int size)
+    {
+        var frame = new BroadcastFrame(Opcode.Text, Reference.Sample(new Random(5), size, isText: true), MessageFlags.None);
+        for (int i = 0; i < 2; i++)
+        {
+            await using RawPeer peer = RawPeer.Start(new ConnectionOptions { SendQueueLimit = 20_000_000 }, deflate: Reference.Agreement(context: false));
+            peer.Connection.SendFrame(frame);
+            (byte[] payload, int reserved) = await ReadPayloadAsync(peer);
+            Assert.Equal(Compressed, reserved);
+            Assert.Equal((1, (long)size - payload.Length), peer.Observed.Compressed);
+        }
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task What_compression_saved_of_what_is_received_is_counted(bool context)
+    {
+        await using RawPeer peer = RawPeer.Start(deflate: Reference.Agreement(context));
+        byte[] payload = Reference.Compress(Json);
+        await peer.SendAsync(
+            new WireFrame(WireFrame.Text, payload) { Reserved = Compressed },
+            WireFrame.OfText("plain"u8),
+            new WireFrame(WireFrame.Binary, [0]) { Reserved = Compressed },
+            new WireFrame(WireFrame.Binary, []) { Reserved = Compressed },
+            new WireFrame(WireFrame.Text, payload[..10]) { Reserved = Compressed, Fin = false },
+            new WireFrame(WireFrame.Continuation, payload[10..]));
+        foreach (int length in (int[])[Json.Length, 5, 0, 0, Json.Length])
+        {
+            Assert.Equal(length, (await peer.Connection.ReceiveAsync(Token).Soon()).Data.Length);
+        }
+
+        Assert.Equal((4, (2L * (Json.Length - payload.Length)) - 1), peer.Observed.Inflated);
+        Assert.Equal(5, peer.Observed.Received);
     }
 
     [Theory]
@@ -525,6 +569,48 @@ public sealed class WebSocketConnectionCompressingTests
             if (frame.Fin)
             {
                 return ([.. payload], reserved);
+            }
+        }
+    }
+
+    [Fact]
+    public async Task A_SendAsync_whose_frame_was_never_written_does_not_succeed_within_a_batch()
+    {
+        // What is compressed when the connection ends is dropped: its mark is one that is never reached. In a handler, what was sent leaves when the batch
+        // ends, and that passed for the answer.
+        var thrown = new TaskCompletionSource<Exception?>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var handler = new TestHandler
+        {
+            OnMessage = async (connection, _) =>
+            {
+                connection.Abort();
+                thrown.SetResult(await Record.ExceptionAsync(() => ((WebSocketConnection)connection).WaitUntilTakenAsync(long.MaxValue, Token).AsTask()));
+            },
+        };
+        await using RawPeer peer = RawPeer.Start(handler: handler, deflate: Reference.Agreement(context: true));
+        await peer.SendAsync(WireFrame.OfText("go"u8));
+        Assert.IsType<ConnectionClosedException>(await thrown.Task.Soon());
+    }
+
+    [Fact]
+    public async Task A_SendAsync_that_succeeded_while_the_connection_ended_was_written()
+    {
+        byte[] message = Reference.Sample(new Random(9), 20_000, isText: true);
+        for (int round = 0; round < 100; round++)
+        {
+            await using RawPeer peer = RawPeer.Start(deflate: Reference.Agreement(context: true));
+            Task sending = Task.Run(() => peer.Connection.SendAsync(message, MessageType.Text, Token).AsTask(), Token);
+            Thread.SpinWait(round * 200);
+            peer.Connection.Abort();
+            Exception? failure = await Record.ExceptionAsync(() => sending.Soon());
+            if (failure is null)
+            {
+                (byte[] payload, _) = await ReadPayloadAsync(peer);
+                Assert.Equal(message, new Reference.Decompressor().Next(payload));
+            }
+            else
+            {
+                Assert.IsType<ConnectionClosedException>(failure);
             }
         }
     }

@@ -24,6 +24,9 @@ internal sealed class MessageInflater(DeflateAgreement agreement) : IDisposable
     /// </summary>
     public bool HoldsByte { get; set; }
 
+    /// <summary>How many bytes the message under way has made so far, less those that came for it.</summary>
+    public long Saved { get; private set; }
+
     /// <summary>Whether the connection holds a decompressor at this moment.</summary>
     public bool HoldsMemory => _inflater is not null;
 
@@ -31,8 +34,15 @@ internal sealed class MessageInflater(DeflateAgreement agreement) : IDisposable
     public bool TryInflate(ReadOnlySpan<byte> input, Span<byte> output, out int consumed, out int produced)
     {
         _inflater ??= Open();
+        if (!_started)
+        {
+            Saved = 0;
+        }
+
         _started |= !input.IsEmpty;
-        switch (_inflater.Inflate(input, output, out consumed, out produced))
+        InflateStatus status = _inflater.Inflate(input, output, out consumed, out produced);
+        Saved += produced - consumed;
+        switch (status)
         {
             case InflateStatus.Corrupt:
                 return false;
@@ -52,6 +62,7 @@ internal sealed class MessageInflater(DeflateAgreement agreement) : IDisposable
     public bool TryEnd()
     {
         bool whole = true;
+        Saved = _started ? Saved : 0;
         if (_started && !_atEnd)
         {
             // Whatever it makes is too much: all that the message says came before. One byte, so as to see it.

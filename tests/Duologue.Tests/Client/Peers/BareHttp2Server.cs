@@ -1,4 +1,3 @@
-using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Text;
@@ -11,10 +10,7 @@ namespace Duologue.Tests.Client.Peers;
 /// </summary>
 internal sealed class BareHttp2Server : IAsyncDisposable
 {
-    private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
-    private readonly CancellationTokenSource _stop = new();
-    private readonly Task _accepting;
-    private readonly List<Task> _serving = [];
+    private readonly AcceptLoop _loop = new();
     private readonly bool _tls;
     private readonly SslApplicationProtocol[] _protocols;
     private readonly byte[] _settings;
@@ -30,35 +26,15 @@ internal sealed class BareHttp2Server : IAsyncDisposable
         _protocols = protocols;
         _settings = settings;
         _onHeaders = onHeaders;
-        _listener.Start();
-        Uri = new Uri($"{(tls ? "wss" : "ws")}://127.0.0.1:{((IPEndPoint)_listener.LocalEndpoint).Port}/");
-        _accepting = AcceptAsync();
+        Uri = new Uri($"{(tls ? "wss" : "ws")}://127.0.0.1:{_loop.EndPoint.Port}/");
+        _loop.Start(ServeAsync);
     }
 
     public Uri Uri { get; }
 
-    public int TcpConnections => _serving.Count;
+    public int TcpConnections => _loop.Count;
 
-    public async ValueTask DisposeAsync()
-    {
-        await _stop.CancelAsync();
-        _listener.Stop();
-        await _accepting.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        foreach (Task serving in _serving)
-        {
-            await serving.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
-
-        _stop.Dispose();
-    }
-
-    private async Task AcceptAsync()
-    {
-        while (true)
-        {
-            _serving.Add(ServeAsync(await _listener.AcceptTcpClientAsync(_stop.Token)));
-        }
-    }
+    public ValueTask DisposeAsync() => _loop.DisposeAsync();
 
     private async Task ServeAsync(TcpClient client)
     {
@@ -71,7 +47,7 @@ internal sealed class BareHttp2Server : IAsyncDisposable
                 var tls = new SslStream(stream);
                 await tls.AuthenticateAsServerAsync(
                     new SslServerAuthenticationOptions { ServerCertificate = Certificates.Server, ApplicationProtocols = [.. _protocols] },
-                    _stop.Token);
+                    _loop.Stop);
                 http2 = tls.NegotiatedApplicationProtocol == SslApplicationProtocol.Http2;
                 stream = tls;
             }
@@ -83,29 +59,29 @@ internal sealed class BareHttp2Server : IAsyncDisposable
     private async Task SpeakHttp2Async(Stream stream)
     {
         // RFC 9113 §3.4, §4.1: the client's preface, then frames with heads of nine bytes.
-        await stream.ReadExactlyAsync(new byte["PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"u8.Length], _stop.Token);
-        await stream.WriteAsync((byte[])[0, 0, (byte)_settings.Length, 4, 0, 0, 0, 0, 0, .. _settings], _stop.Token);
+        await stream.ReadExactlyAsync(new byte["PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"u8.Length], _loop.Stop);
+        await stream.WriteAsync((byte[])[0, 0, (byte)_settings.Length, 4, 0, 0, 0, 0, 0, .. _settings], _loop.Stop);
         byte[] head = new byte[9];
         while (true)
         {
-            await stream.ReadExactlyAsync(head, _stop.Token);
-            await stream.ReadExactlyAsync(new byte[(head[0] << 16) | (head[1] << 8) | head[2]], _stop.Token);
+            await stream.ReadExactlyAsync(head, _loop.Stop);
+            await stream.ReadExactlyAsync(new byte[(head[0] << 16) | (head[1] << 8) | head[2]], _loop.Stop);
             if (head[3] == 4 && head[4] == 0)
             {
-                await stream.WriteAsync((byte[])[0, 0, 0, 4, 1, 0, 0, 0, 0], _stop.Token);
+                await stream.WriteAsync((byte[])[0, 0, 0, 4, 1, 0, 0, 0, 0], _loop.Stop);
             }
 
             if (head[3] == 1 && _onHeaders is not null)
             {
-                await _onHeaders(stream, _stop.Token);
+                await _onHeaders(stream, _loop.Stop);
             }
         }
     }
 
     private async Task SpeakHttp1Async(Stream stream)
     {
-        string head = (await RawServer.ReadHeadAsync(stream, _stop.Token))!;
-        await stream.WriteAsync(Encoding.Latin1.GetBytes(new RawServer.Exchange(null!, head, _stop.Token).Accept()), _stop.Token);
-        await stream.CopyToAsync(Stream.Null, _stop.Token);
+        string head = (await RawServer.ReadHeadAsync(stream, _loop.Stop))!;
+        await stream.WriteAsync(Encoding.Latin1.GetBytes(new RawServer.Exchange(null!, head, _loop.Stop).Accept()), _loop.Stop);
+        await stream.CopyToAsync(Stream.Null, _loop.Stop);
     }
 }

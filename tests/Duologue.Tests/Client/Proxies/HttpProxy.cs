@@ -9,10 +9,7 @@ namespace Duologue.Tests.Client.Proxies;
 /// <summary>A small HTTP proxy: it tunnels CONNECT and refuses everything else, on a free port of 127.0.0.1.</summary>
 internal sealed class HttpProxy : IAsyncDisposable
 {
-    private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
-    private readonly CancellationTokenSource _stop = new();
-    private readonly Task _accepting;
-    private readonly ConcurrentBag<Task> _serving = [];
+    private readonly AcceptLoop _loop = new();
     private readonly string? _authorization;
 
     /// <summary>Starts the proxy.</summary>
@@ -20,9 +17,8 @@ internal sealed class HttpProxy : IAsyncDisposable
     public HttpProxy(string? credentials = null)
     {
         _authorization = credentials is null ? null : $"Basic {Convert.ToBase64String(Encoding.UTF8.GetBytes(credentials))}";
-        _listener.Start();
-        Uri = new Uri($"http://{_listener.LocalEndpoint}");
-        _accepting = AcceptAsync();
+        Uri = new Uri($"http://{_loop.EndPoint}");
+        _loop.Start(ServeAsync);
     }
 
     public Uri Uri { get; }
@@ -30,33 +26,14 @@ internal sealed class HttpProxy : IAsyncDisposable
     /// <summary>The request lines that came, in order.</summary>
     public ConcurrentQueue<string> Requests { get; } = [];
 
-    public async ValueTask DisposeAsync()
-    {
-        await _stop.CancelAsync();
-        _listener.Stop();
-        await _accepting.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        foreach (Task serving in _serving)
-        {
-            await serving.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
-
-        _stop.Dispose();
-    }
-
-    private async Task AcceptAsync()
-    {
-        while (true)
-        {
-            _serving.Add(ServeAsync(await _listener.AcceptTcpClientAsync(_stop.Token)));
-        }
-    }
+    public ValueTask DisposeAsync() => _loop.DisposeAsync();
 
     private async Task ServeAsync(TcpClient client)
     {
         using (client)
         {
             NetworkStream stream = client.GetStream();
-            while (await RawServer.ReadHeadAsync(stream, _stop.Token) is { } head)
+            while (await RawServer.ReadHeadAsync(stream, _loop.Stop) is { } head)
             {
                 string[] line = head[..head.IndexOf('\r', StringComparison.Ordinal)].Split(' ');
                 Requests.Enqueue($"{line[0]} {line[1]}");
@@ -71,14 +48,14 @@ internal sealed class HttpProxy : IAsyncDisposable
                 else
                 {
                     using var target = new TcpClient();
-                    await target.ConnectAsync(IPEndPoint.Parse(line[1]), _stop.Token);
+                    await target.ConnectAsync(IPEndPoint.Parse(line[1]), _loop.Stop);
                     await AnswerAsync(stream, "HTTP/1.1 200 Tunnel\r\n\r\n");
-                    await Tunnel.RunAsync(stream, target.GetStream(), _stop.Token);
+                    await Tunnel.RunAsync(stream, target.GetStream(), _loop.Stop);
                     return;
                 }
             }
         }
     }
 
-    private async Task AnswerAsync(NetworkStream stream, string head) => await stream.WriteAsync(Encoding.ASCII.GetBytes(head), _stop.Token);
+    private async Task AnswerAsync(NetworkStream stream, string head) => await stream.WriteAsync(Encoding.ASCII.GetBytes(head), _loop.Stop);
 }

@@ -1,14 +1,17 @@
 using System.Net.Security;
-using Duologue.Carriers;
+using System.Runtime.CompilerServices;
 
-namespace Duologue.Client;
+namespace Duologue.Carriers;
 
 /// <summary>
-/// The TLS session of a WebSocket of its own, under the HTTP client: passes all through, and when it is disposed tells the peer that the
-/// session ends (<see cref="TlsEnd"/>). It stands below the HTTP client because that one disposes at once when the peer's end is read.
+/// The bytes of a WebSocket of its own, below .NET's HTTP client: passes all through, but for the end. The HTTP client ends a connection as a
+/// whole, and at once, when it has read the peer's end; here that end is kept from it, so that answers that are due still leave. And
+/// where the bytes are a TLS session, the peer is told when it ends (<see cref="TlsEnd"/>).
 /// </summary>
-internal sealed class TlsEndStream(SslStream inner) : Stream
+internal sealed class HalfOpenStream(Stream inner) : Stream
 {
+    private readonly TaskCompletionSource _disposed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private Action? _onEnd;
     private int _ending;
 
     public override bool CanRead => inner.CanRead;
@@ -25,14 +28,26 @@ internal sealed class TlsEndStream(SslStream inner) : Stream
         set => throw new NotSupportedException();
     }
 
+    /// <summary>
+    /// From now on the peer's end does not complete a read: it is told by a call, from within that read, which then waits until the stream is
+    /// disposed. Before the first read behind the handshake.
+    /// </summary>
+    public void KeepOpen(Action onEnd) => _onEnd = onEnd;
+
     public override int Read(Span<byte> buffer) => inner.Read(buffer);
 
     public override int Read(byte[] buffer, int offset, int count) => inner.Read(buffer, offset, count);
 
-    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) => inner.ReadAsync(buffer, cancellationToken);
+    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        ValueTask<int> read = inner.ReadAsync(buffer, cancellationToken);
+
+        // A read of no bytes only waits for some.
+        return _onEnd is null || buffer.IsEmpty ? read : WatchAsync(read);
+    }
 
     public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-        inner.ReadAsync(buffer, offset, count, cancellationToken);
+        ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
 
     public override void Write(ReadOnlySpan<byte> buffer) => inner.Write(buffer);
 
@@ -68,12 +83,32 @@ internal sealed class TlsEndStream(SslStream inner) : Stream
         base.Dispose(disposing);
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<int> WatchAsync(ValueTask<int> read)
+    {
+        int count = await read.ConfigureAwait(false);
+        if (count == 0)
+        {
+            _onEnd!();
+            await _disposed.Task.ConfigureAwait(false);
+        }
+
+        return count;
+    }
+
     private async Task EndAsync()
     {
-        if (Interlocked.Exchange(ref _ending, 1) == 0)
+        if (Interlocked.Exchange(ref _ending, 1) != 0)
         {
-            await TlsEnd.SendAsync(inner).ConfigureAwait(false);
-            await inner.DisposeAsync().ConfigureAwait(false);
+            return;
         }
+
+        _disposed.TrySetResult();
+        if (inner is SslStream tls)
+        {
+            await TlsEnd.SendAsync(tls).ConfigureAwait(false);
+        }
+
+        await inner.DisposeAsync().ConfigureAwait(false);
     }
 }
