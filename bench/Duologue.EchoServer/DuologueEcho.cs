@@ -27,6 +27,9 @@ internal static class DuologueEcho
                 }
             });
         }
+
+        application.MapDuologue<FanoutHandler>("/fanout");
+        application.MapDuologue<FanoutPublishHandler>("/fanout/publish");
     }
 }
 
@@ -35,6 +38,28 @@ internal sealed class EchoHandler : MessageHandler
     public override ValueTask OnMessageAsync(Connection connection, Message message)
     {
         connection.Send(message.Data.Span, message.Type);
+        return ValueTask.CompletedTask;
+    }
+}
+
+internal sealed class FanoutHandler : MessageHandler
+{
+    public const string Topic = "fanout";
+
+    public override ValueTask OnOpenAsync(Connection connection)
+    {
+        connection.Subscribe(Topic);
+        return ValueTask.CompletedTask;
+    }
+
+    public override ValueTask OnMessageAsync(Connection connection, Message message) => ValueTask.CompletedTask;
+}
+
+internal sealed class FanoutPublishHandler(Topics topics) : MessageHandler
+{
+    public override ValueTask OnMessageAsync(Connection connection, Message message)
+    {
+        topics.Publish(FanoutHandler.Topic, message.Data.Span, message.Type);
         return ValueTask.CompletedTask;
     }
 }

@@ -16,8 +16,31 @@ internal enum EchoStyle
     Delegate,
 }
 
-internal sealed record EchoArguments(EchoEngine Engine, int Port, EchoStyle Style, bool Inline, EchoDeflate? Deflate, EventLoopBackend? EventLoop, int Loops)
+/// <param name="Certificate">A file in PEM.</param>
+/// <param name="Key">The same.</param>
+internal sealed record TlsFiles(string Certificate, string Key);
+
+internal sealed record EchoArguments(EchoEngine Engine)
 {
+    public const string Usage =
+        "duologue|system [--port N] [--style class|delegate] [--inline] [--event-loop auto|io_uring|epoll] [--loops N] [--deflate off|shared|dedicated[:BITS]] [--tls CERTIFICATE.pem KEY.pem]";
+
+    /// <summary>0 for any that is free.</summary>
+    public int Port { get; init; }
+
+    public EchoStyle Style { get; init; }
+
+    public bool Inline { get; init; }
+
+    public EchoDeflate? Deflate { get; init; }
+
+    /// <summary>Null for Kestrel's own sockets.</summary>
+    public EventLoopBackend? EventLoop { get; init; }
+
+    public int Loops { get; init; } = 1;
+
+    public TlsFiles? Tls { get; init; }
+
     /// <summary>Null if the arguments make no sense.</summary>
     public static EchoArguments? Parse(ReadOnlySpan<string> args)
     {
@@ -32,6 +55,7 @@ internal sealed record EchoArguments(EchoEngine Engine, int Port, EchoStyle Styl
         EventLoopBackend? loop = null;
         int loops = 1;
         EchoDeflate? deflate = null;
+        TlsFiles? tls = null;
         for (int i = 1; i < args.Length; i++)
         {
             string? value = i + 1 < args.Length ? args[i + 1] : null;
@@ -49,6 +73,10 @@ internal sealed record EchoArguments(EchoEngine Engine, int Port, EchoStyle Styl
                 case "--deflate" when EchoDeflate.TryParse(value, out deflate):
                     i++;
                     break;
+                case "--tls" when i + 2 < args.Length:
+                    tls = new TlsFiles(args[i + 1], args[i + 2]);
+                    i += 2;
+                    break;
                 case "--inline":
                     inline = true;
                     break;
@@ -57,7 +85,7 @@ internal sealed record EchoArguments(EchoEngine Engine, int Port, EchoStyle Styl
             }
         }
 
-        return new EchoArguments(engine, port, style, inline, deflate, loop, loops);
+        return new EchoArguments(engine) { Port = port, Style = style, Inline = inline, Deflate = deflate, EventLoop = loop, Loops = loops, Tls = tls };
     }
 }
 

@@ -17,32 +17,18 @@ internal static class SystemEcho
             KeepAliveInterval = TimeSpan.FromSeconds(20),
             KeepAliveTimeout = TimeSpan.FromSeconds(20),
         });
-        application.Map("/echo", async (HttpContext context) =>
+        Map(application, "/echo", deflate, EchoAsync);
+        SystemFanout fanout = new();
+        Map(application, "/fanout", deflate, fanout.SubscribeAsync);
+        Map(application, "/fanout/publish", deflate, socket => ReceiveAsync(socket, (message, type) =>
         {
-            if (!context.WebSockets.IsWebSocketRequest)
-            {
-                context.Response.StatusCode = StatusCodes.Status400BadRequest;
-                return;
-            }
-
-            using WebSocket socket = await context.WebSockets.AcceptWebSocketAsync(new WebSocketAcceptContext
-            {
-                DangerousEnableCompression = deflate is not null,
-                DisableServerContextTakeover = deflate is { Context: false },
-                ServerMaxWindowBits = deflate?.WindowBits ?? 15,
-            });
-            try
-            {
-                await EchoAsync(socket);
-            }
-            catch (WebSocketException)
-            {
-                // A load generator ends without a close handshake.
-            }
-        });
+            fanout.Publish(message.ToArray(), type);
+            return ValueTask.CompletedTask;
+        }));
     }
 
-    private static async Task EchoAsync(WebSocket socket)
+    /// <summary>Whole messages, one after the other, until the peer closes.</summary>
+    public static async Task ReceiveAsync(WebSocket socket, Func<ReadOnlyMemory<byte>, WebSocketMessageType, ValueTask> onMessage)
     {
         byte[] buffer = new byte[BufferSize];
         int length = 0;
@@ -58,7 +44,7 @@ internal static class SystemEcho
             length += result.Count;
             if (result.EndOfMessage)
             {
-                await socket.SendAsync(buffer.AsMemory(0, length), result.MessageType, endOfMessage: true, CancellationToken.None);
+                await onMessage(buffer.AsMemory(0, length), result.MessageType);
                 length = 0;
             }
             else if (length < LargestMessage)
@@ -75,4 +61,31 @@ internal static class SystemEcho
             }
         }
     }
+
+    private static Task EchoAsync(WebSocket socket) =>
+        ReceiveAsync(socket, (message, type) => socket.SendAsync(message, type, endOfMessage: true, CancellationToken.None));
+
+    private static void Map(WebApplication application, string path, EchoDeflate? deflate, Func<WebSocket, Task> converse) => application.Map(path, async (HttpContext context) =>
+    {
+        if (!context.WebSockets.IsWebSocketRequest)
+        {
+            context.Response.StatusCode = StatusCodes.Status400BadRequest;
+            return;
+        }
+
+        using WebSocket socket = await context.WebSockets.AcceptWebSocketAsync(new WebSocketAcceptContext
+        {
+            DangerousEnableCompression = deflate is not null,
+            DisableServerContextTakeover = deflate is { Context: false },
+            ServerMaxWindowBits = deflate?.WindowBits ?? 15,
+        });
+        try
+        {
+            await converse(socket);
+        }
+        catch (WebSocketException)
+        {
+            // A load generator ends without a close handshake.
+        }
+    });
 }

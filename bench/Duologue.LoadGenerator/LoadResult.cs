@@ -1,28 +1,43 @@
-using System.Diagnostics;
 using System.Globalization;
+using System.Text;
 
 namespace Duologue.LoadGenerator;
 
-/// <param name="RoundTrips">In ticks of <see cref="Stopwatch"/>, sorted.</param>
-internal sealed record LoadResult(LoadOptions Options, long Count, TimeSpan Elapsed, CpuTime Server, CpuTime Own, long[] RoundTrips)
+/// <summary>The figures of one load, by name; names end in their unit where they have one.</summary>
+internal sealed class LoadResult(string mode)
 {
-    public double MessagesPerSecond => Count / Elapsed.TotalSeconds;
+    private readonly List<(string Name, double Value, int Digits)> _figures = [];
 
-    public string ToJson() => string.Create(
-        CultureInfo.InvariantCulture,
-        $$"""{"conns":{{Options.Connections}},"payload":{{Options.Payload}},"mps":{{MessagesPerSecond:F0}},"cpu_ns":{{PerMessage(Server.Total):F1}},"user_ns":{{PerMessage(Server.User):F1}},"sys_ns":{{PerMessage(Server.System):F1}},"gen_util":{{Own.Total / Elapsed:F3}},"p50_us":{{Percentile(0.5):F2}},"p99_us":{{Percentile(0.99):F2}}}""");
+    public string Mode => mode;
 
-    public string ToText() => string.Create(
-        CultureInfo.InvariantCulture,
-        $"""
-        {MessagesPerSecond:N0} messages/s of {Options.Payload:N0} bytes over {Options.Connections} connections
-          round trip: p50 {Percentile(0.5):N1} us, p99 {Percentile(0.99):N1} us
-          server: {PerMessage(Server.Total):N0} ns of CPU per message (user {PerMessage(Server.User):N0}, system {PerMessage(Server.System):N0})
-          generator: {Own.Total / Elapsed:P0} of a core
-        """);
+    public double this[string name] => _figures.Single(figure => figure.Name == name).Value;
 
-    private double PerMessage(TimeSpan time) => Count == 0 ? 0 : time.TotalNanoseconds / Count;
+    public LoadResult Add(string name, double value, int digits)
+    {
+        _figures.Add((name, value, digits));
+        return this;
+    }
 
-    private double Percentile(double share) =>
-        RoundTrips.Length == 0 ? 0 : Stopwatch.GetElapsedTime(0, RoundTrips[(int)(share * (RoundTrips.Length - 1))]).TotalMicroseconds;
+    /// <summary>On one line.</summary>
+    public string ToJson()
+    {
+        StringBuilder json = new($"{{\"mode\":\"{mode}\"");
+        foreach ((string name, double value, int digits) in _figures)
+        {
+            json.Append(CultureInfo.InvariantCulture, $",\"{name}\":{Math.Round(value, digits)}");
+        }
+
+        return json.Append('}').ToString();
+    }
+
+    public string ToText()
+    {
+        StringBuilder text = new($"{mode}\n");
+        foreach ((string name, double value, int digits) in _figures)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"  {name,-14} {value.ToString("N" + digits, CultureInfo.InvariantCulture),16}\n");
+        }
+
+        return text.ToString();
+    }
 }
