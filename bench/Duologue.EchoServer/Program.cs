@@ -1,5 +1,6 @@
 // An echo server on Kestrel, stock or on the event loop, by one of two engines; everything but the engine is the same.
 //   Duologue.EchoServer duologue|system [--port N] [--style class|delegate] [--inline] [--event-loop auto|io_uring|epoll] [--loops N] [--deflate off|shared|dedicated[:BITS]]
+// GET /memory tells what it holds; see MemoryReport.
 // It prints "listening PORT PID" once it accepts connections. Both engines check UTF-8, ping after 20 s of silence,
 // compress nothing unless told to (shared: no context takeover in either direction), and log nothing.
 
@@ -39,6 +40,7 @@ else
     SystemEcho.MapTo(application, echo.Deflate);
 }
 
+MemoryReport.MapTo(application);
 await application.StartAsync();
 string address = application.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single();
 Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"listening {new Uri(address).Port} {Environment.ProcessId}"));
