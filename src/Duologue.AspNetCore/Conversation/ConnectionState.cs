@@ -1,6 +1,6 @@
 namespace Duologue.AspNetCore;
 
-/// <summary>What the server keeps with a connection: <see cref="ConnectionSetup.Owner"/>.</summary>
+/// <summary>What the server keeps with a connection: <see cref="WebSocketConnection.Owner"/>.</summary>
 internal sealed class ConnectionState(DuologueServer server, string endpoint, AddressKey address, string? userId, long openedAt)
 {
     private const int Opening = 0;
@@ -44,7 +44,7 @@ internal sealed class ConnectionState(DuologueServer server, string endpoint, Ad
     {
         webSocket = connection as WebSocketConnection
             ?? throw new InvalidOperationException($"A {connection.GetType().Name} has no topics.");
-        return webSocket.Setup.Owner as ConnectionState
+        return webSocket.Owner as ConnectionState
             ?? throw new InvalidOperationException("The connection was opened by this process as a client; only a server's connections subscribe to the server's topics.");
     }
 }

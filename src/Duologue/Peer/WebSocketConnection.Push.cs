@@ -11,14 +11,8 @@ internal sealed partial class WebSocketConnection
     // 1 while a handler call is under way or a thread is delivering.
     private int _handling;
 
-    // The call that has not completed: its result, and the array that its message lies in.
-    private ConfiguredValueTaskAwaitable.ConfiguredValueTaskAwaiter _call;
-    private byte[]? _lent;
-    private Action? _onCallCompleted;
-
-    // Guarded by _gate: whether OnCloseAsync has completed, and who waits for it.
+    // Guarded by _gate: whether OnCloseAsync has completed.
     private bool _handled;
-    private TaskCompletionSource? _handledSource;
 
     // After a failure the handler gets no more messages, only the end.
     private volatile bool _handlerFailed;
@@ -26,7 +20,7 @@ internal sealed partial class WebSocketConnection
     private bool IsHandling => Volatile.Read(ref _handling) != 0;
 
     /// <summary>Whether the application has dealt with everything that arrived.</summary>
-    private bool IsIdle => Volatile.Read(ref _inboxCount) == 0 && (_setup.Handler is not null ? !IsHandling : !_busyReceiving);
+    private bool IsIdle => Volatile.Read(ref _inboxCount) == 0 && (_setup.Handler is not null ? !IsHandling : !_pull.Busy);
 
     private bool Claim(out bool waiting)
     {
@@ -85,7 +79,7 @@ internal sealed partial class WebSocketConnection
         }
 
         // The bytes stay where they are and become the call's own.
-        _lent = body.Detach();
+        Lent = body.Detach();
         Await(call);
         return false;
     }
@@ -140,17 +134,19 @@ internal sealed partial class WebSocketConnection
     private void Await(ValueTask call)
     {
         ConfiguredValueTaskAwaitable.ConfiguredValueTaskAwaiter awaiter = call.ConfigureAwait(false).GetAwaiter();
-        _call = awaiter;
-        awaiter.UnsafeOnCompleted(_onCallCompleted ??= OnCallCompleted);
+        Rarities rare = Rare;
+        rare.HandlerCall = awaiter;
+        awaiter.UnsafeOnCompleted(rare.OnCallCompletedAction ??= OnCallCompleted);
     }
 
     private void OnCallCompleted()
     {
-        ConfiguredValueTaskAwaitable.ConfiguredValueTaskAwaiter call = _call;
-        _call = default;
-        if (_lent is { } lent)
+        Rarities rare = _rare!;
+        ConfiguredValueTaskAwaitable.ConfiguredValueTaskAwaiter call = rare.HandlerCall;
+        rare.HandlerCall = default;
+        if (Lent is { } lent)
         {
-            _lent = null;
+            Lent = null;
             ArrayPool<byte>.Shared.Return(lent);
         }
 
@@ -244,7 +240,7 @@ internal sealed partial class WebSocketConnection
             ValueTask call = Call(item.Type, item.Array.AsMemory(0, item.Length));
             if (!call.IsCompleted)
             {
-                _lent = item.Array;
+                Lent = item.Array;
                 Await(call);
                 return;
             }
@@ -260,7 +256,7 @@ internal sealed partial class WebSocketConnection
     {
         try
         {
-            await _setup.Handler!.OnCloseAsync(this, _closeInfo!).ConfigureAwait(false);
+            await _setup.Handler!.OnCloseAsync(this, Ending!).ConfigureAwait(false);
         }
         catch (Exception e)
         {
@@ -280,7 +276,7 @@ internal sealed partial class WebSocketConnection
         lock (_gate)
         {
             _handled = true;
-            source = _handledSource;
+            source = HandledSource;
         }
 
         source?.TrySetResult();
@@ -293,7 +289,7 @@ internal sealed partial class WebSocketConnection
         {
             lock (_gate)
             {
-                return _setup.Handler is null || _handled ? Task.CompletedTask : (_handledSource ??= NewSource()).Task;
+                return _setup.Handler is null || _handled ? Task.CompletedTask : (HandledSource ??= NewSource()).Task;
             }
         }
     }
