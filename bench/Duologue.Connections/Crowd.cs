@@ -41,6 +41,38 @@ internal sealed class Crowd(int port) : IDisposable
         _sockets.AddRange(opened);
     }
 
+    /// <summary>Answers the pings that have come, as a peer must that wants to stay.</summary>
+    /// <exception cref="InvalidOperationException">The server has ended a connection.</exception>
+    public void AnswerPings()
+    {
+        byte[] buffer = new byte[256];
+        foreach (Socket socket in _sockets)
+        {
+            if (!socket.Poll(0, SelectMode.SelectRead))
+            {
+                continue;
+            }
+
+            int length = socket.Receive(buffer);
+            for (int at = 0; at < length; at += 2 + buffer[at + 1])
+            {
+                if (buffer[at] != 0x89)
+                {
+                    throw new InvalidOperationException("The server ended a connection that was idle.");
+                }
+
+                // A mask of zeros leaves the payload as it is.
+                byte size = buffer[at + 1];
+                socket.Send([0x8A, (byte)(0x80 | size), 0, 0, 0, 0, .. buffer.AsSpan(at + 2, size)]);
+            }
+
+            if (length == 0)
+            {
+                throw new InvalidOperationException("The server ended a connection that was idle.");
+            }
+        }
+    }
+
     public void Dispose()
     {
         foreach (Socket socket in _sockets)

@@ -34,8 +34,10 @@ internal static class IdleMemory
         foreach (int count in counts)
         {
             await crowd.GrowAsync(count);
+            crowd.AnswerPings();
             await Task.Delay(TimeSpan.FromSeconds(3));
             ServerMemory now = await ServerMemory.OfAsync(port, collect: true);
+            crowd.AnswerPings();
             first ??= now;
             double more = Math.Max(1, count - counts[0]);
             Console.WriteLine(string.Create(

@@ -7,6 +7,10 @@ internal sealed class ConnectionState(DuologueServer server, string endpoint, Ad
     private const int Opened = 1;
     private const int Closed = 2;
 
+    // The key in two pieces: as one it would take the room of two numbers.
+    private readonly ulong _address = address.Value;
+    private readonly bool _addressIsIPv6 = address.IsIPv6;
+
     private int _phase;
 
     public DuologueServer Server { get; } = server;
@@ -15,7 +19,7 @@ internal sealed class ConnectionState(DuologueServer server, string endpoint, Ad
     public string Endpoint { get; } = endpoint;
 
     /// <summary>Whom the connection counts for, if there is a limit per address.</summary>
-    public AddressKey Address { get; } = address;
+    public AddressKey Address => new(_address, _addressIsIPv6);
 
     /// <summary>The name under which the registry finds the connection's user; null if nobody is signed in.</summary>
     public string? UserId { get; } = userId;

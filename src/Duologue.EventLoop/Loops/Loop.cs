@@ -67,6 +67,11 @@ internal abstract class Loop
 
     private int _socketCount;
 
+    /// <summary>How many sockets it has taken in and closed, both counted. Any thread.</summary>
+    public long Changes => Volatile.Read(ref _changes);
+
+    private long _changes;
+
     /// <summary>When the turn that runs began, as <see cref="Stopwatch.GetTimestamp"/>; 0 while the loop waits. Any thread.</summary>
     public long TurnStarted => Volatile.Read(ref _turnStarted);
 
@@ -139,6 +144,7 @@ internal abstract class Loop
         _slots[slot] = socket;
         socket.Slot = slot;
         Volatile.Write(ref _socketCount, _socketCount + 1);
+        Volatile.Write(ref _changes, _changes + 1);
         return socket;
     }
 
@@ -304,6 +310,7 @@ internal abstract class Loop
         _generations[socket.Slot]++;
         _freeSlots.Push(socket.Slot);
         Volatile.Write(ref _socketCount, _socketCount - 1);
+        Volatile.Write(ref _changes, _changes + 1);
         foreach (LoopListener listener in _listeners)
         {
             if (listener.IsExhausted)
