@@ -1,4 +1,5 @@
 // An echo server on Kestrel, stock or on the event loop, by one of two engines; everything but the engine is the same.
+// GET /memory tells what it holds; see MemoryReport.
 // It prints "listening PORT PID" once it accepts connections. Both engines check UTF-8, ping after 20 s of silence,
 // compress nothing unless told to (shared: no context takeover in either direction), and log nothing.
 //   /echo             each message back as it came

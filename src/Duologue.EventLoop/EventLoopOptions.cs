@@ -36,4 +36,11 @@ public sealed class EventLoopOptions
             _loops = value;
         }
     }
+
+    /// <summary>
+    /// Whether the process's heap is collected once after a burst of 1,000 connections or more that came or went, when none has done so for ten
+    /// seconds: what the burst left goes back to the system. A heap of up to 64 MiB is compacted, which stops the process for a
+    /// moment; a larger one is collected in the background. Default: true.
+    /// </summary>
+    public bool CollectWhenQuiet { get; set; } = true;
 }

@@ -1,3 +1,4 @@
+using Duologue.Peer;
 using Duologue.Protocol;
 using Duologue.Protocol.Deflate;
 using Microsoft.Extensions.Logging;
@@ -5,9 +6,11 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Duologue;
 
-/// <summary>What a connection is made of, known when the handshake is done.</summary>
+/// <summary>What a connection is made of, as far as connections of one kind have it in common: a server's share one.</summary>
 internal sealed class ConnectionSetup
 {
+    private TimeoutWheel? _wheel;
+
     public required Role Role { get; init; }
 
     public required ConnectionOptions Options { get; init; }
@@ -20,8 +23,6 @@ internal sealed class ConnectionSetup
     /// <summary>What was agreed about compression; null if nothing was.</summary>
     public DeflateAgreement? Deflate { get; init; }
 
-    public RequestInfo? Request { get; init; }
-
     public ConnectionObserver Observer { get; init; } = ConnectionObserver.None;
 
     public ILogger Logger { get; init; } = NullLogger.Instance;
@@ -32,6 +33,6 @@ internal sealed class ConnectionSetup
     /// <summary>Whether the application's code is called on the thread pool, never on the thread that brings the bytes.</summary>
     public bool OnThreadPool { get; init; }
 
-    /// <summary>What the owner keeps with the connection (the server's endpoint state).</summary>
-    public object? Owner { get; init; }
+    /// <summary>Where deadlines are kept: the clock's wheel.</summary>
+    public TimeoutWheel Wheel => _wheel ??= TimeoutWheel.For(Options.TimeProvider);
 }

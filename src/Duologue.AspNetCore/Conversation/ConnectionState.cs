@@ -1,11 +1,15 @@
 namespace Duologue.AspNetCore;
 
-/// <summary>What the server keeps with a connection: <see cref="ConnectionSetup.Owner"/>.</summary>
+/// <summary>What the server keeps with a connection: <see cref="WebSocketConnection.Owner"/>.</summary>
 internal sealed class ConnectionState(DuologueServer server, string endpoint, AddressKey address, string? userId, long openedAt)
 {
     private const int Opening = 0;
     private const int Opened = 1;
     private const int Closed = 2;
+
+    // The key in two pieces: as one it would take the room of two numbers.
+    private readonly ulong _address = address.Value;
+    private readonly bool _addressIsIPv6 = address.IsIPv6;
 
     private int _phase;
 
@@ -15,7 +19,7 @@ internal sealed class ConnectionState(DuologueServer server, string endpoint, Ad
     public string Endpoint { get; } = endpoint;
 
     /// <summary>Whom the connection counts for, if there is a limit per address.</summary>
-    public AddressKey Address { get; } = address;
+    public AddressKey Address => new(_address, _addressIsIPv6);
 
     /// <summary>The name under which the registry finds the connection's user; null if nobody is signed in.</summary>
     public string? UserId { get; } = userId;
@@ -44,7 +48,7 @@ internal sealed class ConnectionState(DuologueServer server, string endpoint, Ad
     {
         webSocket = connection as WebSocketConnection
             ?? throw new InvalidOperationException($"A {connection.GetType().Name} has no topics.");
-        return webSocket.Setup.Owner as ConnectionState
+        return webSocket.Owner as ConnectionState
             ?? throw new InvalidOperationException("The connection was opened by this process as a client; only a server's connections subscribe to the server's topics.");
     }
 }

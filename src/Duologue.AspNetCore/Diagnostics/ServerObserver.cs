@@ -23,7 +23,7 @@ internal sealed class ServerObserver(DuologueServer server, ConnectionMetrics me
 
     public override void Closed(WebSocketConnection connection, CloseInfo info)
     {
-        var state = (ConnectionState)connection.Setup.Owner!;
+        var state = (ConnectionState)connection.Owner!;
         server.Connections.Remove(connection, state.UserId);
         server.Topics.Leave(connection, state);
         server.Admission.Leave(state.Address);

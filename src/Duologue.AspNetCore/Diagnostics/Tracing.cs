@@ -111,7 +111,7 @@ internal static class Tracing
             return null;
         }
 
-        foreach ((string key, string? value) in ((ConnectionState)connection.Setup.Owner!).Baggage)
+        foreach ((string key, string? value) in ((ConnectionState)connection.Owner!).Baggage)
         {
             activity.AddBaggage(key, value);
         }
@@ -157,7 +157,7 @@ internal static class Tracing
     }
 
     private static ActivityLink[]? LinksOf(WebSocketConnection connection) =>
-        connection.Setup.Request?.TraceContext is { } context && context != default ? [new ActivityLink(context)] : null;
+        connection.Request?.TraceContext is { } context && context != default ? [new ActivityLink(context)] : null;
 
     private static void Describe(Activity activity, WebSocketConnection connection)
     {

@@ -3,6 +3,7 @@ using System.Net;
 using Duologue.Protocol;
 using Duologue.Protocol.Deflate;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
 
 namespace Duologue.AspNetCore;
 
@@ -15,6 +16,7 @@ internal sealed class DuologueEndpoint
     private readonly HandlerChoice? _default;
     private readonly List<KeyValuePair<string, HandlerChoice>> _bySubprotocol = [];
     private EndpointSettings _settings;
+    private string[] _subprotocols;
 
     public DuologueEndpoint(DuologueServer server, string pattern, HandlerChoice? handler)
     {
@@ -24,6 +26,7 @@ internal sealed class DuologueEndpoint
         _options = new DuologueEndpointOptions.Copied(server.Options);
         _default = handler;
         _settings = new EndpointSettings(_options, server.TimeProvider);
+        _subprotocols = Known();
     }
 
     public string Pattern { get; }
@@ -34,6 +37,7 @@ internal sealed class DuologueEndpoint
         configure(_options);
         DuologueOptionsValidator.ThrowIfInvalid($"The options of MapDuologue(\"{Pattern}\")", _options);
         _settings = new EndpointSettings(_options, _server.TimeProvider);
+        _subprotocols = Known();
     }
 
     /// <summary>Sends clients that offer a subprotocol to a handler of its own. Earlier ones are preferred.</summary>
@@ -46,7 +50,11 @@ internal sealed class DuologueEndpoint
         }
 
         _bySubprotocol.Add(new(subprotocol, handler));
+        _subprotocols = Known();
     }
+
+    // Most preferred first.
+    private string[] Known() => [.. _bySubprotocol.Select(pair => pair.Key), .. _default is null ? [] : _settings.Subprotocols];
 
     /// <exception cref="InvalidOperationException">Nobody would talk to the endpoint's connections.</exception>
     public void ThrowIfIncomplete()
@@ -71,7 +79,7 @@ internal sealed class DuologueEndpoint
         HandlerChoice handler = accepted.Handler;
         if (accepted.Detach?.TryDetach(connection) == true)
         {
-            Log.ConnectionAccepted(_server.ConnectionLogger, connection.Id, Pattern, connection.Subprotocol, true);
+            LogAccepted(connection, detached: true);
             if (handler.Conversation is not null)
             {
                 // It outlives the request. It never throws, and whoever wants to know its end asks the connection's.
@@ -82,7 +90,7 @@ internal sealed class DuologueEndpoint
         }
 
         Task carried = accepted.CarryAsync();
-        Log.ConnectionAccepted(_server.ConnectionLogger, connection.Id, Pattern, connection.Subprotocol, false);
+        LogAccepted(connection, detached: false);
         if (handler.Conversation is not null)
         {
             await DelegateConversation.RunAsync(connection, handler.Conversation, _server.ConnectionLogger).ConfigureAwait(false);
@@ -91,12 +99,21 @@ internal sealed class DuologueEndpoint
         await carried.ConfigureAwait(false);
     }
 
+    private void LogAccepted(WebSocketConnection connection, bool detached)
+    {
+        // To spell an id takes a string.
+        if (_server.ConnectionLogger.IsEnabled(LogLevel.Debug))
+        {
+            Log.ConnectionAccepted(_server.ConnectionLogger, connection.Id, Pattern, connection.Subprotocol, detached);
+        }
+    }
+
     // Everything up to the 101, and what is kept of the request; null if the request was refused.
     private async Task<AcceptedRequest?> OpenAsync(HttpContext context)
     {
         using Activity? activity = Tracing.StartConnect(context, Pattern);
         EndpointSettings settings = _settings;
-        Judgement judgement = _handshake.Judge(context, settings, _default, _bySubprotocol);
+        Judgement judgement = _handshake.Judge(context, settings, _default, _bySubprotocol, _subprotocols);
         if (judgement.Refusal is { } refusal)
         {
             await _handshake.RefuseAsync(context, refusal, activity).ConfigureAwait(false);
@@ -104,8 +121,8 @@ internal sealed class DuologueEndpoint
         }
 
         // Before a place is taken: what is captured comes from code that is not ours, such as a principal's, and might throw.
-        RequestInfo request = RequestCapture.Capture(context, settings.CapturedHeaders, Tracing.ContextOf(activity));
-        string? userId = UserIdentity.IdOf(request.User);
+        RequestInfo request = RequestCapture.Capture(context, Pattern, settings.CapturedHeaders, Tracing.ContextOf(activity));
+        string? userId = request.HasUser ? UserIdentity.IdOf(request.User) : null;
         IPAddress? remote = context.Connection.RemoteIpAddress;
         AddressKey address = default;
         if ((_server.HandshakeRate.TryTake(remote) ?? _server.Admission.TryEnter(remote, out address)) is { } limit)
@@ -137,7 +154,7 @@ internal sealed class DuologueEndpoint
             return null;
         }
 
-        if (((ConnectionState)connection.Setup.Owner!).TryOpen())
+        if (((ConnectionState)connection.Owner!).TryOpen())
         {
             _server.Metrics.OfConnections.Opened();
         }
@@ -152,20 +169,7 @@ internal sealed class DuologueEndpoint
         {
             Baggage = settings.TraceMessages && Activity.Current is { } current ? [.. current.Baggage] : [],
         };
-        var connection = new WebSocketConnection(new ConnectionSetup
-        {
-            Role = Role.Server,
-            Options = settings.Connection,
-            Subprotocol = judgement.Subprotocol,
-            Extensions = judgement.Extensions,
-            Deflate = judgement.Deflate,
-            Request = request,
-            Observer = _server.Observer,
-            Logger = _server.ConnectionLogger,
-            Handler = judgement.Handler!.Receiver(settings.TraceMessages, Pattern),
-            OnThreadPool = settings.OnThreadPool,
-            Owner = state,
-        });
+        var connection = new WebSocketConnection(SetupOf(settings, judgement), request, state);
         _server.Connections.Add(connection, state.UserId);
         if (_server.IsDraining)
         {
@@ -175,4 +179,32 @@ internal sealed class DuologueEndpoint
 
         return connection;
     }
+
+    // Connections that differ in nothing here share it: an idle one has enough to keep. What was agreed about compression is each one's own.
+    private ConnectionSetup SetupOf(EndpointSettings settings, Judgement judgement)
+    {
+        HandlerChoice handler = judgement.Handler!;
+        if (judgement.Deflate is not null)
+        {
+            return CreateSetup(settings, judgement, handler);
+        }
+
+        // As many as there are subprotocols of the server's own.
+        return settings.Setups.TryGetValue((handler, judgement.Subprotocol ?? ""), out ConnectionSetup? setup)
+            ? setup
+            : settings.Setups.GetOrAdd((handler, judgement.Subprotocol ?? ""), CreateSetup(settings, judgement, handler));
+    }
+
+    private ConnectionSetup CreateSetup(EndpointSettings settings, Judgement judgement, HandlerChoice handler) => new()
+    {
+        Role = Role.Server,
+        Options = settings.Connection,
+        Subprotocol = judgement.Subprotocol,
+        Extensions = judgement.Extensions,
+        Deflate = judgement.Deflate,
+        Observer = _server.Observer,
+        Logger = _server.ConnectionLogger,
+        Handler = handler.Receiver(settings.TraceMessages, Pattern),
+        OnThreadPool = settings.OnThreadPool,
+    };
 }

@@ -15,10 +15,9 @@ namespace Duologue.AspNetCore;
 internal sealed class OpeningHandshake(DuologueServer server, string endpoint)
 {
     /// <summary>Judges a request, cheapest and most telling first: is it a WebSocket at all, whose page asks, is there a handler, does the server take any.</summary>
-    public Judgement Judge(HttpContext context, EndpointSettings settings, HandlerChoice? fallback, List<KeyValuePair<string, HandlerChoice>> dispatch)
+    public Judgement Judge(HttpContext context, EndpointSettings settings, HandlerChoice? fallback, List<KeyValuePair<string, HandlerChoice>> dispatch, string[] subprotocols)
     {
         HttpRequest request = context.Request;
-        string[] subprotocols = [.. dispatch.Select(pair => pair.Key), .. fallback is null ? [] : settings.Subprotocols];
         ServerHandshakeVerdict verdict = ServerHandshake.Judge(RequestOf(context), subprotocols);
         if (!verdict.IsAccepted)
         {

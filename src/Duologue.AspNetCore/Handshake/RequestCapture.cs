@@ -1,7 +1,9 @@
 using System.Collections.Frozen;
 using System.Diagnostics;
 using System.Net;
+using System.Security.Claims;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features.Authentication;
 
 namespace Duologue.AspNetCore;
 
@@ -11,20 +13,32 @@ namespace Duologue.AspNetCore;
 /// </summary>
 internal static class RequestCapture
 {
-    public static RequestInfo Capture(HttpContext context, string[] headers, ActivityContext trace)
+    public static RequestInfo Capture(HttpContext context, string pattern, string[] headers, ActivityContext trace)
     {
         HttpRequest request = context.Request;
-        return new RequestInfo
+        return new RequestInfo(UserOf(context))
         {
-            // The same string where there is no path base; else one string instead of two.
-            Path = request.PathBase.HasValue ? request.PathBase.Value + request.Path.Value : request.Path.Value ?? "",
+            Path = PathOf(request, pattern),
             QueryString = request.QueryString.Value ?? "",
             Origin = request.Headers.Origin.Count > 0 ? request.Headers.Origin.ToString() : null,
-            User = context.User,
             RemoteEndPoint = context.Connection.RemoteIpAddress is { } address ? new IPEndPoint(address, context.Connection.RemotePort) : null,
             TraceContext = trace,
             Headers = CaptureHeaders(request.Headers, headers),
         };
+    }
+
+    // One string for all connections of an endpoint whose pattern is its path; the same as the request's where there is no path base.
+    private static string PathOf(HttpRequest request, string pattern)
+    {
+        string path = request.Path.Value ?? "";
+        return request.PathBase.HasValue ? request.PathBase.Value + path : string.Equals(path, pattern, StringComparison.Ordinal) ? pattern : path;
+    }
+
+    // To ask an ordinary context for its user makes one. Nobody, as middleware may have left him there, is as good as none.
+    private static ClaimsPrincipal? UserOf(HttpContext context)
+    {
+        ClaimsPrincipal? user = context is DefaultHttpContext ? context.Features.Get<IHttpAuthenticationFeature>()?.User : context.User;
+        return user is not null && user.GetType() == typeof(ClaimsPrincipal) && user.Identity is not { IsAuthenticated: true } && !user.Claims.Any() ? null : user;
     }
 
     private static FrozenDictionary<string, string> CaptureHeaders(IHeaderDictionary from, string[] names)

@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+
 namespace Duologue.AspNetCore;
 
 /// <summary>An endpoint's options as they are used: checked, immutable, in the form that the handshake needs.</summary>
@@ -31,6 +33,9 @@ internal sealed class EndpointSettings
     }
 
     public ConnectionOptions Connection { get; }
+
+    /// <summary>What connections of one handler and subprotocol have in common; "" is none.</summary>
+    public ConcurrentDictionary<(HandlerChoice Handler, string Subprotocol), ConnectionSetup> Setups { get; } = new();
 
     public OriginPolicy Origins { get; }
 

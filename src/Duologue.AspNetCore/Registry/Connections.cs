@@ -1,5 +1,5 @@
 using System.Collections;
-using System.Collections.Concurrent;
+using System.Globalization;
 
 namespace Duologue.AspNetCore;
 
@@ -14,7 +14,7 @@ namespace Duologue.AspNetCore;
 public sealed class Connections : IReadOnlyCollection<Connection>
 #pragma warning restore CA1710
 {
-    private readonly ConcurrentDictionary<string, WebSocketConnection> _byId = new(StringComparer.Ordinal);
+    private readonly ConnectionTable _byNumber = new();
     private readonly Dictionary<string, HashSet<WebSocketConnection>> _byUser = new(StringComparer.Ordinal);
     private readonly Lock _usersLock = new();
     private int _count;
@@ -28,7 +28,7 @@ public sealed class Connections : IReadOnlyCollection<Connection>
 
     /// <summary>The connection with an id; null if there is none, or no more.</summary>
     /// <param name="id">See <see cref="Connection.Id"/>.</param>
-    public Connection? Find(string id) => _byId.GetValueOrDefault(id);
+    public Connection? Find(string id) => FindOpen(id);
 
     /// <summary>A user's connections at this moment; empty if there is none.</summary>
     /// <param name="userId">The user's name; see the remarks on <see cref="Connections"/>.</param>
@@ -82,7 +82,7 @@ public sealed class Connections : IReadOnlyCollection<Connection>
     public bool Close(string id, ushort code, string reason)
     {
         CloseArguments.ThrowIfInvalid(code, reason);
-        if (!_byId.TryGetValue(id, out WebSocketConnection? connection))
+        if (FindOpen(id) is not { } connection)
         {
             return false;
         }
@@ -118,15 +118,11 @@ public sealed class Connections : IReadOnlyCollection<Connection>
     /// <summary>Where a message to nobody is counted; set once, before there are connections.</summary>
     internal ServerMetrics? Metrics { get; set; }
 
-    internal IEnumerable<WebSocketConnection> Open => _byId.Select(entry => entry.Value);
+    internal IEnumerable<WebSocketConnection> Open => _byNumber.Enumerate();
 
     internal void Add(WebSocketConnection connection, string? userId)
     {
-        if (!_byId.TryAdd(connection.Id, connection))
-        {
-            throw new InvalidOperationException($"There are two connections with the id {connection.Id}.");
-        }
-
+        _byNumber.Add(connection);
         Interlocked.Increment(ref _count);
         if (userId is not null)
         {
@@ -144,7 +140,7 @@ public sealed class Connections : IReadOnlyCollection<Connection>
 
     internal void Remove(WebSocketConnection connection, string? userId)
     {
-        if (!_byId.TryRemove(new(connection.Id, connection)))
+        if (!_byNumber.Remove(connection))
         {
             return;
         }
@@ -162,6 +158,15 @@ public sealed class Connections : IReadOnlyCollection<Connection>
                 }
             }
         }
+    }
+
+    // An id is its number as the connection spells it: no sign, no leading zero.
+    private WebSocketConnection? FindOpen(string id)
+    {
+        ArgumentNullException.ThrowIfNull(id);
+        return id is not ['0', ..] && long.TryParse(id, NumberStyles.None, CultureInfo.InvariantCulture, out long number)
+            ? _byNumber.Find(number)
+            : null;
     }
 
     private SendResult NotFound()

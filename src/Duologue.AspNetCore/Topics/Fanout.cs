@@ -11,7 +11,7 @@ namespace Duologue.AspNetCore;
 internal static class Fanout
 {
     // Marked by a length that no message has.
-    private static readonly WebSocketConnection.Acceptance Unaccepted = new(SendResult.Dropped, MustFlush: false, OwnsOutput: false, Payload: -1, Dropped: 1, DropReason.Closed);
+    private static readonly WebSocketConnection.Acceptance Unaccepted = new(SendResult.Dropped, MustFlush: false, OwnsOutput: false, Payload: -1, Saved: 0, Dropped: 1, DropReason.Closed);
 
     /// <summary>The frame of a text message; lone surrogates become U+FFFD.</summary>
     public static BroadcastFrame Encode(string text, MessageFlags flags)

@@ -7,7 +7,7 @@ namespace Duologue.EventLoop.Diagnostics;
 
 /// <summary>
 /// Looks now and then whether a loop has been at one turn for long: then a handler blocks it, and with it all of its connections. Each
-/// such turn is counted and logged once, with the endpoint whose handler runs.
+/// such turn is counted and logged once, with the endpoint whose handler runs. As it looks at the loops anyway, it sees, too, when a burst is over.
 /// </summary>
 internal sealed class LoopWatchdog : IDisposable
 {
@@ -25,15 +25,18 @@ internal sealed class LoopWatchdog : IDisposable
     private readonly Meter _meter;
     private readonly Counter<long> _blocked;
     private readonly ManualResetEvent _stop = new(initialState: false);
+    private readonly QuietCollection? _quiet;
     private readonly Thread _thread;
 
-    public LoopWatchdog(IReadOnlyList<Loop> loops, ILogger logger, IMeterFactory? meters)
+    public LoopWatchdog(IReadOnlyList<Loop> loops, bool collects, ILogger logger, IMeterFactory? meters)
     {
         _loops = loops;
         _reported = new long[loops.Count];
         _logger = logger;
         _meter = meters?.Create(MeterName) ?? new Meter(MeterName);
         _blocked = _meter.CreateCounter<long>(CounterName, "{turn}", "Turns of an event loop that a handler blocked for more than 100 ms.");
+
+        _quiet = collects ? new QuietCollection(() => _loops.Sum(static loop => loop.Changes), QuietCollection.Collect) : null;
 
         // A thread of its own: where handlers block, the pool may be no better off, and its threads spin before they sleep.
         _thread = new Thread(Run) { IsBackground = true, Name = "Duologue loop watchdog" };
@@ -53,6 +56,7 @@ internal sealed class LoopWatchdog : IDisposable
         while (!_stop.WaitOne(Limit))
         {
             Look();
+            _quiet?.Look(Stopwatch.GetElapsedTime(0));
         }
     }
 

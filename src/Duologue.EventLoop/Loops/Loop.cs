@@ -69,6 +69,11 @@ internal abstract class Loop
     /// <summary>How many sockets it serves. Any thread.</summary>
     public int SocketCount => _sockets.Count;
 
+    /// <summary>How many sockets it has taken in and closed, both counted. Any thread.</summary>
+    public long Changes => Volatile.Read(ref _changes);
+
+    private long _changes;
+
     /// <summary>When the turn that runs began, as <see cref="Stopwatch.GetTimestamp"/>; 0 while the loop waits. Any thread.</summary>
     public long TurnStarted => Volatile.Read(ref _turnStarted);
 
@@ -135,6 +140,7 @@ internal abstract class Loop
     {
         var socket = new LoopSocket(this, descriptor, handler);
         _sockets.Add(socket);
+        Volatile.Write(ref _changes, _changes + 1);
         return socket;
     }
 
@@ -303,6 +309,7 @@ internal abstract class Loop
         _ = Libc.Close(socket.Descriptor);
         socket.Descriptor = -1;
         _sockets.Remove(socket);
+        Volatile.Write(ref _changes, _changes + 1);
         foreach (LoopListener listener in _listeners)
         {
             if (listener.IsExhausted)

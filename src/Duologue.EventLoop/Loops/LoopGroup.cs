@@ -18,12 +18,12 @@ internal sealed class LoopGroup : IDisposable
 
     public IReadOnlyList<Loop> Loops => _loops;
 
-    public static LoopGroup Start(EventLoopBackend backend, int count, ILogger logger, IMeterFactory? meters)
+    public static LoopGroup Start(EventLoopBackend backend, EventLoopOptions options, ILogger logger, IMeterFactory? meters)
     {
-        var loops = new Loop[count];
+        var loops = new Loop[options.Loops];
         try
         {
-            for (int i = 0; i < count; i++)
+            for (int i = 0; i < loops.Length; i++)
             {
                 loops[i] = backend == EventLoopBackend.IoUring ? new UringLoop(i, logger) : new EpollLoop(i, logger);
             }
@@ -44,7 +44,7 @@ internal sealed class LoopGroup : IDisposable
             throw;
         }
 
-        return new LoopGroup(loops, new LoopWatchdog(loops, logger, meters));
+        return new LoopGroup(loops, new LoopWatchdog(loops, options.CollectWhenQuiet, logger, meters));
     }
 
     /// <summary>Ends all loops; connections that are still open are reset.</summary>

@@ -40,7 +40,7 @@ internal sealed class EventLoopTransport(IOptions<EventLoopOptions> options, ILo
             EventLoopBackend backend = choice.Backend
                 ?? throw new NotSupportedException($"The event loop cannot run here: {choice.Reason}");
             _settings ??= new PipeSettings(CreatePool());
-            loops = _loops ??= LoopGroup.Start(backend, options.Value.Loops, _logger, meters);
+            loops = _loops ??= LoopGroup.Start(backend, options.Value, _logger, meters);
         }
 
         return new ValueTask<IConnectionListener>(new EventLoopListener(endpoint, loops.Loops, _settings));

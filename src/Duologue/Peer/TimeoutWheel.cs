@@ -17,8 +17,9 @@ internal struct TimeoutLink
 {
     public ITimeoutTarget? Previous;
     public ITimeoutTarget? Next;
+
+    /// <summary>0 while nothing is scheduled.</summary>
     public long DueTick;
-    public bool Scheduled;
 }
 
 /// <summary>
@@ -81,7 +82,6 @@ internal sealed class TimeoutWheel
             ref TimeoutLink link = ref target.Link;
             // One tick more: the current one has partly passed, and a deadline must not fire early.
             link.DueTick = now + ticks + 1;
-            link.Scheduled = true;
             link.Previous = null;
             ref ITimeoutTarget? head = ref _slots[link.DueTick % SlotCount];
             link.Next = head;
@@ -146,7 +146,7 @@ internal sealed class TimeoutWheel
     private void Unlink(ITimeoutTarget target)
     {
         ref TimeoutLink link = ref target.Link;
-        if (!link.Scheduled)
+        if (link.DueTick == 0)
         {
             return;
         }

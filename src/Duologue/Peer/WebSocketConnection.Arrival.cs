@@ -8,7 +8,7 @@ internal sealed partial class WebSocketConnection
 {
     private ProtocolViolation? OnMessageStart(MessageType type)
     {
-        if (_waiter == Waiter.Stream)
+        if (_pull.Waiter == Waiter.Stream)
         {
             lock (_gate)
             {
@@ -16,27 +16,27 @@ internal sealed partial class WebSocketConnection
             }
         }
 
-        Volatile.Write(ref _messageSince, 0);
+        MessageSince = 0;
         return CountMessage();
     }
 
     /// <summary>Under the lock: gives the message under way to the one who waits for a stream, if he still does.</summary>
     private void OpenStream(MessageType type)
     {
-        if (_waiter == Waiter.Stream)
+        if (_pull.Waiter == Waiter.Stream)
         {
-            _open ??= new IncomingMessage(this, type);
-            FulfilStream(_open);
+            _pull.Open ??= new IncomingMessage(this, type);
+            FulfilStream(_pull.Open);
         }
     }
 
     private void FulfilStream(IncomingMessage stream)
     {
-        _waiter = Waiter.None;
-        _reading = stream;
-        _busyReceiving = true;
-        _streamWaiter!.SetResult(stream);
-        _streamWaiter = null;
+        _pull.Waiter = Waiter.None;
+        _pull.Reading = stream;
+        _pull.Busy = true;
+        _pull.StreamWaiter!.SetResult(stream);
+        _pull.StreamWaiter = null;
     }
 
     /// <summary>
@@ -45,13 +45,13 @@ internal sealed partial class WebSocketConnection
     /// </summary>
     private void HandOver()
     {
-        if (_setup.Handler is null && _reader.Announced + (_open?.Total ?? 0) > _options.MaxMessageSize)
+        if (_setup.Handler is null && _reader.Announced + (_pull.Open?.Total ?? 0) > Options.MaxMessageSize)
         {
             AnnounceTooBig();
         }
 
-        if (_setup.Handler is not null || !_reader.InMessage || _discards || _reader.Body.Length == 0
-            || (_waiter == Waiter.Whole && _open is null))
+        if (_setup.Handler is not null || !_reader.InMessage || _pull.Discards || _reader.Body.Length == 0
+            || (_pull.Waiter == Waiter.Whole && _pull.Open is null))
         {
             return;
         }
@@ -59,21 +59,21 @@ internal sealed partial class WebSocketConnection
         IncomingMessage? unwanted = null;
         lock (_gate)
         {
-            if (_discards || _closeInfo is not null || (_waiter == Waiter.Whole && _open is null))
+            if (_pull.Discards || Ending is not null || (_pull.Waiter == Waiter.Whole && _pull.Open is null))
             {
                 return;
             }
 
             MessageType type = _reader.CurrentType;
             OpenStream(type);
-            _open ??= new IncomingMessage(this, type);
+            _pull.Open ??= new IncomingMessage(this, type);
             int length = _reader.Body.Length;
-            _open.Append(_reader.Body.Detach()!, length);
-            if (_closeSent && _waiter == Waiter.None && !IsReadPiecewise && Interlocked.Read(ref _inboxBytes) > ReadAhead)
+            _pull.Open.Append(_reader.Body.Detach()!, length);
+            if (_closeSent && _pull.Waiter == Waiter.None && !IsReadPiecewise && InboxBytes > ReadAhead)
             {
                 // While closing the reader goes on, to see the peer's Close: what nobody takes must not pile up.
-                (unwanted, _open) = (_open, null);
-                _discards = true;
+                (unwanted, _pull.Open) = (_pull.Open, null);
+                _pull.Discards = true;
             }
         }
 
@@ -89,8 +89,8 @@ internal sealed partial class WebSocketConnection
         bool waits;
         lock (_gate)
         {
-            _tooBigToCome = true;
-            waits = _waiter == Waiter.Whole;
+            _pull.TooBigToCome = true;
+            waits = _pull.Waiter == Waiter.Whole;
         }
 
         if (waits)
@@ -109,35 +109,35 @@ internal sealed partial class WebSocketConnection
         CancellationTokenRegistration registration = default;
         lock (_gate)
         {
-            _tooBigToCome = false;
-            if (_discards)
+            _pull.TooBigToCome = false;
+            if (_pull.Discards)
             {
-                _discards = false;
+                _pull.Discards = false;
                 return;
             }
 
             int length = body.Length;
-            if (_violation is not null)
+            if (Violation is not null)
             {
                 // RFC 6455 §7.1.7: nothing counts any more that comes behind what broke a rule.
                 queued = false;
             }
-            else if (_open is { } open)
+            else if (_pull.Open is { } open)
             {
                 if (length > 0)
                 {
                     open.Append(body.Detach()!, length);
                 }
 
-                _open = null;
+                _pull.Open = null;
                 open.Complete();
-                if (open == _reading)
+                if (open == _pull.Reading)
                 {
                     return;
                 }
 
-                tooBig = _waiter == Waiter.Whole && open.Total > _options.MaxMessageSize;
-                deliver = _waiter == Waiter.Whole && !tooBig;
+                tooBig = _pull.Waiter == Waiter.Whole && open.Total > Options.MaxMessageSize;
+                deliver = _pull.Waiter == Waiter.Whole && !tooBig;
                 var item = new InboxItem(InboxKind.Message, type, null, (int)Math.Min(open.Total, int.MaxValue), open);
                 if (deliver)
                 {
@@ -152,14 +152,14 @@ internal sealed partial class WebSocketConnection
                     item.Release();
                 }
             }
-            else if (_waiter == Waiter.Stream)
+            else if (_pull.Waiter == Waiter.Stream)
             {
                 FulfilStream(IncomingMessage.FromWhole(this, type, body.Detach(), length));
             }
             else
             {
                 var item = new InboxItem(InboxKind.Message, type, body.Detach(), length, null);
-                deliver = _waiter == Waiter.Whole;
+                deliver = _pull.Waiter == Waiter.Whole;
                 if (deliver)
                 {
                     Lend(item);
@@ -172,8 +172,8 @@ internal sealed partial class WebSocketConnection
 
             if (deliver)
             {
-                _waiter = Waiter.None;
-                (registration, _waiterRegistration) = (_waiterRegistration, default);
+                _pull.Waiter = Waiter.None;
+                (registration, _pull.WaiterRegistration) = (_pull.WaiterRegistration, default);
             }
         }
 
@@ -182,7 +182,7 @@ internal sealed partial class WebSocketConnection
             registration.Unregister();
 
             // The application goes on here, on the carrier's thread: what it sends at once leaves with the batch.
-            _received.SetResult(true);
+            _pull.Result.SetResult(true);
         }
         else if (tooBig)
         {
@@ -214,13 +214,13 @@ internal sealed partial class WebSocketConnection
         TaskCompletionSource<MessageStream?>? stream;
         lock (_gate)
         {
-            ended = _waiter == Waiter.Whole;
-            stream = _streamWaiter;
-            _streamWaiter = null;
-            _waiter = Waiter.None;
+            ended = _pull.Waiter == Waiter.Whole;
+            stream = _pull.StreamWaiter;
+            _pull.StreamWaiter = null;
+            _pull.Waiter = Waiter.None;
             if (ended)
             {
-                (registration, _waiterRegistration) = (_waiterRegistration, default);
+                (registration, _pull.WaiterRegistration) = (_pull.WaiterRegistration, default);
             }
         }
 
@@ -236,7 +236,7 @@ internal sealed partial class WebSocketConnection
 
         if (ended)
         {
-            _received.SetResult(false);
+            _pull.Result.SetResult(false);
         }
     }
 
@@ -247,10 +247,10 @@ internal sealed partial class WebSocketConnection
         bool reading;
         lock (_gate)
         {
-            open = _open;
-            _open = null;
-            _tooBigToCome = false;
-            reading = open is not null && open == _reading;
+            open = _pull.Open;
+            _pull.Open = null;
+            _pull.TooBigToCome = false;
+            reading = open is not null && open == _pull.Reading;
         }
 
         if (reading)
@@ -285,26 +285,26 @@ internal sealed partial class WebSocketConnection
     /// <summary>Part of a stream was read, so there is room for more.</summary>
     internal void OnPieceTaken(int count)
     {
-        Interlocked.Add(ref _inboxBytes, -count);
+        Interlocked.Add(ref Rare.InboxBytes, -count);
         ResumeIfPaused();
     }
 
-    internal void OnPieceAdded(int count) => Interlocked.Add(ref _inboxBytes, count);
+    internal void OnPieceAdded(int count) => Interlocked.Add(ref Rare.InboxBytes, count);
 
     /// <summary>A stream was read to its end or disposed.</summary>
     internal void OnStreamDone(IncomingMessage stream)
     {
         lock (_gate)
         {
-            if (_reading == stream)
+            if (_pull.Reading == stream)
             {
-                _reading = null;
+                _pull.Reading = null;
             }
 
-            if (_open == stream)
+            if (_pull.Open == stream)
             {
-                _open = null;
-                _discards = true;
+                _pull.Open = null;
+                _pull.Discards = true;
             }
         }
 

@@ -13,24 +13,13 @@ internal sealed partial class WebSocketConnection
     /// <summary>How long a client leaves ending the TCP connection to the server (RFC 6455 §7.1.1).</summary>
     private static readonly TimeSpan LingerForServer = TimeSpan.FromSeconds(1);
 
-    // Guarded by _gate. The Close that we sent or put behind the queue.
+    // Guarded by _gate: whether we sent a Close or put it behind the queue, and whether the peer's came.
     private bool _closeSent;
     private bool _closeQueued;
-    private long _closeMark;
-    private ushort _sentCode;
-    private string _sentReason = "";
-
-    // The Close that the peer sent.
     private bool _closeReceived;
-    private ushort _receivedCode;
-    private string _receivedReason = "";
 
     // A Close that the peer caused waits until the handler has answered what came before it.
     private volatile bool _closeDeferred;
-
-    private CloseCause? _cause;
-    private ProtocolViolation? _violation;
-    private CloseInfo? _closeInfo;
 
     // Closed completes only when the observer was told: who awaits it finds the connection in no registry and no topic.
     private bool _endTold;
@@ -42,7 +31,7 @@ internal sealed partial class WebSocketConnection
         {
             lock (_gate)
             {
-                return _closeReceived ? (_receivedCode, _receivedReason) : null;
+                return _closeReceived ? (ReceivedCode, ReceivedReason) : null;
             }
         }
     }
@@ -63,7 +52,7 @@ internal sealed partial class WebSocketConnection
     public override async ValueTask<CloseInfo> CloseAsync(ushort code, string reason)
     {
         ArgumentNullException.ThrowIfNull(reason);
-        if (!CloseFrame.MayBeSent(code, _role))
+        if (!CloseFrame.MayBeSent(code, Role))
         {
             throw new ArgumentOutOfRangeException(nameof(code), code, "A close code must be 1000 to 1003, 1007 to 1014 (1010 from clients only) or 3000 to 4999.");
         }
@@ -79,7 +68,7 @@ internal sealed partial class WebSocketConnection
             // Waiting here for the peer could be waiting for ourselves: its Close may stand behind messages for this very handler.
             lock (_gate)
             {
-                return _closeInfo ?? Describe(_cause ?? CloseCause.LocalClose, clean: false);
+                return Ending ?? Describe(Cause ?? CloseCause.LocalClose, clean: false);
             }
         }
 
@@ -99,12 +88,12 @@ internal sealed partial class WebSocketConnection
         int dropped;
         lock (_gate)
         {
-            if (_closeSent || _closeInfo is not null)
+            if (_closeSent || Ending is not null)
             {
                 return;
             }
 
-            _cause ??= cause;
+            Cause ??= cause;
             dropped = QueueClose(code, reason);
             flush = TryBeginFlush();
         }
@@ -128,31 +117,31 @@ internal sealed partial class WebSocketConnection
     {
         _closeSent = true;
         _closeDeferred = false;
-        _sentCode = code;
-        _sentReason = reason;
+        SentCode = code;
+        SentReason = reason;
         _reserved = false;
         int dropped = 0;
         if (_fragmenting)
         {
             // A message is being written piecewise and will not be finished: what waits behind it cannot leave.
-            dropped = _outbox.Clear();
+            dropped = (_rare?.Outbox.Clear() ?? 0);
             _fragmenting = false;
         }
 
         Span<byte> body = stackalloc byte[FrameHeader.MaxControlPayload];
         int length = CloseFrame.Write(body, code, reason);
-        if (_flushing || _outbox.Count > 0)
+        if (_flushing || Waiting > 0)
         {
             _closeQueued = true;
-            _outbox.Add(Encode(body[..length], Opcode.Close, FrameWriter.SizeOf(length, _role)));
+            Rare.Outbox.Add(Encode(body[..length], Opcode.Close, FrameWriter.SizeOf(length, Role)));
         }
         else
         {
             WriteControl(Opcode.Close, body[..length]);
-            _closeMark = _written;
+            CloseMark = _written;
         }
 
-        ArmClose(_halfClosed ? Grace : _options.CloseTimeout);
+        ArmClose(_halfClosed ? Grace : Options.CloseTimeout);
         return dropped;
     }
 
@@ -164,12 +153,12 @@ internal sealed partial class WebSocketConnection
         lock (_gate)
         {
             _closeReceived = true;
-            _receivedCode = code;
-            _receivedReason = reason;
+            ReceivedCode = code;
+            ReceivedReason = reason;
             both = _closeSent;
             if (!both)
             {
-                _cause ??= CloseCause.PeerClosed;
+                Cause ??= CloseCause.PeerClosed;
                 DeferClose();
             }
         }
@@ -186,7 +175,7 @@ internal sealed partial class WebSocketConnection
 
     private void OnViolation(ProtocolViolation violation)
     {
-        string sentence = Violations.Sentence(violation, _options);
+        string sentence = Violations.Sentence(violation, Options);
         _setup.Observer.ProtocolViolated(this, violation);
         if (_setup.Logger.IsEnabled(LogLevel.Information))
         {
@@ -195,17 +184,17 @@ internal sealed partial class WebSocketConnection
 
         lock (_gate)
         {
-            if (_closeInfo is not null)
+            if (Ending is not null)
             {
                 return;
             }
 
-            _violation = violation;
-            _cause ??= Violations.Cause(violation);
+            Violation = violation;
+            Cause ??= Violations.Cause(violation);
             if (!_closeSent)
             {
-                _sentCode = Violations.CloseCode(violation);
-                _sentReason = sentence;
+                SentCode = Violations.CloseCode(violation);
+                SentReason = sentence;
                 DeferClose();
             }
         }
@@ -227,7 +216,7 @@ internal sealed partial class WebSocketConnection
         lock (_gate)
         {
             _peerIsDone = true;
-            ended = _closeInfo is not null;
+            ended = Ending is not null;
         }
 
         if (ended)
@@ -268,10 +257,10 @@ internal sealed partial class WebSocketConnection
                 return;
             }
 
-            (code, reason) = _violation is null ? (_receivedCode, _receivedReason) : (_sentCode, _sentReason);
+            (code, reason) = Violation is null ? (ReceivedCode, ReceivedReason) : (SentCode, SentReason);
         }
 
-        if (code != CloseFrame.NoStatus && !CloseFrame.MayBeSent(code, _role))
+        if (code != CloseFrame.NoStatus && !CloseFrame.MayBeSent(code, Role))
         {
             // RFC 6455 §7.4.1: a server has no use for the client's 1010, so it cannot echo it.
             code = CloseFrame.NormalClosure;
@@ -287,8 +276,8 @@ internal sealed partial class WebSocketConnection
         bool peerIsDone;
         lock (_gate)
         {
-            bool taken = _closeMark != 0 && _taken >= _closeMark;
-            ends = taken && (_closeReceived || _violation is not null || _halfClosed);
+            bool taken = CloseMark != 0 && _taken >= CloseMark;
+            ends = taken && (_closeReceived || Violation is not null || _halfClosed);
             peerIsDone = _peerIsDone || _closeReceived;
         }
 
@@ -306,7 +295,7 @@ internal sealed partial class WebSocketConnection
     {
         // RFC 6455 §7.1.1: the server closes first. While the peer may still be sending, closing would reset the
         // connection and destroy our Close on its way.
-        if (_halfClosed || (peerIsDone && _role == Role.Server))
+        if (_halfClosed || (peerIsDone && Role == Role.Server))
         {
             _carrier!.Complete();
             return;
@@ -329,7 +318,7 @@ internal sealed partial class WebSocketConnection
         bool abort;
         lock (_gate)
         {
-            if (_closeInfo is not null)
+            if (Ending is not null)
             {
                 return;
             }
@@ -338,21 +327,21 @@ internal sealed partial class WebSocketConnection
             bool forced = givenUp || cause == CloseCause.Aborted;
 
             // A failure is the cause of the end, also where the peer does not take the Close that tells it so.
-            CloseCause final = forced && !(givenUp && IsFailure(_cause)) ? cause : _cause ?? cause;
+            CloseCause final = forced && !(givenUp && IsFailure(Cause)) ? cause : Cause ?? cause;
 
             // A Close that still waits behind other frames was not sent, nor one that the carrier did not take before it was lost.
-            bool sent = _closeMark != 0 && (cause != CloseCause.ConnectionLost || _taken >= _closeMark);
-            bool clean = sent && _closeReceived && _violation is null && !forced;
+            bool sent = CloseMark != 0 && (cause != CloseCause.ConnectionLost || _taken >= CloseMark);
+            bool clean = sent && _closeReceived && Violation is null && !forced;
             info = Describe(final, clean);
-            _closeInfo = info;
+            Ending = info;
             _closeDeferred = false;
-            unsent = _outbox.Clear() - (_closeQueued && _closeMark == 0 ? 1 : 0);
-            (flushed, _flushedSource) = (_flushedSource, null);
-            aborted = _abortedSource;
+            unsent = (_rare?.Outbox.Clear() ?? 0) - (_closeQueued && CloseMark == 0 ? 1 : 0);
+            (flushed, FlushedSource) = (FlushedSource, null);
+            aborted = AbortedSource;
             abort = forced;
             _keepAliveDue = 0;
-            _closeDue = 0;
-            _wheel.Cancel(this);
+            CloseDue = 0;
+            Wheel.Cancel(this);
         }
 
         if (unsent > 0)
@@ -369,7 +358,7 @@ internal sealed partial class WebSocketConnection
         lock (_gate)
         {
             _endTold = true;
-            closed = _closedSource;
+            closed = ClosedSource;
         }
 
         if (abort)
@@ -393,12 +382,12 @@ internal sealed partial class WebSocketConnection
     /// <summary>Under the lock: how the conversation ended, or stands while it ends.</summary>
     private CloseInfo Describe(CloseCause cause, bool clean)
     {
-        ushort code = _closeReceived ? _receivedCode : _closeSent || _closeDeferred ? _sentCode : CloseFrame.Abnormal;
-        string reason = _closeReceived ? _receivedReason : _sentReason;
+        ushort code = _closeReceived ? ReceivedCode : _closeSent || _closeDeferred ? SentCode : CloseFrame.Abnormal;
+        string reason = _closeReceived ? ReceivedReason : SentReason;
         return new CloseInfo(code, reason, _closeReceived && cause == CloseCause.PeerClosed, clean, cause)
         {
             UnsentBytes = Buffered,
-            Violation = _violation,
+            Violation = Violation,
         };
     }
 
@@ -408,7 +397,7 @@ internal sealed partial class WebSocketConnection
         CloseInfo info;
         lock (_gate)
         {
-            info = _closeInfo ?? Describe(_cause ?? (_peerIsDone ? CloseCause.ConnectionLost : CloseCause.LocalClose), clean: false);
+            info = Ending ?? Describe(Cause ?? (_peerIsDone ? CloseCause.ConnectionLost : CloseCause.LocalClose), clean: false);
         }
 
         string how = $"The connection has ended: {info.Cause}, code {info.Code}{(info.Reason.Length == 0 ? "" : $", \"{info.Reason}\"")}.";

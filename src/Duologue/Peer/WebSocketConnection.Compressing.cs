@@ -16,9 +16,6 @@ internal sealed partial class WebSocketConnection
     // The output's owner's: what the message under way has saved so far.
     private long _saved;
 
-    // Guarded by _gate: the frame that is being compressed by the output's owner, as large as it is without.
-    private int _compressing;
-
     /// <summary>Whether a message is to be sent compressed.</summary>
     internal bool Compresses(long length, MessageFlags flags) => _deflater is { } deflater && deflater.Wants(length, flags);
 
@@ -33,7 +30,7 @@ internal sealed partial class WebSocketConnection
         var frame = default(FrameBuilder);
         if (MessageDeflater.TryCompressAlone(data, deflater.WindowBits, ref frame))
         {
-            frame.Seal(opcode, fin: true, compressed: true, _role);
+            frame.Seal(opcode, fin: true, compressed: true, Role);
             return Send(default, default, QueuedFrame.Compressed(frame, data.Length), withContext: false);
         }
 
@@ -45,7 +42,7 @@ internal sealed partial class WebSocketConnection
     private void TakeOutput(int size)
     {
         _flushing = true;
-        _compressing = size;
+        Compressing = size;
     }
 
     /// <summary>Compresses a frame and writes it; then gives the output back, or flushes.</summary>
@@ -57,9 +54,9 @@ internal sealed partial class WebSocketConnection
         lock (_gate)
         {
             // Also within a batch: whoever came meanwhile waits for whoever owns the output, and nobody else would see to him.
-            bool awaited = _outbox.Count > 0 || _reserved || _flushedSource is not null || _pendingPong is not null || _pendingPing != 0;
-            _flushing = _closeInfo is null && awaited;
-            flush = _flushing || (_closeInfo is null && TryBeginFlush());
+            bool awaited = Waiting > 0 || _reserved || FlushedSource is not null || PendingPong is not null || PendingPing != 0;
+            _flushing = Ending is null && awaited;
+            flush = _flushing || (Ending is null && TryBeginFlush());
         }
 
         if (flush)
@@ -90,14 +87,14 @@ internal sealed partial class WebSocketConnection
             }
 
             // RFC 7692 §6: only a message's first frame says that it is compressed.
-            frame.Seal(opcode, fin, compressed && first, _role);
+            frame.Seal(opcode, fin, compressed && first, Role);
             long mark = 0;
             lock (_gate)
             {
-                _compressing = 0;
+                Compressing = 0;
 
                 // The carrier's output may be completed by now.
-                if (_closeInfo is null)
+                if (Ending is null)
                 {
                     _carrier!.Output.Write(frame.Bytes.Span);
                     _written += frame.Bytes.Length;

@@ -6,22 +6,6 @@ namespace Duologue;
 // Deadlines: of keep-alive, of closing, of a peer that takes or sends too slowly; all on one place of the shared wheel.
 internal sealed partial class WebSocketConnection : IThreadPoolWorkItem
 {
-    // Guarded by _gate. Deadlines in the clock's timestamps; 0 for none.
-    private long _closeDue;
-    private long _lingerDue;
-
-    // Guarded by _gate. Set lazily, at most once a period and not with each flush and message: when it passes, what it watches may
-    // long be another, and it is set anew from that one's beginning.
-    private long _sendDue;
-    private long _messageDue;
-
-    // When the flush under way became pending; 0 for none. Guarded by _gate.
-    private long _flushSince;
-
-    // When a batch ended within the message under way for the first time; 0 for none. Written by the carrier's thread under
-    // _gate; cleared without it, by whoever begins a message or resumes reading.
-    private long _messageSince;
-
     // Guarded by _gate: what deadlines have demanded and the thread pool is about to do.
     private Overdue _overdue;
 
@@ -89,7 +73,7 @@ internal sealed partial class WebSocketConnection : IThreadPoolWorkItem
         {
             if (_setup.Logger.IsEnabled(LogLevel.Information))
             {
-                _setup.Logger.CloseTimedOut(Id, _options.CloseTimeout);
+                _setup.Logger.CloseTimedOut(Id, Options.CloseTimeout);
             }
 
             End(CloseCause.CloseTimeout);
@@ -99,7 +83,7 @@ internal sealed partial class WebSocketConnection : IThreadPoolWorkItem
         {
             if (_setup.Logger.IsEnabled(LogLevel.Information))
             {
-                _setup.Logger.KeepAliveTimedOut(Id, _options.KeepAliveTimeout);
+                _setup.Logger.KeepAliveTimedOut(Id, Options.KeepAliveTimeout);
             }
 
             End(CloseCause.KeepAliveTimeout);
@@ -109,7 +93,7 @@ internal sealed partial class WebSocketConnection : IThreadPoolWorkItem
         {
             if (_setup.Logger.IsEnabled(LogLevel.Information))
             {
-                _setup.Logger.SendTimedOut(Id, _options.SendTimeout);
+                _setup.Logger.SendTimedOut(Id, Options.SendTimeout);
             }
 
             End(CloseCause.SendTimeout);
@@ -125,19 +109,19 @@ internal sealed partial class WebSocketConnection : IThreadPoolWorkItem
     /// <summary>Under the lock: what the deadlines that have passed demand. Asked again before that is done, it says the same.</summary>
     private Overdue Judge(long now)
     {
-        if (_closeInfo is not null)
+        if (Ending is not null)
         {
-            if (_lingerDue == 0 || now < _lingerDue)
+            if (LingerDue == 0 || now < LingerDue)
             {
                 return Overdue.None;
             }
 
             // Nothing comes after it.
-            _lingerDue = 0;
+            LingerDue = 0;
             return Overdue.Lingered;
         }
 
-        if (_closeDue != 0 && now >= _closeDue)
+        if (CloseDue != 0 && now >= CloseDue)
         {
             return _closeDeferred ? Overdue.CloseDeferred : _halfClosed ? Overdue.Unanswered : Overdue.CloseTimedOut;
         }
@@ -148,67 +132,67 @@ internal sealed partial class WebSocketConnection : IThreadPoolWorkItem
 
     private Overdue JudgeSending(long now)
     {
-        if (_sendDue == 0 || now < _sendDue)
+        if (SendDue == 0 || now < SendDue)
         {
             return Overdue.None;
         }
 
-        if (_flushSince == 0)
+        if (FlushSince == 0)
         {
-            _sendDue = 0;
+            SendDue = 0;
             return Overdue.None;
         }
 
         // The carrier does not tell how much of a flush the peer has taken: a large message at once has the time of its pieces.
-        _sendDue = Later(_flushSince, _options.SendTimeout * (1 + ((_flushMark - _taken) / CorkLimit)));
-        return now >= _sendDue ? Overdue.SendStalled : Overdue.None;
+        SendDue = Later(FlushSince, Options.SendTimeout * (1 + ((_rare!.FlushMark - _taken) / CorkLimit)));
+        return now >= SendDue ? Overdue.SendStalled : Overdue.None;
     }
 
     private Overdue JudgeMessage(long now)
     {
-        if (_messageDue == 0 || now < _messageDue)
+        if (MessageDue == 0 || now < MessageDue)
         {
             return Overdue.None;
         }
 
-        long since = Volatile.Read(ref _messageSince);
-        if (since == 0 || _closeSent || _violation is not null || IsReadPiecewise)
+        long since = MessageSince;
+        if (since == 0 || _closeSent || Violation is not null || IsReadPiecewise)
         {
-            _messageDue = 0;
+            MessageDue = 0;
             return Overdue.None;
         }
 
         if (_paused)
         {
             // It is we who do not read.
-            _messageDue = Later(now, _options.MessageTimeout);
+            MessageDue = Later(now, Options.MessageTimeout);
             return Overdue.None;
         }
 
-        _messageDue = Later(since, _options.MessageTimeout);
-        if (now < _messageDue)
+        MessageDue = Later(since, Options.MessageTimeout);
+        if (now < MessageDue)
         {
             return Overdue.None;
         }
 
-        _messageDue = 0;
+        MessageDue = 0;
         return Overdue.MessageTooSlow;
     }
 
     /// <summary>A flush has become pending: from now on the peer has the send timeout to take something.</summary>
     private void WatchFlush()
     {
-        if (_options.SendTimeout == Timeout.InfiniteTimeSpan)
+        if (Options.SendTimeout == Timeout.InfiniteTimeSpan)
         {
             return;
         }
 
         lock (_gate)
         {
-            _flushSince = Now();
-            if (_sendDue == 0 && _closeInfo is null)
+            FlushSince = Now();
+            if (SendDue == 0 && Ending is null)
             {
-                _sendDue = Later(_flushSince, _options.SendTimeout);
+                SendDue = Later(FlushSince, Options.SendTimeout);
                 Rearm();
             }
         }
@@ -217,45 +201,45 @@ internal sealed partial class WebSocketConnection : IThreadPoolWorkItem
     /// <summary>Under the lock, when a batch has ended: a message that is still under way has begun to take time.</summary>
     private void WatchMessage()
     {
-        if (_options.MessageTimeout == Timeout.InfiniteTimeSpan || !_reader.InMessage || _messageSince != 0)
+        if (Options.MessageTimeout == Timeout.InfiniteTimeSpan || !_reader.InMessage || MessageSince != 0)
         {
             return;
         }
 
         long now = Now();
-        Volatile.Write(ref _messageSince, now);
-        if (_messageDue == 0 && _closeInfo is null)
+        MessageSince = now;
+        if (MessageDue == 0 && Ending is null)
         {
-            _messageDue = Later(now, _options.MessageTimeout);
+            MessageDue = Later(now, Options.MessageTimeout);
             Rearm();
         }
     }
 
     private void ArmClose(TimeSpan delay)
     {
-        _closeDue = delay == Timeout.InfiniteTimeSpan ? 0 : After(delay);
+        CloseDue = delay == Timeout.InfiniteTimeSpan ? 0 : After(delay);
         Rearm();
     }
 
     private void ArmLinger(TimeSpan delay)
     {
-        _lingerDue = After(delay);
+        LingerDue = After(delay);
         Rearm();
     }
 
     /// <summary>Under the lock: puts the earliest deadline on the wheel.</summary>
     private void Rearm()
     {
-        long due = _closeInfo is not null ? _lingerDue : Earliest(Earliest(_closeDue, _keepAliveDue), Earliest(_sendDue, _messageDue));
+        long due = Ending is not null ? LingerDue : Earliest(Earliest(CloseDue, _keepAliveDue), Earliest(SendDue, MessageDue));
         if (due == 0)
         {
-            _wheel.Cancel(this);
+            Wheel.Cancel(this);
             return;
         }
 
         // A deadline that has passed since it was set is one all the same: the wheel calls at its next tick.
-        double seconds = Math.Max(0, due - Now()) / (double)_options.TimeProvider.TimestampFrequency;
-        _wheel.Schedule(this, TimeSpan.FromSeconds(seconds));
+        double seconds = Math.Max(0, due - Now()) / (double)Options.TimeProvider.TimestampFrequency;
+        Wheel.Schedule(this, TimeSpan.FromSeconds(seconds));
     }
 
     private static long Earliest(long left, long right) => left == 0 ? right : right == 0 ? left : Math.Min(left, right);

@@ -14,9 +14,6 @@ internal sealed partial class WebSocketConnection
 
     // Guarded by _gate. True also before the carrier is there: what is sent so early waits in the outbox like behind a busy one.
     private bool _flushing = true;
-    private byte[]? _pendingPong;
-    private long _pendingPing;
-    private TaskCompletionSource? _flushedSource;
 
     // Bytes put into the carrier's output, and those of them that the carrier has taken.
     private long _written;
@@ -24,11 +21,6 @@ internal sealed partial class WebSocketConnection
 
     // The thread that handles a batch of received bytes: what it sends leaves when the batch ends. 0 between batches.
     private int _corkThread;
-
-    // The flush under way; touched by its one runner.
-    private long _flushMark;
-    private ConfiguredValueTaskAwaitable<bool>.ConfiguredValueTaskAwaiter _flushAwaiter;
-    private Action? _onFlushed;
 
     private bool _dropLogged;
 
@@ -54,10 +46,11 @@ internal sealed partial class WebSocketConnection
         while (true)
         {
             QueuedFrame next;
+            long mark;
             lock (_gate)
             {
                 next = Refill();
-                _flushMark = _written;
+                mark = _written;
             }
 
             if (next.ToCompress is { } opcode)
@@ -73,13 +66,15 @@ internal sealed partial class WebSocketConnection
 #pragma warning restore CA2012
             if (!awaiter.IsCompleted)
             {
+                Rarities rare = Rare;
+                rare.FlushMark = mark;
+                rare.FlushAwaiter = awaiter;
                 WatchFlush();
-                _flushAwaiter = awaiter;
-                awaiter.UnsafeOnCompleted(_onFlushed ??= OnFlushed);
+                awaiter.UnsafeOnCompleted(rare.OnFlushedAction ??= OnFlushed);
                 return;
             }
 
-            if (!EndFlush(awaiter.GetResult()))
+            if (!EndFlush(awaiter.GetResult(), mark))
             {
                 return;
             }
@@ -92,22 +87,23 @@ internal sealed partial class WebSocketConnection
         Task flushed;
         lock (_gate)
         {
-            if (!_flushing || _closeInfo is not null)
+            if (!_flushing || Ending is not null)
             {
                 return;
             }
 
-            flushed = (_flushedSource ??= NewSource()).Task;
+            flushed = (FlushedSource ??= NewSource()).Task;
         }
 
-        await flushed.WaitAsync(limit, _options.TimeProvider).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await flushed.WaitAsync(limit, Options.TimeProvider).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     private void OnFlushed()
     {
-        ConfiguredValueTaskAwaitable<bool>.ConfiguredValueTaskAwaiter awaiter = _flushAwaiter;
-        _flushAwaiter = default;
-        if (EndFlush(awaiter.GetResult()))
+        Rarities rare = _rare!;
+        ConfiguredValueTaskAwaitable<bool>.ConfiguredValueTaskAwaiter awaiter = rare.FlushAwaiter;
+        rare.FlushAwaiter = default;
+        if (EndFlush(awaiter.GetResult(), rare.FlushMark))
         {
             Flush();
         }
@@ -117,42 +113,42 @@ internal sealed partial class WebSocketConnection
     /// <returns>The next frame, if it is still to be compressed, which takes too long for the lock; else none.</returns>
     private QueuedFrame Refill()
     {
-        if (_closeInfo is not null)
+        if (Ending is not null)
         {
             // The carrier's output may be completed by now.
-            _pendingPong = null;
-            _pendingPing = 0;
+            PendingPong = null;
+            PendingPing = 0;
             return default;
         }
 
-        if (_pendingPong is { } pong)
+        if (PendingPong is { } pong)
         {
-            _pendingPong = null;
+            PendingPong = null;
             WriteControl(Opcode.Pong, pong);
         }
 
-        if (_pendingPing != 0)
+        if (PendingPing != 0)
         {
-            WritePing(_pendingPing);
-            _pendingPing = 0;
+            WritePing(PendingPing);
+            PendingPing = 0;
         }
 
         while (MayRefill && _written - _taken < CorkLimit)
         {
-            QueuedFrame frame = _outbox.Take();
-            _ahead = Math.Max(0, _ahead - 1);
+            QueuedFrame frame = Rare.Outbox.Take();
+            Ahead = Math.Max(0, Ahead - 1);
             if (frame.ToCompress is not null)
             {
-                _compressing = frame.Bytes.Length;
+                Compressing = frame.Bytes.Length;
                 return frame;
             }
 
             WriteFrame(frame);
             _written += frame.Bytes.Length;
             frame.Release();
-            if (_closeQueued && _outbox.Count == 0)
+            if (_closeQueued && Waiting == 0)
             {
-                _closeMark = _written;
+                CloseMark = _written;
             }
         }
 
@@ -160,28 +156,28 @@ internal sealed partial class WebSocketConnection
     }
 
     /// <returns>Whether there is more to flush; then _flushing is still the caller's.</returns>
-    private bool EndFlush(bool alive)
+    private bool EndFlush(bool alive, long mark)
     {
         bool again;
         bool closeTaken;
         TaskCompletionSource? flushed;
         lock (_gate)
         {
-            _flushSince = 0;
+            FlushSince = 0;
             if (alive)
             {
-                _taken = _flushMark;
+                _taken = mark;
             }
 
-            again = alive && (_written > _taken || _pendingPong is not null || _pendingPing != 0 || MayRefill);
+            again = alive && (_written > _taken || PendingPong is not null || PendingPing != 0 || MayRefill);
             _flushing = again;
-            closeTaken = alive && _closeMark != 0 && _taken >= _closeMark;
-            flushed = _flushedSource;
-            _flushedSource = null;
+            closeTaken = alive && CloseMark != 0 && _taken >= CloseMark;
+            flushed = FlushedSource;
+            FlushedSource = null;
         }
 
         flushed?.TrySetResult();
-        if (_options.SendQueuePolicy == SendQueuePolicy.Wait)
+        if (Options.SendQueuePolicy == SendQueuePolicy.Wait)
         {
             ResumeIfPaused();
         }
@@ -207,8 +203,8 @@ internal sealed partial class WebSocketConnection
 
     private void WriteControl(Opcode opcode, ReadOnlySpan<byte> payload)
     {
-        FrameWriter.Write(_carrier!.Output, opcode, true, payload, _role);
-        _written += FrameWriter.SizeOf(payload.Length, _role);
+        FrameWriter.Write(_carrier!.Output, opcode, true, payload, Role);
+        _written += FrameWriter.SizeOf(payload.Length, Role);
     }
 
     private void ReportDropped(DropReason reason, int count)

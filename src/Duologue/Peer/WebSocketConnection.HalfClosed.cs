@@ -10,7 +10,7 @@ internal sealed partial class WebSocketConnection
     private volatile bool _halfClosed;
 
     /// <summary>How long the application may take for what came before the peer's end, or its Close.</summary>
-    private TimeSpan Grace => (_options.CloseTimeout == Timeout.InfiniteTimeSpan ? TimeSpan.FromSeconds(5) : _options.CloseTimeout) / 2;
+    private TimeSpan Grace => (Options.CloseTimeout == Timeout.InfiniteTimeSpan ? TimeSpan.FromSeconds(5) : Options.CloseTimeout) / 2;
 
     /// <summary>
     /// The carrier has nothing more to bring: the peer ended the stream, or it failed. Once, last. Where bytes still reach the peer and some
@@ -30,7 +30,7 @@ internal sealed partial class WebSocketConnection
         lock (_gate)
         {
             _peerIsDone = true;
-            waits = error is null && _closeInfo is null && _carrier!.OutlivesInput;
+            waits = error is null && Ending is null && _carrier!.OutlivesInput;
             if (waits)
             {
                 WaitForAnswers();
@@ -54,7 +54,7 @@ internal sealed partial class WebSocketConnection
         bool waits;
         lock (_gate)
         {
-            waits = _halfClosed && _closeInfo is null;
+            waits = _halfClosed && Ending is null;
         }
 
         if (waits)
@@ -70,8 +70,8 @@ internal sealed partial class WebSocketConnection
 
         // A peer that has ended answers no ping, and it is not its fault that a message stays unfinished.
         _keepAliveDue = 0;
-        _messageDue = 0;
-        Volatile.Write(ref _messageSince, 0);
+        MessageDue = 0;
+        MessageSince = 0;
         if (!_closeDeferred)
         {
             ArmClose(Grace);
@@ -83,7 +83,7 @@ internal sealed partial class WebSocketConnection
     {
         lock (_gate)
         {
-            if (_closeInfo is not null || _closeDeferred || _flushing || _written > _taken || _outbox.Count > 0 || !IsIdle)
+            if (Ending is not null || _closeDeferred || _flushing || _written > _taken || Waiting > 0 || !IsIdle)
             {
                 return;
             }
@@ -96,6 +96,6 @@ internal sealed partial class WebSocketConnection
     {
         End(CloseCause.ConnectionLost);
         _carrier!.Complete();
-        _wheel.Cancel(this);
+        Wheel.Cancel(this);
     }
 }

@@ -73,7 +73,7 @@ internal sealed partial class WebSocketConnection
             }
 
             _awaitingSign = false;
-            TimeSpan rest = _options.KeepAliveInterval - _options.KeepAliveTimeout;
+            TimeSpan rest = Options.KeepAliveInterval - Options.KeepAliveTimeout;
             if (rest > TimeSpan.Zero)
             {
                 _keepAliveDue = After(rest);
@@ -88,18 +88,18 @@ internal sealed partial class WebSocketConnection
         }
 
         _alive = false;
-        bool judged = _options.KeepAliveTimeout != Timeout.InfiniteTimeSpan;
+        bool judged = Options.KeepAliveTimeout != Timeout.InfiniteTimeSpan;
         _awaitingSign = judged;
-        _keepAliveDue = After(judged ? _options.KeepAliveTimeout : _options.KeepAliveInterval);
+        _keepAliveDue = After(judged ? Options.KeepAliveTimeout : Options.KeepAliveInterval);
         _pings ??= [];
         return _pings.Count < MaxOutstandingPings && SendPing() ? Overdue.Flush : Overdue.None;
     }
 
     private void StartKeepAlive()
     {
-        if (_options.KeepAliveInterval != Timeout.InfiniteTimeSpan)
+        if (Options.KeepAliveInterval != Timeout.InfiniteTimeSpan)
         {
-            _keepAliveDue = After(_options.KeepAliveInterval);
+            _keepAliveDue = After(Options.KeepAliveInterval);
             Rearm();
         }
     }
@@ -112,7 +112,7 @@ internal sealed partial class WebSocketConnection
         if (_flushing)
         {
             // A newer ping says all that an older one would: its pong answers both.
-            _pendingPing = number;
+            PendingPing = number;
             return false;
         }
 
@@ -129,10 +129,10 @@ internal sealed partial class WebSocketConnection
 
     private ProtocolViolation? OnControl(Opcode opcode, ReadOnlySpan<byte> payload)
     {
-        if (_options.MaxControlFramesPerSecond != 0)
+        if (Options.MaxControlFramesPerSecond != 0)
         {
             OpenRateWindow();
-            if (++_controlFrames > _options.MaxControlFramesPerSecond)
+            if (++_controlFrames > Options.MaxControlFramesPerSecond)
             {
                 return ProtocolViolation.TooManyControlFrames;
             }
@@ -152,31 +152,31 @@ internal sealed partial class WebSocketConnection
 
     private ProtocolViolation? CountMessage()
     {
-        if (_options.MaxMessagesPerSecond == 0)
+        if (Options.MaxMessagesPerSecond == 0)
         {
             return null;
         }
 
         OpenRateWindow();
-        return ++_messages > _options.MaxMessagesPerSecond ? ProtocolViolation.TooManyMessages : null;
+        return ++_messages > Options.MaxMessagesPerSecond ? ProtocolViolation.TooManyMessages : null;
     }
 
     private ProtocolViolation? CountSmallFragment()
     {
-        if (_options.MaxSmallFragmentsPerSecond == 0)
+        if (Options.MaxSmallFragmentsPerSecond == 0)
         {
             return null;
         }
 
         OpenRateWindow();
-        return ++_smallFragments > _options.MaxSmallFragmentsPerSecond ? ProtocolViolation.TooManySmallFragments : null;
+        return ++_smallFragments > Options.MaxSmallFragmentsPerSecond ? ProtocolViolation.TooManySmallFragments : null;
     }
 
     /// <summary>Begins to count anew when the second that is being counted has passed.</summary>
     private void OpenRateWindow()
     {
         long now = Now();
-        if (_rateWindow == 0 || _options.TimeProvider.GetElapsedTime(_rateWindow, now) >= TimeSpan.FromSeconds(1))
+        if (_rateWindow == 0 || Options.TimeProvider.GetElapsedTime(_rateWindow, now) >= TimeSpan.FromSeconds(1))
         {
             _rateWindow = now;
             _controlFrames = 0;
@@ -199,7 +199,7 @@ internal sealed partial class WebSocketConnection
 
             if (_flushing)
             {
-                _pendingPong = payload.ToArray();
+                PendingPong = payload.ToArray();
             }
             else
             {
@@ -237,7 +237,7 @@ internal sealed partial class WebSocketConnection
             while (count < _pings.Count && _pings[count].Number <= number)
             {
                 Ping ping = _pings[count++];
-                TimeSpan time = _options.TimeProvider.GetElapsedTime(ping.SentAt, now);
+                TimeSpan time = Options.TimeProvider.GetElapsedTime(ping.SentAt, now);
                 if (ping.Number == number)
                 {
                     latest = time;

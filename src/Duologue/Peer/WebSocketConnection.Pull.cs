@@ -8,32 +8,8 @@ namespace Duologue;
 // without one, messages wait in the inbox, and a message under way in the pieces in which it arrives.
 internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, IValueTaskSource<bool>
 {
-    // Guarded by _gate.
-    private volatile Waiter _waiter;
-    private TaskCompletionSource<MessageStream?>? _streamWaiter;
-    private CancellationToken _waiterToken;
-    private CancellationTokenRegistration _waiterRegistration;
-
-    // The message under way, while nobody waits for it whole: filled by the carrier's thread.
-    private volatile IncomingMessage? _open;
-
-    // What the application holds: a borrowed array, or a stream not yet at its end.
-    private byte[]? _borrowed;
-    private IncomingMessage? _reading;
-    private volatile bool _busyReceiving;
-
-    // The message under way is said to be longer than may be received whole. Nobody had said yet that it would be.
-    private bool _tooBigToCome;
-
-    // Whoever received has ended: what comes now is dropped.
-    private bool _receiverEnded;
-
-    // The rest of the message under way is of no use: its stream was disposed.
-    private volatile bool _discards;
-
-    // The result of the waiter: a message, or that there will be none.
-    private ManualResetValueTaskSourceCore<bool> _received;
-    private Message _receivedMessage;
+    // A handler's connections share one that nobody uses.
+    private readonly PullState _pull;
 
     private enum Waiter
     {
@@ -43,22 +19,22 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
     }
 
     /// <summary>What the enumerator shows; valid after a receive completed with true.</summary>
-    public Message ReceivedMessage => _receivedMessage;
+    public Message ReceivedMessage => _pull.Message;
 
     /// <summary>Whether the application reads the message under way as a stream.</summary>
-    private bool IsReadPiecewise => _open is { } open && open == _reading;
+    private bool IsReadPiecewise => _pull.Open is { } open && open == _pull.Reading;
 
     private long MessageLimit
     {
         get
         {
-            if (_setup.Handler is null && _waiter != Waiter.Whole)
+            if (_setup.Handler is null && _pull.Waiter != Waiter.Whole)
             {
                 // Piecewise, or not decided yet: the read-ahead bounds what is held, and while closing HandOver does.
                 return long.MaxValue;
             }
 
-            return Math.Max(0, _options.MaxMessageSize - (_open?.Total ?? 0));
+            return Math.Max(0, Options.MaxMessageSize - (_pull.Open?.Total ?? 0));
         }
     }
 
@@ -68,7 +44,7 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
         return BeginReceive(cancellationToken, out short version) switch
         {
             Begun.Waiting => new ValueTask<Message>(this, version),
-            Begun.Completed => new ValueTask<Message>(_receivedMessage),
+            Begun.Completed => new ValueTask<Message>(_pull.Message),
             Begun.Canceled => ValueTask.FromCanceled<Message>(cancellationToken),
             _ => ValueTask.FromException<Message>(ClosedException()),
         };
@@ -102,25 +78,25 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
             ReturnBorrowed();
             if (TryDequeue(out InboxItem item))
             {
-                _reading = item.Pieces ?? IncomingMessage.FromWhole(this, item.Type, item.Array, item.Length);
-                _busyReceiving = true;
-                task = Task.FromResult<MessageStream?>(_reading);
+                _pull.Reading = item.Pieces ?? IncomingMessage.FromWhole(this, item.Type, item.Array, item.Length);
+                _pull.Busy = true;
+                task = Task.FromResult<MessageStream?>(_pull.Reading);
             }
-            else if (_open is { } open)
+            else if (_pull.Open is { } open)
             {
-                _reading = open;
-                _busyReceiving = true;
+                _pull.Reading = open;
+                _pull.Busy = true;
                 task = Task.FromResult<MessageStream?>(open);
             }
-            else if (_closeInfo is not null)
+            else if (Ending is not null)
             {
                 return EndedCleanly ? null : throw ClosedException();
             }
             else
             {
-                _streamWaiter = new TaskCompletionSource<MessageStream?>(TaskCreationOptions.RunContinuationsAsynchronously);
-                _waiter = Waiter.Stream;
-                task = _streamWaiter.Task;
+                _pull.StreamWaiter = new TaskCompletionSource<MessageStream?>(TaskCreationOptions.RunContinuationsAsynchronously);
+                _pull.Waiter = Waiter.Stream;
+                task = _pull.StreamWaiter.Task;
             }
         }
 
@@ -146,14 +122,14 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
         int dropped;
         lock (_gate)
         {
-            if (_waiter != Waiter.None)
+            if (_pull.Waiter != Waiter.None)
             {
                 return;
             }
 
-            _receiverEnded = true;
+            _pull.ReceiverEnded = true;
             ReturnBorrowed();
-            reading = _reading;
+            reading = _pull.Reading;
             dropped = ReleaseInbox();
         }
 
@@ -167,20 +143,20 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
     }
 
     Message IValueTaskSource<Message>.GetResult(short token) =>
-        _received.GetResult(token) ? _receivedMessage : throw ClosedException();
+        _pull.Result.GetResult(token) ? _pull.Message : throw ClosedException();
 
     bool IValueTaskSource<bool>.GetResult(short token) =>
-        _received.GetResult(token) || (EndedCleanly ? false : throw ClosedException());
+        _pull.Result.GetResult(token) || (EndedCleanly ? false : throw ClosedException());
 
-    ValueTaskSourceStatus IValueTaskSource<Message>.GetStatus(short token) => _received.GetStatus(token);
+    ValueTaskSourceStatus IValueTaskSource<Message>.GetStatus(short token) => _pull.Result.GetStatus(token);
 
-    ValueTaskSourceStatus IValueTaskSource<bool>.GetStatus(short token) => _received.GetStatus(token);
+    ValueTaskSourceStatus IValueTaskSource<bool>.GetStatus(short token) => _pull.Result.GetStatus(token);
 
     void IValueTaskSource<Message>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
-        _received.OnCompleted(continuation, state, token, flags);
+        _pull.Result.OnCompleted(continuation, state, token, flags);
 
     void IValueTaskSource<bool>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
-        _received.OnCompleted(continuation, state, token, flags);
+        _pull.Result.OnCompleted(continuation, state, token, flags);
 
     private bool EndedCleanly
     {
@@ -188,7 +164,7 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
         {
             lock (_gate)
             {
-                return _closeInfo is { WasClean: true };
+                return Ending is { WasClean: true };
             }
         }
     }
@@ -209,7 +185,7 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
             ReturnBorrowed();
             if (TryDequeue(out InboxItem item))
             {
-                begun = item.Length <= _options.MaxMessageSize ? Begun.Completed : Begun.TooBig;
+                begun = item.Length <= Options.MaxMessageSize ? Begun.Completed : Begun.TooBig;
                 if (begun == Begun.Completed)
                 {
                     Lend(item);
@@ -219,11 +195,11 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
                     item.Release();
                 }
             }
-            else if (_closeInfo is not null)
+            else if (Ending is not null)
             {
                 begun = Begun.Ended;
             }
-            else if (_tooBigToCome && !_discards)
+            else if (_pull.TooBigToCome && !_pull.Discards)
             {
                 // Its header alone tells: no byte of it may follow at which the reader would judge again.
                 begun = Begun.TooBig;
@@ -231,13 +207,13 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
             else
             {
                 begun = Begun.Waiting;
-                _received.Reset();
-                version = _received.Version;
-                _waiter = Waiter.Whole;
-                _waiterToken = cancellationToken;
+                _pull.Result.Reset();
+                version = _pull.Result.Version;
+                _pull.Waiter = Waiter.Whole;
+                _pull.WaiterToken = cancellationToken;
 
                 // Runs at once if the token is cancelled by now; nobody has seen the task yet, so no user code runs.
-                _waiterRegistration = cancellationToken.UnsafeRegister(
+                _pull.WaiterRegistration = cancellationToken.UnsafeRegister(
                     static (connection, token) => ((WebSocketConnection)connection!).CancelWaiter(token), this);
             }
         }
@@ -269,12 +245,12 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
 
     private void ThrowIfReceiving()
     {
-        if (_waiter != Waiter.None)
+        if (_pull.Waiter != Waiter.None)
         {
             throw new InvalidOperationException("Another receive is pending on this connection. Await it first.");
         }
 
-        if (_reading is not null)
+        if (_pull.Reading is not null)
         {
             throw new InvalidOperationException("The stream of the last message is still open. Read it to its end or dispose it first.");
         }
@@ -282,10 +258,10 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
 
     private void ReturnBorrowed()
     {
-        _busyReceiving = false;
-        if (_borrowed is { } array)
+        _pull.Busy = false;
+        if (_pull.Borrowed is { } array)
         {
-            _borrowed = null;
+            _pull.Borrowed = null;
             ArrayPool<byte>.Shared.Return(array);
         }
     }
@@ -293,9 +269,9 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
     /// <summary>Under the lock: the application holds the message until its next receive.</summary>
     private void Lend(InboxItem item)
     {
-        _borrowed = item.Pieces is { } pieces ? pieces.Join() : item.Array;
-        _busyReceiving = true;
-        _receivedMessage = new Message(item.Type, _borrowed.AsMemory(0, item.Length));
+        _pull.Borrowed = item.Pieces is { } pieces ? pieces.Join() : item.Array;
+        _pull.Busy = true;
+        _pull.Message = new Message(item.Type, _pull.Borrowed.AsMemory(0, item.Length));
     }
 
     private void CancelWaiter(CancellationToken token)
@@ -303,16 +279,16 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
         lock (_gate)
         {
             // A late call for an earlier receive must not take this one's waiter.
-            if (_waiter != Waiter.Whole || _waiterToken != token)
+            if (_pull.Waiter != Waiter.Whole || _pull.WaiterToken != token)
             {
                 return;
             }
 
-            _waiter = Waiter.None;
-            _waiterRegistration = default;
+            _pull.Waiter = Waiter.None;
+            _pull.WaiterRegistration = default;
         }
 
-        _received.SetException(new OperationCanceledException(token));
+        _pull.Result.SetException(new OperationCanceledException(token));
     }
 
     /// <summary>The cancelled wait for a stream: nothing, or what came at the last moment.</summary>
@@ -320,15 +296,47 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
     {
         lock (_gate)
         {
-            if (_waiter == Waiter.Stream)
+            if (_pull.Waiter == Waiter.Stream)
             {
-                _waiter = Waiter.None;
-                _streamWaiter = null;
+                _pull.Waiter = Waiter.None;
+                _pull.StreamWaiter = null;
                 return null;
             }
 
-            return _reading;
+            return _pull.Reading;
         }
+    }
+
+    /// <summary>What a connection holds whose application asks for messages. Guarded by _gate.</summary>
+    private sealed class PullState
+    {
+        public static readonly PullState Unused = new();
+
+        public volatile Waiter Waiter;
+        public TaskCompletionSource<MessageStream?>? StreamWaiter;
+        public CancellationToken WaiterToken;
+        public CancellationTokenRegistration WaiterRegistration;
+
+        // The message under way, while nobody waits for it whole: filled by the carrier's thread.
+        public volatile IncomingMessage? Open;
+
+        // What the application holds: a borrowed array, or a stream not yet at its end.
+        public byte[]? Borrowed;
+        public IncomingMessage? Reading;
+        public volatile bool Busy;
+
+        // The message under way is said to be longer than may be received whole. Nobody had said yet that it would be.
+        public bool TooBigToCome;
+
+        // Whoever received has ended: what comes now is dropped.
+        public bool ReceiverEnded;
+
+        // The rest of the message under way is of no use: its stream was disposed.
+        public volatile bool Discards;
+
+        // The result of the waiter: a message, or that there will be none.
+        public ManualResetValueTaskSourceCore<bool> Result;
+        public Message Message;
     }
 
     private enum Begun

@@ -12,17 +12,11 @@ internal sealed partial class WebSocketConnection
     // 1 while a handler call is under way or a thread is delivering.
     private int _handling;
 
-    // The call that has not completed: its result, and the array that its message lies in.
-    private ConfiguredValueTaskAwaitable.ConfiguredValueTaskAwaiter _call;
-    private byte[]? _lent;
-    private Action? _onCallCompleted;
+    // Whether the handler is being called with a text, on the thread that calls it: what it echoes is valid UTF-8 and is not judged once more.
+    private bool _handlesText;
 
-    // The text that the handler is being called with, on the thread that calls it: valid UTF-8, so that an echo is not judged once more.
-    private ReadOnlyMemory<byte> _validText;
-
-    // Guarded by _gate: whether OnCloseAsync has completed, and who waits for it.
+    // Guarded by _gate: whether OnCloseAsync has completed.
     private bool _handled;
-    private TaskCompletionSource? _handledSource;
 
     // After a failure the handler gets no more messages, only the end.
     private volatile bool _handlerFailed;
@@ -33,7 +27,7 @@ internal sealed partial class WebSocketConnection
     private bool IsHandling => Volatile.Read(ref _handling) != 0;
 
     /// <summary>Whether the application has dealt with everything that arrived.</summary>
-    private bool IsIdle => Volatile.Read(ref _inboxCount) == 0 && (_setup.Handler is not null ? !IsHandling : !_busyReceiving);
+    private bool IsIdle => Volatile.Read(ref _inboxCount) == 0 && (_setup.Handler is not null ? !IsHandling : !_pull.Busy);
 
     private bool Claim(out bool waiting)
     {
@@ -106,13 +100,9 @@ internal sealed partial class WebSocketConnection
     /// <summary>Calls the handler in place. Returns whether the call has completed.</summary>
     private bool Invoke(MessageType type, ref MessageBuffer body)
     {
-        if (type == MessageType.Text)
-        {
-            _validText = body.Memory;
-        }
-
+        _handlesText = type == MessageType.Text;
         ValueTask call = Call(type, body.Memory);
-        _validText = default;
+        _handlesText = false;
         if (call.IsCompleted)
         {
             Complete(call.ConfigureAwait(false).GetAwaiter());
@@ -120,7 +110,7 @@ internal sealed partial class WebSocketConnection
         }
 
         // The bytes stay where they are and become the call's own.
-        _lent = body.Detach();
+        Lent = body.Detach();
         Await(call);
         return false;
     }
@@ -175,17 +165,19 @@ internal sealed partial class WebSocketConnection
     private void Await(ValueTask call)
     {
         ConfiguredValueTaskAwaitable.ConfiguredValueTaskAwaiter awaiter = call.ConfigureAwait(false).GetAwaiter();
-        _call = awaiter;
-        awaiter.UnsafeOnCompleted(_onCallCompleted ??= OnCallCompleted);
+        Rarities rare = Rare;
+        rare.HandlerCall = awaiter;
+        awaiter.UnsafeOnCompleted(rare.OnCallCompletedAction ??= OnCallCompleted);
     }
 
     private void OnCallCompleted()
     {
-        ConfiguredValueTaskAwaitable.ConfiguredValueTaskAwaiter call = _call;
-        _call = default;
-        if (_lent is { } lent)
+        Rarities rare = _rare!;
+        ConfiguredValueTaskAwaitable.ConfiguredValueTaskAwaiter call = rare.HandlerCall;
+        rare.HandlerCall = default;
+        if (Lent is { } lent)
         {
-            _lent = null;
+            Lent = null;
             ArrayPool<byte>.Shared.Return(lent);
         }
 
@@ -305,7 +297,7 @@ internal sealed partial class WebSocketConnection
             ValueTask call = Call(item.Type, item.Array.AsMemory(0, item.Length));
             if (!call.IsCompleted)
             {
-                _lent = item.Array;
+                Lent = item.Array;
                 Await(call);
                 return;
             }
@@ -321,7 +313,7 @@ internal sealed partial class WebSocketConnection
     {
         try
         {
-            await _setup.Handler!.OnCloseAsync(this, _closeInfo!).ConfigureAwait(false);
+            await _setup.Handler!.OnCloseAsync(this, Ending!).ConfigureAwait(false);
         }
         catch (Exception e)
         {
@@ -341,7 +333,7 @@ internal sealed partial class WebSocketConnection
         lock (_gate)
         {
             _handled = true;
-            source = _handledSource;
+            source = HandledSource;
         }
 
         source?.TrySetResult();
@@ -354,7 +346,7 @@ internal sealed partial class WebSocketConnection
         {
             lock (_gate)
             {
-                return _setup.Handler is null || _handled ? Task.CompletedTask : (_handledSource ??= NewSource()).Task;
+                return _setup.Handler is null || _handled ? Task.CompletedTask : (HandledSource ??= NewSource()).Task;
             }
         }
     }

@@ -22,10 +22,8 @@ internal sealed partial class WebSocketConnection
     // Set where the reader had to stop; whoever makes room clears it and wakes the carrier.
     private volatile bool _paused;
 
-    // Guarded by _gate: messages that arrived while the application was busy, oldest first.
-    private PooledQueue<InboxItem> _inbox;
+    // How many messages arrived while the application was busy and wait. Written under _gate.
     private int _inboxCount;
-    private long _inboxBytes;
 
     /// <summary>Takes bytes from the carrier.</summary>
     /// <returns>
@@ -101,20 +99,20 @@ internal sealed partial class WebSocketConnection
 
     private long Allowance(int buffered)
     {
-        if (_options.SendQueuePolicy == SendQueuePolicy.Wait && BufferedAmount > _options.SendQueueLimit && !_closeSent)
+        if (Options.SendQueuePolicy == SendQueuePolicy.Wait && BufferedAmount > Options.SendQueueLimit && !_closeSent)
         {
             return 0;
         }
 
         bool unlimited = _setup.Handler is not null
             ? (!IsHandling && (!_setup.OnThreadPool || Volatile.Read(ref _inboxCount) == 0)) || _closeSent
-            : _waiter == Waiter.Whole || _discards || (_closeSent && !IsReadPiecewise);
+            : _pull.Waiter == Waiter.Whole || _pull.Discards || (_closeSent && !IsReadPiecewise);
         if (unlimited)
         {
             return long.MaxValue;
         }
 
-        return ReadAhead - buffered - Interlocked.Read(ref _inboxBytes);
+        return ReadAhead - buffered - InboxBytes;
     }
 
     private void ResumeIfPaused()
@@ -126,7 +124,7 @@ internal sealed partial class WebSocketConnection
 
         // What has come meanwhile is not read yet: keep-alive gives the peer another period, and its message begins anew to take time.
         _alive = true;
-        Volatile.Write(ref _messageSince, 0);
+        MessageSince = 0;
         if (Interlocked.Exchange(ref _paused, false))
         {
             _carrier!.ResumeReading();
@@ -135,7 +133,7 @@ internal sealed partial class WebSocketConnection
 
     private void OnMessage(MessageType type, ref MessageBuffer body)
     {
-        _setup.Observer.MessageReceived(this, (int)Math.Min(body.Length + (_open?.Total ?? 0), int.MaxValue));
+        _setup.Observer.MessageReceived(this, (int)Math.Min(body.Length + (_pull.Open?.Total ?? 0), int.MaxValue));
         if (_reader.Inflated is { } inflater)
         {
             _setup.Observer.MessageInflated(this, inflater.Saved);
@@ -157,30 +155,32 @@ internal sealed partial class WebSocketConnection
         // While open, the reader stops when the read-ahead is full. While closing it goes on, to see the peer's Close. What
         // arrives behind the end, while the carrier has not learned of it, comes too late for everybody.
         // One that waits for nothing but its hop to the pool is not held up by anybody.
-        bool isNext = _setup.OnThreadPool && _inbox.Count == 0 && !IsHandling;
-        bool useless = _receiverEnded || _closeInfo is not null || (_closeSent && !isNext && _inboxBytes + item.Length > ReadAhead);
+        bool isNext = _setup.OnThreadPool && _inboxCount == 0 && !IsHandling;
+        bool useless = _pull.ReceiverEnded || Ending is not null || (_closeSent && !isNext && InboxBytes + item.Length > ReadAhead);
         if (item.Kind == InboxKind.Message && useless)
         {
             item.Release();
             return false;
         }
 
-        _inbox.Enqueue(item);
-        Interlocked.Add(ref _inboxBytes, item.Weight);
-        Volatile.Write(ref _inboxCount, _inbox.Count);
+        Rarities rare = Rare;
+        rare.Inbox.Enqueue(item);
+        Interlocked.Add(ref rare.InboxBytes, item.Weight);
+        Volatile.Write(ref _inboxCount, rare.Inbox.Count);
         return true;
     }
 
     /// <summary>Under the lock.</summary>
     private bool TryDequeue(out InboxItem item)
     {
-        if (!_inbox.TryDequeue(out item))
+        item = default;
+        if (_rare is not { } rare || !rare.Inbox.TryDequeue(out item))
         {
             return false;
         }
 
-        Interlocked.Add(ref _inboxBytes, -item.Weight);
-        Volatile.Write(ref _inboxCount, _inbox.Count);
+        Interlocked.Add(ref rare.InboxBytes, -item.Weight);
+        Volatile.Write(ref _inboxCount, rare.Inbox.Count);
         return true;
     }
 
@@ -226,7 +226,7 @@ internal sealed partial class WebSocketConnection
 
         public bool LimitsFragments => !connection.IsReadPiecewise;
 
-        public bool Discards => connection._discards;
+        public bool Discards => connection._pull.Discards;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public long Allowance(int buffered) => connection.Allowance(buffered);

@@ -17,13 +17,10 @@ internal sealed partial class WebSocketConnection
     private const int DirectSize = 8 * 1024;
 
     // Guarded by _gate.
-    private Outbox _outbox;
     private bool _fragmenting;
 
     // A SendAsync waits for the carrier: its place is behind the frames that waited before it came, and before all others.
     private bool _reserved;
-    private int _ahead;
-    private SemaphoreSlim? _turn;
 
     /// <inheritdoc/>
     public override long BufferedAmount
@@ -37,14 +34,14 @@ internal sealed partial class WebSocketConnection
         }
     }
 
-    private long Buffered => _written - _taken + _outbox.Bytes + _compressing;
+    private long Buffered => _written - _taken + (_rare?.Outbox.Bytes ?? 0) + Compressing;
 
-    private bool IsCarrierFree => !_flushing && !_fragmenting && !_reserved && _outbox.Count == 0;
+    private bool IsCarrierFree => !_flushing && !_fragmenting && !_reserved && Waiting == 0;
 
-    private bool MayRefill => !_fragmenting && _outbox.Count > 0 && (!_reserved || _ahead > 0);
+    private bool MayRefill => !_fragmenting && Waiting > 0 && (!_reserved || Ahead > 0);
 
     // RFC 6455 §5.5.1: no data frame after a Close frame.
-    private bool CannotSend => _closeSent || _closeInfo is not null;
+    private bool CannotSend => _closeSent || Ending is not null;
 
     /// <inheritdoc/>
     public override SendResult Send(ReadOnlySpan<byte> data, MessageType type, MessageFlags flags)
@@ -101,7 +98,7 @@ internal sealed partial class WebSocketConnection
 
     private void CheckText(ReadOnlySpan<byte> data, MessageType type)
     {
-        if (type == MessageType.Text && !(IsCorked && data == _validText.Span) && !Utf8.IsValid(data))
+        if (type == MessageType.Text && !(IsCorked && _handlesText && data == _reader.Body.Memory.Span) && !Utf8.IsValid(data))
         {
             throw new ArgumentException("The data of a text message is not valid UTF-8. Send it as binary, or correct it.", nameof(data));
         }
@@ -152,7 +149,7 @@ internal sealed partial class WebSocketConnection
     {
         bool isEncoded = frame.Bytes.Length != 0;
         int payload = isEncoded ? frame.PayloadLength : data.Length;
-        int size = isEncoded ? frame.Bytes.Length : FrameWriter.SizeOf(payload, _role);
+        int size = isEncoded ? frame.Bytes.Length : FrameWriter.SizeOf(payload, Role);
         int dropped = 0;
         DropReason reason = default;
         SendResult result;
@@ -164,7 +161,7 @@ internal sealed partial class WebSocketConnection
             {
                 (result, dropped, reason) = (SendResult.Dropped, 1, DropReason.Closed);
             }
-            else if (IsCarrierFree && size <= _options.SendQueueLimit)
+            else if (IsCarrierFree && size <= Options.SendQueueLimit)
             {
                 owns = withContext;
                 if (owns)
@@ -184,7 +181,7 @@ internal sealed partial class WebSocketConnection
                 result = Admit(size, out dropped, out reason);
                 if (result == SendResult.Queued)
                 {
-                    _outbox.Add(isEncoded ? frame.Compact() : withContext ? QueuedFrame.Uncompressed(opcode, data, size) : Encode(data, opcode, size));
+                    Rare.Outbox.Add(isEncoded ? frame.Compact() : withContext ? QueuedFrame.Uncompressed(opcode, data, size) : Encode(data, opcode, size));
                     flush = MayRefill && TryBeginFlush();
                 }
             }
@@ -222,10 +219,10 @@ internal sealed partial class WebSocketConnection
         {
             if (_setup.Logger.IsEnabled(LogLevel.Warning))
             {
-                _setup.Logger.SendQueueOverflowed(Id, _options.SendQueueLimit);
+                _setup.Logger.SendQueueOverflowed(Id, Options.SendQueueLimit);
             }
 
-            BeginClose(CloseFrame.TryAgainLater, $"The send queue exceeds {_options.SendQueueLimit} bytes (SendQueueLimit).", CloseCause.SendQueueFull);
+            BeginClose(CloseFrame.TryAgainLater, $"The send queue exceeds {Options.SendQueueLimit} bytes (SendQueueLimit).", CloseCause.SendQueueFull);
         }
     }
 
@@ -237,18 +234,18 @@ internal sealed partial class WebSocketConnection
     {
         dropped = 0;
         reason = default;
-        long limit = _options.SendQueueLimit;
+        long limit = Options.SendQueueLimit;
         if (Buffered + size <= limit)
         {
             return SendResult.Queued;
         }
 
-        switch (_options.SendQueuePolicy)
+        switch (Options.SendQueuePolicy)
         {
             // What is in the carrier's hands cannot be taken back: where dropping would make no room, nothing is dropped but the new.
-            case SendQueuePolicy.DropOldest when _written - _taken + _compressing + size <= limit:
-                dropped = _outbox.DropOldest(_written - _taken + _compressing, size, limit);
-                _ahead = Math.Max(0, _ahead - dropped);
+            case SendQueuePolicy.DropOldest when _written - _taken + Compressing + size <= limit:
+                dropped = Rare.Outbox.DropOldest(_written - _taken + Compressing, size, limit);
+                Ahead = Math.Max(0, Ahead - dropped);
                 reason = DropReason.Oldest;
                 return SendResult.Queued;
             case SendQueuePolicy.Wait when Buffered <= limit:
@@ -267,7 +264,7 @@ internal sealed partial class WebSocketConnection
     private QueuedFrame Encode(ReadOnlySpan<byte> data, Opcode opcode, int size)
     {
         byte[] array = ArrayPool<byte>.Shared.Rent(size);
-        bool masked = _role == Role.Client;
+        bool masked = Role == Role.Client;
         uint key = masked ? Mask.NewKey() : 0;
         int header = FrameHeader.Write(array, opcode, true, data.Length, masked, key);
         if (masked)
@@ -288,13 +285,13 @@ internal sealed partial class WebSocketConnection
         {
             WriteFrame(frame);
         }
-        else if (size >= DirectSize && _role == Role.Server && _written == _taken)
+        else if (size >= DirectSize && Role == Role.Server && _written == _taken)
         {
             _taken += WriteDirect(opcode, data);
         }
         else
         {
-            FrameWriter.Write(_carrier!.Output, opcode, true, data, _role);
+            FrameWriter.Write(_carrier!.Output, opcode, true, data, Role);
         }
 
         _written += size;
@@ -317,7 +314,7 @@ internal sealed partial class WebSocketConnection
             return ValueTask.FromCanceled(cancellationToken);
         }
 
-        int size = FrameWriter.SizeOf(data.Length, _role);
+        int size = FrameWriter.SizeOf(data.Length, Role);
         long mark = 0;
         bool flush = false;
         bool compress = Compresses(data.Length, flags);
@@ -329,7 +326,7 @@ internal sealed partial class WebSocketConnection
                 return ValueTask.FromException(ClosedException());
             }
 
-            if (IsCarrierFree && size <= _options.SendQueueLimit && _turn is null or { CurrentCount: > 0 })
+            if (IsCarrierFree && size <= Options.SendQueueLimit && TurnOrNull is null or { CurrentCount: > 0 })
             {
                 owns = compress;
                 if (owns)
@@ -380,7 +377,7 @@ internal sealed partial class WebSocketConnection
         SemaphoreSlim turn = Turn();
         await turn.WaitAsync(cancellationToken).ConfigureAwait(false);
         long mark;
-        if (size <= _options.SendQueueLimit)
+        if (size <= Options.SendQueueLimit)
         {
             try
             {
@@ -404,7 +401,7 @@ internal sealed partial class WebSocketConnection
     {
         lock (_gate)
         {
-            return _turn ??= new SemaphoreSlim(1, 1);
+            return TurnOrNull ??= new SemaphoreSlim(1, 1);
         }
     }
 
@@ -413,7 +410,7 @@ internal sealed partial class WebSocketConnection
     {
         int sent = 0;
         bool handedOver = false;
-        int piece = Math.Min(PieceSize, _options.SendQueueLimit);
+        int piece = Math.Min(PieceSize, Options.SendQueueLimit);
         try
         {
             while (true)
@@ -490,19 +487,19 @@ internal sealed partial class WebSocketConnection
                 }
 
                 // Between its fragments a message keeps the carrier: what waits in the outbox must not come between.
-                if (!_flushing && (_fragmenting || (_reserved ? _ahead == 0 : _outbox.Count == 0)))
+                if (!_flushing && (_fragmenting || (_reserved ? Ahead == 0 : Waiting == 0)))
                 {
                     _reserved = false;
                     _fragmenting = !fin;
                     owns = compress;
                     if (owns)
                     {
-                        TakeOutput(FrameWriter.SizeOf(data.Length, _role));
+                        TakeOutput(FrameWriter.SizeOf(data.Length, Role));
                     }
                     else
                     {
-                        FrameWriter.Write(_carrier!.Output, opcode, fin, data.Span, _role);
-                        _written += FrameWriter.SizeOf(data.Length, _role);
+                        FrameWriter.Write(_carrier!.Output, opcode, fin, data.Span, Role);
+                        _written += FrameWriter.SizeOf(data.Length, Role);
                         mark = _written;
                         flush = TryBeginFlush();
                     }
@@ -514,10 +511,10 @@ internal sealed partial class WebSocketConnection
                     if (!_reserved && !_fragmenting)
                     {
                         _reserved = true;
-                        _ahead = _outbox.Count;
+                        Ahead = Waiting;
                     }
 
-                    free = (_flushedSource ??= NewSource()).Task;
+                    free = (FlushedSource ??= NewSource()).Task;
                 }
             }
 
@@ -576,7 +573,7 @@ internal sealed partial class WebSocketConnection
                     return;
                 }
 
-                if (_closeInfo is not null)
+                if (Ending is not null)
                 {
                     throw ClosedException();
                 }
@@ -586,7 +583,7 @@ internal sealed partial class WebSocketConnection
                     return;
                 }
 
-                flushed = (_flushedSource ??= NewSource()).Task;
+                flushed = (FlushedSource ??= NewSource()).Task;
             }
 
             await flushed.WaitAsync(cancellationToken).ConfigureAwait(false);

@@ -20,31 +20,33 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
     private static long _lastNumber;
 
     private readonly ConnectionSetup _setup;
-    private readonly ConnectionOptions _options;
-    private readonly Role _role;
-    private readonly TimeoutWheel _wheel;
     private readonly long _number = Interlocked.Increment(ref _lastNumber);
     private readonly Lock _gate = new();
     private Carrier? _carrier;
-    private string? _id;
     private Dictionary<object, object?>? _items;
-    private TaskCompletionSource<CloseInfo>? _closedSource;
-    private CancellationTokenSource? _abortedSource;
     private TimeoutLink _link;
 
+    /// <summary>A connection of nobody's, such as a client's.</summary>
     public WebSocketConnection(ConnectionSetup setup)
+        : this(setup, null, null)
+    {
+    }
+
+    /// <param name="setup">What it is made of; many may share it.</param>
+    /// <param name="request">What the server captured of the opening request.</param>
+    /// <param name="owner">What the owner keeps with the connection (the server's state).</param>
+    public WebSocketConnection(ConnectionSetup setup, RequestInfo? request, object? owner)
     {
         _setup = setup;
-        _options = setup.Options;
-        _role = setup.Role;
-        _wheel = TimeoutWheel.For(_options.TimeProvider);
+        Request = request;
+        Owner = owner;
+        _pull = setup.Handler is null ? new PullState { Result = { RunContinuationsAsynchronously = setup.OnThreadPool } } : PullState.Unused;
         if (setup.Deflate is { } agreement)
         {
             _deflater = new MessageDeflater(agreement);
         }
 
-        _reader = new FrameReader(_role, _options.MaxFragments, setup.Deflate is null ? null : new MessageInflater(setup.Deflate));
-        _received.RunContinuationsAsynchronously = setup.OnThreadPool;
+        _reader = new FrameReader(Role, Options.MaxFragments, setup.Deflate is null ? null : new MessageInflater(setup.Deflate));
         if (setup.Handler is not null)
         {
             // Held until the handler was told of the opening: an end before that is an end it never hears of.
@@ -55,7 +57,13 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
     public ConnectionSetup Setup => _setup;
 
     /// <inheritdoc/>
-    public override string Id => _id ??= _number.ToString(CultureInfo.InvariantCulture);
+    public override string Id => _number.ToString(CultureInfo.InvariantCulture);
+
+    /// <summary>What <see cref="Id"/> spells.</summary>
+    public long Number => _number;
+
+    /// <summary>What the owner keeps with the connection; null if nothing.</summary>
+    public object? Owner { get; }
 
     /// <inheritdoc/>
     public override Transport Transport => Transport.WebSocket;
@@ -67,7 +75,7 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
     public override string Extensions => _setup.Extensions;
 
     /// <inheritdoc/>
-    public override RequestInfo? Request => _setup.Request;
+    public override RequestInfo? Request { get; }
 
     /// <inheritdoc/>
     public override IDictionary<object, object?> Items => _items ??= [];
@@ -79,16 +87,16 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
         {
             lock (_gate)
             {
-                if (_closedSource is null)
+                if (ClosedSource is null)
                 {
-                    _closedSource = new TaskCompletionSource<CloseInfo>(TaskCreationOptions.RunContinuationsAsynchronously);
+                    ClosedSource = new TaskCompletionSource<CloseInfo>(TaskCreationOptions.RunContinuationsAsynchronously);
                     if (_endTold)
                     {
-                        _closedSource.SetResult(_closeInfo!);
+                        ClosedSource.SetResult(Ending!);
                     }
                 }
 
-                return _closedSource.Task;
+                return ClosedSource.Task;
             }
         }
     }
@@ -100,17 +108,17 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
         {
             lock (_gate)
             {
-                if (_abortedSource is null)
+                if (AbortedSource is null)
                 {
-                    if (_closeInfo is not null)
+                    if (Ending is not null)
                     {
                         return new CancellationToken(canceled: true);
                     }
 
-                    _abortedSource = new CancellationTokenSource();
+                    AbortedSource = new CancellationTokenSource();
                 }
 
-                return _abortedSource.Token;
+                return AbortedSource.Token;
             }
         }
     }
@@ -126,8 +134,8 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
         lock (_gate)
         {
             _carrier = carrier;
-            ended = _closeInfo is not null;
-            waiting = _outbox.Count > 0 || _pendingPing != 0 || _flushedSource is not null;
+            ended = Ending is not null;
+            waiting = Waiting > 0 || PendingPing != 0 || FlushedSource is not null;
             _flushing = waiting;
             if (!ended)
             {
@@ -169,10 +177,16 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
     /// <inheritdoc/>
     public override System.Net.WebSockets.WebSocket AsSystemWebSocket() => new Adapters.SystemWebSocket(this);
 
-    private long Now() => _options.TimeProvider.GetTimestamp();
+    private ConnectionOptions Options => _setup.Options;
+
+    private Role Role => _setup.Role;
+
+    private TimeoutWheel Wheel => _setup.Wheel;
+
+    private long Now() => Options.TimeProvider.GetTimestamp();
 
     private long After(TimeSpan delay) => Later(Now(), delay);
 
     private long Later(long timestamp, TimeSpan delay) =>
-        timestamp + (long)(delay.TotalSeconds * _options.TimeProvider.TimestampFrequency);
+        timestamp + (long)(delay.TotalSeconds * Options.TimeProvider.TimestampFrequency);
 }

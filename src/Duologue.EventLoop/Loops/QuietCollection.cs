@@ -1,0 +1,60 @@
+namespace Duologue.EventLoop.Loops;
+
+/// <summary>
+/// After a burst of connections that came or went, once it has been quiet for a while, collects what it left: a server whose messages
+/// cost no allocation would else keep the garbage of a reconnect storm, and the pages under it, until the next one.
+/// </summary>
+internal sealed class QuietCollection
+{
+    /// <summary>So many connections, opened and closed ones together, make a burst.</summary>
+    public const long Burst = 1000;
+
+    /// <summary>A heap up to this is compacted and its pages are given back: that stops the process for a moment. A larger one is collected in the background.</summary>
+    private const long CompactLimit = 64 * 1024 * 1024;
+
+    /// <summary>How long nobody must have come or gone.</summary>
+    public static readonly TimeSpan Quiet = TimeSpan.FromSeconds(10);
+
+    private readonly Func<long> _count;
+    private readonly Action _collect;
+    private long _seen;
+    private long _settled;
+    private TimeSpan _since;
+
+    /// <param name="count">Connections that were opened or closed so far.</param>
+    /// <param name="collect">Collects.</param>
+    public QuietCollection(Func<long> count, Action collect)
+    {
+        _count = count;
+        _collect = collect;
+    }
+
+    /// <summary>Looks whether it is time. By one thread, now and then.</summary>
+    /// <param name="now">The time since some beginning.</param>
+    public void Look(TimeSpan now)
+    {
+        long count = _count();
+        if (count != _seen)
+        {
+            _seen = count;
+            _since = now;
+        }
+        else if (count - _settled >= Burst && now - _since >= Quiet)
+        {
+            _settled = count;
+            _collect();
+        }
+    }
+
+    /// <summary>Collects the process's heap, as gently as its size asks for.</summary>
+    public static void Collect()
+    {
+        if (GC.GetTotalMemory(forceFullCollection: false) > CompactLimit)
+        {
+            GC.Collect(GC.MaxGeneration, GCCollectionMode.Forced, blocking: false);
+            return;
+        }
+
+        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+    }
+}

@@ -1,0 +1,375 @@
+using System.Runtime.CompilerServices;
+using Duologue.Peer;
+
+namespace Duologue;
+
+// What few connections need, or all only now and then: waits, deadlines other than keep-alive's, the end. A connection at rest has
+// none of it, so it is one object apart, made when the first of it is set. Whoever reads before gets what a new one would hold.
+internal sealed partial class WebSocketConnection
+{
+    private Rarities? _rare;
+
+    private Rarities Rare => _rare ?? Interlocked.CompareExchange(ref _rare, new Rarities(), null) ?? _rare;
+
+    /// <summary>How many frames wait in the outbox.</summary>
+    private int Waiting => _rare?.Outbox.Count ?? 0;
+
+    /// <summary>What the messages in the inbox and the pieces that were not read weigh. Any thread.</summary>
+    private long InboxBytes => _rare is { } rare ? Interlocked.Read(ref rare.InboxBytes) : 0;
+
+    /// <summary>
+    /// When a batch ended within the message under way for the first time; 0 for none. Written by the carrier's thread under
+    /// _gate; cleared without it, by whoever begins a message or resumes reading.
+    /// </summary>
+    private long MessageSince
+    {
+        get => _rare is { } rare ? Volatile.Read(ref rare.MessageSince) : 0;
+        set
+        {
+            if (RareFor(value != 0) is { } rare)
+            {
+                Volatile.Write(ref rare.MessageSince, value);
+            }
+        }
+    }
+
+    private TaskCompletionSource<CloseInfo>? ClosedSource
+    {
+        get => _rare is { } rare ? rare.ClosedSource : null;
+        set
+        {
+            if (RareFor(value is not null) is { } rare)
+            {
+                rare.ClosedSource = value;
+            }
+        }
+    }
+
+    private CancellationTokenSource? AbortedSource
+    {
+        get => _rare is { } rare ? rare.AbortedSource : null;
+        set
+        {
+            if (RareFor(value is not null) is { } rare)
+            {
+                rare.AbortedSource = value;
+            }
+        }
+    }
+
+    private long CloseMark
+    {
+        get => _rare is { } rare ? rare.CloseMark : 0;
+        set
+        {
+            if (RareFor(value != 0) is { } rare)
+            {
+                rare.CloseMark = value;
+            }
+        }
+    }
+
+    private ushort SentCode
+    {
+        get => _rare is { } rare ? rare.SentCode : default;
+        set
+        {
+            if (RareFor(value != 0) is { } rare)
+            {
+                rare.SentCode = value;
+            }
+        }
+    }
+
+    private string SentReason
+    {
+        get => _rare is { } rare ? rare.SentReason : "";
+        set
+        {
+            if (RareFor(value.Length != 0) is { } rare)
+            {
+                rare.SentReason = value;
+            }
+        }
+    }
+
+    private ushort ReceivedCode
+    {
+        get => _rare is { } rare ? rare.ReceivedCode : default;
+        set
+        {
+            if (RareFor(value != 0) is { } rare)
+            {
+                rare.ReceivedCode = value;
+            }
+        }
+    }
+
+    private string ReceivedReason
+    {
+        get => _rare is { } rare ? rare.ReceivedReason : "";
+        set
+        {
+            if (RareFor(value.Length != 0) is { } rare)
+            {
+                rare.ReceivedReason = value;
+            }
+        }
+    }
+
+    private CloseCause? Cause
+    {
+        get => _rare is { } rare ? rare.Cause : null;
+        set
+        {
+            if (RareFor(value is not null) is { } rare)
+            {
+                rare.Cause = value;
+            }
+        }
+    }
+
+    private ProtocolViolation? Violation
+    {
+        get => _rare is { } rare ? rare.Violation : null;
+        set
+        {
+            if (RareFor(value is not null) is { } rare)
+            {
+                rare.Violation = value;
+            }
+        }
+    }
+
+    private CloseInfo? Ending
+    {
+        get => _rare is { } rare ? rare.Ending : null;
+        set
+        {
+            if (RareFor(value is not null) is { } rare)
+            {
+                rare.Ending = value;
+            }
+        }
+    }
+
+    private long CloseDue
+    {
+        get => _rare is { } rare ? rare.CloseDue : 0;
+        set
+        {
+            if (RareFor(value != 0) is { } rare)
+            {
+                rare.CloseDue = value;
+            }
+        }
+    }
+
+    private long LingerDue
+    {
+        get => _rare is { } rare ? rare.LingerDue : 0;
+        set
+        {
+            if (RareFor(value != 0) is { } rare)
+            {
+                rare.LingerDue = value;
+            }
+        }
+    }
+
+    private long SendDue
+    {
+        get => _rare is { } rare ? rare.SendDue : 0;
+        set
+        {
+            if (RareFor(value != 0) is { } rare)
+            {
+                rare.SendDue = value;
+            }
+        }
+    }
+
+    private long MessageDue
+    {
+        get => _rare is { } rare ? rare.MessageDue : 0;
+        set
+        {
+            if (RareFor(value != 0) is { } rare)
+            {
+                rare.MessageDue = value;
+            }
+        }
+    }
+
+    private long FlushSince
+    {
+        get => _rare is { } rare ? rare.FlushSince : 0;
+        set
+        {
+            if (RareFor(value != 0) is { } rare)
+            {
+                rare.FlushSince = value;
+            }
+        }
+    }
+
+    private byte[]? PendingPong
+    {
+        get => _rare is { } rare ? rare.PendingPong : null;
+        set
+        {
+            if (RareFor(value is not null) is { } rare)
+            {
+                rare.PendingPong = value;
+            }
+        }
+    }
+
+    private long PendingPing
+    {
+        get => _rare is { } rare ? rare.PendingPing : 0;
+        set
+        {
+            if (RareFor(value != 0) is { } rare)
+            {
+                rare.PendingPing = value;
+            }
+        }
+    }
+
+    private TaskCompletionSource? FlushedSource
+    {
+        get => _rare is { } rare ? rare.FlushedSource : null;
+        set
+        {
+            if (RareFor(value is not null) is { } rare)
+            {
+                rare.FlushedSource = value;
+            }
+        }
+    }
+
+    private int Ahead
+    {
+        get => _rare is { } rare ? rare.Ahead : 0;
+        set
+        {
+            if (RareFor(value != 0) is { } rare)
+            {
+                rare.Ahead = value;
+            }
+        }
+    }
+
+    private SemaphoreSlim? TurnOrNull
+    {
+        get => _rare is { } rare ? rare.TurnOrNull : null;
+        set
+        {
+            if (RareFor(value is not null) is { } rare)
+            {
+                rare.TurnOrNull = value;
+            }
+        }
+    }
+
+    private int Compressing
+    {
+        get => _rare is { } rare ? rare.Compressing : 0;
+        set
+        {
+            if (RareFor(value != 0) is { } rare)
+            {
+                rare.Compressing = value;
+            }
+        }
+    }
+
+    private byte[]? Lent
+    {
+        get => _rare is { } rare ? rare.Lent : null;
+        set
+        {
+            if (RareFor(value is not null) is { } rare)
+            {
+                rare.Lent = value;
+            }
+        }
+    }
+
+    private TaskCompletionSource? HandledSource
+    {
+        get => _rare is { } rare ? rare.HandledSource : null;
+        set
+        {
+            if (RareFor(value is not null) is { } rare)
+            {
+                rare.HandledSource = value;
+            }
+        }
+    }
+
+    private Rarities? RareFor(bool needed) => needed ? Rare : _rare;
+
+    /// <summary>All but what says otherwise is guarded by _gate. Deadlines and times are the clock's timestamps, 0 for none.</summary>
+    private sealed class Rarities
+    {
+        public TaskCompletionSource<CloseInfo>? ClosedSource;
+        public CancellationTokenSource? AbortedSource;
+
+        // The Close that we sent or put behind the queue, and where in the output it ends.
+        public ushort SentCode;
+        public string SentReason = "";
+        public long CloseMark;
+
+        // The Close that the peer sent.
+        public ushort ReceivedCode;
+        public string ReceivedReason = "";
+
+        public CloseCause? Cause;
+        public ProtocolViolation? Violation;
+        public CloseInfo? Ending;
+        public long CloseDue;
+        public long LingerDue;
+
+        // Set lazily, at most once a period and not with each flush and message: when it passes, what it watches may long be
+        // another, and it is set anew from that one's beginning.
+        public long SendDue;
+        public long MessageDue;
+
+        // When the flush under way became pending.
+        public long FlushSince;
+
+        // See the property: not always under the lock.
+        public long MessageSince;
+
+        public byte[]? PendingPong;
+        public long PendingPing;
+        public TaskCompletionSource? FlushedSource;
+
+        // The flush under way, and where _taken will be when it has ended; touched by its one runner.
+        public ConfiguredValueTaskAwaitable<bool>.ConfiguredValueTaskAwaiter FlushAwaiter;
+        public long FlushMark;
+        public Action? OnFlushedAction;
+
+        // Frames that wait for the carrier, and how many of them go before a SendAsync that waits, too.
+        public Outbox Outbox;
+        public int Ahead;
+        public SemaphoreSlim? TurnOrNull;
+
+        // The frame that is being compressed by the output's owner, as large as it is without.
+        public int Compressing;
+
+        // Messages that arrived while the application was busy, oldest first, and their weight, which any thread changes.
+        public PooledQueue<InboxItem> Inbox;
+        public long InboxBytes;
+
+        // The handler's call that has not completed, and the array that its message lies in: the claim's.
+        public ConfiguredValueTaskAwaitable.ConfiguredValueTaskAwaiter HandlerCall;
+        public byte[]? Lent;
+        public Action? OnCallCompletedAction;
+
+        // Who waits until OnCloseAsync has completed.
+        public TaskCompletionSource? HandledSource;
+    }
+}

@@ -1,0 +1,70 @@
+using Duologue.EventLoop.Loops;
+
+namespace Duologue.EventLoop.Tests.Loops;
+
+public class QuietCollectionTests
+{
+    private static readonly TimeSpan Moment = TimeSpan.FromMilliseconds(100);
+
+    private long _count;
+    private int _collections;
+    private TimeSpan _now = TimeSpan.FromHours(1);
+    private readonly QuietCollection _collection;
+
+    public QuietCollectionTests() => _collection = new QuietCollection(() => _count, () => _collections++);
+
+    [Fact]
+    public void A_burst_is_collected_once_when_it_has_been_quiet_for_a_while()
+    {
+        Pass(TimeSpan.FromSeconds(1));
+        _count += QuietCollection.Burst;
+        Pass(QuietCollection.Quiet - Moment);
+        Assert.Equal(0, _collections);
+        Pass(2 * Moment);
+        Assert.Equal(1, _collections);
+        Pass(TimeSpan.FromMinutes(10));
+        Assert.Equal(1, _collections);
+    }
+
+    [Fact]
+    public void Nothing_is_collected_while_connections_come_and_go()
+    {
+        for (int i = 0; i < 1000; i++)
+        {
+            _count += 10;
+            Pass(TimeSpan.FromSeconds(1));
+        }
+
+        Assert.Equal(0, _collections);
+    }
+
+    [Fact]
+    public void Few_connections_are_no_burst_but_add_up()
+    {
+        _count += QuietCollection.Burst - 1;
+        Pass(TimeSpan.FromMinutes(10));
+        Assert.Equal(0, _collections);
+        _count++;
+        Pass(TimeSpan.FromMinutes(1));
+        Assert.Equal(1, _collections);
+    }
+
+    [Fact]
+    public void The_next_burst_is_collected_too()
+    {
+        for (int burst = 1; burst <= 3; burst++)
+        {
+            _count += QuietCollection.Burst;
+            Pass(TimeSpan.FromMinutes(1));
+            Assert.Equal(burst, _collections);
+        }
+    }
+
+    private void Pass(TimeSpan time)
+    {
+        for (TimeSpan end = _now + time; _now < end; _now += Moment)
+        {
+            _collection.Look(_now);
+        }
+    }
+}
