@@ -23,7 +23,7 @@ if (options.List)
     return 0;
 }
 
-IReadOnlyList<BenchCase> cases = KnownCases.Select(options.Cases);
+IReadOnlyList<BenchCase> cases = KnownCases.Fit(KnownCases.Select(options.Cases), Machine.Descriptors);
 IReadOnlyList<ServerKind> servers = options.SelectServers();
 if (cases.Count == 0 || servers.Count == 0)
 {
@@ -77,7 +77,7 @@ try
         """);
     CaseResults[] all =
     [
-        .. KnownCases.All.Select(one => new CaseResults(one, [.. results.Measurements.Where(measurement => measurement.Case == one.Name)])).Where(one => one.Servers.Count > 0),
+        .. KnownCases.Fit(KnownCases.All, Machine.Descriptors).Select(one => new CaseResults(one, [.. results.Measurements.Where(measurement => measurement.Case == one.Name)])).Where(one => one.Servers.Count > 0),
     ];
     string[] others = ["system", "system-inline", "ws", "bun"];
     await File.WriteAllTextAsync(Path.Combine(places.Out, "results.md"), MarkdownTable.Render(all, options.BaselineName, about));

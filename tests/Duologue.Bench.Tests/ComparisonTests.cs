@@ -19,6 +19,16 @@ public sealed class ComparisonTests
     }
 
     [Fact]
+    public void A_case_has_no_more_connections_than_may_be_open()
+    {
+        Assert.Equal(20_000, Machine.ParseDescriptors(["Limit  Soft Limit  Hard Limit  Units", "Max open files            1024                 20000                files     "]));
+        BenchCase idle = KnownCases.Fit(KnownCases.Select(["idle"]), 20_000).Single();
+        Assert.Equal((19_500, 9_750), (idle.Connections, idle.From));
+        Assert.StartsWith("at rest, from 9,750 to 19,500 connections (", idle.Title, StringComparison.Ordinal);
+        Assert.Same(Case, KnownCases.Fit([Case], 20_000).Single());
+    }
+
+    [Fact]
     public void Arguments_make_a_run()
     {
         RunOptions options = RunOptions.Parse(["--cases", "echo-*,idle", "--servers", "uring", "--peer", "other=/opt/other {port} {options}", "--rounds", "10", "--seconds", "2.5", "--budget", "230"])!;

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.IO.Enumeration;
 
 namespace Duologue.Comparison;
@@ -6,6 +7,10 @@ namespace Duologue.Comparison;
 internal static class KnownCases
 {
     private const int Kibi = 1024;
+
+    // Descriptors that a server needs beside its connections, and what a case shrinks by.
+    private const int Reserve = 500;
+    private const int Step = 500;
 
     public static IReadOnlyList<BenchCase> All { get; } =
     [
@@ -32,9 +37,22 @@ internal static class KnownCases
             new BenchCase($"memory-{mode}-10k", $"compression {mode}: at rest, from 2,500 to 10,000 connections after 3 messages of 1 KiB", CaseKind.Idle) { Deflate = mode, From = 2_500, Connections = 10_000, Payload = Kibi, Depth = 3 }),
     ];
 
+    /// <summary>The same cases with no more connections than a process may have descriptors.</summary>
+    public static IReadOnlyList<BenchCase> Fit(IEnumerable<BenchCase> cases, long descriptors) =>
+        [.. cases.Select(one => one.Connections + Reserve <= descriptors ? one : Shrink(one, (int)(descriptors - Reserve) / Step * Step))];
+
     /// <param name="patterns">Names, * for anything.</param>
     public static IReadOnlyList<BenchCase> Select(IEnumerable<string> patterns) =>
         [.. All.Where(one => patterns.Any(pattern => FileSystemName.MatchesSimpleExpression(pattern, one.Name)))];
+
+    private static BenchCase Shrink(BenchCase one, int connections)
+    {
+        int from = Math.Min(one.From, connections / 2);
+        string title = one.Title
+            .Replace(one.Connections.ToString("N0", CultureInfo.InvariantCulture), connections.ToString("N0", CultureInfo.InvariantCulture), StringComparison.Ordinal)
+            .Replace(one.From.ToString("N0", CultureInfo.InvariantCulture), from.ToString("N0", CultureInfo.InvariantCulture), StringComparison.Ordinal);
+        return one with { Connections = connections, From = from, Title = title + " (what the limit of open files allows)" };
+    }
 
     private static IEnumerable<BenchCase> Echoes(bool text)
     {

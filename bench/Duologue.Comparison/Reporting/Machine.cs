@@ -11,6 +11,16 @@ internal static class Machine
         ? double.Parse(File.ReadAllText("/proc/loadavg").Split(' ')[0], CultureInfo.InvariantCulture)
         : 0;
 
+    /// <summary>What a process that this one starts may have open.</summary>
+    public static long Descriptors { get; } = File.Exists("/proc/self/limits") ? ParseDescriptors(File.ReadLines("/proc/self/limits")) : long.MaxValue;
+
+    /// <summary>The hard limit of open files, in the lines of /proc/PID/limits.</summary>
+    internal static long ParseDescriptors(IEnumerable<string> limits)
+    {
+        string[]? words = limits.FirstOrDefault(line => line.StartsWith("Max open files", StringComparison.Ordinal))?.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        return words is not null && long.TryParse(words[4], NumberStyles.None, CultureInfo.InvariantCulture, out long hard) ? hard : long.MaxValue;
+    }
+
     public static string Describe(string root) => string.Create(
         CultureInfo.InvariantCulture,
         $"{Processor()}, {Environment.ProcessorCount} cores, load {Load} before, {RuntimeInformation.OSDescription}, .NET {Environment.Version}, commit {Commit(root)}");
