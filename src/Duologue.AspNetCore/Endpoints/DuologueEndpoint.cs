@@ -17,11 +17,17 @@ internal sealed class DuologueEndpoint
     private EndpointSettings _settings;
 
     public DuologueEndpoint(DuologueServer server, string pattern, HandlerChoice? handler)
+        : this(server, pattern, handler, new DuologueEndpointOptions.Copied(server.Options))
+    {
+    }
+
+    /// <summary>An endpoint whose options belong to something that is more than this.</summary>
+    public DuologueEndpoint(DuologueServer server, string pattern, HandlerChoice? handler, DuologueEndpointOptions options)
     {
         _server = server;
         Pattern = pattern;
         _handshake = new OpeningHandshake(server, pattern);
-        _options = new DuologueEndpointOptions.Copied(server.Options);
+        _options = options;
         _default = handler;
         _settings = new EndpointSettings(_options, server.TimeProvider);
     }
@@ -33,8 +39,13 @@ internal sealed class DuologueEndpoint
     {
         configure(_options);
         DuologueOptionsValidator.ThrowIfInvalid($"The options of MapDuologue(\"{Pattern}\")", _options);
-        _settings = new EndpointSettings(_options, _server.TimeProvider);
+        Renew();
     }
+
+    /// <summary>Takes the options as they are now.</summary>
+    public void Renew() => _settings = new EndpointSettings(_options, _server.TimeProvider);
+
+    public EndpointSettings Settings => _settings;
 
     /// <summary>Sends clients that offer a subprotocol to a handler of its own. Earlier ones are preferred.</summary>
     public void Dispatch(string subprotocol, HandlerChoice handler)
@@ -57,9 +68,12 @@ internal sealed class DuologueEndpoint
         }
     }
 
-    public async Task HandleAsync(HttpContext context)
+    public Task HandleAsync(HttpContext context) => HandleAsync(context, _default, _bySubprotocol);
+
+    /// <summary>Handles a request whose handler was chosen for it alone.</summary>
+    public async Task HandleAsync(HttpContext context, HandlerChoice? fallback, List<KeyValuePair<string, HandlerChoice>> bySubprotocol)
     {
-        AcceptedRequest? accepted = await OpenAsync(context).ConfigureAwait(false);
+        AcceptedRequest? accepted = await OpenAsync(context, fallback, bySubprotocol).ConfigureAwait(false);
         if (accepted is null)
         {
             return;
@@ -92,11 +106,11 @@ internal sealed class DuologueEndpoint
     }
 
     // Everything up to the 101, and what is kept of the request; null if the request was refused.
-    private async Task<AcceptedRequest?> OpenAsync(HttpContext context)
+    private async Task<AcceptedRequest?> OpenAsync(HttpContext context, HandlerChoice? fallback, List<KeyValuePair<string, HandlerChoice>> bySubprotocol)
     {
         using Activity? activity = Tracing.StartConnect(context, Pattern);
         EndpointSettings settings = _settings;
-        Judgement judgement = _handshake.Judge(context, settings, _default, _bySubprotocol);
+        Judgement judgement = _handshake.Judge(context, settings, fallback, bySubprotocol);
         if (judgement.Refusal is { } refusal)
         {
             await _handshake.RefuseAsync(context, refusal, activity).ConfigureAwait(false);

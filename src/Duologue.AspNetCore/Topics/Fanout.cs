@@ -37,12 +37,15 @@ internal static class Fanout
     public static FanoutResult Send(WebSocketConnection[] connections, BroadcastFrame frame)
     {
         Accepted accepted = Accept(connections, frame);
-        return accepted.Settle();
+        ExceptionDispatchInfo? failure = null;
+        accepted.Flush(ref failure);
+        failure?.Throw();
+        return accepted.Report();
     }
 
     /// <summary>
     /// Gives the frame its place on every connection, and no more: no foreign code runs, so that a lock may be held to give all connections
-    /// the same order. <see cref="Accepted.Settle"/> must follow, without the lock.
+    /// the same order. <see cref="Accepted.Flush"/> and <see cref="Accepted.Report"/> must follow, without the lock.
     /// </summary>
     public static Accepted Accept(WebSocketConnection[] connections, BroadcastFrame frame)
     {
@@ -55,37 +58,47 @@ internal static class Fanout
         return new(connections, acceptances);
     }
 
-    /// <summary>A frame that has its place on all connections, and has not left yet.</summary>
+    /// <summary>A frame that has its place on all connections, and has not left yet. By default on none.</summary>
     public readonly struct Accepted(WebSocketConnection[] connections, WebSocketConnection.Acceptance[] acceptances)
     {
-        /// <summary>Sends, counts and logs. Once.</summary>
-        public FanoutResult Settle()
+        private readonly WebSocketConnection[]? _connections = connections;
+
+        /// <summary>
+        /// Sends. Once. What a listener throws is kept for later: it must leave no connection with a frame that never leaves, as nobody
+        /// else would send it.
+        /// </summary>
+        public void Flush(ref ExceptionDispatchInfo? failure)
         {
-            // First what nobody else would do: a listener that throws must leave no connection with a frame that never leaves.
-            ExceptionDispatchInfo? failure = null;
-            for (int i = 0; i < connections.Length; i++)
+            for (int i = 0; i < _connections?.Length; i++)
             {
                 try
                 {
-                    connections[i].FlushAccepted(acceptances[i]);
+                    _connections[i].FlushAccepted(acceptances[i]);
                 }
                 catch (Exception e)
                 {
                     failure ??= ExceptionDispatchInfo.Capture(e);
                 }
             }
+        }
 
-            failure?.Throw();
+        /// <summary>Counts and logs. Once, last.</summary>
+        public FanoutResult Report()
+        {
+            if (_connections is null)
+            {
+                return default;
+            }
 
             int dropped = 0;
-            for (int i = 0; i < connections.Length; i++)
+            for (int i = 0; i < _connections.Length; i++)
             {
-                connections[i].ReportAccepted(acceptances[i]);
+                _connections[i].ReportAccepted(acceptances[i]);
                 dropped += acceptances[i].Result == SendResult.Dropped ? 1 : 0;
             }
 
             ArrayPool<WebSocketConnection.Acceptance>.Shared.Return(acceptances);
-            return new(connections.Length - dropped, dropped);
+            return new(_connections.Length - dropped, dropped);
         }
     }
 }

@@ -1,0 +1,21 @@
+using Duologue.AspNetCore;
+using Duologue.Cli.Talk;
+
+namespace Duologue.Cli.Serve;
+
+/// <summary><c>/topics</c>: topics that anybody may read and publish to, but for those that the talk and the fan-out are made of.</summary>
+internal static class TopicsEndpoint
+{
+    public const string Path = "/topics";
+    public const string Pattern = Path + "/{**name}";
+
+    public static void Configure(TopicEndpointOptions options)
+    {
+        options.AllowPublishing = true;
+        options.AuthorizeSubscribe = IsPublic;
+        options.AuthorizePublish = IsPublic;
+    }
+
+    internal static bool IsPublic(TopicAccess access) =>
+        access.Topic != FanoutHandler.Topic && !access.Topic.StartsWith(TalkRoom.TopicPrefix, StringComparison.Ordinal);
+}
