@@ -11,7 +11,7 @@ public abstract class BrowserTests(Chromiums chromium)
 
     protected async Task CompareAsync(string name)
     {
-        BrowserPage? page = await chromium.PageAsync(GetType().Name);
+        await using BrowserPage? page = await chromium.OpenPageAsync();
         Assert.SkipWhen(page is null, Chromium.Missing);
 
         string log = await page.RunAsync(new Scenario(name));

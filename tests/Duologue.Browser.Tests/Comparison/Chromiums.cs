@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using Duologue.Browser.Tests.Comparison;
 using Duologue.Cli.Tests.Page;
 using Microsoft.Playwright;
@@ -11,27 +10,19 @@ namespace Duologue.Browser.Tests.Comparison;
 public sealed class Chromiums : IAsyncDisposable
 {
     private readonly Lazy<Task<IBrowser?>> _browser;
-    private readonly ConcurrentDictionary<string, Lazy<Task<BrowserPage?>>> _pages = [];
     private IPlaywright? _playwright;
 
     public Chromiums() => _browser = new(LaunchAsync);
 
     /// <summary>
-    /// The page of a name, in a context, and so in a process, of its own: a browser makes a page wait whose handshakes keep failing.
-    /// Null where there is no browser.
+    /// A new page, in a context, and so in a process, of its own: a browser makes all sockets of a process wait, for seconds, when some of
+    /// its handshakes have failed. Null where there is no browser.
     /// </summary>
-    public Task<BrowserPage?> PageAsync(string name) => _pages.GetOrAdd(name, _ => new(OpenAsync)).Value;
+    public async Task<BrowserPage?> OpenPageAsync() =>
+        await _browser.Value is { } browser ? await BrowserPage.OpenAsync(await browser.NewContextAsync()) : null;
 
     public async ValueTask DisposeAsync()
     {
-        foreach (Lazy<Task<BrowserPage?>> opening in _pages.Values)
-        {
-            if (await opening.Value is { } page)
-            {
-                await page.DisposeAsync();
-            }
-        }
-
         if (_browser.IsValueCreated && await _browser.Value is { } browser)
         {
             await browser.DisposeAsync();
@@ -39,9 +30,6 @@ public sealed class Chromiums : IAsyncDisposable
 
         _playwright?.Dispose();
     }
-
-    private async Task<BrowserPage?> OpenAsync() =>
-        await _browser.Value is { } browser ? await BrowserPage.OpenAsync(await (await browser.NewContextAsync()).NewPageAsync()) : null;
 
     private async Task<IBrowser?> LaunchAsync()
     {
@@ -57,27 +45,34 @@ public sealed class Chromiums : IAsyncDisposable
     }
 }
 
-/// <summary>A page in the browser and the server that it comes from, for one scenario after the other.</summary>
+/// <summary>A page in the browser and the server that it comes from, for one scenario.</summary>
 public sealed class BrowserPage : IAsyncDisposable
 {
+    private readonly IBrowserContext _context;
     private readonly IPage _page;
     private readonly ScenarioServer _server;
 
-    private BrowserPage(IPage page, ScenarioServer server)
+    private BrowserPage(IBrowserContext context, IPage page, ScenarioServer server)
     {
+        _context = context;
         _page = page;
         _server = server;
     }
 
-    internal static async Task<BrowserPage> OpenAsync(IPage page)
+    internal static async Task<BrowserPage> OpenAsync(IBrowserContext context)
     {
+        IPage page = await context.NewPageAsync();
         var server = new ScenarioServer();
         await page.GotoAsync(server.Page.AbsoluteUri);
         await page.EvaluateAsync($"() => {{ {Scenario.Harness} }}");
-        return new BrowserPage(page, server);
+        return new BrowserPage(context, page, server);
     }
 
-    public async ValueTask DisposeAsync() => await _server.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await _context.DisposeAsync();
+        await _server.DisposeAsync();
+    }
 
     internal async Task<string> RunAsync(Scenario scenario)
     {

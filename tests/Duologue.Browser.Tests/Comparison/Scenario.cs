@@ -39,7 +39,7 @@ internal sealed record Scenario(string Name)
     }
 
     /// <summary>What the harness has to know.</summary>
-    public static string Settings(ScenarioServer server) => $"{{ page: '{server.Page}', host: '{server.Host}', refused: '{server.Refused}', patience: 5000 }}";
+    public static string Settings(ScenarioServer server) => $"{{ page: '{server.Page}', host: '{server.Host}', refused: '{server.Refused}', patience: 25000 }}";
 
     /// <summary>The whole log: what the page wrote and what its server saw, with the same ports each time.</summary>
     public static async Task<string> JoinAsync(string lines, ScenarioServer server)
