@@ -97,7 +97,11 @@ internal static class ServeCommand
 
         ServerLogging.Configure(builder, command.GetValue(options.LogLevel), command.GetValue(options.Json));
         int talkMessageSize = options.GetTalkMessageSize(command);
-        builder.Services.AddDuologue(duologue => options.Apply(command, duologue));
+        builder.Services.AddDuologue(duologue =>
+        {
+            options.Apply(command, duologue);
+            TopicsEndpoint.KeepNoHistoryOfOthers(duologue);
+        });
         builder.Services.AddSingleton(services => new TalkRoom(
             services.GetRequiredService<Topics>(), TimeProvider.System, Math.Max(1, talkMessageSize - TalkLimits.FileHead)));
         builder.Services.AddHostedService<TalkClock>();

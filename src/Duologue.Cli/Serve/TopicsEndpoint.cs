@@ -16,6 +16,13 @@ internal static class TopicsEndpoint
         options.AuthorizePublish = IsPublic;
     }
 
+    /// <summary>The talk and the fan-out have no use for a history: the one keeps its own, the other is for measuring.</summary>
+    public static void KeepNoHistoryOfOthers(DuologueOptions options)
+    {
+        options.TopicHistories[TalkRoom.TopicPrefix + "**"] = TopicHistory.None;
+        options.TopicHistories[FanoutHandler.Topic] = TopicHistory.None;
+    }
+
     internal static bool IsPublic(TopicAccess access) =>
         access.Topic != FanoutHandler.Topic && !access.Topic.StartsWith(TalkRoom.TopicPrefix, StringComparison.Ordinal);
 }
