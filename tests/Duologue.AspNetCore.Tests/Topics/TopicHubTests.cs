@@ -139,6 +139,10 @@ public class TopicHubTests
         Assert.Equal(0, host.Topics.Count);
         Assert.Equal(new FanoutResult(1, 0), host.Topics.Publish("a", "2"));
         Assert.Equal(["1", "2"], [await client.ReceiveTextAsync(), await client.ReceiveTextAsync()]);
+
+        // The drain would wait for it by a clock that stands still.
+        await client.CloseAsync();
+        await Eventually.True(() => host.Connections.Count == 0);
     }
 
     [Fact]
