@@ -10,7 +10,7 @@ internal sealed class DuologueServer : IAsyncDisposable
     private readonly List<MessageHandler> _handlers = [];
     private volatile bool _draining;
 
-    public DuologueServer(IOptions<DuologueOptions> options, Connections connections, ServerMetrics metrics, TimeProvider timeProvider, ILoggerFactory loggers)
+    public DuologueServer(IOptions<DuologueOptions> options, Connections connections, ServerMetrics metrics, TimeProvider timeProvider, ILoggerFactory loggers, Broker? broker = null)
     {
         Options = options.Value;
         Connections = connections;
@@ -21,7 +21,8 @@ internal sealed class DuologueServer : IAsyncDisposable
         Admission = new AdmissionControl(Options.MaxConnections, Options.MaxConnectionsPerAddress);
         Compression = new CompressionAdmission(Options.MaxDedicatedCompressors, metrics, HandshakeLogger);
         HandshakeRate = new HandshakeRate(Options.MaxHandshakesPerSecond, Options.MaxHandshakesPerSecondPerAddress, timeProvider);
-        Topics = new InProcessTopics(Options, metrics, timeProvider, Limited(Log.TopicsCategory));
+        TopicLogger = Limited(Log.TopicsCategory);
+        Topics = new TopicHub(Options, broker, metrics, timeProvider, TopicLogger);
         metrics.Observe(Topics);
         Observer = new ServerObserver(this, metrics.OfConnections, timeProvider);
 
@@ -42,7 +43,7 @@ internal sealed class DuologueServer : IAsyncDisposable
 
     public HandshakeRate HandshakeRate { get; }
 
-    public Topics Topics { get; }
+    public TopicHub Topics { get; }
 
     public ServerObserver Observer { get; }
 
@@ -50,10 +51,16 @@ internal sealed class DuologueServer : IAsyncDisposable
 
     public ILogger ConnectionLogger { get; }
 
+    public ILogger TopicLogger { get; }
+
     /// <summary>Whether new connections are refused because the server is stopping.</summary>
     public bool IsDraining => _draining;
 
-    public void BeginDraining() => _draining = true;
+    public void BeginDraining()
+    {
+        _draining = true;
+        Topics.BeginDraining();
+    }
 
     /// <summary>Keeps a handler that was made for an endpoint, to dispose of it at the end: the container does not know it.</summary>
     public void Own(MessageHandler handler)
@@ -66,6 +73,7 @@ internal sealed class DuologueServer : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        Topics.Dispose();
         MessageHandler[] handlers;
         lock (_lock)
         {

@@ -24,7 +24,7 @@ public static class DuologueServiceCollectionExtensions
         services.TryAddSingleton(_ => new Connections());
         services.TryAddSingleton<ServerMetrics>();
         services.TryAddSingleton<DuologueServer>();
-        services.TryAddSingleton(provider => provider.GetRequiredService<DuologueServer>().Topics);
+        services.TryAddSingleton<Topics>(provider => provider.GetRequiredService<DuologueServer>().Topics);
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<DuologueOptions>, DuologueOptionsValidator>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<MatcherPolicy, WebSocketMatcherPolicy>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, DrainService>());

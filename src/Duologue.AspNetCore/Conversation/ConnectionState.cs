@@ -1,7 +1,7 @@
 namespace Duologue.AspNetCore;
 
 /// <summary>What the server keeps with a connection: <see cref="WebSocketConnection.Owner"/>.</summary>
-internal sealed class ConnectionState(DuologueServer server, string endpoint, AddressKey address, string? userId, long openedAt)
+internal sealed partial class ConnectionState(DuologueServer server, string endpoint, AddressKey address, string? userId, long openedAt)
 {
     private const int Opening = 0;
     private const int Opened = 1;
@@ -35,12 +35,6 @@ internal sealed class ConnectionState(DuologueServer server, string endpoint, Ad
 
     /// <summary>The connection has ended; whether it counts as one.</summary>
     public bool Close() => Interlocked.Exchange(ref _phase, Closed) == Opened;
-
-    /// <summary>Guarded by this object's lock, as is <see cref="HasClosed"/>. Null until the first subscription.</summary>
-    public HashSet<Topic>? Subscriptions { get; set; }
-
-    /// <summary>From then on nothing may be subscribed to.</summary>
-    public bool HasClosed { get; set; }
 
     /// <summary>The state of a connection that a server opened.</summary>
     /// <exception cref="InvalidOperationException">It is a client's connection.</exception>

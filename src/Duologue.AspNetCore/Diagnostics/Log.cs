@@ -51,4 +51,22 @@ internal static partial class Log
 
     [LoggerMessage(3300, LogLevel.Warning, "Connection {ConnectionId} was refused a subscription: {Option} is {Limit}.", EventName = "SubscriptionRefused")]
     public static partial void SubscriptionRefused(ILogger logger, string connectionId, string option, int limit);
+
+    [LoggerMessage(3301, LogLevel.Information, "Somebody who continued topic {Topic} was told of a reset: {Lost} messages are known lost.", EventName = "TopicReset")]
+    public static partial void TopicReset(ILogger logger, string topic, long? lost);
+
+    [LoggerMessage(3302, LogLevel.Debug, "Topic {Topic} was forgotten: nobody had used it for DuologueOptions.TopicIdleLifetime.", EventName = "TopicExpired")]
+    public static partial void TopicExpired(ILogger logger, string topic);
+
+    [LoggerMessage(3303, LogLevel.Error, "The broker failed at {Operation} of topic {Topic}.", EventName = "BrokerFailed")]
+    public static partial void BrokerFailed(ILogger logger, Exception exception, string operation, string topic);
+
+    [LoggerMessage(3304, LogLevel.Error, "A listener to the event {Event} of Topics threw.", EventName = "TopicListenerFailed")]
+    public static partial void TopicListenerFailed(ILogger logger, Exception exception, string @event);
+
+    [LoggerMessage(3305, LogLevel.Information, "Refused a request at the feed {Endpoint} with {StatusCode} ({Reason}): {Sentence}", EventName = "FeedRefused")]
+    public static partial void FeedRefused(ILogger logger, string endpoint, int statusCode, string reason, string sentence);
+
+    [LoggerMessage(3306, LogLevel.Error, "The hook {Hook} of the feed {Endpoint} threw; the topic is refused.", EventName = "TopicHookFailed")]
+    public static partial void TopicHookFailed(ILogger logger, Exception exception, string hook, string endpoint);
 }

@@ -25,6 +25,12 @@ internal sealed class ServerMetrics
     private readonly Counter<long> _refusedSubscriptions;
     private readonly Histogram<double> _publishDuration;
     private readonly Histogram<long> _fanout;
+    private readonly Counter<long> _recoveries;
+    private readonly Counter<long> _expirations;
+    private readonly Counter<long> _brokerFailures;
+    private readonly Counter<long> _feedRequests;
+    private readonly Counter<long> _feedRefusals;
+    private readonly UpDownCounter<long> _heldRequests;
 
     public ServerMetrics(IMeterFactory factory, Connections connections)
     {
@@ -38,6 +44,12 @@ internal sealed class ServerMetrics
         _refusedSubscriptions = _meter.CreateCounter<long>("duologue.pubsub.subscription.refusals", "{subscription}", "Subscriptions that were refused because of a limit.");
         _publishDuration = _meter.CreateHistogram("duologue.pubsub.publish.duration", "s", "How long a publish took, until every subscriber's connection had it.", null, ConnectionMetrics.ShortSeconds);
         _fanout = _meter.CreateHistogram("duologue.pubsub.fanout", "{receiver}", "Connections that a publish was accepted for.", null, Receivers);
+        _recoveries = _meter.CreateCounter<long>("duologue.pubsub.recoveries", "{recovery}", "Readers and subscribers that continued a topic after a position, or could not.");
+        _expirations = _meter.CreateCounter<long>("duologue.pubsub.expirations", "{topic}", "Topics that were forgotten because nobody used them.");
+        _brokerFailures = _meter.CreateCounter<long>("duologue.pubsub.broker.failures", "{failure}", "Calls of the broker that failed.");
+        _feedRequests = _meter.CreateCounter<long>("duologue.pubsub.feed.requests", "{request}", "Requests that the feed took.");
+        _feedRefusals = _meter.CreateCounter<long>("duologue.pubsub.feed.refusals", "{request}", "Requests that the feed refused.");
+        _heldRequests = _meter.CreateUpDownCounter<long>("duologue.pubsub.feed.held", "{request}", "Requests that are held until there is news.");
         _meter.CreateObservableUpDownCounter("duologue.server.send_queue.bytes", () => connections.Open.Sum(connection => connection.BufferedAmount), "By", "Bytes that wait in the send queues of all connections.");
         connections.Metrics = this;
     }
@@ -82,7 +94,54 @@ internal sealed class ServerMetrics
         _fanout.Record(result.Accepted);
     }
 
-    /// <summary>Shows how many topics have subscribers. Once.</summary>
-    public void Observe(Topics topics) =>
+    /// <summary>Somebody continued a topic after a position.</summary>
+    public void Recovered(bool isReset)
+    {
+        if (_recoveries.Enabled)
+        {
+            _recoveries.Add(1, new KeyValuePair<string, object?>(TelemetryNames.RecoveryOutcome, isReset ? "reset" : "continued"));
+        }
+    }
+
+    public void TopicExpired() => _expirations.Add(1);
+
+    public void BrokerFailed(string operation)
+    {
+        if (_brokerFailures.Enabled)
+        {
+            _brokerFailures.Add(1, new KeyValuePair<string, object?>(TelemetryNames.BrokerOperation, operation));
+        }
+    }
+
+    public void FeedRequested(string way)
+    {
+        if (_feedRequests.Enabled)
+        {
+            _feedRequests.Add(1, new KeyValuePair<string, object?>(TelemetryNames.FeedWay, way));
+        }
+    }
+
+    public void FeedRefused(FeedRefusalReason reason)
+    {
+        if (_feedRefusals.Enabled)
+        {
+            _feedRefusals.Add(1, new KeyValuePair<string, object?>(TelemetryNames.FeedRefusal, reason.Name()));
+        }
+    }
+
+    public void Held(string way, int change)
+    {
+        if (_heldRequests.Enabled)
+        {
+            _heldRequests.Add(change, new KeyValuePair<string, object?>(TelemetryNames.FeedWay, way));
+        }
+    }
+
+    /// <summary>Shows how many topics there are. Once.</summary>
+    public void Observe(TopicHub topics)
+    {
         _meter.CreateObservableUpDownCounter("duologue.pubsub.topics", () => topics.Count, "{topic}", "Topics with subscribers.");
+        _meter.CreateObservableUpDownCounter("duologue.pubsub.stored_topics", () => topics.StoredTopics, "{topic}", "Topics in this process's memory.");
+        _meter.CreateObservableUpDownCounter("duologue.pubsub.history.bytes", () => topics.HistoryBytes, "By", "Payload that the histories in this process's memory hold.");
+    }
 }

@@ -19,14 +19,20 @@ internal sealed class DuologueEndpoint
     private string[] _subprotocols;
 
     public DuologueEndpoint(DuologueServer server, string pattern, HandlerChoice? handler)
+        : this(server, pattern, handler, new DuologueEndpointOptions.Copied(server.Options))
+    {
+    }
+
+    /// <summary>An endpoint whose options belong to something that is more than this.</summary>
+    public DuologueEndpoint(DuologueServer server, string pattern, HandlerChoice? handler, DuologueEndpointOptions options)
     {
         _server = server;
         Pattern = pattern;
         _handshake = new OpeningHandshake(server, pattern);
-        _options = new DuologueEndpointOptions.Copied(server.Options);
+        _options = options;
         _default = handler;
         _settings = new EndpointSettings(_options, server.TimeProvider);
-        _subprotocols = Known();
+        _subprotocols = Known(_default, _bySubprotocol);
     }
 
     public string Pattern { get; }
@@ -36,9 +42,17 @@ internal sealed class DuologueEndpoint
     {
         configure(_options);
         DuologueOptionsValidator.ThrowIfInvalid($"The options of MapDuologue(\"{Pattern}\")", _options);
-        _settings = new EndpointSettings(_options, _server.TimeProvider);
-        _subprotocols = Known();
+        Renew();
     }
+
+    /// <summary>Takes the options as they are now.</summary>
+    public void Renew()
+    {
+        _settings = new EndpointSettings(_options, _server.TimeProvider);
+        _subprotocols = Known(_default, _bySubprotocol);
+    }
+
+    public EndpointSettings Settings => _settings;
 
     /// <summary>Sends clients that offer a subprotocol to a handler of its own. Earlier ones are preferred.</summary>
     public void Dispatch(string subprotocol, HandlerChoice handler)
@@ -50,11 +64,12 @@ internal sealed class DuologueEndpoint
         }
 
         _bySubprotocol.Add(new(subprotocol, handler));
-        _subprotocols = Known();
+        _subprotocols = Known(_default, _bySubprotocol);
     }
 
     // Most preferred first.
-    private string[] Known() => [.. _bySubprotocol.Select(pair => pair.Key), .. _default is null ? [] : _settings.Subprotocols];
+    private string[] Known(HandlerChoice? fallback, List<KeyValuePair<string, HandlerChoice>> bySubprotocol) =>
+        [.. bySubprotocol.Select(pair => pair.Key), .. fallback is null ? [] : _settings.Subprotocols];
 
     /// <exception cref="InvalidOperationException">Nobody would talk to the endpoint's connections.</exception>
     public void ThrowIfIncomplete()
@@ -65,9 +80,15 @@ internal sealed class DuologueEndpoint
         }
     }
 
-    public async Task HandleAsync(HttpContext context)
+    public Task HandleAsync(HttpContext context) => HandleAsync(context, _default, _bySubprotocol, _subprotocols);
+
+    /// <summary>Handles a request whose handler was chosen for it alone.</summary>
+    public Task HandleAsync(HttpContext context, HandlerChoice? fallback, List<KeyValuePair<string, HandlerChoice>> bySubprotocol) =>
+        HandleAsync(context, fallback, bySubprotocol, Known(fallback, bySubprotocol));
+
+    private async Task HandleAsync(HttpContext context, HandlerChoice? fallback, List<KeyValuePair<string, HandlerChoice>> bySubprotocol, string[] subprotocols)
     {
-        AcceptedRequest? accepted = await OpenAsync(context).ConfigureAwait(false);
+        AcceptedRequest? accepted = await OpenAsync(context, fallback, bySubprotocol, subprotocols).ConfigureAwait(false);
         if (accepted is null)
         {
             return;
@@ -109,11 +130,11 @@ internal sealed class DuologueEndpoint
     }
 
     // Everything up to the 101, and what is kept of the request; null if the request was refused.
-    private async Task<AcceptedRequest?> OpenAsync(HttpContext context)
+    private async Task<AcceptedRequest?> OpenAsync(HttpContext context, HandlerChoice? fallback, List<KeyValuePair<string, HandlerChoice>> bySubprotocol, string[] subprotocols)
     {
         using Activity? activity = Tracing.StartConnect(context, Pattern);
         EndpointSettings settings = _settings;
-        Judgement judgement = _handshake.Judge(context, settings, _default, _bySubprotocol, _subprotocols);
+        Judgement judgement = _handshake.Judge(context, settings, fallback, bySubprotocol, subprotocols);
         if (judgement.Refusal is { } refusal)
         {
             await _handshake.RefuseAsync(context, refusal, activity).ConfigureAwait(false);
@@ -184,7 +205,7 @@ internal sealed class DuologueEndpoint
     private ConnectionSetup SetupOf(EndpointSettings settings, Judgement judgement)
     {
         HandlerChoice handler = judgement.Handler!;
-        if (judgement.Deflate is not null)
+        if (judgement.Deflate is not null || !IsOwn(handler))
         {
             return CreateSetup(settings, judgement, handler);
         }
@@ -194,6 +215,9 @@ internal sealed class DuologueEndpoint
             ? setup
             : settings.Setups.GetOrAdd((handler, judgement.Subprotocol ?? ""), CreateSetup(settings, judgement, handler));
     }
+
+    // Others are made for one request: to remember them would be to remember them all.
+    private bool IsOwn(HandlerChoice handler) => handler == _default || _bySubprotocol.Exists(pair => pair.Value == handler);
 
     private ConnectionSetup CreateSetup(EndpointSettings settings, Judgement judgement, HandlerChoice handler) => new()
     {

@@ -28,6 +28,9 @@ internal sealed class HandlerChoice
         return new(null, conversation);
     }
 
+    /// <summary>A handler that is there already.</summary>
+    public static HandlerChoice Of(MessageHandler handler) => new(handler, null);
+
     /// <summary>Makes the handler at once, so that a missing service is an error at start, not at the first connection.</summary>
     public static HandlerChoice Of<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)] THandler>(DuologueServer server, IServiceProvider services)
         where THandler : MessageHandler

@@ -68,7 +68,7 @@ internal sealed class WebSocketMatcherPolicy : MatcherPolicy, IEndpointSelectorP
 
     private static bool IsOwn(Endpoint endpoint) => endpoint.Metadata.GetMetadata<DuologueEndpoint>() is not null;
 
-    private static bool IsWebSocket(HttpContext context) =>
+    internal static bool IsWebSocket(HttpContext context) =>
         HeaderList.ContainsIgnoreCase(context.Request.Headers.Upgrade, HandshakeHeaders.WebSocket)
         || context.Features.Get<IHttpExtendedConnectFeature>() is { IsExtendedConnect: true };
 }

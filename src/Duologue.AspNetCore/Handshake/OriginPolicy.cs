@@ -19,6 +19,9 @@ internal sealed class OriginPolicy
         _allowed = allowed.Select(Normalize).OfType<string>().ToFrozenSet(StringComparer.Ordinal);
     }
 
+    /// <summary>Whether the pages of all origins may.</summary>
+    public bool AllowsAny => _any;
+
     /// <summary>Whether the request's origin may connect. A request without one comes from no browser, and passes.</summary>
     public bool Allows(HttpRequest request)
     {

@@ -43,9 +43,32 @@ public sealed class DuologueOptions : DuologueEndpointOptions
     /// </summary>
     public int MaxDedicatedCompressors { get; set; } = 256;
 
-    /// <summary>The most topics with subscribers at a time; 0 for no limit. Default 100,000. Passed: subscribing throws.</summary>
+    /// <summary>
+    /// The most topics at a time, whether they have subscribers or only a history; 0 for no limit. Default 100,000. Passed: subscribing and publishing to a new topic throw; by
+    /// HTTP, 503 with <c>Retry-After</c>.
+    /// </summary>
     public int MaxTopics { get; set; } = 100_000;
 
-    /// <summary>The most topics that one connection may subscribe to; 0 for no limit. Default 1,000. Passed: subscribing throws.</summary>
+    /// <summary>The most topics and patterns that one connection may subscribe to; 0 for no limit. Default 1,000. Passed: subscribing throws.</summary>
     public int MaxTopicsPerConnection { get; set; } = 1_000;
+
+    /// <summary>
+    /// How long a topic lives that nobody publishes to, reads or subscribes to. Default 10 min; at least 1 s. Passed: it is forgotten with its history, which is counted, logged and told by
+    /// <see cref="Topics.Expired"/>; whoever comes back to it is told so by a reset.
+    /// </summary>
+    public TimeSpan TopicIdleLifetime { get; set; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>How much a topic keeps for those who come back, where no pattern of <see cref="TopicHistories"/> says otherwise.</summary>
+    public TopicHistory TopicHistory { get; set; } = new();
+
+    /// <summary>
+    /// How much the topics keep that a pattern stands for, such as <c>news/*</c> or <c>chat/**</c>. Of several the one with the most literal characters decides. Default none.
+    /// </summary>
+    public IDictionary<string, TopicHistory> TopicHistories { get; } = new Dictionary<string, TopicHistory>(StringComparer.Ordinal);
+
+    /// <summary>
+    /// The payload that all histories in this process's memory hold together. Default 256 MiB; at least 0. Passed: a topic that is published to keeps nothing but its newest
+    /// message until others have aged.
+    /// </summary>
+    public long MaxTopicHistoryBytes { get; set; } = 256L * 1024 * 1024;
 }

@@ -16,6 +16,7 @@ internal sealed class DuologueOptionsValidator : IValidateOptions<DuologueOption
         AtLeast(failures, nameof(DuologueOptions), nameof(options.MaxTopics), options.MaxTopics, 0, "topics, 0 for no limit");
         AtLeast(failures, nameof(DuologueOptions), nameof(options.MaxTopicsPerConnection), options.MaxTopicsPerConnection, 0, "topics, 0 for no limit");
         AtLeast(failures, nameof(DuologueOptions), nameof(options.MaxDedicatedCompressors), options.MaxDedicatedCompressors, 0, "connections");
+        FindTopicFailures(failures, options);
         NotNegative(failures, nameof(options.RetryAfter), options.RetryAfter);
         NotNegative(failures, nameof(options.DrainWindow), options.DrainWindow);
         return failures.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(failures);
@@ -29,6 +30,49 @@ internal sealed class DuologueOptionsValidator : IValidateOptions<DuologueOption
         if (failures.Count > 0)
         {
             throw new OptionsValidationException(where, typeof(DuologueEndpointOptions), failures);
+        }
+    }
+
+    private static void FindTopicFailures(List<string> failures, DuologueOptions options)
+    {
+        const string Where = nameof(DuologueOptions);
+        PositiveOrInfinite(failures, Where, nameof(options.TopicIdleLifetime), options.TopicIdleLifetime);
+        if (options.TopicIdleLifetime < TimeSpan.FromSeconds(1))
+        {
+            failures.Add($"{Where}: {nameof(options.TopicIdleLifetime)} is {options.TopicIdleLifetime}; it must be at least 1 s.");
+        }
+
+        if (options.MaxTopicHistoryBytes < 0)
+        {
+            failures.Add($"{Where}: {nameof(options.MaxTopicHistoryBytes)} is {options.MaxTopicHistoryBytes}; it must be at least 0 (bytes).");
+        }
+
+        FindHistoryFailures(failures, $"{Where}.{nameof(options.TopicHistory)}", options.TopicHistory);
+        foreach ((string pattern, TopicHistory history) in options.TopicHistories)
+        {
+            string where = $"{Where}.{nameof(options.TopicHistories)}[\"{pattern}\"]";
+            if (TopicName.FindPatternError(pattern) is { } error)
+            {
+                failures.Add($"{where}: {error}");
+            }
+
+            FindHistoryFailures(failures, where, history);
+        }
+    }
+
+    private static void FindHistoryFailures(List<string> failures, string where, TopicHistory? history)
+    {
+        if (history is null)
+        {
+            failures.Add($"{where} is null; use {nameof(TopicHistory)}.{nameof(TopicHistory.None)} to keep nothing.");
+            return;
+        }
+
+        AtLeast(failures, where, nameof(history.MaxCount), history.MaxCount, 0, "messages");
+        AtLeast(failures, where, nameof(history.MaxBytes), history.MaxBytes, 0, "bytes");
+        if (history.MaxAge <= TimeSpan.Zero || history.MaxAge > TimeSpan.FromDays(49))
+        {
+            failures.Add($"{where}: {nameof(history.MaxAge)} is {history.MaxAge}; it must be positive and at most 49 days.");
         }
     }
 

@@ -40,12 +40,16 @@ internal static class Fanout
     public static FanoutResult Send(WebSocketConnection[] connections, BroadcastFrame frame)
     {
         Accepted accepted = Accept(connections, frame);
-        return accepted.Settle();
+        ExceptionDispatchInfo? failure = null;
+        accepted.Flush(ref failure);
+        FanoutResult result = accepted.Report(ref failure);
+        failure?.Throw();
+        return result;
     }
 
     /// <summary>
     /// Gives the frame its place on every connection, and no more: no foreign code runs, so that a lock may be held to give all connections
-    /// the same order. <see cref="Accepted.Settle"/> must follow, without the lock.
+    /// the same order. <see cref="Accepted.Flush"/> and <see cref="Accepted.Report"/> must follow, without the lock.
     /// </summary>
     public static Accepted Accept(WebSocketConnection[] connections, BroadcastFrame frame)
     {
@@ -68,53 +72,64 @@ internal static class Fanout
         return new(connections, acceptances, failure);
     }
 
-    /// <summary>A frame that has its place on all connections, and has not left yet.</summary>
-    public readonly struct Accepted(WebSocketConnection[] connections, WebSocketConnection.Acceptance[] acceptances, ExceptionDispatchInfo? failure)
+    /// <summary>A frame that has its place on all connections, and has not left yet. By default on none.</summary>
+    public readonly struct Accepted(WebSocketConnection[] connections, WebSocketConnection.Acceptance[] acceptances, ExceptionDispatchInfo? refusal)
     {
-        /// <summary>Sends, counts and logs. Once.</summary>
-        public FanoutResult Settle()
+        private readonly WebSocketConnection[]? _connections = connections;
+
+        /// <summary>
+        /// Sends. Once. What a listener throws, or a receiver without memory threw before, is kept for later: it must leave no connection with a frame that
+        /// never leaves, as nobody else would send it.
+        /// </summary>
+        public void Flush(ref ExceptionDispatchInfo? failure)
         {
-            // First what nobody else would do: a listener that throws must leave no connection with a frame that never leaves.
-            ExceptionDispatchInfo? failed = failure;
-            for (int i = 0; i < connections.Length; i++)
+            failure ??= refusal;
+            for (int i = 0; i < _connections?.Length; i++)
             {
                 try
                 {
                     if (acceptances[i].Payload < 0)
                     {
                         // Half a frame may stand in its output: nothing can follow that.
-                        connections[i].Abort();
+                        _connections[i].Abort();
                     }
                     else
                     {
-                        connections[i].FlushAccepted(acceptances[i]);
+                        _connections[i].FlushAccepted(acceptances[i]);
                     }
                 }
                 catch (Exception e)
                 {
-                    failed ??= ExceptionDispatchInfo.Capture(e);
+                    failure ??= ExceptionDispatchInfo.Capture(e);
                 }
+            }
+        }
+
+        /// <summary>Counts and logs all of them, whatever a listener throws. Once, last.</summary>
+        public FanoutResult Report(ref ExceptionDispatchInfo? failure)
+        {
+            if (_connections is null)
+            {
+                return default;
             }
 
             int dropped = 0;
-            for (int i = 0; i < connections.Length; i++)
+            for (int i = 0; i < _connections.Length; i++)
             {
                 try
                 {
-                    connections[i].ReportAccepted(acceptances[i]);
+                    _connections[i].ReportAccepted(acceptances[i]);
                 }
                 catch (Exception e)
                 {
-                    // What became of the others is still to be counted.
-                    failed ??= ExceptionDispatchInfo.Capture(e);
+                    failure ??= ExceptionDispatchInfo.Capture(e);
                 }
 
                 dropped += acceptances[i].Result == SendResult.Dropped ? 1 : 0;
             }
 
             ArrayPool<WebSocketConnection.Acceptance>.Shared.Return(acceptances);
-            failed?.Throw();
-            return new(connections.Length - dropped, dropped);
+            return new(_connections.Length - dropped, dropped);
         }
     }
 }

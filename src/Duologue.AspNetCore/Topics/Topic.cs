@@ -1,37 +1,61 @@
-using Duologue.Peer;
+using System.Buffers;
 
 namespace Duologue.AspNetCore;
 
-/// <summary>The subscribers of one topic in this process.</summary>
+/// <summary>What this process has of one topic: who subscribes, and up to where they have it.</summary>
 /// <remarks>
 /// Two locks, always in this order: the publish lock, under which connections take the frame, so that all subscribers see one order
-/// of messages; then, inside it or inside a <see cref="ConnectionState"/>'s lock, the lock on the set. Neither is held while a frame is handed to a carrier,
-/// counted or logged: handlers, listeners and sinks may run there.
+/// of messages; then, inside it or inside a <see cref="ConnectionState"/>'s lock, the lock on the sets. Neither is held while a frame is handed to a carrier, an event is raised,
+/// a waiter woken, or anything counted or logged: handlers, listeners and sinks may run there. What is in a broker's memory has a leaf lock of its own.
 /// </remarks>
-internal sealed class Topic(string name)
+internal sealed partial class Topic(string name, TopicHub hub)
 {
     private readonly Lock _publishLock = new();
     private readonly Lock _setLock = new();
-    private readonly HashSet<WebSocketConnection> _subscribers = [];
-    // What a publish walks through; made at the first publish after a change, so that a change costs no copy.
-    private WebSocketConnection[]? _snapshot;
+
+    // Guarded by the lock on the sets.
+    private readonly HashSet<Member> _members = [];
+    private HashSet<TopicSubscription>? _readers;
+    private HashSet<WebSocketConnection>? _watchers;
+    private Member[] _wild = [];
+    private int _wildVersion = -1;
     private bool _retired;
+
+    // What a publish walks through; made at the first publish after a change, so that a change costs no copy.
+    private MemberSnapshot? _snapshot;
+
+    // Guarded by the publish lock: up to where the members have the topic, and who waits for more.
+    private TopicPosition _delivered;
+    private bool _attached;
+    private bool _detached;
+    private TopicSubscription? _waiters;
+    private int _waiterCount;
+    private long _lastPublish;
 
     public string Name { get; } = name;
 
+    /// <summary>Connections and streams; held polls and wildcards are not counted.</summary>
     public int Count
     {
         get
         {
             lock (_setLock)
             {
-                return _subscribers.Count;
+                return _members.Count + (_readers?.Count(reader => reader.PresentAs is not null) ?? 0);
             }
         }
     }
 
+    public TopicSubscriber[] ListSubscribers()
+    {
+        lock (_setLock)
+        {
+            return [.. _members.Select(member => member.Describe()), .. _readers?.Where(reader => reader.PresentAs is not null).Select(reader => reader.PresentAs!.Value) ?? []];
+        }
+    }
+
     /// <summary>Adds a subscriber; false if the topic has lost its last one and is about to be removed: take a new topic then.</summary>
-    public bool TryAdd(WebSocketConnection connection)
+    public bool TryAdd(Member member)
     {
         lock (_setLock)
         {
@@ -40,46 +64,161 @@ internal sealed class Topic(string name)
                 return false;
             }
 
-            if (_subscribers.Add(connection))
+            if (_members.Add(member))
             {
                 _snapshot = null;
+                Tell(joined: true, member.Describe());
             }
 
             return true;
         }
     }
 
-    /// <summary>Removes a subscriber; true if it was the last: the topic takes no more and is to be removed.</summary>
-    public bool Remove(WebSocketConnection connection)
+    /// <inheritdoc cref="TryAdd(Member)"/>
+    public bool TryAdd(TopicSubscription reader)
     {
         lock (_setLock)
         {
-            if (!_subscribers.Remove(connection))
+            if (!_retired && (_readers ??= []).Add(reader) && reader.PresentAs is { } subscriber)
+            {
+                Tell(joined: true, subscriber);
+            }
+
+            return !_retired;
+        }
+    }
+
+    /// <summary>Removes a subscriber; true if it was the last: the topic takes no more and is to be removed.</summary>
+    public bool Remove(Member member)
+    {
+        lock (_setLock)
+        {
+            _watchers?.Remove(member.Connection);
+            if (!_members.Remove(member))
             {
                 return false;
             }
 
             _snapshot = null;
-            return _retired = _subscribers.Count == 0;
+            Tell(joined: false, member.Describe());
+            return RetireIfUnused();
         }
     }
 
-    public FanoutResult Publish(BroadcastFrame frame)
-    {
-        Fanout.Accepted accepted;
-        lock (_publishLock)
-        {
-            accepted = Fanout.Accept(TakeSnapshot(), frame);
-        }
-
-        return accepted.Settle();
-    }
-
-    private WebSocketConnection[] TakeSnapshot()
+    /// <inheritdoc cref="Remove(Member)"/>
+    public bool Remove(TopicSubscription reader)
     {
         lock (_setLock)
         {
-            return _snapshot ??= [.. _subscribers];
+            if (_readers?.Remove(reader) != true)
+            {
+                return false;
+            }
+
+            if (reader.PresentAs is { } subscriber)
+            {
+                Tell(joined: false, subscriber);
+            }
+
+            return RetireIfUnused();
         }
+    }
+
+    /// <summary>Tells a member from now on who joins and leaves, and gives those who are there.</summary>
+    public TopicSubscriber[] Watch(WebSocketConnection member)
+    {
+        lock (_setLock)
+        {
+            (_watchers ??= []).Add(member);
+        }
+
+        return ListSubscribers();
+    }
+
+    /// <summary>Those whom presence is told.</summary>
+    public WebSocketConnection[] ListWatchers()
+    {
+        lock (_setLock)
+        {
+            return _watchers is null ? [] : [.. _watchers];
+        }
+    }
+
+    /// <summary>Retires a topic that has nobody: one that was made and never joined, or that wildcards alone have kept and do no more.</summary>
+    public bool TryRetire(TimeSpan idle)
+    {
+        RefreshWildcards();
+        bool isIdle;
+        lock (_publishLock)
+        {
+            isIdle = hub.Time.GetElapsedTime(_lastPublish) >= idle;
+        }
+
+        lock (_setLock)
+        {
+            return !_retired && _members.Count == 0 && _readers is null or { Count: 0 } && (isIdle || _wild.Length == 0) && (_retired = true);
+        }
+    }
+
+    /// <summary>Looks anew who subscribes by a wildcard, if that may have changed. Asks what is the application's: hold no lock.</summary>
+    public void RefreshWildcards()
+    {
+        if (Volatile.Read(ref _wildVersion) == hub.Wildcards.Version)
+        {
+            return;
+        }
+
+        Member[] members = hub.Wildcards.FindMembers(Name, out int version);
+        lock (_setLock)
+        {
+            // Of two who look at once the newer view stays; the difference is right also where the number has wrapped.
+            if (_wildVersion == -1 || version - _wildVersion > 0)
+            {
+                (_wild, _wildVersion, _snapshot) = (members, version, null);
+            }
+        }
+    }
+
+    private bool RetireIfUnused() =>
+        _members.Count == 0 && _readers is null or { Count: 0 } && _wild.Length == 0 && (_retired = true);
+
+    private void Tell(bool joined, TopicSubscriber subscriber)
+    {
+        if (hub.IsPresenceWanted || _watchers is { Count: > 0 })
+        {
+            hub.Events.Add(new TopicEvent(joined ? TopicEventKind.Joined : TopicEventKind.Left, Name, this, subscriber));
+        }
+    }
+
+    private MemberSnapshot TakeSnapshot()
+    {
+        lock (_setLock)
+        {
+            return _snapshot ??= _members.Count + _wild.Length == 0 ? MemberSnapshot.Empty
+                : _wild.Length == 0 ? new MemberSnapshot(_members)
+                : new MemberSnapshot([.. _members.Union(_wild)]);
+        }
+    }
+
+    private TopicSubscription[]? TakeWaiters(out int count)
+    {
+        count = _waiterCount;
+        if (count == 0)
+        {
+            return null;
+        }
+
+        TopicSubscription[] taken = ArrayPool<TopicSubscription>.Shared.Rent(count);
+        TopicSubscription? waiter = _waiters;
+        for (int i = 0; i < count; i++)
+        {
+            taken[i] = waiter!;
+            TopicSubscription? next = waiter!.Next;
+            (waiter.Previous, waiter.Next, waiter.IsLinked) = (null, null, false);
+            waiter = next;
+        }
+
+        (_waiters, _waiterCount) = (null, 0);
+        return taken;
     }
 }

@@ -1,8 +1,10 @@
+using System.Text.Json.Serialization.Metadata;
+
 namespace Duologue.AspNetCore;
 
 /// <summary>
-/// Named streams of messages: connections subscribe (<c>connection.Subscribe(topic)</c>), anyone in the process publishes. A
-/// singleton service. Thread-safe. A topic exists while it has subscribers; names compare with case.
+/// Named streams of messages: connections subscribe (<c>connection.Subscribe(topic)</c>), clients come by <c>MapTopics</c>, anyone in the process publishes. A
+/// singleton service. Thread-safe. Each message has a position, and each topic keeps a bounded history for those who come back. Names compare with case.
 /// </summary>
 /// <remarks>
 /// Subscribers of one topic see its messages in one order. A publish never waits: a subscriber whose send queue is full is treated by its own
@@ -14,17 +16,31 @@ public abstract class Topics
     {
     }
 
-    /// <summary>How many topics have subscribers.</summary>
+    /// <summary>Somebody has begun to subscribe to a topic by name. One at a time, in order, with no lock held; must not block.</summary>
+    public abstract event EventHandler<TopicPresenceEventArgs>? Joined;
+
+    /// <summary>Somebody's subscription to a topic has ended. One at a time, in order, with no lock held; must not block.</summary>
+    public abstract event EventHandler<TopicPresenceEventArgs>? Left;
+
+    /// <summary>A topic that nobody had used for <see cref="DuologueOptions.TopicIdleLifetime"/> was forgotten, with its history.</summary>
+    public abstract event EventHandler<TopicExpiredEventArgs>? Expired;
+
+    /// <summary>How many topics have subscribers in this process.</summary>
     public abstract int Count { get; }
 
-    /// <summary>How many connections of this server subscribe to a topic.</summary>
+    /// <summary>How many connections and streams of this server subscribe to a topic by its name. Held polls come and go, and are not counted; nor are wildcards.</summary>
     /// <param name="topic">The topic's name.</param>
     public abstract int CountSubscribers(string topic);
+
+    /// <summary>Those whom <see cref="CountSubscribers"/> counts.</summary>
+    /// <param name="topic">The topic's name.</param>
+    public abstract IReadOnlyList<TopicSubscriber> ListSubscribers(string topic);
 
     /// <summary>Sends text to all subscribers; it is encoded once, and compressed once per distinct agreement.</summary>
     /// <param name="topic">The topic's name; 1 to 256 characters.</param>
     /// <param name="text">The text. Lone surrogates are sent as U+FFFD.</param>
     /// <exception cref="ArgumentException">The topic has no valid name.</exception>
+    /// <exception cref="InvalidOperationException">A limit is reached; the message names it.</exception>
     public FanoutResult Publish(string topic, string text) => Publish(topic, text, MessageFlags.None);
 
     /// <inheritdoc cref="Publish(string, string)"/>
@@ -38,6 +54,7 @@ public abstract class Topics
     /// <param name="data">The payload; for text, valid UTF-8. Copied before the call returns.</param>
     /// <param name="type">Text or binary.</param>
     /// <exception cref="ArgumentException">The topic has no valid name, or <paramref name="type"/> is text and <paramref name="data"/> is not UTF-8.</exception>
+    /// <exception cref="InvalidOperationException">A limit is reached; the message names it.</exception>
     public FanoutResult Publish(string topic, ReadOnlySpan<byte> data, MessageType type) => Publish(topic, data, type, MessageFlags.None);
 
     /// <inheritdoc cref="Publish(string, ReadOnlySpan{byte}, MessageType)"/>
@@ -47,7 +64,49 @@ public abstract class Topics
     /// <param name="flags">What is special about this message.</param>
     public abstract FanoutResult Publish(string topic, ReadOnlySpan<byte> data, MessageType type, MessageFlags flags);
 
+    /// <summary>Publishes text, and gives the position when the broker has it.</summary>
+    /// <param name="topic">The topic's name; 1 to 256 characters.</param>
+    /// <param name="text">The text. Lone surrogates are sent as U+FFFD.</param>
+    /// <param name="cancellationToken">Stops the waiting; the message may have been published.</param>
+    /// <exception cref="ArgumentException">The topic has no valid name.</exception>
+    /// <exception cref="InvalidOperationException">A limit is reached; the message names it.</exception>
+    public abstract ValueTask<TopicPosition> PublishAsync(string topic, string text, CancellationToken cancellationToken);
+
+    /// <summary>Publishes a message, and gives the position when the broker has it.</summary>
+    /// <param name="topic">The topic's name; 1 to 256 characters.</param>
+    /// <param name="data">The payload; for text, valid UTF-8. Copied before the call returns.</param>
+    /// <param name="type">Text or binary.</param>
+    /// <param name="cancellationToken">Stops the waiting; the message may have been published.</param>
+    /// <exception cref="ArgumentException">The topic has no valid name, or <paramref name="type"/> is text and <paramref name="data"/> is not UTF-8.</exception>
+    /// <exception cref="InvalidOperationException">A limit is reached; the message names it.</exception>
+    public abstract ValueTask<TopicPosition> PublishAsync(string topic, ReadOnlyMemory<byte> data, MessageType type, CancellationToken cancellationToken);
+
+    /// <summary>Publishes a value as JSON: the feed sends it as it is, and not as a string.</summary>
+    /// <param name="topic">The topic's name; 1 to 256 characters.</param>
+    /// <param name="value">The value.</param>
+    /// <param name="typeInfo">How it is written, from a source-generated context.</param>
+    /// <param name="cancellationToken">Stops the waiting; the message may have been published.</param>
+    /// <exception cref="ArgumentException">The topic has no valid name.</exception>
+    /// <exception cref="InvalidOperationException">A limit is reached; the message names it.</exception>
+    public abstract ValueTask<TopicPosition> PublishAsync<T>(string topic, T value, JsonTypeInfo<T> typeInfo, CancellationToken cancellationToken);
+
+    /// <summary>Reads what is there behind a place, without waiting for more.</summary>
+    /// <param name="topic">The topic's name.</param>
+    /// <param name="start">The place.</param>
+    /// <param name="maxCount">The most messages to give.</param>
+    /// <param name="cancellationToken">Stops the waiting for the broker.</param>
+    public abstract ValueTask<TopicPage> ReadAsync(string topic, TopicStart start, int maxCount, CancellationToken cancellationToken);
+
+    /// <summary>Begins to read a topic at the caller's own pace: what was missed, then what comes.</summary>
+    /// <param name="topic">The topic's name.</param>
+    /// <param name="start">Where to begin.</param>
+    /// <param name="cancellationToken">Stops the waiting for the broker.</param>
+    /// <exception cref="InvalidOperationException">A limit is reached; the message names it.</exception>
+    public abstract ValueTask<TopicSubscription> SubscribeAsync(string topic, TopicStart start, CancellationToken cancellationToken);
+
     internal abstract bool Subscribe(WebSocketConnection connection, ConnectionState state, string topic);
+
+    internal abstract ValueTask<SubscribeResult> SubscribeAsync(WebSocketConnection connection, ConnectionState state, string topic, TopicStart start, CancellationToken cancellationToken);
 
     internal abstract bool Unsubscribe(WebSocketConnection connection, ConnectionState state, string topic);
 

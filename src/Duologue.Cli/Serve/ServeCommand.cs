@@ -18,7 +18,8 @@ internal static class ServeCommand
         var options = new ServeOptions();
         var command = new Command("serve", $"""
             Serve the live page and its talk at / and /talk, an echo at /echo, and a fan-out at /fanout of what is
-            sent to /fanout/publish; /metrics shows what is counted. Times are written 500ms, 20s, 5m; sizes 65536, 64KiB, 8MiB. Ctrl+C stops it.
+            sent to /fanout/publish; topics at /topics/NAME, which anybody may read and publish to by polling, long polling,
+            server-sent events and WebSocket; /metrics shows what is counted. Times are written 500ms, 20s, 5m; sizes 65536, 64KiB, 8MiB. Ctrl+C stops it.
 
             {ExitCode.Help}
             """);
@@ -96,7 +97,11 @@ internal static class ServeCommand
 
         ServerLogging.Configure(builder, command.GetValue(options.LogLevel), command.GetValue(options.Json));
         int talkMessageSize = options.GetTalkMessageSize(command);
-        builder.Services.AddDuologue(duologue => options.Apply(command, duologue));
+        builder.Services.AddDuologue(duologue =>
+        {
+            options.Apply(command, duologue);
+            TopicsEndpoint.KeepNoHistoryOfOthers(duologue);
+        });
         builder.Services.AddSingleton(services => new TalkRoom(
             services.GetRequiredService<Topics>(), TimeProvider.System, Math.Max(1, talkMessageSize - TalkLimits.FileHead)));
         builder.Services.AddSingleton(services => new TalkWatch(
@@ -125,6 +130,7 @@ internal static class ServeCommand
 
         application.MapDuologue<FanoutHandler>("/fanout");
         application.MapDuologue<FanoutPublishHandler>("/fanout/publish");
+        application.MapTopics(TopicsEndpoint.Pattern).WithOptions(TopicsEndpoint.Configure);
         return application;
     }
 
@@ -141,6 +147,7 @@ internal static class ServeCommand
         report.Say($"  in a terminal  [aqua]duologue connect {Report.Safe(socket)}[/]");
         report.Say($"  echo           {Report.Safe(string.Join(", ", echoPaths.Select(path => socket + path)))}");
         report.Say($"  fan-out        {Report.Safe($"{socket}/fanout, fed by {socket}/fanout/publish")}");
+        report.Say($"  topics         {Report.Safe($"{local}{TopicsEndpoint.Path}/NAME")}");
         if (certificate is not null)
         {
             report.Say($"  certificate    {Report.Safe(certificate)}");
@@ -148,7 +155,7 @@ internal static class ServeCommand
         }
 
         report.Say("[grey]Ctrl+C stops it.[/]");
-        report.Tell(new ListeningEvent(bound, local, [.. TalkPaths, .. echoPaths, "/fanout", "/fanout/publish"]));
+        report.Tell(new ListeningEvent(bound, local, [.. TalkPaths, .. echoPaths, "/fanout", "/fanout/publish", TopicsEndpoint.Path]));
     }
 
     private static string ToWebSocket(string url) => string.Concat("ws", url.AsSpan("http".Length));
@@ -162,7 +169,7 @@ internal static class ServeCommand
                 return $"--echo has \"{path}\", which is no plain path; expected such as /mirror.";
             }
 
-            if (TalkPaths.Contains(path, StringComparer.OrdinalIgnoreCase) || path.StartsWith("/fanout", StringComparison.OrdinalIgnoreCase) || path.StartsWith("/page", StringComparison.OrdinalIgnoreCase) || path.Equals(MetricsEndpoint.Path, StringComparison.OrdinalIgnoreCase))
+            if (TalkPaths.Contains(path, StringComparer.OrdinalIgnoreCase) || path.StartsWith("/fanout", StringComparison.OrdinalIgnoreCase) || path.StartsWith(TopicsEndpoint.Path, StringComparison.OrdinalIgnoreCase) || path.StartsWith("/page", StringComparison.OrdinalIgnoreCase) || path.Equals(MetricsEndpoint.Path, StringComparison.OrdinalIgnoreCase))
             {
                 return $"--echo has \"{path}\", where something else is served; choose another path.";
             }

@@ -62,7 +62,7 @@ internal sealed class ServeOptions
 
     public Option<Duration> RetryAfter { get; } = CliOption.FiniteTime("--retry-after", "What a refused client is told to wait, in whole seconds.", Defaults.RetryAfter);
 
-    public Option<int> MaxTopics { get; } = CliOption.Count("--max-topics", "The most topics with subscribers; 0 for no limit.", Defaults.MaxTopics);
+    public Option<int> MaxTopics { get; } = CliOption.Count("--max-topics", "The most topics, with subscribers or a history; 0 for no limit.", Defaults.MaxTopics);
 
     public Option<int> MaxTopicsPerConnection { get; } = CliOption.Count("--max-topics-per-connection", "The most topics of one connection; 0 for no limit.", Defaults.MaxTopicsPerConnection);
 

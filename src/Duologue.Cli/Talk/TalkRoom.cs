@@ -10,9 +10,12 @@ namespace Duologue.Cli.Talk;
 /// </summary>
 internal sealed class TalkRoom(Topics topics, TimeProvider timeProvider, int maxFile)
 {
-    private const string Events = "talk/events";
-    private const string Lines = "talk/lines";
-    private const string Clock = "talk/clock";
+    /// <summary>What the names of the talk's own topics begin with.</summary>
+    public const string TopicPrefix = "talk/";
+
+    private const string Events = TopicPrefix + "events";
+    private const string Lines = TopicPrefix + "lines";
+    private const string Clock = TopicPrefix + "clock";
 
     private readonly Lock _gate = new();
     private readonly Dictionary<string, TalkMember> _members = [];

@@ -18,6 +18,10 @@ internal static class TelemetryNames
     public const string Subprotocol = "duologue.subprotocol";
     public const string LogEvent = "duologue.log.event";
     public const string Limit = "duologue.limit";
+    public const string RecoveryOutcome = "duologue.recovery.outcome";
+    public const string BrokerOperation = "duologue.broker.operation";
+    public const string FeedWay = "duologue.feed.way";
+    public const string FeedRefusal = "duologue.feed.refusal";
 
     /// <summary>OpenTelemetry's own, as are all without our prefix.</summary>
     public const string ErrorType = "error.type";

@@ -27,6 +27,9 @@ public class OperationsBookTests
     public void Every_refusal_stands_in_the_book() => AssertEnum<RefusalReason>("Refused handshakes", RefusalReasons.Name);
 
     [Fact]
+    public void Every_refusal_of_the_feed_stands_in_the_book() => AssertEnum<FeedRefusalReason>("Refused requests of the feed", FeedRefusalReasons.Name);
+
+    [Fact]
     public void Every_failure_to_connect_stands_in_the_book() => AssertEnum<ConnectFailure>("Failed connects of a client", TelemetryNames.Of);
 
     [Fact]

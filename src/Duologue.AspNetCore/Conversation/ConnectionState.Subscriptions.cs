@@ -1,0 +1,64 @@
+namespace Duologue.AspNetCore;
+
+/// <summary>What a connection subscribes to. Everything here is guarded by this object's lock.</summary>
+internal sealed partial class ConnectionState
+{
+    // What is subscribed to: a topic, a wildcard, or a place that is held for one. Null until the first.
+    private Dictionary<(string Name, MemberForm Form), object>? _subscriptions;
+
+    /// <summary>From then on nothing may be subscribed to.</summary>
+    public bool HasClosed { get; private set; }
+
+    /// <summary>How many there are.</summary>
+    public int SubscriptionCount => _subscriptions?.Count ?? 0;
+
+    /// <summary>Whether there is one.</summary>
+    public bool IsSubscribed(string name, MemberForm form) => _subscriptions?.ContainsKey((name, form)) == true;
+
+    /// <summary>Holds a place for a subscription that is being made.</summary>
+    public void Hold(PendingSubscription pending) => (_subscriptions ??= []).Add((pending.Name, pending.Form), pending);
+
+    /// <summary>Whether the place is still held.</summary>
+    public bool IsHeld(PendingSubscription pending) =>
+        _subscriptions is not null && _subscriptions.TryGetValue((pending.Name, pending.Form), out object? held) && ReferenceEquals(held, pending);
+
+    /// <summary>Puts what was made in its place, or takes the place back; false if it was lost: the connection has closed, or has unsubscribed.</summary>
+    public bool Settle(PendingSubscription pending, object? made)
+    {
+        if (!IsHeld(pending))
+        {
+            return false;
+        }
+
+        if (made is null)
+        {
+            _subscriptions!.Remove((pending.Name, pending.Form));
+        }
+        else
+        {
+            _subscriptions![(pending.Name, pending.Form)] = made;
+        }
+
+        return true;
+    }
+
+    /// <summary>Takes one out; null if there is none.</summary>
+    public object? Remove(string name, MemberForm form) => _subscriptions?.Remove((name, form), out object? removed) == true ? removed : null;
+
+    /// <summary>Takes all out; there can be no new ones.</summary>
+    public KeyValuePair<(string Name, MemberForm Form), object>[] RemoveAll()
+    {
+        HasClosed = true;
+        KeyValuePair<(string, MemberForm), object>[] all = _subscriptions is null ? [] : [.. _subscriptions];
+        _subscriptions = null;
+        return all;
+    }
+}
+
+/// <summary>The place of a subscription that is being made.</summary>
+internal sealed class PendingSubscription(string name, MemberForm form)
+{
+    public string Name { get; } = name;
+
+    public MemberForm Form { get; } = form;
+}

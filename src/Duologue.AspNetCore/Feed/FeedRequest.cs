@@ -1,0 +1,159 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Text.Json;
+using System.Text.Unicode;
+using Duologue.Peer;
+using Duologue.Protocol;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Net.Http.Headers;
+
+namespace Duologue.AspNetCore;
+
+/// <summary>Reads what requests of the feed say, beside their parameters.</summary>
+internal static class FeedRequest
+{
+    private const string EventStream = "text/event-stream";
+
+    /// <summary>Whether the request asks for server-sent events.</summary>
+    public static bool WantsEventStream(HttpRequest request)
+    {
+        foreach (string? line in request.Headers.Accept)
+        {
+            if (line?.Contains(EventStream, StringComparison.OrdinalIgnoreCase) == true)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>Whether the client has what a cursor names. Source: RFC 9110 §13.1.2.</summary>
+    public static bool HasAlready(HttpRequest request, string cursor)
+    {
+        foreach (string? line in request.Headers.IfNoneMatch)
+        {
+            foreach (string tag in line?.Split(',', StringSplitOptions.TrimEntries) ?? [])
+            {
+                // Weakly compared: W/"x" is "x".
+                if (tag.AsSpan(tag.StartsWith("W/", StringComparison.Ordinal) ? 2 : 0).Trim('"').SequenceEqual(cursor))
+                {
+                    return true;
+                }
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>Reads the body as a message; null and a refusal if it is none.</summary>
+    public static async ValueTask<(TopicMessage? Message, FeedRefusal Refusal)> ReadMessageAsync(HttpContext context, int maxSize)
+    {
+        if (KindOf(context.Request.ContentType) is not { } kind)
+        {
+            return (null, new FeedRefusal(FeedRefusalReason.MediaType, StatusCodes.Status415UnsupportedMediaType, "A message is published as text/plain in UTF-8, application/json or application/octet-stream; say so in Content-Type."));
+        }
+
+        (byte[]? body, FeedRefusal refusal) = await ReadBodyAsync(context, maxSize).ConfigureAwait(false);
+        if (body is null)
+        {
+            return (null, refusal);
+        }
+
+        switch (kind)
+        {
+            case Kind.Binary:
+                return (new TopicMessage(new BroadcastFrame(Opcode.Binary, body, MessageFlags.None), MessageType.Binary, isJson: false), default);
+            case Kind.Text:
+                return Utf8.IsValid(body)
+                    ? (new TopicMessage(new BroadcastFrame(Opcode.Text, body, MessageFlags.None), MessageType.Text, isJson: false), default)
+                    : (null, new FeedRefusal(FeedRefusalReason.Body, StatusCodes.Status400BadRequest, "The body is not valid UTF-8; publish it as application/octet-stream, or correct it."));
+            default:
+                try
+                {
+                    return (TopicHub.JsonMessage(FeedJson.Compact(body)), default);
+                }
+                catch (JsonException error)
+                {
+                    return (null, new FeedRefusal(FeedRefusalReason.Body, StatusCodes.Status400BadRequest, $"The body is not one JSON value (line {error.LineNumber + 1}, byte {error.BytePositionInLine + 1}); publish it as text/plain, or correct it."));
+                }
+        }
+    }
+
+    private enum Kind
+    {
+        Text,
+        Json,
+        Binary,
+    }
+
+    private static Kind? KindOf(string? contentType)
+    {
+        if (!MediaTypeHeaderValue.TryParse(contentType, out MediaTypeHeaderValue? type))
+        {
+            return null;
+        }
+
+        string media = type.MediaType.Value!.ToLowerInvariant();
+        Kind? kind = media switch
+        {
+            "application/octet-stream" => Kind.Binary,
+            "application/json" => Kind.Json,
+
+            // What curl -d says of any text.
+            "application/x-www-form-urlencoded" => Kind.Text,
+            _ when media.StartsWith("text/", StringComparison.Ordinal) => Kind.Text,
+            _ when media.EndsWith("+json", StringComparison.Ordinal) => Kind.Json,
+            _ => null,
+        };
+        bool isUtf8 = !type.Charset.HasValue || type.Charset.Equals("utf-8", StringComparison.OrdinalIgnoreCase) || type.Charset.Equals("us-ascii", StringComparison.OrdinalIgnoreCase);
+        return kind == Kind.Binary || isUtf8 ? kind : null;
+    }
+
+    private static async ValueTask<(byte[]? Body, FeedRefusal Refusal)> ReadBodyAsync(HttpContext context, int maxSize)
+    {
+        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit)
+        {
+            // One limit, with one answer; a byte more, so that it is ours that is passed.
+            limit.MaxRequestBodySize = maxSize + 1L;
+        }
+
+        if (context.Request.ContentLength > maxSize)
+        {
+            return (null, TooLarge(maxSize));
+        }
+
+        PipeReader reader = context.Request.BodyReader;
+        while (true)
+        {
+            ReadResult result;
+            try
+            {
+                result = await reader.ReadAsync(context.RequestAborted).ConfigureAwait(false);
+            }
+            catch (BadHttpRequestException error) when (error.StatusCode == StatusCodes.Status413PayloadTooLarge)
+            {
+                return (null, TooLarge(maxSize));
+            }
+
+            if (result.Buffer.Length > maxSize)
+            {
+                reader.AdvanceTo(result.Buffer.End);
+                return (null, TooLarge(maxSize));
+            }
+
+            if (result.IsCompleted)
+            {
+                byte[] body = result.Buffer.ToArray();
+                reader.AdvanceTo(result.Buffer.End);
+                return (body, default);
+            }
+
+            reader.AdvanceTo(result.Buffer.Start, result.Buffer.End);
+        }
+    }
+
+    private static FeedRefusal TooLarge(int maxSize) =>
+        new(FeedRefusalReason.BodyTooLarge, StatusCodes.Status413PayloadTooLarge, $"The message is larger than {maxSize} bytes (MaxMessageSize).");
+}

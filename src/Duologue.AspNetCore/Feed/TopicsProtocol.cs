@@ -1,0 +1,38 @@
+using System.Buffers;
+using System.Text.Json;
+using Duologue.Peer;
+using Duologue.Protocol;
+
+namespace Duologue.AspNetCore;
+
+/// <summary>What the server says in the subprotocol <c>duologue.topics.v1</c>. Source: docs/topics-protocol.md.</summary>
+internal static class TopicsProtocol
+{
+    public const string Name = "duologue.topics.v1";
+
+    /// <summary>The frame of a message that was published.</summary>
+    public static BroadcastFrame ItemFrame(string topic, TopicMessage message) =>
+        new(Opcode.Text, EncodeItems(topic, FeedJson.Single(message)), message.Flags);
+
+    /// <summary>The frame of the notice that messages are gone.</summary>
+    public static BroadcastFrame ResetFrame(string topic, TopicPage page) =>
+        new(Opcode.Text, EncodeItems(topic, FeedJson.NoticeOf(page)), MessageFlags.None);
+
+    /// <summary>A page of a topic.</summary>
+    public static ReadOnlySpan<byte> EncodeItems(string topic, TopicPage page)
+    {
+        var output = new ArrayBufferWriter<byte>(256);
+        output.Write("{\"type\":\"items\",\"topic\":\""u8);
+        output.Write(JsonEncodedText.Encode(topic, FeedJson.Encoder).EncodedUtf8Bytes);
+        output.Write("\","u8);
+        FeedJson.WritePageBody(output, page);
+        return output.WrittenSpan;
+    }
+
+    /// <summary>The frame that says who has joined or left.</summary>
+    public static BroadcastFrame PresenceFrame(string topic, bool joined, TopicSubscriber subscriber) => new(
+        Opcode.Text,
+        JsonSerializer.SerializeToUtf8Bytes(
+            new PresenceMessage(joined ? "joined" : "left", topic, PresentSubscriber.From(subscriber)), FeedContext.Default.PresenceMessage),
+        MessageFlags.None);
+}

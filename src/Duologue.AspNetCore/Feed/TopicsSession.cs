@@ -1,0 +1,230 @@
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Duologue.Peer;
+using Duologue.Protocol;
+
+namespace Duologue.AspNetCore;
+
+/// <summary>
+/// A WebSocket of many topics, in the subprotocol <c>duologue.topics.v1</c>: does what the client asks, one request after the other. One per connection. Source: docs/topics-protocol.md.
+/// </summary>
+internal sealed class TopicsSession(TopicHub topics, TopicAuthorization authorization) : MessageHandler
+{
+    // A reference is the client's to find its request by, not to store things in.
+    private const int MaxRefLength = 64;
+
+    public override async ValueTask OnMessageAsync(Connection connection, Message message)
+    {
+        try
+        {
+            await HandleAsync(connection, message).ConfigureAwait(false);
+        }
+        catch (ConnectionClosedException)
+        {
+            // It went while it was being answered; its end is told by its own event.
+        }
+    }
+
+    private ValueTask HandleAsync(Connection connection, Message message)
+    {
+        if (message.Type != MessageType.Text)
+        {
+            return FailAsync(connection, "bad_message", "A message of this subprotocol is JSON, in a text message.", null, null);
+        }
+
+        TopicsRequest? request;
+        try
+        {
+            request = JsonSerializer.Deserialize(message.Data.Span, FeedContext.Default.TopicsRequest);
+        }
+        catch (JsonException error)
+        {
+            return FailAsync(connection, "bad_message", $"The message is no request in JSON (at {error.Path ?? "$"}, byte {error.BytePositionInLine + 1}).", null, null);
+        }
+
+        if (request?.Type is null)
+        {
+            return FailAsync(connection, "bad_message", "The message has no type.", null, null);
+        }
+
+        if (request.Ref is { } reference && (reference.ValueKind is not (JsonValueKind.String or JsonValueKind.Number) || reference.GetRawText().Length > MaxRefLength))
+        {
+            return FailAsync(connection, "bad_message", $"ref is a string or a number of at most {MaxRefLength} bytes.", request.Topic, null);
+        }
+
+        return request.Type switch
+        {
+            "subscribe" => SubscribeAsync(connection, request),
+            "unsubscribe" => UnsubscribeAsync(connection, request),
+            "publish" => PublishAsync(connection, request),
+            "ping" => AnswerAsync(connection, new DoneMessage("pong", null, request.Ref), FeedContext.Default.DoneMessage),
+            _ => FailAsync(connection, "bad_message", "The type is none of subscribe, unsubscribe, publish, ping.", request),
+        };
+    }
+
+    private async ValueTask SubscribeAsync(Connection connection, TopicsRequest request)
+    {
+        string topic = request.Topic ?? "";
+        bool isPattern = TopicName.IsPattern(topic);
+        if (TopicName.FindPatternError(topic) is { } error)
+        {
+            await FailAsync(connection, "bad_topic", error, request).ConfigureAwait(false);
+            return;
+        }
+
+        // On a socket that stays, what is wanted first is news; who wants the history says so.
+        if ((request.After is null ? TopicStart.Now : FeedQuery.TryReadStart(request.After)) is not { } start)
+        {
+            await FailAsync(connection, "bad_cursor", "after is no cursor: send what the last page had as next or id, unchanged; or now, or oldest.", request).ConfigureAwait(false);
+            return;
+        }
+
+        if (isPattern && (start.Kind != TopicStartKind.Now || request.Presence))
+        {
+            await FailAsync(connection, "bad_request", "A pattern stands for many topics: it begins now, and has no presence.", request).ConfigureAwait(false);
+            return;
+        }
+
+        if (!isPattern && !authorization.MaySubscribe(topic, connection.Request!.User))
+        {
+            await FailAsync(connection, "forbidden", "You may not read this topic.", request).ConfigureAwait(false);
+            return;
+        }
+
+        ConnectionState state = ConnectionState.Of(connection, out WebSocketConnection socket);
+        bool subscribed;
+        try
+        {
+            subscribed = isPattern
+                ? topics.Subscribe(socket, state, topic, MemberForm.Protocol, name => authorization.MaySubscribe(name, socket.Request!.User))
+                : (await topics.SubscribeAsync(socket, state, topic, start, new ProtocolSink(socket, topic, request.Ref), CancellationToken.None).ConfigureAwait(false)).IsSubscribed;
+        }
+        catch (TopicLimitException limit)
+        {
+            await FailAsync(connection, "limit", limit.Message, request).ConfigureAwait(false);
+            return;
+        }
+
+        if (!subscribed)
+        {
+            await FailAsync(connection, "already_subscribed", "This socket subscribes to that already.", request).ConfigureAwait(false);
+            return;
+        }
+
+        if (isPattern)
+        {
+            await AnswerAsync(connection, new SubscribedMessage(topic, request.Ref), FeedContext.Default.SubscribedMessage).ConfigureAwait(false);
+        }
+        else if (request.Presence)
+        {
+            PresentSubscriber[] present = [.. topics.WatchPresence(socket, topic).Select(PresentSubscriber.From)];
+            await AnswerAsync(connection, new PresentMessage(topic, present), FeedContext.Default.PresentMessage).ConfigureAwait(false);
+        }
+    }
+
+    private async ValueTask UnsubscribeAsync(Connection connection, TopicsRequest request)
+    {
+        string topic = request.Topic ?? "";
+        if (TopicName.FindPatternError(topic) is { } error)
+        {
+            await FailAsync(connection, "bad_topic", error, request).ConfigureAwait(false);
+            return;
+        }
+
+        ConnectionState state = ConnectionState.Of(connection, out WebSocketConnection socket);
+        if (!topics.Unsubscribe(socket, state, topic, MemberForm.Protocol))
+        {
+            await FailAsync(connection, "not_subscribed", "This socket does not subscribe to that.", request).ConfigureAwait(false);
+            return;
+        }
+
+        await AnswerAsync(connection, new DoneMessage("unsubscribed", topic, request.Ref), FeedContext.Default.DoneMessage).ConfigureAwait(false);
+    }
+
+    private async ValueTask PublishAsync(Connection connection, TopicsRequest request)
+    {
+        string topic = request.Topic ?? "";
+        if (TopicName.FindError(topic) is { } error)
+        {
+            await FailAsync(connection, "bad_topic", error, request).ConfigureAwait(false);
+            return;
+        }
+
+        if (!authorization.MayPublish(topic, connection.Request!.User))
+        {
+            string sentence = authorization.AllowsPublishing ? "You may not publish to this topic." : "Clients may not publish here (AllowPublishing).";
+            await FailAsync(connection, "forbidden", sentence, request).ConfigureAwait(false);
+            return;
+        }
+
+        if (MessageOf(request, out string? wrong) is not { } message)
+        {
+            await FailAsync(connection, "bad_request", wrong!, request).ConfigureAwait(false);
+            return;
+        }
+
+        TopicPosition position;
+        try
+        {
+            position = await topics.PublishAsync(topic, message, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (TopicLimitException limit)
+        {
+            await FailAsync(connection, "limit", limit.Message, request).ConfigureAwait(false);
+            return;
+        }
+
+        await AnswerAsync(connection, new PublishedMessage(topic, request.Ref, position.ToString()), FeedContext.Default.PublishedMessage).ConfigureAwait(false);
+    }
+
+    private static TopicMessage? MessageOf(TopicsRequest request, out string? error)
+    {
+        error = null;
+        if (request.Data is not { } data)
+        {
+            error = "There is no data to publish.";
+            return null;
+        }
+
+        switch (request.Encoding)
+        {
+            case null when data.ValueKind == JsonValueKind.String:
+                return new TopicMessage(Fanout.Encode(data.GetString()!, MessageFlags.None), MessageType.Text, isJson: false);
+            case null:
+                return TopicHub.JsonMessage(FeedJson.Compact(JsonSerializer.SerializeToUtf8Bytes(data, FeedContext.Default.JsonElement)));
+            case "base64" when data.ValueKind == JsonValueKind.String && data.TryGetBytesFromBase64(out byte[]? bytes):
+                return new TopicMessage(new BroadcastFrame(Opcode.Binary, bytes, MessageFlags.None), MessageType.Binary, isJson: false);
+            case "base64":
+                error = "data is not in Base64, though encoding says so.";
+                return null;
+            default:
+                error = "encoding is base64, or is left out.";
+                return null;
+        }
+    }
+
+    private static ValueTask FailAsync(Connection connection, string code, string message, TopicsRequest request) =>
+        FailAsync(connection, code, message, request.Topic, request.Ref);
+
+    private static ValueTask FailAsync(Connection connection, string code, string message, string? topic, JsonElement? reference) =>
+        AnswerAsync(connection, new ErrorMessage(code, message, topic, reference), FeedContext.Default.ErrorMessage);
+
+    private static ValueTask AnswerAsync<T>(Connection connection, T answer, JsonTypeInfo<T> type) =>
+        connection.SendAsync(JsonSerializer.SerializeToUtf8Bytes(answer, type), MessageType.Text, CancellationToken.None);
+}
+
+/// <summary>Says that a subscription has begun, and sends pages.</summary>
+internal sealed class ProtocolSink(WebSocketConnection connection, string topic, JsonElement? reference) : MemberSink(MemberForm.Protocol)
+{
+    public override async ValueTask SendAsync(TopicPage page, bool isFirst, CancellationToken cancellationToken)
+    {
+        if (isFirst)
+        {
+            byte[] subscribed = JsonSerializer.SerializeToUtf8Bytes(new SubscribedMessage(topic, reference), FeedContext.Default.SubscribedMessage);
+            await connection.SendAsync(subscribed, MessageType.Text, MessageFlags.None, cancellationToken).ConfigureAwait(false);
+        }
+
+        byte[] items = TopicsProtocol.EncodeItems(topic, page).ToArray();
+        await connection.SendAsync(items, MessageType.Text, MessageFlags.None, cancellationToken).ConfigureAwait(false);
+    }
+}

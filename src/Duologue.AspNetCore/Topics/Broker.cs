@@ -1,0 +1,66 @@
+namespace Duologue.AspNetCore;
+
+/// <summary>
+/// Stores topics, and tells the processes that share it what was appended. The log is the truth: what a subscriber gets, it gets in the log's order,
+/// and what it missed is read from there. Notifications are hints; one that is late, doubled or lost costs time, not messages. Register
+/// one as a singleton service of type <see cref="Broker"/>; the default keeps everything in this process's memory. Thread-safe.
+/// </summary>
+public abstract class Broker
+{
+    private IBrokerListener? _listener;
+
+    /// <summary>Appends a message, trims the history and notifies all subscribed processes, this one too: one atomic step.</summary>
+    /// <param name="topic">A valid name.</param>
+    /// <param name="message">Has no position yet.</param>
+    /// <param name="history">How much to keep.</param>
+    /// <param name="cancellationToken">Stops the waiting; the message may have been appended.</param>
+    /// <returns>The message's position: the epoch of the topic, and an offset greater by one than the one before.</returns>
+    /// <exception cref="InvalidOperationException">A limit on topics is reached; the message names it.</exception>
+    public abstract ValueTask<TopicPosition> AppendAsync(string topic, TopicMessage message, TopicHistory history, CancellationToken cancellationToken);
+
+    /// <summary>Reads what follows a place.</summary>
+    /// <param name="topic">A valid name; the topic need not exist.</param>
+    /// <param name="start">The place.</param>
+    /// <param name="maxCount">The most messages to give.</param>
+    /// <param name="maxBytes">The most bytes of payload to give; the first message is given however large it is.</param>
+    /// <param name="cancellationToken">Stops the waiting.</param>
+    public abstract ValueTask<TopicPage> ReadAsync(string topic, TopicStart start, int maxCount, int maxBytes, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Begins to notify this process of what is appended to a topic, and keeps the topic alive meanwhile. Calls are counted: each is ended by one of <see cref="UnsubscribeAsync"/>.
+    /// </summary>
+    /// <param name="topic">A valid name, or a pattern.</param>
+    /// <param name="cancellationToken">Stops the waiting.</param>
+    /// <returns>The newest position when the notifications began: all that follows is notified. Default for a pattern.</returns>
+    /// <exception cref="InvalidOperationException">A limit on topics is reached; the message names it.</exception>
+    public abstract ValueTask<TopicPosition> SubscribeAsync(string topic, CancellationToken cancellationToken);
+
+    /// <summary>Ends the notifications.</summary>
+    /// <param name="topic">What was given to <see cref="SubscribeAsync"/>.</param>
+    public abstract ValueTask UnsubscribeAsync(string topic);
+
+    /// <summary>To be called with what was appended, with no lock held. Never waits.</summary>
+    /// <param name="topic">The topic's name.</param>
+    /// <param name="message">The message, with its position.</param>
+    protected void OnAppended(string topic, TopicMessage message) => _listener?.Appended(topic, message);
+
+    /// <summary>To be called where notifications may have been lost, as after a reconnect: the topic's log is read. Never waits.</summary>
+    /// <param name="topic">The topic's name.</param>
+    protected void OnUncertain(string topic) => _listener?.Uncertain(topic);
+
+    /// <summary>To be called when a topic that nobody used was forgotten, with no lock held.</summary>
+    /// <param name="topic">The topic's name.</param>
+    protected void OnExpired(string topic) => _listener?.Expired(topic);
+
+    internal void Attach(IBrokerListener listener) => _listener = listener;
+}
+
+/// <summary>Hears of what a broker has.</summary>
+internal interface IBrokerListener
+{
+    void Appended(string topic, TopicMessage message);
+
+    void Uncertain(string topic);
+
+    void Expired(string topic);
+}

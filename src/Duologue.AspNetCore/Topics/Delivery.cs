@@ -1,0 +1,74 @@
+using System.Buffers;
+using System.Runtime.ExceptionServices;
+
+namespace Duologue.AspNetCore;
+
+/// <summary>A message that has its place with all subscribers of a topic, and has not left yet. By default one that nobody gets.</summary>
+internal readonly struct Delivery
+{
+    private readonly Fanout.Accepted _raw;
+    private readonly Fanout.Accepted _feed;
+    private readonly Fanout.Accepted _protocol;
+    private readonly TopicSubscription[]? _waiters;
+    private readonly int _waiterCount;
+
+    /// <summary>Gives a message its place. Under the lock of the topic's publishing.</summary>
+    public Delivery(string topic, TopicMessage message, MemberSnapshot members, TopicSubscription[]? waiters, int waiterCount)
+    {
+        if (members.Raw.Length > 0)
+        {
+            _raw = Fanout.Accept(members.Raw, message.Frame);
+        }
+
+        if (members.Feed.Length > 0)
+        {
+            _feed = Fanout.Accept(members.Feed, FeedJson.PageFrame(message));
+        }
+
+        if (members.Protocol.Length > 0)
+        {
+            _protocol = Fanout.Accept(members.Protocol, TopicsProtocol.ItemFrame(topic, message));
+        }
+
+        message.ReleaseFrame();
+        (_waiters, _waiterCount) = (waiters, waiterCount);
+    }
+
+    /// <summary>Gives those who would see a gap the notice of it.</summary>
+    public Delivery(string topic, TopicPage reset, MemberSnapshot members)
+    {
+        if (members.Feed.Length > 0)
+        {
+            _feed = Fanout.Accept(members.Feed, FeedJson.ResetFrame(reset));
+        }
+
+        if (members.Protocol.Length > 0)
+        {
+            _protocol = Fanout.Accept(members.Protocol, TopicsProtocol.ResetFrame(topic, reset));
+        }
+    }
+
+    /// <summary>Sends, wakes, counts and logs. Once, with no lock held.</summary>
+    public FanoutResult Settle()
+    {
+        ExceptionDispatchInfo? failure = null;
+        _raw.Flush(ref failure);
+        _feed.Flush(ref failure);
+        _protocol.Flush(ref failure);
+        if (_waiters is not null)
+        {
+            for (int i = 0; i < _waiterCount; i++)
+            {
+                _waiters[i].Wake(WaitEnd.Arrived);
+            }
+
+            ArrayPool<TopicSubscription>.Shared.Return(_waiters, clearArray: true);
+        }
+
+        FanoutResult raw = _raw.Report(ref failure);
+        FanoutResult feed = _feed.Report(ref failure);
+        FanoutResult protocol = _protocol.Report(ref failure);
+        failure?.Throw();
+        return new(raw.Accepted + feed.Accepted + protocol.Accepted, raw.Dropped + feed.Dropped + protocol.Dropped);
+    }
+}

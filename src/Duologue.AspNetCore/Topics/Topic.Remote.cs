@@ -1,0 +1,218 @@
+namespace Duologue.AspNetCore;
+
+/// <summary>
+/// Following a broker that other processes append to. Its notifications are hints: the next message is delivered as it comes; at anything else the log is read, from where the
+/// members are on, by one reader at a time.
+/// </summary>
+internal sealed partial class Topic
+{
+    private const int PumpCount = 256;
+    private const int PumpBytes = 1024 * 1024;
+
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
+
+    // Guarded by the publish lock.
+    private Task? _attaching;
+    private bool _pumping;
+    private bool _isBehind;
+
+    /// <summary>Begins to follow the log. Completes when what is appended from then on is delivered; fails never, but waits for a broker that is not there.</summary>
+    public Task AttachAsync()
+    {
+        lock (_publishLock)
+        {
+            if (_attaching is not null)
+            {
+                return _attaching;
+            }
+
+            var attached = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            _attaching = attached.Task;
+            _ = RunAsync(attached);
+        }
+
+        return _attaching;
+
+        async Task RunAsync(TaskCompletionSource attached)
+        {
+            // The broker is not ours: nothing of it runs under the lock.
+            await Task.Yield();
+            TopicPosition? head;
+            while ((head = await TrySubscribeAsync().ConfigureAwait(false)) is null && !IsDetached)
+            {
+                await Task.Delay(RetryDelay, hub.Time).ConfigureAwait(false);
+            }
+
+            bool behind;
+            bool wanted;
+            lock (_publishLock)
+            {
+                wanted = !_detached;
+                (_delivered, _attached, behind) = (head ?? default, head is not null && wanted, _isBehind);
+            }
+
+            attached.SetResult();
+            if (head is not null && !wanted)
+            {
+                hub.Unfollow(Name);
+            }
+            else if (behind)
+            {
+                ReadOn();
+            }
+        }
+    }
+
+    /// <summary>A hint: something was appended.</summary>
+    public void Appended(TopicMessage message)
+    {
+        RefreshWildcards();
+        Delivery delivery = default;
+        lock (_publishLock)
+        {
+            if (_attached && !_pumping && message.Follows(_delivered))
+            {
+                delivery = Deliver(message);
+            }
+            else if (!_attached || message.Position.Epoch != _delivered.Epoch || message.Position.Offset > _delivered.Offset)
+            {
+                _isBehind = true;
+            }
+        }
+
+        delivery.Settle();
+        ReadOn();
+    }
+
+    /// <summary>A hint: something may have been appended.</summary>
+    public void Uncertain()
+    {
+        lock (_publishLock)
+        {
+            _isBehind = true;
+        }
+
+        ReadOn();
+    }
+
+    private bool IsDetached
+    {
+        get
+        {
+            lock (_publishLock)
+            {
+                return _detached;
+            }
+        }
+    }
+
+    private void ReadOn()
+    {
+        lock (_publishLock)
+        {
+            if (!_attached || _pumping || !_isBehind)
+            {
+                return;
+            }
+
+            _pumping = true;
+        }
+
+        _ = PumpAsync();
+    }
+
+    private async Task PumpAsync()
+    {
+        bool more = true;
+        while (more)
+        {
+            lock (_publishLock)
+            {
+                _isBehind = false;
+            }
+
+            TopicPage? page = await TryReadAsync().ConfigureAwait(false);
+            if (page is null)
+            {
+                await Task.Delay(RetryDelay, hub.Time).ConfigureAwait(false);
+            }
+            else
+            {
+                HandOut(page);
+            }
+
+            lock (_publishLock)
+            {
+                more = !_detached && (page is null || page.HasMore || _isBehind);
+                _pumping = more;
+            }
+        }
+
+        // Also those who have read further than was delivered here.
+        WakeAll(WaitEnd.Arrived);
+    }
+
+    private void HandOut(TopicPage page)
+    {
+        Delivery delivery = default;
+        if (page.IsReset)
+        {
+            hub.Recovered(Name, page);
+            lock (_publishLock)
+            {
+                delivery = new Delivery(Name, page, TakeSnapshot());
+            }
+
+            delivery.Settle();
+        }
+
+        foreach (TopicMessage message in page.Messages)
+        {
+            lock (_publishLock)
+            {
+                delivery = Deliver(message);
+            }
+
+            delivery.Settle();
+        }
+
+        lock (_publishLock)
+        {
+            _delivered = page.Next;
+        }
+    }
+
+#pragma warning disable CA1031 // Whatever a broker throws is logged and counted, and tried again: the log is still there.
+    private async ValueTask<TopicPosition?> TrySubscribeAsync()
+    {
+        try
+        {
+            return await hub.Broker.SubscribeAsync(Name, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (Exception error)
+        {
+            hub.BrokerFailed(error, "subscribe", Name);
+            return null;
+        }
+    }
+
+    private async ValueTask<TopicPage?> TryReadAsync()
+    {
+        try
+        {
+            TopicPosition delivered;
+            lock (_publishLock)
+            {
+                delivered = _delivered;
+            }
+
+            return await hub.Broker.ReadAsync(Name, TopicStart.After(delivered), PumpCount, PumpBytes, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (Exception error)
+        {
+            hub.BrokerFailed(error, "read", Name);
+            return null;
+        }
+    }
+#pragma warning restore CA1031
+}

@@ -1,0 +1,122 @@
+using Duologue.Protocol.Handshake;
+
+namespace Duologue.AspNetCore;
+
+/// <summary>What the hub hears from its broker, and what it tells of.</summary>
+internal sealed partial class TopicHub
+{
+    void IBrokerListener.Appended(string topic, TopicMessage message)
+    {
+        if (_topics.TryGetValue(topic, out Topic? found) || (!Wildcards.IsEmpty && (found = OpenForWildcards(topic)) is not null))
+        {
+            found.Appended(message);
+        }
+    }
+
+    void IBrokerListener.Uncertain(string topic)
+    {
+        if (_topics.TryGetValue(topic, out Topic? found))
+        {
+            found.Uncertain();
+        }
+    }
+
+    void IBrokerListener.Expired(string topic)
+    {
+        Events.Add(new TopicEvent(TopicEventKind.Expired, topic, null, default));
+        Events.Raise();
+    }
+
+    /// <summary>Ends the notifications of a topic or a pattern.</summary>
+    public void Unfollow(string topic)
+    {
+        ValueTask ended = Broker.UnsubscribeAsync(topic);
+        if (!ended.IsCompletedSuccessfully)
+        {
+            _ = WatchAsync(ended.AsTask(), "unsubscribe", topic);
+        }
+    }
+
+    /// <summary>Somebody has continued after a position, or could not.</summary>
+    public void Recovered(string topic, TopicPage page)
+    {
+        _metrics.Recovered(page.IsReset);
+        if (page.IsReset)
+        {
+            Log.TopicReset(_logger, PeerText.Quote(topic), page.Lost);
+        }
+    }
+
+    /// <summary>Something of the broker threw. The topic is tried again, or the caller has been told.</summary>
+    public void BrokerFailed(Exception error, string operation, string topic)
+    {
+        _metrics.BrokerFailed(operation);
+        Log.BrokerFailed(_logger, error, operation, PeerText.Quote(topic));
+    }
+
+    private async Task FollowPatternAsync(string pattern) => await WatchAsync(Broker.SubscribeAsync(pattern, CancellationToken.None).AsTask(), "subscribe", pattern).ConfigureAwait(false);
+
+    private async Task WatchAsync(Task task, string operation, string topic)
+    {
+        try
+        {
+            await task.ConfigureAwait(false);
+        }
+#pragma warning disable CA1031 // Nobody waits for it: whatever the broker throws is logged and counted here or nowhere.
+        catch (Exception error)
+#pragma warning restore CA1031
+        {
+            BrokerFailed(error, operation, topic);
+        }
+    }
+
+    // Never throws: the events behind this one must be raised.
+    private void Raise(TopicEvent happened)
+    {
+        try
+        {
+            switch (happened.Kind)
+            {
+                case TopicEventKind.Expired:
+                    _metrics.TopicExpired();
+                    Log.TopicExpired(_logger, PeerText.Quote(happened.Topic));
+                    Expired?.Invoke(this, new TopicExpiredEventArgs(happened.Topic));
+                    break;
+                case TopicEventKind.Joined:
+                    TellWatchers(happened);
+                    Joined?.Invoke(this, new TopicPresenceEventArgs(happened.Topic, happened.Subscriber));
+                    break;
+                default:
+                    TellWatchers(happened);
+                    Left?.Invoke(this, new TopicPresenceEventArgs(happened.Topic, happened.Subscriber));
+                    break;
+            }
+        }
+#pragma warning disable CA1031 // A listener of the application's; the one who happened to raise the event is somebody else.
+        catch (Exception error)
+#pragma warning restore CA1031
+        {
+            Log.TopicListenerFailed(_logger, error, happened.Kind.ToString());
+        }
+    }
+
+    private static void TellWatchers(TopicEvent happened)
+    {
+        WebSocketConnection[] watchers = happened.Node!.ListWatchers();
+        if (watchers.Length > 0)
+        {
+            Fanout.Send(watchers, TopicsProtocol.PresenceFrame(happened.Topic, happened.Kind == TopicEventKind.Joined, happened.Subscriber));
+        }
+    }
+}
+
+/// <summary>What is told of a topic.</summary>
+internal enum TopicEventKind
+{
+    Joined,
+    Left,
+    Expired,
+}
+
+/// <summary>Something that is told of a topic.</summary>
+internal readonly record struct TopicEvent(TopicEventKind Kind, string Topic, Topic? Node, TopicSubscriber Subscriber);

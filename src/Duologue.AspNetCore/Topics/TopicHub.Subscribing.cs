@@ -1,0 +1,335 @@
+namespace Duologue.AspNetCore;
+
+/// <summary>How connections and readers come to a topic, and go.</summary>
+internal sealed partial class TopicHub
+{
+    // So much is read of a history at a time: the connection takes it before more is read.
+    private const int PageCount = 256;
+    private const int PageBytes = 64 * 1024;
+
+    // For a broker to tell this process what a reader has seen already.
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(20);
+
+    internal override bool Subscribe(WebSocketConnection connection, ConnectionState state, string topic) =>
+        Subscribe(connection, state, topic, MemberForm.Raw, null);
+
+    /// <summary>Subscribes a connection to what is published from now on, in one topic or by a pattern.</summary>
+    public bool Subscribe(WebSocketConnection connection, ConnectionState state, string topic, MemberForm form, Func<string, bool>? allows)
+    {
+        TopicName.CheckPattern(topic);
+        if (TryHold(connection, state, topic, form) is not { } pending)
+        {
+            return false;
+        }
+
+        var member = new Member(connection, form);
+        bool joined = TopicName.IsPattern(topic) ? Add(state, pending, new Wildcard(topic, member, allows)) : Join(state, pending, member);
+        Events.Raise();
+        if (joined)
+        {
+            _metrics.Subscribed(1);
+        }
+
+        return joined;
+    }
+
+    internal override ValueTask<SubscribeResult> SubscribeAsync(WebSocketConnection connection, ConnectionState state, string topic, TopicStart start, CancellationToken cancellationToken) =>
+        SubscribeAsync(connection, state, topic, start, new RawSink(connection), cancellationToken);
+
+    /// <summary>Subscribes a connection from a place on: it is sent what the history has, as fast as it takes it, and then what comes.</summary>
+    public async ValueTask<SubscribeResult> SubscribeAsync(WebSocketConnection connection, ConnectionState state, string topic, TopicStart start, MemberSink sink, CancellationToken cancellationToken)
+    {
+        TopicName.Check(topic);
+        if (TryHold(connection, state, topic, sink.Form) is not { } pending)
+        {
+            return default;
+        }
+
+        SubscribeResult result = default;
+        try
+        {
+            using TopicSubscription reader = await OpenAsync(topic, start, null, cancellationToken).ConfigureAwait(false);
+            result = await CatchUpAsync(reader, new Member(connection, sink.Form), state, pending, sink, cancellationToken).ConfigureAwait(false);
+        }
+        catch (TopicLimitException limit)
+        {
+            throw Refused(connection, limit);
+        }
+        finally
+        {
+            if (!result.IsSubscribed)
+            {
+                GiveUp(state, pending);
+            }
+        }
+
+        Events.Raise();
+        if (result.IsSubscribed)
+        {
+            _metrics.Subscribed(1);
+        }
+
+        return result;
+    }
+
+    public override async ValueTask<TopicSubscription> SubscribeAsync(string topic, TopicStart start, CancellationToken cancellationToken)
+    {
+        TopicName.Check(topic);
+        return await OpenAsync(topic, start, null, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Opens a reader of a topic with a checked name.</summary>
+    /// <param name="topic">The name.</param>
+    /// <param name="start">Where to begin.</param>
+    /// <param name="presentAs">As whom it stands in the list of subscribers; null for nobody.</param>
+    /// <param name="cancellationToken">Stops the waiting for the broker.</param>
+    /// <exception cref="TopicLimitException">There are too many topics.</exception>
+    public async ValueTask<TopicSubscription> OpenAsync(string topic, TopicStart start, TopicSubscriber? presentAs, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            Topic node = Open(topic);
+            var reader = new TopicSubscription(this, node, start, presentAs);
+            if (!node.TryAdd(reader))
+            {
+                Close(node);
+                continue;
+            }
+
+            Events.Raise();
+            try
+            {
+                if (_memory is null)
+                {
+                    await node.AttachAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
+                }
+
+                if (start.Kind == TopicStartKind.Now)
+                {
+                    // "Now" is when the subscription began, not when it is first read.
+                    TopicPage here = await Broker.ReadAsync(topic, start, 1, 1, cancellationToken).ConfigureAwait(false);
+                    reader.MoveTo(here.Next);
+                }
+
+                return reader;
+            }
+            catch
+            {
+                reader.Dispose();
+                throw;
+            }
+        }
+    }
+
+    internal override bool Unsubscribe(WebSocketConnection connection, ConnectionState state, string topic) =>
+        Unsubscribe(connection, state, topic, MemberForm.Raw);
+
+    public bool Unsubscribe(WebSocketConnection connection, ConnectionState state, string topic, MemberForm form)
+    {
+        TopicName.CheckPattern(topic);
+        object? removed;
+        bool wasLast;
+        lock (state)
+        {
+            // In one step with the sets: a subscription that begins right behind would be taken out by us.
+            removed = state.Remove(topic, form);
+            wasLast = TakeOut(new Member(connection, form), removed);
+        }
+
+        Part(removed, wasLast);
+        return removed is not null;
+    }
+
+    internal override void Leave(WebSocketConnection connection, ConnectionState state)
+    {
+        KeyValuePair<(string Name, MemberForm Form), object>[] all;
+        lock (state)
+        {
+            all = state.RemoveAll();
+        }
+
+        foreach (((string _, MemberForm form), object removed) in all)
+        {
+            Part(removed, TakeOut(new Member(connection, form), removed));
+        }
+    }
+
+    /// <summary>Tells a member who joins and leaves its topic from now on, and gives those who are there.</summary>
+    public TopicSubscriber[] WatchPresence(WebSocketConnection member, string topic) =>
+        _topics.TryGetValue(topic, out Topic? found) ? found.Watch(member) : [];
+
+    public void Close(TopicSubscription reader)
+    {
+        if (reader.Node.Remove(reader))
+        {
+            Close(reader.Node);
+        }
+
+        Events.Raise();
+    }
+
+    private async ValueTask<SubscribeResult> CatchUpAsync(TopicSubscription reader, Member member, ConnectionState state, PendingSubscription pending, MemberSink sink, CancellationToken cancellationToken)
+    {
+        bool isReset = false;
+        long? lost = 0;
+        bool began = false;
+        while (true)
+        {
+            TopicPage page = await reader.ReadAvailableAsync(PageCount, PageBytes, cancellationToken).ConfigureAwait(false);
+            if (page.IsReset)
+            {
+                (isReset, lost) = (true, lost + page.Lost);
+            }
+
+            if (!began || !page.IsEmpty)
+            {
+                await sink.SendAsync(page, isFirst: !began, cancellationToken).ConfigureAwait(false);
+                began = true;
+            }
+
+            if (page.HasMore)
+            {
+                continue;
+            }
+
+            if (reader.Node.TryGoLive(reader.Position, member, state, pending) is { } isLive)
+            {
+                return new SubscribeResult(isLive, reader.Position, isReset, isReset ? lost : null);
+            }
+
+            if (page.IsEmpty && _memory is null)
+            {
+                reader.Node.Uncertain();
+                await Task.Delay(Pause, Time, cancellationToken).ConfigureAwait(false);
+            }
+        }
+    }
+
+    private PendingSubscription? TryHold(WebSocketConnection connection, ConnectionState state, string topic, MemberForm form)
+    {
+        bool isFull;
+        var pending = new PendingSubscription(topic, form);
+        lock (state)
+        {
+            if (state.HasClosed || state.IsSubscribed(topic, form))
+            {
+                return null;
+            }
+
+            isFull = _options.MaxTopicsPerConnection > 0 && state.SubscriptionCount >= _options.MaxTopicsPerConnection;
+            if (!isFull)
+            {
+                state.Hold(pending);
+            }
+        }
+
+        return isFull ? throw Refused(connection, new TopicLimitException(nameof(DuologueOptions.MaxTopicsPerConnection), _options.MaxTopicsPerConnection)) : pending;
+    }
+
+    private bool Join(ConnectionState state, PendingSubscription pending, Member member)
+    {
+        while (true)
+        {
+            Topic topic;
+            try
+            {
+                topic = Open(pending.Name);
+            }
+            catch (TopicLimitException limit)
+            {
+                GiveUp(state, pending);
+                throw Refused(member.Connection, limit);
+            }
+
+            bool isHeld;
+            bool added;
+            lock (state)
+            {
+                isHeld = state.IsHeld(pending);
+                added = isHeld && topic.TryAdd(member) && state.Settle(pending, topic);
+            }
+
+            if (added)
+            {
+                return true;
+            }
+
+            if (!isHeld)
+            {
+                // It was unsubscribed, or the connection has closed, before it had quite begun.
+                Abandon(topic);
+                return false;
+            }
+
+            // Its last subscriber is leaving at this moment: take it out for whoever is about to, and begin anew.
+            Close(topic);
+        }
+    }
+
+    private bool Add(ConnectionState state, PendingSubscription pending, Wildcard wildcard)
+    {
+        lock (state)
+        {
+            if (!state.Settle(pending, wildcard))
+            {
+                return false;
+            }
+
+            Wildcards.Add(wildcard);
+        }
+
+        if (_memory is null)
+        {
+            _ = FollowPatternAsync(wildcard.Pattern);
+        }
+
+        return true;
+    }
+
+    private static void GiveUp(ConnectionState state, PendingSubscription pending)
+    {
+        lock (state)
+        {
+            state.Settle(pending, null);
+        }
+    }
+
+    // May be under the lock of the connection's subscriptions. Whether a topic has lost its last member by it.
+    private bool TakeOut(Member member, object? removed)
+    {
+        if (removed is Wildcard wildcard)
+        {
+            Wildcards.Remove(wildcard);
+        }
+
+        return removed is Topic topic && topic.Remove(member);
+    }
+
+    private void Part(object? removed, bool wasLast)
+    {
+        if (wasLast)
+        {
+            Close((Topic)removed!);
+        }
+
+        if (removed is Wildcard wildcard && _memory is null)
+        {
+            Unfollow(wildcard.Pattern);
+        }
+
+        if (removed is not null and not PendingSubscription)
+        {
+            _metrics.Subscribed(-1);
+        }
+
+        Events.Raise();
+    }
+
+    /// <summary>A connection's subscription that was refused for a limit: counted and logged, with no lock held.</summary>
+    private TopicLimitException Refused(WebSocketConnection connection, TopicLimitException limit)
+    {
+        _metrics.SubscriptionRefused(limit.Option == nameof(DuologueOptions.MaxTopicsPerConnection) ? "max_topics_per_connection" : "max_topics");
+        Log.SubscriptionRefused(_logger, connection.Id, limit.Option, limit.Limit);
+        return limit;
+    }
+}

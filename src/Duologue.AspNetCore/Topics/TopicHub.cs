@@ -1,0 +1,322 @@
+using System.Collections.Concurrent;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Duologue.Peer;
+using Duologue.Protocol;
+using Microsoft.Extensions.Logging;
+
+namespace Duologue.AspNetCore;
+
+/// <summary>The topics that this process publishes to and has subscribers for, on top of a broker.</summary>
+/// <remarks>
+/// In the broker of this process's memory a topic is followed while it has a <see cref="Topic"/>, and is appended to by that alone, under one lock with handing out; a topic without is
+/// appended to directly. On another broker messages are handed out as it notifies of them.
+/// </remarks>
+internal sealed partial class TopicHub : Topics, IBrokerListener, IDisposable
+{
+    private const int MaxPublishesUnderWay = 10_000;
+
+    private readonly ConcurrentDictionary<string, Topic> _topics = new(StringComparer.Ordinal);
+    private readonly DuologueOptions _options;
+    private readonly ServerMetrics _metrics;
+    private readonly ILogger _logger;
+    private readonly MemoryBroker? _memory;
+    private readonly TopicHistories _histories;
+    private readonly ITimer _sweeper;
+    private volatile bool _draining;
+    private int _count;
+    private int _publishesUnderWay;
+
+    /// <param name="options">The server's.</param>
+    /// <param name="broker">Where topics are stored; null for this process's memory.</param>
+    /// <param name="metrics">What is counted.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="logger">Of the category of topics.</param>
+    public TopicHub(DuologueOptions options, Broker? broker, ServerMetrics metrics, TimeProvider time, ILogger logger)
+    {
+        (_options, _metrics, _logger, Time) = (options, metrics, logger, time);
+        _histories = new TopicHistories(options);
+        Broker = broker ?? (_memory = new MemoryBroker(options, time));
+        Broker.Attach(this);
+        Wheel = TimeoutWheel.For(time);
+        Events = new OrderedEvents<TopicEvent>(Raise);
+        TimeSpan period = SweepPeriod(options.TopicIdleLifetime);
+        _sweeper = time.CreateTimer(static hub => ((TopicHub)hub!).Sweep(), this, period, period);
+    }
+
+    public override event EventHandler<TopicPresenceEventArgs>? Joined;
+
+    public override event EventHandler<TopicPresenceEventArgs>? Left;
+
+    public override event EventHandler<TopicExpiredEventArgs>? Expired;
+
+    public Broker Broker { get; }
+
+    public TimeProvider Time { get; }
+
+    public TimeoutWheel Wheel { get; }
+
+    public Wildcards Wildcards { get; } = new();
+
+    public OrderedEvents<TopicEvent> Events { get; }
+
+    public bool IsPresenceWanted => Joined is not null || Left is not null;
+
+    /// <summary>Whether nobody may wait any more, because the server is stopping.</summary>
+    public bool IsDraining => _draining;
+
+    public override int Count => Volatile.Read(ref _count);
+
+    /// <summary>How many topics this process's memory has; 0 if they are stored elsewhere.</summary>
+    public int StoredTopics => _memory?.Count ?? 0;
+
+    /// <summary>The payload that the histories in this process's memory hold.</summary>
+    public long HistoryBytes => _memory?.Bytes ?? 0;
+
+    /// <summary>How often idle topics are looked for: often enough that none lives a tenth longer than it may.</summary>
+    public static TimeSpan SweepPeriod(TimeSpan idle) => idle / 10 < TimeSpan.FromSeconds(1) ? TimeSpan.FromSeconds(1) : idle / 10;
+
+    public override int CountSubscribers(string topic)
+    {
+        TopicName.Check(topic);
+        return _topics.TryGetValue(topic, out Topic? found) ? found.Count : 0;
+    }
+
+    public override IReadOnlyList<TopicSubscriber> ListSubscribers(string topic)
+    {
+        TopicName.Check(topic);
+        return _topics.TryGetValue(topic, out Topic? found) ? found.ListSubscribers() : [];
+    }
+
+    /// <summary>How many readers wait for more of a topic: held requests, streams, readers of the application's.</summary>
+    public int CountWaiting(string topic) => _topics.TryGetValue(topic, out Topic? found) ? found.WaitingCount : 0;
+
+    public override FanoutResult Publish(string topic, string text, MessageFlags flags)
+    {
+        TopicName.Check(topic);
+        return Publish(topic, new TopicMessage(Fanout.Encode(text, flags), MessageType.Text, isJson: false));
+    }
+
+    public override FanoutResult Publish(string topic, ReadOnlySpan<byte> data, MessageType type, MessageFlags flags)
+    {
+        TopicName.Check(topic);
+        return Publish(topic, new TopicMessage(Fanout.Encode(data, type, flags), type, isJson: false));
+    }
+
+    public override ValueTask<TopicPosition> PublishAsync(string topic, string text, CancellationToken cancellationToken)
+    {
+        TopicName.Check(topic);
+        return PublishAsync(topic, new TopicMessage(Fanout.Encode(text, MessageFlags.None), MessageType.Text, isJson: false), cancellationToken);
+    }
+
+    public override ValueTask<TopicPosition> PublishAsync(string topic, ReadOnlyMemory<byte> data, MessageType type, CancellationToken cancellationToken)
+    {
+        TopicName.Check(topic);
+        return PublishAsync(topic, new TopicMessage(Fanout.Encode(data.Span, type, MessageFlags.None), type, isJson: false), cancellationToken);
+    }
+
+    public override ValueTask<TopicPosition> PublishAsync<T>(string topic, T value, JsonTypeInfo<T> typeInfo, CancellationToken cancellationToken)
+    {
+        TopicName.Check(topic);
+        ArgumentNullException.ThrowIfNull(typeInfo);
+        byte[] json = FeedJson.Compact(JsonSerializer.SerializeToUtf8Bytes(value, typeInfo));
+        return PublishAsync(topic, JsonMessage(json), cancellationToken);
+    }
+
+    /// <summary>A message of JSON that <see cref="FeedJson.Compact"/> has made.</summary>
+    public static TopicMessage JsonMessage(byte[] json) => new(new BroadcastFrame(Opcode.Text, json, MessageFlags.None), MessageType.Text, isJson: true);
+
+    /// <summary>Publishes a message that was made from checked data to a checked name.</summary>
+    public ValueTask<TopicPosition> PublishAsync(string topic, TopicMessage message, CancellationToken cancellationToken)
+    {
+        if (_memory is null)
+        {
+            return AppendAsync(topic, message, cancellationToken);
+        }
+
+        PublishHere(topic, message);
+        return new(message.Position);
+    }
+
+    public override ValueTask<TopicPage> ReadAsync(string topic, TopicStart start, int maxCount, CancellationToken cancellationToken)
+    {
+        TopicName.Check(topic);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(maxCount);
+        return Broker.ReadAsync(topic, start, maxCount, int.MaxValue, cancellationToken);
+    }
+
+    /// <summary>From now on nobody waits: those who do are woken.</summary>
+    public void BeginDraining()
+    {
+        _draining = true;
+        foreach ((string _, Topic topic) in _topics)
+        {
+            topic.WakeAll(WaitEnd.Stopped);
+        }
+    }
+
+    public void Dispose()
+    {
+        _sweeper.Dispose();
+        _memory?.Dispose();
+    }
+
+    private FanoutResult Publish(string topic, TopicMessage message)
+    {
+        if (_memory is not null)
+        {
+            return PublishHere(topic, message);
+        }
+
+        // Another broker takes its time, which a publisher that wants to know waits for in PublishAsync.
+        if (Interlocked.Increment(ref _publishesUnderWay) > MaxPublishesUnderWay)
+        {
+            Interlocked.Decrement(ref _publishesUnderWay);
+            throw new InvalidOperationException($"{MaxPublishesUnderWay} publishes wait for the broker, which is the most; use PublishAsync, which waits for it.");
+        }
+
+        _ = AppendUnwatchedAsync(topic, message);
+        return default;
+    }
+
+    private FanoutResult PublishHere(string topic, TopicMessage message)
+    {
+        long start = Time.GetTimestamp();
+        FanoutResult result = default;
+        var spin = default(SpinWait);
+        while (true)
+        {
+            if (_topics.TryGetValue(topic, out Topic? found) || (!Wildcards.IsEmpty && (found = OpenForWildcards(topic)) is not null))
+            {
+                if (found.TryPublish(_memory!, message, out result))
+                {
+                    break;
+                }
+
+                Close(found);
+            }
+            else if (_memory!.TryAppendUnfollowed(topic, message))
+            {
+                break;
+            }
+
+            // Somebody has begun to follow the topic since we looked, or has ended it and not quite gone.
+            spin.SpinOnce();
+        }
+
+        _metrics.Published(result, Time.GetElapsedTime(start));
+        return result;
+    }
+
+    private async ValueTask<TopicPosition> AppendAsync(string topic, TopicMessage message, CancellationToken cancellationToken)
+    {
+        long start = Time.GetTimestamp();
+        TopicPosition position = await Broker.AppendAsync(topic, message, _histories.For(topic), cancellationToken).ConfigureAwait(false);
+        _metrics.Published(default, Time.GetElapsedTime(start));
+        return position;
+    }
+
+    private async Task AppendUnwatchedAsync(string topic, TopicMessage message)
+    {
+        try
+        {
+            await AppendAsync(topic, message, CancellationToken.None).ConfigureAwait(false);
+        }
+#pragma warning disable CA1031 // Nobody waits for it: whatever the broker throws is logged and counted here or nowhere.
+        catch (Exception error)
+#pragma warning restore CA1031
+        {
+            BrokerFailed(error, "append", topic);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _publishesUnderWay);
+        }
+    }
+
+    private Topic? OpenForWildcards(string topic)
+    {
+        if (Wildcards.FindMembers(topic, out _).Length == 0)
+        {
+            return null;
+        }
+
+        Topic opened = Open(topic);
+        opened.RefreshWildcards();
+        return opened;
+    }
+
+    /// <summary>The topic, made if it is not there, and followed.</summary>
+    /// <exception cref="TopicLimitException">There are too many.</exception>
+    private Topic Open(string name)
+    {
+        if (!_topics.TryGetValue(name, out Topic? topic))
+        {
+            // Counted before it is there, so that the limit holds however many come at once.
+            if (Interlocked.Increment(ref _count) > _options.MaxTopics && _options.MaxTopics > 0)
+            {
+                Interlocked.Decrement(ref _count);
+                throw new TopicLimitException(nameof(DuologueOptions.MaxTopics), _options.MaxTopics);
+            }
+
+            var opened = new Topic(name, this);
+            topic = _topics.GetOrAdd(name, opened);
+            if (!ReferenceEquals(topic, opened))
+            {
+                Interlocked.Decrement(ref _count);
+            }
+        }
+
+        if (_memory is null)
+        {
+            _ = topic.AttachAsync();
+            return topic;
+        }
+
+        try
+        {
+            topic.Attach(_memory);
+        }
+        catch (TopicLimitException)
+        {
+            Abandon(topic);
+            throw;
+        }
+
+        return topic;
+    }
+
+    /// <summary>Takes out a topic that is retired. It stops to be followed before it is no more found, so that nobody appends behind its successor's back.</summary>
+    private void Close(Topic topic)
+    {
+        if (topic.Detach())
+        {
+            Unfollow(topic.Name);
+        }
+
+        if (_topics.TryRemove(new(topic.Name, topic)))
+        {
+            Interlocked.Decrement(ref _count);
+        }
+    }
+
+    /// <summary>Takes out a topic that was opened for somebody who did not join after all, if nobody else has.</summary>
+    private void Abandon(Topic topic)
+    {
+        if (topic.TryRetire(TimeSpan.MaxValue))
+        {
+            Close(topic);
+        }
+    }
+
+    private void Sweep()
+    {
+        foreach ((string _, Topic topic) in _topics)
+        {
+            if (topic.TryRetire(_options.TopicIdleLifetime))
+            {
+                Close(topic);
+            }
+        }
+    }
+}

@@ -1,0 +1,26 @@
+namespace Duologue.AspNetCore;
+
+/// <summary>Who subscribes to a topic.</summary>
+/// <param name="Id">The id of the connection, or of the stream.</param>
+/// <param name="UserId">The user's name, as in <see cref="Connections"/>; null if nobody is signed in.</param>
+public readonly record struct TopicSubscriber(string Id, string? UserId);
+
+/// <summary>Somebody has joined or left a topic.</summary>
+/// <param name="topic">The topic's name.</param>
+/// <param name="subscriber">Who it is.</param>
+public sealed class TopicPresenceEventArgs(string topic, TopicSubscriber subscriber) : EventArgs
+{
+    /// <summary>The topic's name.</summary>
+    public string Topic { get; } = topic;
+
+    /// <summary>Who it is.</summary>
+    public TopicSubscriber Subscriber { get; } = subscriber;
+}
+
+/// <summary>A topic was forgotten, because nobody had used it.</summary>
+/// <param name="topic">The topic's name.</param>
+public sealed class TopicExpiredEventArgs(string topic) : EventArgs
+{
+    /// <summary>The topic's name.</summary>
+    public string Topic { get; } = topic;
+}

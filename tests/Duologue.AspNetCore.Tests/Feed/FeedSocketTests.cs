@@ -1,0 +1,111 @@
+using System.Net.WebSockets;
+using Duologue.AspNetCore.Tests.Support;
+
+namespace Duologue.AspNetCore.Tests.Feed;
+
+public class FeedSocketTests
+{
+    [Fact]
+    public async Task Pages_are_pushed_from_where_the_client_was()
+    {
+        await using FeedHost feed = await FeedHost.StartAsync();
+        feed.Topics.Publish("news/today", "one");
+        feed.Topics.Publish("news/today", "two");
+        string first = (await feed.PollAsync("/topics/news/today?limit=1")).Next;
+        using ClientWebSocket socket = await feed.Host.ConnectAsync($"/topics/news/today?after={first}");
+
+        FeedPage page = await ReceiveAsync(socket);
+        Assert.Equal(("two", false), (page.All, page.Reset));
+        await SubscribedAsync(feed, "news/today");
+        feed.Topics.Publish("news/today", "three");
+        FeedPage live = await ReceiveAsync(socket);
+        Assert.Equal(["three"], live.Data);
+        Assert.Equal(live.Ids[0], live.Next);
+        Assert.Empty((await feed.PollAsync($"/topics/news/today?after={live.Next}")).Data);
+    }
+
+    [Fact]
+    public async Task The_first_page_says_where_it_begins_and_what_is_lost()
+    {
+        await using FeedHost feed = await FeedHost.StartAsync(_ => { }, options => options.TopicHistory = new TopicHistory { MaxCount = 1 });
+        for (int i = 0; i < 4; i++)
+        {
+            feed.Topics.Publish("news", $"{i}");
+        }
+
+        string next = (await feed.PollAsync("/topics/news")).Next;
+        string lost = next[..^1] + "1";
+        using ClientWebSocket behind = await feed.Host.ConnectAsync($"/topics/news?after={lost}");
+        FeedPage page = await ReceiveAsync(behind);
+        Assert.Equal(("3", true, 2L), (page.All, page.Reset, page.Lost));
+        using ClientWebSocket now = await feed.Host.ConnectAsync("/topics/news?after=now");
+        page = await ReceiveAsync(now);
+        Assert.Equal((next, 0, false), (page.Next, page.Data.Length, page.Reset));
+    }
+
+    [Fact]
+    public async Task A_history_larger_than_the_queue_does_not_overflow_it()
+    {
+        await using FeedHost feed = await FeedHost.StartAsync(endpoint => endpoint.SendQueueLimit = 20_000);
+        for (int i = 0; i < 100; i++)
+        {
+            feed.Topics.Publish("news", $"{i}".PadRight(9_000, '.'));
+        }
+
+        using ClientWebSocket socket = await feed.Host.ConnectAsync("/topics/news");
+        var all = new List<string>();
+        while (all.Count < 100)
+        {
+            all.AddRange((await ReceiveAsync(socket)).Data);
+        }
+
+        Assert.Equal(Enumerable.Range(0, 100).Select(i => $"{i}"), all.Select(text => text.TrimEnd('.')));
+    }
+
+    [Fact]
+    public async Task The_client_publishes_where_that_is_allowed()
+    {
+        await using FeedHost feed = await FeedHost.StartAsync(endpoint => endpoint.AllowPublishing = true);
+        using ClientWebSocket socket = await feed.Host.ConnectAsync("/topics/news");
+        await ReceiveAsync(socket);
+        await SubscribedAsync(feed, "news");
+        await socket.SendTextAsync("hello");
+        Assert.Equal(["hello"], (await ReceiveAsync(socket)).Data);
+        Assert.Equal(["hello"], (await feed.PollAsync("/topics/news")).Data);
+    }
+
+    [Fact]
+    public async Task Publishing_where_it_is_not_allowed_closes_and_says_so()
+    {
+        await using FeedHost feed = await FeedHost.StartAsync();
+        using ClientWebSocket socket = await feed.Host.ConnectAsync("/topics/news");
+        await ReceiveAsync(socket);
+        await socket.SendTextAsync("hello");
+        Assert.Equal("close 1008 Clients may not publish here (AllowPublishing).", await socket.ReceiveTextAsync());
+        Assert.Empty((await feed.PollAsync("/topics/news")).Data);
+    }
+
+    [Theory]
+    [InlineData("/topics/a//b", 400)]
+    [InlineData("/topics/news?after=rubbish", 400)]
+    [InlineData("/topics/secret", 403)]
+    [InlineData("/topics", 400)]
+    public async Task What_is_wrong_is_said_before_the_handshake(string path, int status)
+    {
+        await using FeedHost feed = await FeedHost.StartAsync(endpoint => endpoint.AuthorizeSubscribe = access => access.Topic != "secret");
+        Assert.Equal(status, (await feed.Host.HandshakeAsync(path)).Status);
+    }
+
+    [Fact]
+    public async Task Too_many_topics_closes_and_says_so()
+    {
+        await using FeedHost feed = await FeedHost.StartAsync(_ => { }, options => options.MaxTopics = 1);
+        feed.Topics.Publish("the one", "x");
+        using ClientWebSocket socket = await feed.Host.ConnectAsync("/topics/another");
+        Assert.Equal("close 1013 There are 1 topics, which is the most (MaxTopics).", await socket.ReceiveTextAsync());
+    }
+
+    private static async Task<FeedPage> ReceiveAsync(ClientWebSocket socket) => FeedPage.Parse(await socket.ReceiveTextAsync());
+
+    private static Task SubscribedAsync(FeedHost feed, string topic) => Eventually.True(() => feed.Topics.CountSubscribers(topic) == 1);
+}

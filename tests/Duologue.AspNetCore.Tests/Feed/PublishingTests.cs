@@ -1,0 +1,111 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text;
+using System.Text.Json;
+using Duologue.AspNetCore.Tests.Support;
+
+namespace Duologue.AspNetCore.Tests.Feed;
+
+public class PublishingTests
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData("text/plain", "\"a\"\r\n b", "\"\\\"a\\\"\\r\\n b\"")]
+    [InlineData("text/plain; charset=utf-8", "täxt", "\"täxt\"")]
+    [InlineData("application/x-www-form-urlencoded", "as curl sends it", "\"as curl sends it\"")]
+    [InlineData("application/json", "{ \"a\" :\r\n 1.50 }", "{\"a\":1.50}")]
+    [InlineData("application/vnd.x+json", "[]", "[]")]
+    [InlineData("application/octet-stream", "hi", "\"aGk=\"")]
+    [InlineData("text/plain", "", "\"\"")]
+    public async Task What_is_posted_is_published(string contentType, string body, string data)
+    {
+        await using FeedHost feed = await FeedHost.StartAsync(endpoint => endpoint.AllowPublishing = true);
+        using HttpResponseMessage response = await PostAsync(feed, "/topics/news", contentType, Encoding.UTF8.GetBytes(body));
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        using JsonDocument answer = JsonDocument.Parse(await response.Content.ReadAsStringAsync(Token));
+        string page = await feed.Http.GetStringAsync("/topics/news", Token);
+        Assert.Contains($"\"data\":{data}", page, StringComparison.Ordinal);
+        Assert.Equal(answer.RootElement.GetProperty("id").GetString(), FeedPage.Parse(page).Next);
+    }
+
+    [Fact]
+    public async Task Publishing_is_refused_until_the_endpoint_allows_it()
+    {
+        await using FeedHost feed = await FeedHost.StartAsync();
+        using HttpResponseMessage response = await PostAsync(feed, "/topics/news", "text/plain", "x"u8.ToArray());
+        Assert.Equal(HttpStatusCode.Forbidden, response.StatusCode);
+        Assert.Contains("AllowPublishing", await response.Content.ReadAsStringAsync(Token), StringComparison.Ordinal);
+        Assert.Empty((await feed.PollAsync("/topics/news")).Data);
+    }
+
+    [Fact]
+    public async Task The_application_says_who_may_publish_what()
+    {
+        await using FeedHost feed = await FeedHost.StartAsync(endpoint =>
+        {
+            endpoint.AllowPublishing = true;
+            endpoint.AuthorizePublish = access => access.Topic == "open";
+        });
+        using HttpResponseMessage yes = await PostAsync(feed, "/topics/open", "text/plain", "x"u8.ToArray());
+        using HttpResponseMessage no = await PostAsync(feed, "/topics/news", "text/plain", "x"u8.ToArray());
+        Assert.Equal((HttpStatusCode.OK, HttpStatusCode.Forbidden), (yes.StatusCode, no.StatusCode));
+    }
+
+    [Theory]
+    [InlineData("image/png", "x", 415, "text/plain")]
+    [InlineData("text/plain; charset=latin1", "x", 415, "UTF-8")]
+    [InlineData(null, "x", 415, "Content-Type")]
+    [InlineData("application/json", "{", 400, "JSON")]
+    [InlineData("application/json", "1 2", 400, "JSON")]
+    [InlineData("application/json", "", 400, "JSON")]
+    [InlineData("text/plain", "12345678901", 413, "MaxMessageSize")]
+    public async Task What_cannot_be_published_is_said(string? contentType, string body, int status, string expected)
+    {
+        await using FeedHost feed = await FeedHost.StartAsync(endpoint => (endpoint.AllowPublishing, endpoint.MaxMessageSize) = (true, 10));
+        using HttpResponseMessage response = await PostAsync(feed, "/topics/news", contentType, Encoding.UTF8.GetBytes(body));
+        Assert.Equal(status, (int)response.StatusCode);
+        Assert.Contains(expected, await response.Content.ReadAsStringAsync(Token), StringComparison.Ordinal);
+        Assert.Empty((await feed.PollAsync("/topics/news")).Data);
+    }
+
+    [Fact]
+    public async Task Text_that_is_not_UTF8_is_refused()
+    {
+        await using FeedHost feed = await FeedHost.StartAsync(endpoint => endpoint.AllowPublishing = true);
+        using HttpResponseMessage response = await PostAsync(feed, "/topics/news", "text/plain", [0xC0, 0x80]);
+        Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
+    }
+
+    [Fact]
+    public async Task A_body_of_unknown_length_that_is_too_large_is_refused()
+    {
+        await using FeedHost feed = await FeedHost.StartAsync(endpoint => (endpoint.AllowPublishing, endpoint.MaxMessageSize) = (true, 100_000));
+        await using RawClient client = await RawClient.ConnectAsync(feed.Host.Url);
+        string chunk = $"{50_000:x}\r\n{new string('a', 50_000)}\r\n";
+        RawAnswer answer = await client.RequestAsync($"POST /topics/news HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}{chunk}1\r\na\r\n0\r\n\r\n");
+        Assert.Equal(413, answer.Status);
+    }
+
+    [Fact]
+    public async Task Too_many_topics_is_503()
+    {
+        await using FeedHost feed = await FeedHost.StartAsync(endpoint => endpoint.AllowPublishing = true, options => options.MaxTopics = 1);
+        using HttpResponseMessage first = await PostAsync(feed, "/topics/a", "text/plain", "x"u8.ToArray());
+        using HttpResponseMessage second = await PostAsync(feed, "/topics/b", "text/plain", "x"u8.ToArray());
+        Assert.Equal((HttpStatusCode.OK, HttpStatusCode.ServiceUnavailable), (first.StatusCode, second.StatusCode));
+        Assert.NotNull(second.Headers.RetryAfter);
+    }
+
+    private static async Task<HttpResponseMessage> PostAsync(FeedHost feed, string path, string? contentType, byte[] body)
+    {
+        var content = new ByteArrayContent(body);
+        if (contentType is not null)
+        {
+            content.Headers.ContentType = MediaTypeHeaderValue.Parse(contentType);
+        }
+
+        using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = content };
+        return await feed.SendAsync(request);
+    }
+}

@@ -1,0 +1,210 @@
+using System.Collections.Concurrent;
+using System.Net.WebSockets;
+using Duologue.AspNetCore.Tests.Support;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
+using Microsoft.Extensions.Time.Testing;
+
+namespace Duologue.AspNetCore.Tests.Pubsub;
+
+/// <summary>What topics do beside handing out: wildcards, positions on plain connections, presence, expiry, a broker elsewhere.</summary>
+public class TopicHubTests
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_wildcard_hears_topics_that_come_later_and_no_message_twice()
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", Talks.Idle));
+        using ClientWebSocket client = await host.ConnectAsync("/");
+        Connection connection = Assert.Single(host.Connections);
+        Assert.True(connection.Subscribe("news/*"));
+        Assert.True(connection.Subscribe("news/**"));
+        Assert.True(connection.Subscribe("news/a"));
+        Assert.False(connection.Subscribe("news/*"));
+
+        Assert.Equal(new FanoutResult(1, 0), host.Topics.Publish("news/a", "1"));
+        Assert.Equal(new FanoutResult(1, 0), host.Topics.Publish("news/b", "2"));
+        Assert.Equal(new FanoutResult(1, 0), host.Topics.Publish("news/b/c", "3"));
+        Assert.Equal(default, host.Topics.Publish("news", "unheard"));
+        Assert.True(connection.Unsubscribe("news/*"));
+        Assert.True(connection.Unsubscribe("news/**"));
+        Assert.Equal(default, host.Topics.Publish("news/b", "unheard"));
+        Assert.Equal(new FanoutResult(1, 0), host.Topics.Publish("news/a", "4"));
+        Assert.Equal(["1", "2", "3", "4"], [await client.ReceiveTextAsync(), await client.ReceiveTextAsync(), await client.ReceiveTextAsync(), await client.ReceiveTextAsync()]);
+        Assert.Equal((1, 0), (host.Topics.CountSubscribers("news/a"), host.Topics.CountSubscribers("news/b")));
+        Assert.Throws<ArgumentException>(() => connection.Subscribe("a*"));
+        Assert.Throws<ArgumentException>(() => host.Topics.Publish("news/*", "to many"));
+        await Assert.ThrowsAsync<ArgumentException>(async () => await connection.SubscribeAsync("news/*", TopicStart.Oldest, Token));
+    }
+
+    [Fact]
+    public async Task A_filter_is_asked_for_each_topic_with_no_lock_held()
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", Talks.Idle));
+        using ClientWebSocket client = await host.ConnectAsync("/");
+        Connection connection = Assert.Single(host.Connections);
+        var asked = new ConcurrentQueue<string>();
+        connection.Subscribe("room/*", topic =>
+        {
+            asked.Enqueue(topic);
+
+            // Another thread gets on with the same topic: nothing is locked.
+            Assert.True(Task.Run(() => host.Topics.CountSubscribers(topic)).Wait(TestHost.Patience));
+            return topic != "room/secret";
+        });
+
+        Assert.Equal(new FanoutResult(1, 0), host.Topics.Publish("room/open", "yes"));
+        Assert.Equal(default, host.Topics.Publish("room/secret", "no"));
+        Assert.Equal("yes", await client.ReceiveTextAsync());
+        Assert.Equal(["room/open", "room/secret"], asked.Distinct().Order());
+    }
+
+    [Fact]
+    public async Task A_plain_connection_continues_where_it_was()
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", Talks.Idle), options => options.TopicHistory = new TopicHistory { MaxCount = 3 });
+        using ClientWebSocket client = await host.ConnectAsync("/");
+        Connection connection = Assert.Single(host.Connections);
+        TopicPosition[] positions = new TopicPosition[5];
+        for (int i = 0; i < positions.Length; i++)
+        {
+            positions[i] = await host.Topics.PublishAsync("t", $"{i}", Token);
+        }
+
+        Assert.Equal(new SubscribeResult(true, positions[4], false, null), await connection.SubscribeAsync("t", TopicStart.After(positions[2]), Token));
+        Assert.Equal(default, await connection.SubscribeAsync("t", TopicStart.Oldest, Token));
+        host.Topics.Publish("t", "5");
+        Assert.Equal(["3", "4", "5"], [await client.ReceiveTextAsync(), await client.ReceiveTextAsync(), await client.ReceiveTextAsync()]);
+
+        connection.Unsubscribe("t");
+        SubscribeResult reset = await connection.SubscribeAsync("t", TopicStart.After(positions[0]), Token);
+        Assert.Equal((true, true, 2L), (reset.IsSubscribed, reset.IsReset, reset.Lost));
+        Assert.Equal("3", await client.ReceiveTextAsync());
+    }
+
+    [Fact]
+    public async Task Those_who_come_and_go_are_told_of_in_order()
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", Talks.Idle));
+        var told = new ConcurrentQueue<string>();
+        host.Topics.Joined += (_, e) => told.Enqueue($"+{e.Topic} {e.Subscriber.Id}");
+        host.Topics.Left += (_, e) => told.Enqueue($"-{e.Topic} {e.Subscriber.Id}");
+        host.Topics.Left += (_, _) => throw new InvalidOperationException("bug");
+        using ClientWebSocket client = await host.ConnectAsync("/");
+        Connection connection = Assert.Single(host.Connections);
+        connection.Subscribe("a");
+        connection.Subscribe("b/*");
+        Assert.Equal([new TopicSubscriber(connection.Id, null)], host.Topics.ListSubscribers("a"));
+        connection.Unsubscribe("a");
+        connection.Subscribe("a");
+        client.Abort();
+        await Eventually.True(() => told.Count == 4);
+        Assert.Equal(["+", "-", "+", "-"], told.Select(line => line[..1]));
+        Assert.All(told, line => Assert.EndsWith($"a {connection.Id}", line, StringComparison.Ordinal));
+        Assert.Empty(host.Topics.ListSubscribers("a"));
+        await Eventually.True(() => host.Log.GetSnapshot().Count(record => record.Id.Name == "TopicListenerFailed") == 2);
+    }
+
+    [Fact]
+    public async Task A_topic_that_nobody_uses_expires_and_that_is_told()
+    {
+        var time = new FakeTimeProvider(new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero));
+        await using TestHost host = await TestHost.StartAsync(_ => { }, options => options.TopicIdleLifetime = TimeSpan.FromMinutes(1), builder => builder.Services.AddSingleton<TimeProvider>(time));
+        var expired = new ConcurrentQueue<string>();
+        host.Topics.Expired += (_, e) => expired.Enqueue(e.Topic);
+        TopicPosition position = await host.Topics.PublishAsync("news", "old", Token);
+        using TopicSubscription reader = await host.Topics.SubscribeAsync("used", TopicStart.Now, Token);
+        host.Topics.Publish("used", "kept");
+        time.Advance(TimeSpan.FromMinutes(2));
+
+        Assert.Equal(["news"], expired);
+        TopicPage page = await host.Topics.ReadAsync("news", TopicStart.After(position), 10, Token);
+        Assert.True(page.IsReset);
+        Assert.Equal("kept", Assert.Single((await reader.ReadAsync(Token)).Messages).Text);
+        Assert.Contains(host.Log.GetSnapshot(), record => record.Id.Name == "TopicReset" || record.Id.Name == "TopicExpired");
+    }
+
+    [Fact]
+    public async Task A_topic_that_only_a_wildcard_keeps_goes_when_it_is_idle()
+    {
+        var time = new FakeTimeProvider();
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", Talks.Idle), options => options.KeepAliveInterval = Timeout.InfiniteTimeSpan, builder => builder.Services.AddSingleton<TimeProvider>(time));
+        using ClientWebSocket client = await host.ConnectAsync("/");
+        Assert.Single(host.Connections).Subscribe("**");
+        host.Topics.Publish("a", "1");
+        Assert.Equal(1, host.Topics.Count);
+        time.Advance(TimeSpan.FromMinutes(30));
+        Assert.Equal(0, host.Topics.Count);
+        Assert.Equal(new FanoutResult(1, 0), host.Topics.Publish("a", "2"));
+        Assert.Equal(["1", "2"], [await client.ReceiveTextAsync(), await client.ReceiveTextAsync()]);
+
+        // The drain would wait for it by a clock that stands still.
+        await client.CloseAsync();
+        await Eventually.True(() => host.Connections.Count == 0);
+    }
+
+    [Fact]
+    public async Task A_reader_that_is_cancelled_loses_nothing_and_one_that_is_disposed_leaves_nothing()
+    {
+        await using TestHost host = await TestHost.StartAsync(_ => { });
+        using (TopicSubscription reader = await host.Topics.SubscribeAsync("t", TopicStart.Now, Token))
+        {
+            using var soon = new CancellationTokenSource();
+            ValueTask<TopicPage> reading = reader.ReadAsync(soon.Token);
+            await soon.CancelAsync();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(async () => await reading);
+            host.Topics.Publish("t", "kept");
+            Assert.Equal("kept", Assert.Single((await reader.ReadAsync(Token)).Messages).Text);
+            Assert.Equal((1, 0), (host.Topics.Count, host.Topics.CountSubscribers("t")));
+        }
+
+        Assert.Equal(0, host.Topics.Count);
+    }
+
+    [Fact]
+    public async Task A_broker_that_is_down_for_a_while_loses_nothing()
+    {
+        var broker = new FleetingBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System));
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", Talks.Idle), _ => { }, builder => builder.Services.AddSingleton<Broker>(broker));
+        using ClientWebSocket client = await host.ConnectAsync("/");
+        Connection connection = Assert.Single(host.Connections);
+        broker.IsDown = true;
+        Assert.True(connection.Subscribe("t"));
+        Assert.Equal(default, host.Topics.Publish("t", "lost, and said so"));
+        await Eventually.True(() => host.Log.GetSnapshot().Count(record => record.Id.Name == "BrokerFailed") >= 2);
+        await Assert.ThrowsAsync<IOException>(async () => await host.Topics.PublishAsync("t", "refused", Token));
+        broker.IsDown = false;
+
+        // Subscribed for certain when the broker has answered; this waits for that.
+        using TopicSubscription reader = await host.Topics.SubscribeAsync("t", TopicStart.Now, Token);
+        for (int i = 0; i < 20; i++)
+        {
+            await host.Topics.PublishAsync("t", $"{i}", Token);
+        }
+
+        for (int i = 0; i < 20; i++)
+        {
+            Assert.Equal($"{i}", await client.ReceiveTextAsync());
+        }
+    }
+
+    [Fact]
+    public void Wrong_options_are_named()
+    {
+        var options = new DuologueOptions
+        {
+            TopicIdleLifetime = TimeSpan.Zero,
+            MaxTopicHistoryBytes = -1,
+            TopicHistory = new TopicHistory { MaxCount = -1, MaxBytes = -1, MaxAge = TimeSpan.Zero },
+            TopicHistories = { ["a*"] = TopicHistory.None, ["b"] = null! },
+        };
+        ValidateOptionsResult result = new DuologueOptionsValidator().Validate(null, options);
+        Assert.True(result.Failed);
+        foreach (string name in new[] { "TopicIdleLifetime", "MaxTopicHistoryBytes", "MaxCount", "MaxBytes", "MaxAge", "TopicHistories[\"a*\"]", "TopicHistories[\"b\"]" })
+        {
+            Assert.Contains(result.Failures!, failure => failure.Contains(name, StringComparison.Ordinal));
+        }
+    }
+}
