@@ -39,10 +39,17 @@ public sealed class ExhaustionTests
             await AskAsync(clients[0]);
             await Task.WhenAll(clients[1..].Select(client => client.ConnectAsync(IPAddress.Loopback, port, Token).AsTask()));
             await server.Tool.WaitForErrorAsync(line => line.Contains("rests", StringComparison.Ordinal));
-            TimeSpan before = server.Tool.Used;
-            await Task.Delay(1000, Token);
-            TimeSpan used = server.Tool.Used - before;
-            Assert.True(used < TimeSpan.FromMilliseconds(800), $"A second of rest took {used} of processor time.");
+
+            // A server that has just started still compiles, and on a busy machine a second is longer: one quiet look is enough. A loop that spins has none.
+            TimeSpan used = TimeSpan.MaxValue;
+            for (int look = 0; look < 30 && used >= TimeSpan.FromMilliseconds(500); look++)
+            {
+                TimeSpan before = server.Tool.Used;
+                await Task.Delay(1000, Token);
+                used = server.Tool.Used - before;
+            }
+
+            Assert.True(used < TimeSpan.FromMilliseconds(500), $"A second of rest took {used} of processor time.");
 
             // Whoever was accepted is served; as they go, the others come.
             await Task.WhenAll(clients[1..].Select(AskAsync));
