@@ -14,7 +14,9 @@ internal sealed class StressNews(Topics topics, int seed)
 
     private const int MaxSize = 200_000;
 
-    public async Task PublishAsync(CancellationToken enough)
+    /// <param name="enough">Ends the news.</param>
+    /// <param name="over">Ends the word that there are no more.</param>
+    public async Task PublishAsync(CancellationToken enough, CancellationToken over)
     {
         var random = new Random(seed);
         byte[] message = new byte[Head + MaxSize];
@@ -31,8 +33,12 @@ internal sealed class StressNews(Topics topics, int seed)
             }
         }
 
-        // Whoever waits for one more hears that there is none.
-        topics.Publish(Topic, [], MessageType.Binary);
+        // Whoever waits for one more hears that there is none: over and over, for some subscribe only now.
+        while (!over.IsCancellationRequested)
+        {
+            topics.Publish(Topic, [], MessageType.Binary);
+            await Task.Delay(50, CancellationToken.None);
+        }
     }
 }
 

@@ -106,10 +106,12 @@ public class StressTests
     private static async Task<Tally> RunAsync(LoopHost host, int peers, TimeSpan time, int seed)
     {
         using var enough = new CancellationTokenSource(time);
+        using var over = new CancellationTokenSource();
         var tally = new Tally();
         var news = new StressNews(host.Services.GetRequiredService<Topics>(), seed);
-        Task publishing = Task.Run(() => news.PublishAsync(enough.Token), TestContext.Current.CancellationToken);
+        Task publishing = Task.Run(() => news.PublishAsync(enough.Token, over.Token), TestContext.Current.CancellationToken);
         await Task.WhenAll(Enumerable.Range(0, peers).Select(i => Task.Run(() => new StressPeer(host.Url, (seed * 1_000_003) + i, tally).RunAsync(enough.Token), TestContext.Current.CancellationToken)));
+        await over.CancelAsync();
         await publishing;
         return tally;
     }
