@@ -24,7 +24,8 @@ public partial class IdleMemoryTests
         await using LoopHost host = await StartAsync(backend, app => app.MapDuologue<EchoHandler>("/echo"));
         double bytes = await MeasureAsync(host);
 
-        // Measured: 714 to 758 (docs/measurements.md). What one more list or dictionary per connection would cost is seen.
+        // Measured: 500 and 504 (docs/measurements.md); on a busy machine more of what requests leave in pools is seen beside it.
+        TestContext.Current.TestOutputHelper?.WriteLine($"{bytes:F0} bytes of live heap per idle connection on {backend}.");
         Assert.True(bytes < 900, $"{bytes:F0} bytes of live heap per idle connection.");
     }
 
