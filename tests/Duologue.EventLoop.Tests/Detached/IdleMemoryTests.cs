@@ -15,7 +15,9 @@ namespace Duologue.EventLoop.Tests.Detached;
 public partial class IdleMemoryTests
 {
     private const int Few = 200;
-    private const int Many = 2200;
+    private const int Steps = 4;
+    private const int Step = 500;
+    private const int Many = Few + (Steps * Step);
 
     [Theory]
     [MemberData(nameof(LoopHost.Backends), MemberType = typeof(LoopHost))]
@@ -24,9 +26,8 @@ public partial class IdleMemoryTests
         await using LoopHost host = await StartAsync(backend, app => app.MapDuologue<EchoHandler>("/echo"));
         double bytes = await MeasureAsync(host);
 
-        // Measured: 500 and 504 (docs/measurements.md); on a busy machine more of what requests leave in pools is seen beside it.
         TestContext.Current.TestOutputHelper?.WriteLine($"{bytes:F0} bytes of live heap per idle connection on {backend}.");
-        Assert.True(bytes < 900, $"{bytes:F0} bytes of live heap per idle connection.");
+        Assert.True(bytes < 600, $"{bytes:F0} bytes of live heap per idle connection.");
     }
 
     [Theory]
@@ -67,6 +68,8 @@ public partial class IdleMemoryTests
         builder => builder.Logging.SetMinimumLevel(LogLevel.Warning),
         _ => { });
 
+    // The least of some steps: what a connection keeps is in each of them, what a table or a pool grows by is not. On a busy machine requests
+    // overlap, and Kestrel's pool keeps the blocks that they needed at once.
     private static async Task<double> MeasureAsync(LoopHost host)
     {
         int[] peers = new int[Many];
@@ -74,10 +77,18 @@ public partial class IdleMemoryTests
         {
             await RunApart(() => Open(peers, 0, Few, host.Url.Port));
             long before = await LeastAsync();
-            await RunApart(() => Open(peers, Few, Many, host.Url.Port));
-            long after = await LeastAsync();
+            double least = double.MaxValue;
+            for (int open = Few; open < Many; open += Step)
+            {
+                int from = open;
+                await RunApart(() => Open(peers, from, from + Step, host.Url.Port));
+                long after = await LeastAsync();
+                least = Math.Min(least, (after - before) / (double)Step);
+                before = after;
+            }
+
             Assert.Equal(Many, host.SocketCount);
-            return (after - before) / (double)(Many - Few);
+            return least;
         }
         finally
         {
