@@ -39,6 +39,7 @@ internal static class EchoApplication
             context.Response.StatusCode = StatusCodes.Status204NoContent;
             return Task.CompletedTask;
         });
+        MemoryReport.MapTo(application);
         if (arguments.Engine == EchoEngine.Duologue)
         {
             DuologueEcho.MapTo(application, arguments.Style);
