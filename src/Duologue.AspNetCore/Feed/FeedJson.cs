@@ -23,6 +23,7 @@ internal static class FeedJson
 
     /// <summary>A valid JSON value without white space between its parts, and so without line ends.</summary>
     /// <exception cref="JsonException">It is not one JSON value.</exception>
+    /// <exception cref="InvalidOperationException">A name or a string in it has half of a surrogate pair, as an escape: that is JSON, and no text.</exception>
     public static byte[] Compact(ReadOnlyMemory<byte> json)
     {
         using JsonDocument document = JsonDocument.Parse(json, ReaderOptions);

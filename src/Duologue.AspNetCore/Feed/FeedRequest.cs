@@ -78,6 +78,10 @@ internal static class FeedRequest
                 {
                     return (null, new FeedRefusal(FeedRefusalReason.Body, StatusCodes.Status400BadRequest, $"The body is not one JSON value (line {error.LineNumber + 1}, byte {error.BytePositionInLine + 1}); publish it as text/plain, or correct it."));
                 }
+                catch (InvalidOperationException)
+                {
+                    return (null, new FeedRefusal(FeedRefusalReason.Body, StatusCodes.Status400BadRequest, "The body has half of a surrogate pair, which is no character; publish it as text/plain, or correct it."));
+                }
         }
     }
 

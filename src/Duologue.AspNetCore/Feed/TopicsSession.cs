@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Duologue.Peer;
@@ -12,6 +13,8 @@ internal sealed class TopicsSession(TopicHub topics, TopicAuthorization authoriz
 {
     // A reference is the client's to find its request by, not to store things in.
     private const int MaxRefLength = 64;
+
+    private const string HalfAPair = " has half of a surrogate pair, which is no character.";
 
     public override async ValueTask OnMessageAsync(Connection connection, Message message)
     {
@@ -50,6 +53,11 @@ internal sealed class TopicsSession(TopicHub topics, TopicAuthorization authoriz
         if (request.Ref is { } reference && (reference.ValueKind is not (JsonValueKind.String or JsonValueKind.Number) || reference.GetRawText().Length > MaxRefLength))
         {
             return FailAsync(connection, "bad_message", $"ref is a string or a number of at most {MaxRefLength} bytes.", request.Topic, null);
+        }
+
+        if (request.Ref is { } text && !IsText(text))
+        {
+            return FailAsync(connection, "bad_message", "ref" + HalfAPair, request.Topic, null);
         }
 
         return request.Type switch
@@ -117,7 +125,7 @@ internal sealed class TopicsSession(TopicHub topics, TopicAuthorization authoriz
         }
         else if (request.Presence)
         {
-            PresentSubscriber[] present = [.. topics.WatchPresence(socket, topic).Select(PresentSubscriber.From)];
+            PresentSubscriber[] present = [.. topics.WatchPresence(new Member(socket, MemberForm.Protocol), topic).Select(PresentSubscriber.From)];
             await AnswerAsync(connection, new PresentMessage(topic, present), FeedContext.Default.PresentMessage).ConfigureAwait(false);
         }
     }
@@ -186,12 +194,18 @@ internal sealed class TopicsSession(TopicHub topics, TopicAuthorization authoriz
             return null;
         }
 
+        if (!IsText(data))
+        {
+            error = "data" + HalfAPair;
+            return null;
+        }
+
         switch (request.Encoding)
         {
             case null when data.ValueKind == JsonValueKind.String:
                 return new TopicMessage(Fanout.Encode(data.GetString()!, MessageFlags.None), MessageType.Text, isJson: false);
             case null:
-                return TopicHub.JsonMessage(FeedJson.Compact(JsonSerializer.SerializeToUtf8Bytes(data, FeedContext.Default.JsonElement)));
+                return CompactMessage(data, out error);
             case "base64" when data.ValueKind == JsonValueKind.String && data.TryGetBytesFromBase64(out byte[]? bytes):
                 return new TopicMessage(new BroadcastFrame(Opcode.Binary, bytes, MessageFlags.None), MessageType.Binary, isJson: false);
             case "base64":
@@ -200,6 +214,34 @@ internal sealed class TopicsSession(TopicHub topics, TopicAuthorization authoriz
             default:
                 error = "encoding is base64, or is left out.";
                 return null;
+        }
+    }
+
+    private static TopicMessage? CompactMessage(JsonElement data, out string? error)
+    {
+        error = null;
+        try
+        {
+            return TopicHub.JsonMessage(FeedJson.Compact(JsonMarshal.GetRawUtf8Value(data).ToArray()));
+        }
+        catch (InvalidOperationException)
+        {
+            error = "data" + HalfAPair;
+            return null;
+        }
+    }
+
+    // RFC 8259 §8.2: an escape may spell half of a surrogate pair, which no reader turns into text.
+    private static bool IsText(JsonElement element)
+    {
+        try
+        {
+            _ = element.ValueKind != JsonValueKind.String || element.GetString() is not null;
+            return true;
+        }
+        catch (InvalidOperationException)
+        {
+            return false;
         }
     }
 

@@ -16,6 +16,9 @@ internal sealed partial class Topic
     private bool _pumping;
     private bool _isBehind;
 
+    // Before the oldest message that was heard of while the log was not followed yet, for those who have a wildcard.
+    private TopicPosition? _heardBefore;
+
     /// <summary>Begins to follow the log. Completes when what is appended from then on is delivered; fails never, but waits for a broker that is not there.</summary>
     public Task AttachAsync()
     {
@@ -48,7 +51,7 @@ internal sealed partial class Topic
             lock (_publishLock)
             {
                 wanted = !_detached;
-                (_delivered, _attached, behind) = (head ?? default, head is not null && wanted, _isBehind);
+                (_delivered, _attached, behind) = (Begin(head ?? default), head is not null && wanted, _isBehind);
             }
 
             attached.SetResult();
@@ -77,11 +80,18 @@ internal sealed partial class Topic
             else if (!_attached || message.Position.Epoch != _delivered.Epoch || message.Position.Offset > _delivered.Offset)
             {
                 _isBehind = true;
+                Remember(message.Position);
             }
         }
 
-        delivery.Settle();
-        ReadOn();
+        try
+        {
+            delivery.Settle();
+        }
+        finally
+        {
+            ReadOn();
+        }
     }
 
     /// <summary>A hint: something may have been appended.</summary>
@@ -105,6 +115,18 @@ internal sealed partial class Topic
             }
         }
     }
+
+    // A wildcard's subscriber has subscribed before this topic was found: the message that it is found by is the subscriber's, too.
+    private void Remember(TopicPosition position)
+    {
+        if (!_attached && Volatile.Read(ref _wild).Length > 0 && !(_heardBefore is { } before && before.Epoch == position.Epoch && before.Offset < position.Offset))
+        {
+            _heardBefore = position with { Offset = position.Offset - 1 };
+        }
+    }
+
+    private TopicPosition Begin(TopicPosition head) =>
+        _heardBefore is { } before && before.Epoch == head.Epoch && before.Offset < head.Offset ? before : head;
 
     private void ReadOn()
     {
@@ -132,18 +154,15 @@ internal sealed partial class Topic
             }
 
             TopicPage? page = await TryReadAsync().ConfigureAwait(false);
-            if (page is null)
+            bool failed = page is null || !TryHandOut(page);
+            if (failed)
             {
                 await Task.Delay(RetryDelay, hub.Time).ConfigureAwait(false);
-            }
-            else
-            {
-                HandOut(page);
             }
 
             lock (_publishLock)
             {
-                more = !_detached && (page is null || page.HasMore || _isBehind);
+                more = !_detached && (failed || page!.HasMore || _isBehind);
                 _pumping = more;
             }
         }
@@ -183,6 +202,21 @@ internal sealed partial class Topic
     }
 
 #pragma warning disable CA1031 // Whatever a broker throws is logged and counted, and tried again: the log is still there.
+    private bool TryHandOut(TopicPage page)
+    {
+        try
+        {
+            HandOut(page);
+            return true;
+        }
+        catch (Exception error)
+        {
+            // What the broker gave was no page, or somebody who counts or logs threw. What is placed is placed; the rest is read again.
+            hub.BrokerFailed(error, "read", Name);
+            return false;
+        }
+    }
+
     private async ValueTask<TopicPosition?> TrySubscribeAsync()
     {
         try

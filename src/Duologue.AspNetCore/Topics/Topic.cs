@@ -16,7 +16,7 @@ internal sealed partial class Topic(string name, TopicHub hub)
     // Guarded by the lock on the sets.
     private readonly HashSet<Member> _members = [];
     private HashSet<TopicSubscription>? _readers;
-    private HashSet<WebSocketConnection>? _watchers;
+    private HashSet<Member>? _watchers;
     private Member[] _wild = [];
     private int _wildVersion = -1;
     private bool _retired;
@@ -93,7 +93,7 @@ internal sealed partial class Topic(string name, TopicHub hub)
     {
         lock (_setLock)
         {
-            _watchers?.Remove(member.Connection);
+            _watchers?.Remove(member);
             if (!_members.Remove(member))
             {
                 return false;
@@ -124,12 +124,16 @@ internal sealed partial class Topic(string name, TopicHub hub)
         }
     }
 
-    /// <summary>Tells a member from now on who joins and leaves, and gives those who are there.</summary>
-    public TopicSubscriber[] Watch(WebSocketConnection member)
+    /// <summary>Tells a member from now on, while it is one, who joins and leaves, and gives those who are there.</summary>
+    public TopicSubscriber[] Watch(Member member)
     {
         lock (_setLock)
         {
-            (_watchers ??= []).Add(member);
+            // It may have gone since it subscribed: then nobody would take it out again.
+            if (_members.Contains(member))
+            {
+                (_watchers ??= []).Add(member);
+            }
         }
 
         return ListSubscribers();
@@ -140,7 +144,7 @@ internal sealed partial class Topic(string name, TopicHub hub)
     {
         lock (_setLock)
         {
-            return _watchers is null ? [] : [.. _watchers];
+            return _watchers is null ? [] : [.. _watchers.Select(watcher => watcher.Connection)];
         }
     }
 

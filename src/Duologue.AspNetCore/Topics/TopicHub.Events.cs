@@ -7,9 +7,17 @@ internal sealed partial class TopicHub
 {
     void IBrokerListener.Appended(string topic, TopicMessage message)
     {
-        if (_topics.TryGetValue(topic, out Topic? found) || (!Wildcards.IsEmpty && (found = OpenForWildcards(topic)) is not null))
+        try
         {
-            found.Appended(message);
+            if (_topics.TryGetValue(topic, out Topic? found) || (!Wildcards.IsEmpty && (found = OpenForWildcards(topic)) is not null))
+            {
+                found.Appended(message);
+            }
+        }
+        catch (TopicLimitException limit)
+        {
+            // Nobody is here to be told: the broker has only said what happened.
+            BrokerFailed(limit, "subscribe", topic);
         }
     }
 

@@ -155,7 +155,7 @@ internal sealed partial class TopicHub
     }
 
     /// <summary>Tells a member who joins and leaves its topic from now on, and gives those who are there.</summary>
-    public TopicSubscriber[] WatchPresence(WebSocketConnection member, string topic) =>
+    public TopicSubscriber[] WatchPresence(Member member, string topic) =>
         _topics.TryGetValue(topic, out Topic? found) ? found.Watch(member) : [];
 
     public void Close(TopicSubscription reader)

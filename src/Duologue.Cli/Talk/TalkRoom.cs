@@ -89,8 +89,8 @@ internal sealed class TalkRoom(Topics topics, TimeProvider timeProvider, int max
         {
             var said = new Said(text) { Seq = ++_lastSeq, Time = Now, From = member.Person };
             _history.Add(said, null);
-            topics.Publish(Events, Encode(said));
-            topics.Publish(Lines, TalkProtocol.ToLine(said));
+            Tell(Events, Encode(said));
+            Tell(Lines, TalkProtocol.ToLine(said));
         }
     }
 
@@ -110,10 +110,10 @@ internal sealed class TalkRoom(Topics topics, TimeProvider timeProvider, int max
             // The sender has the file: it is told that it was passed on, and left out while the others get it.
             string own = member.WantsEvents ? Events : Lines;
             member.Connection.Unsubscribe(own);
-            topics.Publish(Events, TalkProtocol.EncodeFile(file, kept), MessageType.Binary);
+            Tell(Events, TalkProtocol.EncodeFile(file, kept), MessageType.Binary);
             string line = TalkProtocol.ToLine($"{file.From.Name} sent {file.Name} ({file.Mime}, {ByteSize.Describe(file.Size)})");
-            topics.Publish(Lines, line);
-            topics.Publish(Lines, kept, MessageType.Binary);
+            Tell(Lines, line);
+            Tell(Lines, kept, MessageType.Binary);
             member.Connection.Send(member.WantsEvents ? Encode(file with { Ref = head.Ref }) : line);
             member.Connection.Subscribe(own);
         }
@@ -141,8 +141,8 @@ internal sealed class TalkRoom(Topics topics, TimeProvider timeProvider, int max
     {
         lock (_gate)
         {
-            topics.Publish(Events, Encode(new Clock(Now, _members.Count)));
-            topics.Publish(Clock, TalkProtocol.ToLine($"it is {timeProvider.GetUtcNow():HH:mm:ss} UTC"));
+            Tell(Events, Encode(new Clock(Now, _members.Count)));
+            Tell(Clock, TalkProtocol.ToLine($"it is {timeProvider.GetUtcNow():HH:mm:ss} UTC"));
         }
     }
 
@@ -184,8 +184,25 @@ internal sealed class TalkRoom(Topics topics, TimeProvider timeProvider, int max
 
     private void Publish(TalkEvent happening, string line)
     {
-        topics.Publish(Events, Encode(happening));
-        topics.Publish(Lines, TalkProtocol.ToLine(line));
+        Tell(Events, Encode(happening));
+        Tell(Lines, TalkProtocol.ToLine(line));
+    }
+
+    // Where nobody listens nothing is published: these topics keep no history, and where there are as many topics as there may be, publishing to a new one throws.
+    private void Tell(string topic, string text)
+    {
+        if (topics.CountSubscribers(topic) > 0)
+        {
+            topics.Publish(topic, text);
+        }
+    }
+
+    private void Tell(string topic, ReadOnlySpan<byte> data, MessageType type)
+    {
+        if (topics.CountSubscribers(topic) > 0)
+        {
+            topics.Publish(topic, data, type);
+        }
     }
 
     private string Distinct(string name, int ownId)

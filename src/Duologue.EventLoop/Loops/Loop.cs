@@ -63,6 +63,9 @@ internal abstract class Loop
     /// <summary>The blocks that its sockets send from. Thread-safe.</summary>
     public BlockPool Blocks { get; } = new();
 
+    /// <summary>What is held back of the descriptors; null for none. Set before the start.</summary>
+    public DescriptorReserve? Reserve { get; init; }
+
     /// <summary>Whether the caller is on the loop's thread.</summary>
     public bool IsCurrentThread => Environment.CurrentManagedThreadId == _thread.ManagedThreadId;
 
@@ -230,6 +233,7 @@ internal abstract class Loop
     /// <summary>Accepting failed for want of descriptors or the like: rests until one may be free, instead of trying in vain.</summary>
     protected void Exhausted(LoopListener listener, int error)
     {
+        Reserve?.Release();
         listener.IsPaused = true;
         NeedTick();
         if (!listener.IsExhausted)
@@ -310,12 +314,9 @@ internal abstract class Loop
         socket.Descriptor = -1;
         _sockets.Remove(socket);
         Volatile.Write(ref _changes, _changes + 1);
-        foreach (LoopListener listener in _listeners)
+        if (Reserve is null)
         {
-            if (listener.IsExhausted)
-            {
-                ResumeAccepting(listener);
-            }
+            TryAcceptAgain();
         }
 
         try
@@ -557,16 +558,22 @@ internal abstract class Loop
             }
         }
 
+        TryAcceptAgain();
+
+        Blocks.Trim();
+        _tickNeeded = _deadlines.Count > 0 || _listeners.Exists(static listener => listener.IsExhausted) || Blocks.HasSpare;
+    }
+
+    // With a reserve at the next tick only: a connection that ends would else bring one that takes its descriptor, and the reserve along, over and over.
+    private void TryAcceptAgain()
+    {
         foreach (LoopListener listener in _listeners)
         {
-            if (listener.IsExhausted)
+            if (listener.IsExhausted && Reserve?.TryFill() != false)
             {
                 ResumeAccepting(listener);
             }
         }
-
-        Blocks.Trim();
-        _tickNeeded = _deadlines.Count > 0 || _listeners.Exists(static listener => listener.IsExhausted) || Blocks.HasSpare;
     }
 
     private void NeedTick()

@@ -9,10 +9,12 @@ internal sealed class LoopGroup : IDisposable
 {
     private readonly Loop[] _loops;
     private readonly LoopWatchdog _watchdog;
+    private readonly DescriptorReserve _reserve;
 
-    private LoopGroup(Loop[] loops, LoopWatchdog watchdog)
+    private LoopGroup(Loop[] loops, DescriptorReserve reserve, LoopWatchdog watchdog)
     {
         _loops = loops;
+        _reserve = reserve;
         _watchdog = watchdog;
     }
 
@@ -21,11 +23,12 @@ internal sealed class LoopGroup : IDisposable
     public static LoopGroup Start(EventLoopBackend backend, EventLoopOptions options, ILogger logger, IMeterFactory? meters)
     {
         var loops = new Loop[options.Loops];
+        var reserve = new DescriptorReserve();
         try
         {
             for (int i = 0; i < loops.Length; i++)
             {
-                loops[i] = backend == EventLoopBackend.IoUring ? new UringLoop(i, logger) : new EpollLoop(i, logger);
+                loops[i] = backend == EventLoopBackend.IoUring ? new UringLoop(i, logger) { Reserve = reserve } : new EpollLoop(i, logger) { Reserve = reserve };
             }
 
             foreach (Loop loop in loops)
@@ -41,10 +44,11 @@ internal sealed class LoopGroup : IDisposable
                 loop?.Stop();
             }
 
+            reserve.Dispose();
             throw;
         }
 
-        return new LoopGroup(loops, new LoopWatchdog(loops, options.CollectWhenQuiet, logger, meters));
+        return new LoopGroup(loops, reserve, new LoopWatchdog(loops, options.CollectWhenQuiet, logger, meters));
     }
 
     /// <summary>Ends all loops; connections that are still open are reset.</summary>
@@ -55,5 +59,7 @@ internal sealed class LoopGroup : IDisposable
         {
             loop.Stop();
         }
+
+        _reserve.Dispose();
     }
 }

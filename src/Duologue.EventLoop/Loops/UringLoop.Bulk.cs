@@ -89,6 +89,12 @@ internal sealed unsafe partial class UringLoop
         for (int i = 0; i < count; i++)
         {
             LoopSocket socket = _unfinished[i];
+            if (!socket.Has(SocketActivity.Polling))
+            {
+                // It is no bulk socket any more, and the kernel brings its bytes again: to take some beside it might change their order.
+                continue;
+            }
+
             Enter(socket);
             try
             {

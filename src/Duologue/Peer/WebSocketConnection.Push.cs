@@ -24,7 +24,8 @@ internal sealed partial class WebSocketConnection
     // The claim's: the pool's thread is to tell of the opening first.
     private bool _openIsDue;
 
-    private bool IsHandling => Volatile.Read(ref _handling) != 0;
+    /// <summary>Whether a call of the handler is under way, or a thread is about to make one. Any thread.</summary>
+    internal bool IsHandling => Volatile.Read(ref _handling) != 0;
 
     /// <summary>Whether the application has dealt with everything that arrived.</summary>
     private bool IsIdle => Volatile.Read(ref _inboxCount) == 0 && (_setup.Handler is not null ? !IsHandling : !_pull.Busy);

@@ -59,6 +59,7 @@ public class PublishingTests
     [InlineData("application/json", "{", 400, "JSON")]
     [InlineData("application/json", "1 2", 400, "JSON")]
     [InlineData("application/json", "", 400, "JSON")]
+    [InlineData("application/json", """["\ud800"]""", 400, "surrogate")]
     [InlineData("text/plain", "12345678901", 413, "MaxMessageSize")]
     public async Task What_cannot_be_published_is_said(string? contentType, string body, int status, string expected)
     {

@@ -112,6 +112,11 @@ public class TopicsSessionTests
     [InlineData("""{"type":"publish","topic":"a"}""", "bad_request")]
     [InlineData("""{"type":"publish","topic":"a","data":"?","encoding":"base64"}""", "bad_request")]
     [InlineData("""{"type":"publish","topic":"a","data":"?","encoding":"rot13"}""", "bad_request")]
+    [InlineData("""{"type":"publish","topic":"a","data":"\ud800"}""", "bad_request")]
+    [InlineData("""{"type":"publish","topic":"a","data":"\ud800","encoding":"base64"}""", "bad_request")]
+    [InlineData("""{"type":"publish","topic":"a","data":["\udc00"]}""", "bad_request")]
+    [InlineData("""{"type":"ping","ref":"\ud800"}""", "bad_message")]
+    [InlineData("""{"type":"subscribe","topic":"\ud800"}""", "bad_message")]
     public async Task What_is_wrong_is_said_and_the_socket_goes_on(string request, string code)
     {
         await using FeedHost feed = await FeedHost.StartAsync(endpoint =>

@@ -7,6 +7,7 @@ using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Testing;
+using Microsoft.Extensions.Time.Testing;
 
 namespace Duologue.AspNetCore.Tests.Support;
 
@@ -84,10 +85,23 @@ internal sealed class TestHost : IAsyncDisposable
     {
         if (!_stopped)
         {
-            await StopAsync();
+            await StopWithTimeAsync();
         }
 
         await _app.DisposeAsync();
+    }
+
+    /// <summary>The drain waits by the application's clock: one that a test lets stand still must go on, or the host's patience is what ends it.</summary>
+    private async Task StopWithTimeAsync()
+    {
+        Task stopping = StopAsync();
+        while (Services.GetService<TimeProvider>() is FakeTimeProvider time && !stopping.IsCompleted)
+        {
+            time.Advance(TimeSpan.FromMilliseconds(20));
+            await Task.WhenAny(stopping, Task.Delay(5, CancellationToken.None));
+        }
+
+        await stopping;
     }
 }
 

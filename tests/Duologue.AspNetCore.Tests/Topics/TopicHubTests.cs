@@ -191,6 +191,51 @@ public class TopicHubTests
     }
 
     [Fact]
+    public async Task A_wildcard_on_a_broker_elsewhere_hears_the_first_message_of_a_topic_too()
+    {
+        var broker = new FleetingBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System));
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", Talks.Idle), _ => { }, builder => builder.Services.AddSingleton<Broker>(broker));
+        using ClientWebSocket client = await host.ConnectAsync("/");
+        Assert.True(Assert.Single(host.Connections).Subscribe("news/*"));
+        await host.Topics.PublishAsync("news/a", "first", Token);
+        Assert.Equal("first", await client.ReceiveTextAsync());
+    }
+
+    [Fact]
+    public async Task What_a_broker_gives_and_cannot_be_read_is_read_again()
+    {
+        var broker = new StumblingBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System));
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", Talks.Idle), _ => { }, builder => builder.Services.AddSingleton<Broker>(broker));
+        using ClientWebSocket client = await host.ConnectAsync("/");
+        Assert.True(Assert.Single(host.Connections).Subscribe("t"));
+        using TopicSubscription reader = await host.Topics.SubscribeAsync("t", TopicStart.Now, Token);
+        await host.Topics.PublishAsync("t", "first", Token);
+        Assert.Equal("first", await client.ReceiveTextAsync());
+        Assert.Contains(host.Log.GetSnapshot(), record => record.Id.Name == "BrokerFailed");
+    }
+
+    [Fact]
+    public async Task Who_has_left_a_topic_is_told_of_nobody()
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", Talks.Idle));
+        var hub = (TopicHub)host.Topics;
+        using ClientWebSocket client = await host.ConnectAsync("/");
+        Connection watcher = Assert.Single(host.Connections);
+        using ClientWebSocket other = await host.ConnectAsync("/");
+        Connection guest = host.Connections.Single(connection => connection != watcher);
+        ConnectionState state = ConnectionState.Of(watcher, out WebSocketConnection socket);
+
+        // It goes between its subscription and its wish to be told.
+        Assert.True(hub.Subscribe(socket, state, "room", MemberForm.Protocol, null));
+        Assert.True(guest.Subscribe("room"));
+        Assert.True(hub.Unsubscribe(socket, state, "room", MemberForm.Protocol));
+        hub.WatchPresence(new Member(socket, MemberForm.Protocol), "room");
+        Assert.True(guest.Unsubscribe("room") && guest.Subscribe("room"));
+        watcher.Send("nothing was told");
+        Assert.Equal("nothing was told", await client.ReceiveTextAsync());
+    }
+
+    [Fact]
     public void Wrong_options_are_named()
     {
         var options = new DuologueOptions
@@ -206,5 +251,34 @@ public class TopicHubTests
         {
             Assert.Contains(result.Failures!, failure => failure.Contains(name, StringComparison.Ordinal));
         }
+    }
+
+    /// <summary>Its notifications are all lost, as far as it knows, and the first messages that it gives fail when they are looked at.</summary>
+    private sealed class StumblingBroker(MemoryBroker log) : Broker
+    {
+        private bool _stumbled;
+
+        public override async ValueTask<TopicPosition> AppendAsync(string topic, TopicMessage message, TopicHistory history, CancellationToken cancellationToken)
+        {
+            TopicPosition position = await log.AppendAsync(topic, message, history, cancellationToken);
+            OnUncertain(topic);
+            return position;
+        }
+
+        public override ValueTask<TopicPage> ReadAsync(string topic, TopicStart start, int maxCount, int maxBytes, CancellationToken cancellationToken)
+        {
+            TopicPage page = log.Read(topic, start, maxCount, maxBytes);
+            if (page.Messages.Count == 0 || _stumbled)
+            {
+                return new(page);
+            }
+
+            _stumbled = true;
+            return new(page with { Messages = new TopicMessage[] { null! } });
+        }
+
+        public override ValueTask<TopicPosition> SubscribeAsync(string topic, CancellationToken cancellationToken) => log.SubscribeAsync(topic, cancellationToken);
+
+        public override ValueTask UnsubscribeAsync(string topic) => log.UnsubscribeAsync(topic);
     }
 }

@@ -33,6 +33,34 @@ internal sealed class Tool : IAsyncDisposable
     /// <summary>Starts it where these system calls are forbidden.</summary>
     public static Tool StartSandboxed(int[] forbidden, params string[] arguments) => new(Sandbox.Start(CreateStart(arguments), forbidden));
 
+    /// <summary>Starts it with so few file descriptors.</summary>
+    public static Tool StartLimited(int descriptors, params string[] arguments)
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "The event loop runs on Linux.");
+        ProcessStartInfo start = CreateStart(arguments);
+        string[] command = ["-c", $"ulimit -n {descriptors} && exec \"$0\" \"$@\"", start.FileName, .. start.ArgumentList];
+        start.FileName = "sh";
+        start.ArgumentList.Clear();
+        foreach (string argument in command)
+        {
+            start.ArgumentList.Add(argument);
+        }
+
+        return new(Process.Start(start)!);
+    }
+
+    /// <summary>The processor time it has used.</summary>
+    public TimeSpan Used
+    {
+        get
+        {
+            _process.Refresh();
+            return _process.TotalProcessorTime;
+        }
+    }
+
+    public bool HasExited => _process.HasExited;
+
     private static ProcessStartInfo CreateStart(string[] arguments)
     {
         Assert.True(File.Exists(AssemblyPath), $"The tool is not built: {AssemblyPath} is missing.");
@@ -210,6 +238,10 @@ internal sealed partial class ServeTool : IAsyncDisposable
     /// <summary>Starts it where these system calls are forbidden.</summary>
     public static Task<ServeTool> StartSandboxedAsync(int[] forbidden, params string[] arguments) =>
         ListeningAsync(Tool.StartSandboxed(forbidden, ["serve", "--urls", "http://127.0.0.1:0", .. arguments]));
+
+    /// <summary>Starts it with so few file descriptors.</summary>
+    public static Task<ServeTool> StartLimitedAsync(int descriptors, params string[] arguments) =>
+        ListeningAsync(Tool.StartLimited(descriptors, ["serve", "--urls", "http://127.0.0.1:0", .. arguments]));
 
     private static async Task<ServeTool> ListeningAsync(Tool tool)
     {

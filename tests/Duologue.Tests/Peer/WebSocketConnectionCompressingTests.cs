@@ -196,6 +196,38 @@ public sealed class WebSocketConnectionCompressingTests
     }
 
     [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_full_queue_closes_with_1013_while_compressing_and_what_it_took_is_still_read(bool context)
+    {
+        await using RawPeer peer = RawPeer.Start(new ConnectionOptions { SendQueueLimit = 3000 }, takes: 1, deflate: Reference.Agreement(context));
+        var taken = new List<byte[]>();
+        SendResult result = SendResult.Sent;
+        for (int i = 0; i < 100 && result != SendResult.Dropped; i++)
+        {
+            // Noise: it does not shrink, so that the limit is reached whether it counts what is compressed or what is not.
+            byte[] noise = Reference.Sample(new Random(i), 900, isText: false);
+            result = peer.Connection.Send(noise, MessageType.Binary);
+            if (result != SendResult.Dropped)
+            {
+                taken.Add(noise);
+            }
+        }
+
+        // With the one that is in the carrier's hands.
+        Assert.Equal((SendResult.Dropped, 3), (result, taken.Count));
+        Assert.Equal(1, peer.Observed.Dropped(DropReason.QueueFull));
+        var decompressor = new Reference.Decompressor();
+        foreach (byte[] message in taken)
+        {
+            (byte[] payload, int reserved) = await ReadPayloadAsync(peer);
+            Assert.Equal(message, reserved == 0 ? payload : decompressor.Next(payload));
+        }
+
+        Assert.Equal(1013, (await peer.ReadCloseAsync()).Code);
+    }
+
+    [Theory]
     [MemberData(nameof(Combinations))]
     public async Task A_message_larger_than_the_queue_leaves_in_compressed_fragments(bool server, bool context)
     {

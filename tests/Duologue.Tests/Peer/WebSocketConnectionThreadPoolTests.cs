@@ -13,7 +13,9 @@ public class WebSocketConnectionThreadPoolTests
     {
         var handler = new Counting();
         (WebSocketConnection connection, _) = Open(handler);
-        await Waiting.Until(() => handler.IsOpen);
+
+        // Also that the call has ended: its thread would else take what comes behind it.
+        await Waiting.Until(() => handler.IsOpen && !connection.IsHandling);
         byte[] frames = Frames(100, 20);
         Assert.Equal(frames.Length, connection.OnReceived(frames));
         Assert.Equal(0, handler.Count);
