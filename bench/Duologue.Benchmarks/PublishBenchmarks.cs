@@ -39,7 +39,7 @@ public class PublishBenchmarks
                 Options = new ConnectionOptions { KeepAliveInterval = Timeout.InfiniteTimeSpan },
             });
             connection.Start(new NullCarrier());
-            ConnectionState state = new(_services.GetRequiredService<DuologueServer>(), "/fanout", default, null, 0);
+            ConnectionState state = new(null, 0);
             _topics.Subscribe(connection, state, "fanout");
             _connections.Add(connection);
         }

@@ -15,6 +15,9 @@ internal sealed class ConnectionSetup
 
     public required ConnectionOptions Options { get; init; }
 
+    /// <summary>What the owner keeps for all of them; null if nothing. What it keeps with each is <see cref="WebSocketConnection.Owner"/>.</summary>
+    public object? Origin { get; init; }
+
     public string? Subprotocol { get; init; }
 
     /// <summary>The agreed extensions as a header's value; "" if there are none.</summary>

@@ -1,7 +1,7 @@
 namespace Duologue.AspNetCore;
 
 /// <summary>What a connection subscribes to. Everything here is guarded by this object's lock.</summary>
-internal sealed partial class ConnectionState
+internal partial class ConnectionState
 {
     // What is subscribed to: a topic, a wildcard, or a place that is held for one. Null until the first.
     private Dictionary<(string Name, MemberForm Form), object>? _subscriptions;

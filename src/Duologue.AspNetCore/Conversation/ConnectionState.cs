@@ -1,34 +1,20 @@
 namespace Duologue.AspNetCore;
 
 /// <summary>What the server keeps with a connection: <see cref="WebSocketConnection.Owner"/>.</summary>
-internal sealed partial class ConnectionState(DuologueServer server, string endpoint, AddressKey address, string? userId, long openedAt)
+/// <remarks>An idle connection keeps this object: what all connections of an endpoint have in common is in a <see cref="ConnectionOrigin"/>.</remarks>
+internal partial class ConnectionState(string? userId, long openedAt)
 {
     private const int Opening = 0;
     private const int Opened = 1;
     private const int Closed = 2;
 
-    // The key in two pieces: as one it would take the room of two numbers.
-    private readonly ulong _address = address.Value;
-    private readonly bool _addressIsIPv6 = address.IsIPv6;
-
     private int _phase;
-
-    public DuologueServer Server { get; } = server;
-
-    /// <summary>The pattern of the endpoint that it came to.</summary>
-    public string Endpoint { get; } = endpoint;
-
-    /// <summary>Whom the connection counts for, if there is a limit per address.</summary>
-    public AddressKey Address => new(_address, _addressIsIPv6);
 
     /// <summary>The name under which the registry finds the connection's user; null if nobody is signed in.</summary>
     public string? UserId { get; } = userId;
 
     /// <summary>A timestamp of the server's clock.</summary>
     public long OpenedAt { get; } = openedAt;
-
-    /// <summary>The baggage of the request's trace; empty unless the endpoint traces its messages.</summary>
-    public KeyValuePair<string, string?>[] Baggage { get; init; } = [];
 
     /// <summary>Whether the handshake was answered before the connection ended, so that it counts as one; false if it has ended first.</summary>
     public bool TryOpen() => Interlocked.CompareExchange(ref _phase, Opened, Opening) == Opening;
@@ -45,4 +31,19 @@ internal sealed partial class ConnectionState(DuologueServer server, string endp
         return webSocket.Owner as ConnectionState
             ?? throw new InvalidOperationException("The connection was opened by this process as a client; only a server's connections subscribe to the server's topics.");
     }
+}
+
+/// <summary>The state of a connection whose endpoint traces its messages.</summary>
+internal sealed class TracedConnectionState(string? userId, long openedAt) : ConnectionState(userId, openedAt)
+{
+    /// <summary>The baggage of the opening request's trace.</summary>
+    public required KeyValuePair<string, string?>[] Baggage { get; init; }
+}
+
+/// <summary>Where a server's connections come to, one for all of an endpoint: <see cref="ConnectionSetup.Origin"/>.</summary>
+/// <param name="Server">The server that opened them.</param>
+/// <param name="Endpoint">The endpoint's pattern.</param>
+internal sealed record ConnectionOrigin(DuologueServer Server, string Endpoint)
+{
+    public static ConnectionOrigin Of(WebSocketConnection connection) => (ConnectionOrigin)connection.Setup.Origin!;
 }

@@ -23,16 +23,16 @@ internal sealed class ServerObserver(DuologueServer server, ConnectionMetrics me
 
     public override void Closed(WebSocketConnection connection, CloseInfo info)
     {
-        var state = (ConnectionState)connection.Owner!;
+        var state = (ConnectionState)connection.Owner;
         server.Connections.Remove(connection, state.UserId);
         server.Topics.Leave(connection, state);
-        server.Admission.Leave(state.Address);
+        server.Admission.Leave(connection.Request?.RemoteEndPoint?.Address);
         server.Compression.Leave(connection.Setup.Deflate);
         if (state.Close())
         {
             TimeSpan duration = timeProvider.GetElapsedTime(state.OpenedAt);
             metrics.Closed(info, duration);
-            Tracing.Conversation(connection, state.Endpoint, info, timeProvider.GetUtcNow(), duration);
+            Tracing.Conversation(connection, ConnectionOrigin.Of(connection).Endpoint, info, timeProvider.GetUtcNow(), duration);
         }
     }
 }

@@ -111,9 +111,12 @@ internal static class Tracing
             return null;
         }
 
-        foreach ((string key, string? value) in ((ConnectionState)connection.Owner!).Baggage)
+        if (connection.Owner is TracedConnectionState traced)
         {
-            activity.AddBaggage(key, value);
+            foreach ((string key, string? value) in traced.Baggage)
+            {
+                activity.AddBaggage(key, value);
+            }
         }
 
         activity.DisplayName = $"{name} {route}";

@@ -11,6 +11,7 @@ namespace Duologue.AspNetCore;
 internal sealed class DuologueEndpoint
 {
     private readonly DuologueServer _server;
+    private readonly ConnectionOrigin _origin;
     private readonly OpeningHandshake _handshake;
     private readonly DuologueEndpointOptions _options;
     private readonly HandlerChoice? _default;
@@ -27,6 +28,7 @@ internal sealed class DuologueEndpoint
     public DuologueEndpoint(DuologueServer server, string pattern, HandlerChoice? handler, DuologueEndpointOptions options)
     {
         _server = server;
+        _origin = new ConnectionOrigin(server, pattern);
         Pattern = pattern;
         _handshake = new OpeningHandshake(server, pattern);
         _options = options;
@@ -145,8 +147,7 @@ internal sealed class DuologueEndpoint
         RequestInfo request = RequestCapture.Capture(context, Pattern, settings.CapturedHeaders, Tracing.ContextOf(activity));
         string? userId = request.HasUser ? UserIdentity.IdOf(request.User) : null;
         IPAddress? remote = context.Connection.RemoteIpAddress;
-        AddressKey address = default;
-        if ((_server.HandshakeRate.TryTake(remote) ?? _server.Admission.TryEnter(remote, out address)) is { } limit)
+        if ((_server.HandshakeRate.TryTake(remote) ?? _server.Admission.TryEnter(remote, out _)) is { } limit)
         {
             await _handshake.RefuseAsync(context, _handshake.Overloaded(limit), activity).ConfigureAwait(false);
             return null;
@@ -156,7 +157,7 @@ internal sealed class DuologueEndpoint
         judgement.Deflate = deflate;
 
         // Registered before the answer leaves, so that who has the 101 is found by whoever it tells; what is sent until then waits.
-        WebSocketConnection connection = Create(request, userId, address, settings, judgement);
+        WebSocketConnection connection = Create(request, userId, settings, judgement);
         Stream? stream = null;
         try
         {
@@ -175,7 +176,7 @@ internal sealed class DuologueEndpoint
             return null;
         }
 
-        if (((ConnectionState)connection.Owner!).TryOpen())
+        if (((ConnectionState)connection.Owner).TryOpen())
         {
             _server.Metrics.OfConnections.Opened();
         }
@@ -184,12 +185,12 @@ internal sealed class DuologueEndpoint
         return new AcceptedRequest(context, stream, judgement.IsHttp2, connection, judgement.Handler!);
     }
 
-    private WebSocketConnection Create(RequestInfo request, string? userId, AddressKey address, EndpointSettings settings, Judgement judgement)
+    private WebSocketConnection Create(RequestInfo request, string? userId, EndpointSettings settings, Judgement judgement)
     {
-        var state = new ConnectionState(_server, Pattern, address, userId, _server.TimeProvider.GetTimestamp())
-        {
-            Baggage = settings.TraceMessages && Activity.Current is { } current ? [.. current.Baggage] : [],
-        };
+        long now = _server.TimeProvider.GetTimestamp();
+        ConnectionState state = settings.TraceMessages && Activity.Current is { } current
+            ? new TracedConnectionState(userId, now) { Baggage = [.. current.Baggage] }
+            : new ConnectionState(userId, now);
         var connection = new WebSocketConnection(SetupOf(settings, judgement), request, state);
         _server.Connections.Add(connection, state.UserId);
         if (_server.IsDraining)
@@ -222,6 +223,7 @@ internal sealed class DuologueEndpoint
     private ConnectionSetup CreateSetup(EndpointSettings settings, Judgement judgement, HandlerChoice handler) => new()
     {
         Role = Role.Server,
+        Origin = _origin,
         Options = settings.Connection,
         Subprotocol = judgement.Subprotocol,
         Extensions = judgement.Extensions,

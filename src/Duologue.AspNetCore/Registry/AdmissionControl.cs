@@ -43,9 +43,12 @@ internal sealed class AdmissionControl(int maxConnections, int maxConnectionsPer
         }
     }
 
+    /// <summary>Gives the place back of whoever came from an address: it may be kept by nobody but the connection.</summary>
+    public void Leave(IPAddress? address) => Leave(maxConnectionsPerAddress > 0 && address is not null ? AddressKey.From(address) : default);
+
     /// <summary>Takes a place, or says which limit is reached. A place taken must be given back once.</summary>
     /// <param name="address">The peer's address; null on a Unix socket, where no address is counted.</param>
-    /// <param name="key">What <see cref="Leave"/> takes.</param>
+    /// <param name="key">What <see cref="Leave(AddressKey)"/> takes.</param>
     public RefusalReason? TryEnter(IPAddress? address, out AddressKey key)
     {
         key = default;

@@ -20,7 +20,7 @@ public static class TopicConnectionExtensions
     {
         ArgumentNullException.ThrowIfNull(connection);
         ConnectionState state = ConnectionState.Of(connection, out WebSocketConnection webSocket);
-        return state.Server.Topics.Subscribe(webSocket, state, topic);
+        return ConnectionOrigin.Of(webSocket).Server.Topics.Subscribe(webSocket, state, topic);
     }
 
     /// <summary>Subscribes the connection to all topics that a pattern stands for and a filter allows; see the other overload.</summary>
@@ -35,7 +35,7 @@ public static class TopicConnectionExtensions
         ArgumentNullException.ThrowIfNull(connection);
         ArgumentNullException.ThrowIfNull(allows);
         ConnectionState state = ConnectionState.Of(connection, out WebSocketConnection webSocket);
-        return state.Server.Topics.Subscribe(webSocket, state, pattern, MemberForm.Raw, allows);
+        return ConnectionOrigin.Of(webSocket).Server.Topics.Subscribe(webSocket, state, pattern, MemberForm.Raw, allows);
     }
 
     /// <summary>
@@ -54,7 +54,7 @@ public static class TopicConnectionExtensions
     {
         ArgumentNullException.ThrowIfNull(connection);
         ConnectionState state = ConnectionState.Of(connection, out WebSocketConnection webSocket);
-        return state.Server.Topics.SubscribeAsync(webSocket, state, topic, start, cancellationToken);
+        return ConnectionOrigin.Of(webSocket).Server.Topics.SubscribeAsync(webSocket, state, topic, start, cancellationToken);
     }
 
     /// <summary>Ends a subscription. What was published before may still arrive. Thread-safe.</summary>
@@ -67,6 +67,6 @@ public static class TopicConnectionExtensions
     {
         ArgumentNullException.ThrowIfNull(connection);
         ConnectionState state = ConnectionState.Of(connection, out WebSocketConnection webSocket);
-        return state.Server.Topics.Unsubscribe(webSocket, state, topic);
+        return ConnectionOrigin.Of(webSocket).Server.Topics.Unsubscribe(webSocket, state, topic);
     }
 }

@@ -36,18 +36,17 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
     private readonly LoopSocket _socket;
     private readonly WebSocketConnection _connection;
 
-    // The writer's: what was written since the last flush on another thread than the loop's. Taken as a whole, by the flush or by the end.
-    private Block? _written;
-    private Block? _writing;
-    private bool _writesLarge;
+    // What few connections need lies apart. Made by the writer, looked at by the loop, too.
+    private OffLoop? _offLoop;
+
+    // The loop's: bytes that the connection did not take yet; null if there are none.
+    private KeptBytes? _kept;
 
     // The writer's: the block of the last GetSpan, and how much was put into the loop's own chain since the last flush.
     private Block? _current;
     private int _placed;
     private bool _places;
-
-    // From a flush on another thread to the loop: a chain, exchanged as a whole.
-    private Block? _handedOver;
+    private bool _writesLarge;
 
     // The loop's: what waits to be sent.
     private OutgoingBlocks _outgoing;
@@ -55,15 +54,6 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
     // Bytes flushed and not sent. Both sides.
     private long _unsent;
 
-    // The flush that waits for the socket: 1 while somebody must complete it.
-    private FlushSource? _flush;
-    private int _flushWaits;
-
-    // Bytes that the connection did not take yet.
-    private byte[]? _kept;
-    private int _keptStart;
-    private int _keptEnd;
-    private Exception? _endError;
     private CarrierState _state;
     private volatile bool _dead;
 
@@ -92,6 +82,22 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
     public string? Endpoint => _connection.Request?.Path;
 
     private BlockPool Pool => _socket.Loop.Blocks;
+
+    private bool HasHandedOver => Volatile.Read(ref _offLoop) is { } apart && Volatile.Read(ref apart.HandedOver) is not null;
+
+    // One at a time writes, so that nobody else makes it meanwhile.
+    private OffLoop Apart
+    {
+        get
+        {
+            if (_offLoop is null)
+            {
+                Volatile.Write(ref _offLoop, new OffLoop());
+            }
+
+            return _offLoop;
+        }
+    }
 
     /// <summary>Takes the socket over. On the loop's thread, once, before anything else.</summary>
     /// <param name="received">What was received behind the handshake.</param>
@@ -163,9 +169,8 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
     /// <inheritdoc/>
     public override ValueTask<bool> FlushAsync()
     {
-        Block? chain = Interlocked.Exchange(ref _written, null);
+        Block? chain = TakeWritten();
         int placed = _placed;
-        _writing = null;
         _current = null;
         _placed = 0;
         if (_dead)
@@ -353,7 +358,7 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
         _connection.OnGone();
 
         // The connection writes nothing more after its end: what was not flushed is nobody's else.
-        OutgoingBlocks.Release(Interlocked.Exchange(ref _written, null), Pool);
+        OutgoingBlocks.Release(TakeWritten(), Pool);
     }
 
     /// <summary>Nothing more is sent. What others have handed over, and whoever waits, is to be looked for after this.</summary>
@@ -368,7 +373,7 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
     private Block Reserve(int sizeHint)
     {
         int count = Math.Max(1, sizeHint);
-        _places = _written is null && !_dead && _socket.Loop.IsCurrentThread;
+        _places = _offLoop?.Written is null && !_dead && _socket.Loop.IsCurrentThread;
         if (_places)
         {
             // What other threads handed over goes before.
@@ -376,28 +381,42 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
             return _current = _outgoing.Reserve(count, Pool, _writesLarge);
         }
 
-        if (_writing is { } block && block.Room >= count)
+        OffLoop apart = Apart;
+        if (apart.Writing is { } block && block.Room >= count)
         {
             return _current = block;
         }
 
-        int size = _writing is not null || _writesLarge ? BlockPool.Large : BlockPool.Small;
+        int size = apart.Writing is not null || _writesLarge ? BlockPool.Large : BlockPool.Small;
         Block next = Pool.Rent(Math.Max(count, size));
-        if (_writing is { } full)
+        if (apart.Writing is { } full)
         {
             full.Next = next;
         }
         else
         {
-            Volatile.Write(ref _written, next);
+            Volatile.Write(ref apart.Written, next);
         }
 
-        _writing = next;
+        apart.Writing = next;
         return _current = next;
     }
 
     private ValueTask<bool> Result() =>
         _dead ? new(false) : Volatile.Read(ref _unsent) <= HighMark ? new(true) : WaitForSocket();
+
+    /// <summary>Takes what was written apart since the last flush.</summary>
+    private Block? TakeWritten()
+    {
+        if (Volatile.Read(ref _offLoop) is not { } apart)
+        {
+            return null;
+        }
+
+        Block? chain = Interlocked.Exchange(ref apart.Written, null);
+        apart.Writing = null;
+        return chain;
+    }
 
     private void HandOver(Block? chain)
     {
@@ -408,7 +427,8 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
         }
 
         // One flush at a time puts; only the loop takes. What it has not fetched yet goes before.
-        if (Interlocked.Exchange(ref _handedOver, null) is { } before)
+        OffLoop apart = Apart;
+        if (Interlocked.Exchange(ref apart.HandedOver, null) is { } before)
         {
             Block last = before;
             while (last.Next is { } next)
@@ -420,11 +440,11 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
             chain = before;
         }
 
-        Interlocked.Exchange(ref _handedOver, chain);
+        Interlocked.Exchange(ref apart.HandedOver, chain);
         if (_dead)
         {
             // The loop may have looked before it was there.
-            OutgoingBlocks.Release(Interlocked.Exchange(ref _handedOver, null), Pool);
+            OutgoingBlocks.Release(Interlocked.Exchange(ref apart.HandedOver, null), Pool);
             return;
         }
 
@@ -433,7 +453,7 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
 
     private void TakeHandedOver()
     {
-        if (Volatile.Read(ref _handedOver) is not null && Interlocked.Exchange(ref _handedOver, null) is { } chain)
+        if (HasHandedOver && Interlocked.Exchange(ref _offLoop!.HandedOver, null) is { } chain)
         {
             _outgoing.Append(chain, Pool);
         }
@@ -441,12 +461,13 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
 
     private ValueTask<bool> WaitForSocket()
     {
-        FlushSource source = _flush ??= new FlushSource();
+        OffLoop apart = Apart;
+        FlushSource source = apart.Flush ??= new FlushSource();
         short token = source.Reset();
 
         // Announce the wait before looking again: the loop sees it, or we see what the loop has sent.
-        Interlocked.Exchange(ref _flushWaits, 1);
-        if ((Volatile.Read(ref _unsent) <= LowMark || _dead) && Interlocked.Exchange(ref _flushWaits, 0) == 1)
+        Interlocked.Exchange(ref apart.FlushWaits, 1);
+        if ((Volatile.Read(ref _unsent) <= LowMark || _dead) && Interlocked.Exchange(ref apart.FlushWaits, 0) == 1)
         {
             return new(!_dead);
         }
@@ -456,32 +477,13 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
 
     private void CompleteFlush()
     {
-        if (Volatile.Read(ref _flushWaits) != 0 && Interlocked.Exchange(ref _flushWaits, 0) == 1)
+        if (Volatile.Read(ref _offLoop) is { } apart && Volatile.Read(ref apart.FlushWaits) != 0 && Interlocked.Exchange(ref apart.FlushWaits, 0) == 1)
         {
-            _flush!.SetResult(!_dead);
+            apart.Flush!.SetResult(!_dead);
         }
     }
 
-    private void Keep(ReadOnlySpan<byte> bytes)
-    {
-        int length = _keptEnd - _keptStart;
-        if (_kept is null || _kept.Length - _keptEnd < bytes.Length)
-        {
-            byte[] larger = ArrayPool<byte>.Shared.Rent(length + bytes.Length);
-            if (_kept is not null)
-            {
-                _kept.AsSpan(_keptStart, length).CopyTo(larger);
-                ArrayPool<byte>.Shared.Return(_kept);
-            }
-
-            _kept = larger;
-            _keptStart = 0;
-            _keptEnd = length;
-        }
-
-        bytes.CopyTo(_kept.AsSpan(_keptEnd));
-        _keptEnd += bytes.Length;
-    }
+    private void Keep(ReadOnlySpan<byte> bytes) => (_kept ??= new KeptBytes()).Add(bytes);
 
     private void Resume()
     {
@@ -490,9 +492,9 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
             return;
         }
 
-        _keptStart += _connection.OnReceived(kept.AsSpan(_keptStart, _keptEnd - _keptStart));
+        kept.Consume(_connection.OnReceived(kept.Bytes));
         _connection.OnBatchEnd();
-        if (_keptStart < _keptEnd)
+        if (!kept.Bytes.IsEmpty)
         {
             return;
         }
@@ -500,7 +502,7 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
         DropKept();
         if ((_state & CarrierState.ReceiveEnded) != 0)
         {
-            End(_endError);
+            End(kept.EndError);
         }
         else
         {
@@ -511,8 +513,11 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
     private void EndReceiving(Exception? error)
     {
         _state |= CarrierState.ReceiveEnded;
-        _endError = error;
-        if (_kept is null)
+        if (_kept is { } kept)
+        {
+            kept.EndError = error;
+        }
+        else
         {
             End(error);
         }
@@ -537,7 +542,7 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
             return;
         }
 
-        if (_dead || (Volatile.Read(ref _unsent) == 0 && Volatile.Read(ref _handedOver) is null))
+        if (_dead || (Volatile.Read(ref _unsent) == 0 && !HasHandedOver))
         {
             if (!_dead)
             {
@@ -561,13 +566,23 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
 
     private void DropKept()
     {
-        if (_kept is { } kept)
-        {
-            _kept = null;
-            _keptStart = 0;
-            _keptEnd = 0;
-            ArrayPool<byte>.Shared.Return(kept);
-        }
+        _kept?.Release();
+        _kept = null;
+    }
+
+    /// <summary>What a connection has that was written to from other threads than the loop's, or whose peer reads slowly.</summary>
+    private sealed class OffLoop
+    {
+        // The writer's: what was written since the last flush on another thread than the loop's. Taken as a whole, by the flush or by the end.
+        public Block? Written;
+        public Block? Writing;
+
+        // From a flush on another thread to the loop: a chain, exchanged as a whole.
+        public Block? HandedOver;
+
+        // The flush that waits for the socket: 1 while somebody must complete it.
+        public FlushSource? Flush;
+        public int FlushWaits;
     }
 
     /// <summary>Completes a flush that had to wait; used again and again.</summary>

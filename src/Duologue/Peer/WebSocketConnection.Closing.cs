@@ -13,7 +13,7 @@ internal sealed partial class WebSocketConnection
     /// <summary>How long a client leaves ending the TCP connection to the server (RFC 6455 §7.1.1).</summary>
     private static readonly TimeSpan LingerForServer = TimeSpan.FromSeconds(1);
 
-    // Guarded by _gate: whether we sent a Close or put it behind the queue, and whether the peer's came.
+    // Guarded by Gate: whether we sent a Close or put it behind the queue, and whether the peer's came.
     private bool _closeSent;
     private bool _closeQueued;
     private bool _closeReceived;
@@ -29,7 +29,7 @@ internal sealed partial class WebSocketConnection
     {
         get
         {
-            lock (_gate)
+            lock (Gate)
             {
                 return _closeReceived ? (ReceivedCode, ReceivedReason) : null;
             }
@@ -41,7 +41,7 @@ internal sealed partial class WebSocketConnection
     {
         get
         {
-            lock (_gate)
+            lock (Gate)
             {
                 return CannotSend;
             }
@@ -66,7 +66,7 @@ internal sealed partial class WebSocketConnection
         if (_setup.Handler is not null && IsHandling)
         {
             // Waiting here for the peer could be waiting for ourselves: its Close may stand behind messages for this very handler.
-            lock (_gate)
+            lock (Gate)
             {
                 return Ending ?? Describe(Cause ?? CloseCause.LocalClose, clean: false);
             }
@@ -86,7 +86,7 @@ internal sealed partial class WebSocketConnection
     {
         bool flush;
         int dropped;
-        lock (_gate)
+        lock (Gate)
         {
             if (_closeSent || Ending is not null)
             {
@@ -150,7 +150,7 @@ internal sealed partial class WebSocketConnection
     {
         CutOpenMessage();
         bool both;
-        lock (_gate)
+        lock (Gate)
         {
             _closeReceived = true;
             ReceivedCode = code;
@@ -182,7 +182,7 @@ internal sealed partial class WebSocketConnection
             _setup.Logger.ProtocolViolated(Id, violation, sentence);
         }
 
-        lock (_gate)
+        lock (Gate)
         {
             if (Ending is not null)
             {
@@ -213,7 +213,7 @@ internal sealed partial class WebSocketConnection
     private void OnClosedAfterViolation()
     {
         bool ended;
-        lock (_gate)
+        lock (Gate)
         {
             _peerIsDone = true;
             ended = Ending is not null;
@@ -250,7 +250,7 @@ internal sealed partial class WebSocketConnection
     {
         ushort code;
         string reason;
-        lock (_gate)
+        lock (Gate)
         {
             if (!_closeDeferred)
             {
@@ -274,7 +274,7 @@ internal sealed partial class WebSocketConnection
     {
         bool ends;
         bool peerIsDone;
-        lock (_gate)
+        lock (Gate)
         {
             bool taken = CloseMark != 0 && _taken >= CloseMark;
             ends = taken && (_closeReceived || Violation is not null || _halfClosed);
@@ -288,7 +288,7 @@ internal sealed partial class WebSocketConnection
         }
     }
 
-    // The peer sends nothing more: its Close, or the end of its stream, was seen. Guarded by _gate.
+    // The peer sends nothing more: its Close, or the end of its stream, was seen. Guarded by Gate.
     private bool _peerIsDone;
 
     private void EndCarrier(bool peerIsDone)
@@ -301,7 +301,7 @@ internal sealed partial class WebSocketConnection
             return;
         }
 
-        lock (_gate)
+        lock (Gate)
         {
             ArmLinger(peerIsDone ? LingerForServer : LingerAfterViolation);
         }
@@ -316,7 +316,7 @@ internal sealed partial class WebSocketConnection
         TaskCompletionSource<CloseInfo>? closed;
         CancellationTokenSource? aborted;
         bool abort;
-        lock (_gate)
+        lock (Gate)
         {
             if (Ending is not null)
             {
@@ -355,7 +355,7 @@ internal sealed partial class WebSocketConnection
         }
 
         _setup.Observer.Closed(this, info);
-        lock (_gate)
+        lock (Gate)
         {
             _endTold = true;
             closed = ClosedSource;
@@ -366,7 +366,7 @@ internal sealed partial class WebSocketConnection
             _carrier?.Abort();
         }
 
-        _deflater?.Dispose();
+        Deflater?.Dispose();
         closed?.TrySetResult(info);
         flushed?.TrySetResult();
         FailPings();
@@ -395,7 +395,7 @@ internal sealed partial class WebSocketConnection
     internal ConnectionClosedException ClosedException()
     {
         CloseInfo info;
-        lock (_gate)
+        lock (Gate)
         {
             info = Ending ?? Describe(Cause ?? (_peerIsDone ? CloseCause.ConnectionLost : CloseCause.LocalClose), clean: false);
         }

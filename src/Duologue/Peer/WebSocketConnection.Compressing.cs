@@ -11,17 +11,14 @@ namespace Duologue;
 // was, and nothing that was dropped. To own the output is to have set _flushing: everybody else's frames wait in the outbox then.
 internal sealed partial class WebSocketConnection
 {
-    private readonly MessageDeflater? _deflater;
-
-    // The output's owner's: what the message under way has saved so far.
-    private long _saved;
+    private MessageDeflater? Deflater => _rare?.Deflater;
 
     /// <summary>Whether a message is to be sent compressed.</summary>
-    internal bool Compresses(long length, MessageFlags flags) => _deflater is { } deflater && deflater.Wants(length, flags);
+    internal bool Compresses(long length, MessageFlags flags) => Deflater is { } deflater && deflater.Wants(length, flags);
 
     private SendResult SendCompressed(ReadOnlySpan<byte> data, Opcode opcode)
     {
-        MessageDeflater deflater = _deflater!;
+        MessageDeflater deflater = Deflater!;
         if (deflater.HasContext)
         {
             return Send(data, opcode, default, withContext: true);
@@ -51,7 +48,7 @@ internal sealed partial class WebSocketConnection
     {
         long mark = CompressInto(data, opcode, fin);
         bool flush;
-        lock (_gate)
+        lock (Gate)
         {
             // Also within a batch: whoever came meanwhile waits for whoever owns the output, and nobody else would see to him.
             bool awaited = Waiting > 0 || _reserved || FlushedSource is not null || PendingPong is not null || PendingPing != 0;
@@ -75,10 +72,10 @@ internal sealed partial class WebSocketConnection
         try
         {
             bool first = opcode != Opcode.Continuation;
-            bool compressed = _deflater!.TryCompress(data, first, fin, ref frame);
+            bool compressed = Deflater!.TryCompress(data, first, fin, ref frame);
             if (compressed)
             {
-                _saved = (first ? 0 : _saved) + data.Length - frame.PayloadLength;
+                _rare!.Saved = (first ? 0 : _rare.Saved) + data.Length - frame.PayloadLength;
             }
             else
             {
@@ -89,7 +86,7 @@ internal sealed partial class WebSocketConnection
             // RFC 7692 §6: only a message's first frame says that it is compressed.
             frame.Seal(opcode, fin, compressed && first, Role);
             long mark = 0;
-            lock (_gate)
+            lock (Gate)
             {
                 Compressing = 0;
 
@@ -106,7 +103,7 @@ internal sealed partial class WebSocketConnection
             {
                 if (compressed && fin)
                 {
-                    _setup.Observer.MessageCompressed(this, _saved);
+                    _setup.Observer.MessageCompressed(this, _rare!.Saved);
                 }
 
                 return mark;
@@ -137,7 +134,7 @@ internal sealed partial class WebSocketConnection
         _carrier!.Output.Write(frame.Bytes.Span);
         if (frame.IsForeign)
         {
-            _deflater!.LoseContext();
+            Deflater!.LoseContext();
         }
     }
 }

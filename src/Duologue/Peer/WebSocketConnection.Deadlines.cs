@@ -6,7 +6,7 @@ namespace Duologue;
 // Deadlines: of keep-alive, of closing, of a peer that takes or sends too slowly; all on one place of the shared wheel.
 internal sealed partial class WebSocketConnection : IThreadPoolWorkItem
 {
-    // Guarded by _gate: what deadlines have demanded and the thread pool is about to do.
+    // Guarded by Gate: what deadlines have demanded and the thread pool is about to do.
     private Overdue _overdue;
 
     [Flags]
@@ -27,7 +27,7 @@ internal sealed partial class WebSocketConnection : IThreadPoolWorkItem
     // would hold up the timeouts of all connections.
     void ITimeoutTarget.OnTimeout()
     {
-        lock (_gate)
+        lock (Gate)
         {
             bool isQueued = _overdue != Overdue.None;
             _overdue |= Judge(Now());
@@ -44,7 +44,7 @@ internal sealed partial class WebSocketConnection : IThreadPoolWorkItem
     void IThreadPoolWorkItem.Execute()
     {
         Overdue overdue;
-        lock (_gate)
+        lock (Gate)
         {
             (overdue, _overdue) = (_overdue, Overdue.None);
         }
@@ -187,7 +187,7 @@ internal sealed partial class WebSocketConnection : IThreadPoolWorkItem
             return;
         }
 
-        lock (_gate)
+        lock (Gate)
         {
             FlushSince = Now();
             if (SendDue == 0 && Ending is null)

@@ -12,7 +12,7 @@ internal sealed partial class WebSocketConnection
     /// <summary>Within a batch, output that has grown to this leaves at once: waiting longer saves no system call.</summary>
     private const int CorkLimit = 64 * 1024;
 
-    // Guarded by _gate. True also before the carrier is there: what is sent so early waits in the outbox like behind a busy one.
+    // Guarded by Gate. True also before the carrier is there: what is sent so early waits in the outbox like behind a busy one.
     private bool _flushing = true;
 
     // Bytes put into the carrier's output, and those of them that the carrier has taken.
@@ -47,7 +47,7 @@ internal sealed partial class WebSocketConnection
         {
             QueuedFrame next;
             long mark;
-            lock (_gate)
+            lock (Gate)
             {
                 next = Refill();
                 mark = _written;
@@ -85,7 +85,7 @@ internal sealed partial class WebSocketConnection
     public async Task WaitForFlushAsync(TimeSpan limit)
     {
         Task flushed;
-        lock (_gate)
+        lock (Gate)
         {
             if (!_flushing || Ending is not null)
             {
@@ -161,7 +161,7 @@ internal sealed partial class WebSocketConnection
         bool again;
         bool closeTaken;
         TaskCompletionSource? flushed;
-        lock (_gate)
+        lock (Gate)
         {
             FlushSince = 0;
             if (alive)

@@ -6,7 +6,7 @@ namespace Duologue;
 // a FIN says that it has no more to send, and not that it does not listen. RFC 6455 §7.1.4, §7.1.5: without its Close the end is told as 1006 all the same.
 internal sealed partial class WebSocketConnection
 {
-    // Set once, under _gate: the carrier has brought all, and waits for us to complete it.
+    // Set once, under Gate: the carrier has brought all, and waits for us to complete it.
     private volatile bool _halfClosed;
 
     /// <summary>How long the application may take for what came before the peer's end, or its Close.</summary>
@@ -27,7 +27,7 @@ internal sealed partial class WebSocketConnection
         _reader.Release();
         CutOpenMessage();
         bool waits;
-        lock (_gate)
+        lock (Gate)
         {
             _peerIsDone = true;
             waits = error is null && Ending is null && _carrier!.OutlivesInput;
@@ -52,7 +52,7 @@ internal sealed partial class WebSocketConnection
     public void OnGone()
     {
         bool waits;
-        lock (_gate)
+        lock (Gate)
         {
             waits = _halfClosed && Ending is null;
         }
@@ -81,7 +81,7 @@ internal sealed partial class WebSocketConnection
     /// <summary>Ends a half-closed conversation when nothing is due to the peer any more.</summary>
     private void EndIfAnswered()
     {
-        lock (_gate)
+        lock (Gate)
         {
             if (Ending is not null || _closeDeferred || _flushing || _written > _taken || Waiting > 0 || !IsIdle)
             {

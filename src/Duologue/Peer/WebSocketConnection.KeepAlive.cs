@@ -11,23 +11,24 @@ internal sealed partial class WebSocketConnection
 
     private const int PingPayload = sizeof(long);
 
-    // Guarded by _gate. A deadline in the clock's timestamps; 0 for none.
+    // Guarded by Gate. A deadline in the clock's timestamps; 0 for none.
     private long _keepAliveDue;
     private bool _awaitingSign;
-    private long _lastPing;
+    private int _lastPing;
     private List<Ping>? _pings;
 
     // Set by each batch of bytes, cleared by each keep-alive ping.
     private volatile bool _alive;
 
-    private long _latencyTicks = -1;
-    private long _rateWindow;
+    private int _latencyMicroseconds = -1;
+
+    // When the second that is being counted began, in milliseconds of the clock that wrap around; and what came in it.
+    private uint _rateWindow;
     private int _controlFrames;
     private int _messages;
-    private int _smallFragments;
 
     /// <inheritdoc/>
-    public override TimeSpan? Latency => Interlocked.Read(ref _latencyTicks) is >= 0 and var ticks ? TimeSpan.FromTicks(ticks) : null;
+    public override TimeSpan? Latency => Volatile.Read(ref _latencyMicroseconds) is >= 0 and var latency ? TimeSpan.FromMicroseconds(latency) : null;
 
     /// <inheritdoc/>
     public override async ValueTask<TimeSpan> PingAsync(CancellationToken cancellationToken)
@@ -35,7 +36,7 @@ internal sealed partial class WebSocketConnection
         cancellationToken.ThrowIfCancellationRequested();
         TaskCompletionSource<TimeSpan> source;
         bool flush = false;
-        lock (_gate)
+        lock (Gate)
         {
             if (CannotSend)
             {
@@ -169,19 +170,19 @@ internal sealed partial class WebSocketConnection
         }
 
         OpenRateWindow();
-        return ++_smallFragments > Options.MaxSmallFragmentsPerSecond ? ProtocolViolation.TooManySmallFragments : null;
+        return ++SmallFragments > Options.MaxSmallFragmentsPerSecond ? ProtocolViolation.TooManySmallFragments : null;
     }
 
     /// <summary>Begins to count anew when the second that is being counted has passed.</summary>
     private void OpenRateWindow()
     {
-        long now = Now();
-        if (_rateWindow == 0 || Options.TimeProvider.GetElapsedTime(_rateWindow, now) >= TimeSpan.FromSeconds(1))
+        uint now = (uint)(Options.TimeProvider.GetElapsedTime(0, Now()).Ticks / TimeSpan.TicksPerMillisecond);
+        if (now - _rateWindow >= 1000)
         {
             _rateWindow = now;
             _controlFrames = 0;
             _messages = 0;
-            _smallFragments = 0;
+            SmallFragments = 0;
         }
     }
 
@@ -190,7 +191,7 @@ internal sealed partial class WebSocketConnection
     private void OnPing(ReadOnlySpan<byte> payload)
     {
         bool flush = false;
-        lock (_gate)
+        lock (Gate)
         {
             if (CannotSend)
             {
@@ -226,7 +227,7 @@ internal sealed partial class WebSocketConnection
         long now = Now();
         List<(TaskCompletionSource<TimeSpan> Source, TimeSpan Time)>? answered = null;
         TimeSpan? latest = null;
-        lock (_gate)
+        lock (Gate)
         {
             if (_pings is null)
             {
@@ -261,7 +262,7 @@ internal sealed partial class WebSocketConnection
             }
         }
 
-        Interlocked.Exchange(ref _latencyTicks, latest.Value.Ticks);
+        Volatile.Write(ref _latencyMicroseconds, (int)Math.Min(latest.Value.TotalMicroseconds, int.MaxValue));
         _setup.Observer.RoundTrip(this, latest.Value);
         answered?.ForEach(static pair => pair.Source.TrySetResult(pair.Time));
     }
@@ -269,7 +270,7 @@ internal sealed partial class WebSocketConnection
     private void FailPings()
     {
         List<Ping>? pings;
-        lock (_gate)
+        lock (Gate)
         {
             (pings, _pings) = (_pings, null);
         }

@@ -72,7 +72,7 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
         ThrowIfPushed();
         cancellationToken.ThrowIfCancellationRequested();
         Task<MessageStream?> task;
-        lock (_gate)
+        lock (Gate)
         {
             ThrowIfReceiving();
             ReturnBorrowed();
@@ -120,7 +120,7 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
     {
         IncomingMessage? reading;
         int dropped;
-        lock (_gate)
+        lock (Gate)
         {
             if (_pull.Waiter != Waiter.None)
             {
@@ -162,7 +162,7 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
     {
         get
         {
-            lock (_gate)
+            lock (Gate)
             {
                 return Ending is { WasClean: true };
             }
@@ -179,7 +179,7 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
         }
 
         Begun begun;
-        lock (_gate)
+        lock (Gate)
         {
             ThrowIfReceiving();
             ReturnBorrowed();
@@ -276,7 +276,7 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
 
     private void CancelWaiter(CancellationToken token)
     {
-        lock (_gate)
+        lock (Gate)
         {
             // A late call for an earlier receive must not take this one's waiter.
             if (_pull.Waiter != Waiter.Whole || _pull.WaiterToken != token)
@@ -294,7 +294,7 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
     /// <summary>The cancelled wait for a stream: nothing, or what came at the last moment.</summary>
     private IncomingMessage? WithdrawStreamWaiter()
     {
-        lock (_gate)
+        lock (Gate)
         {
             if (_pull.Waiter == Waiter.Stream)
             {
@@ -307,7 +307,7 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
         }
     }
 
-    /// <summary>What a connection holds whose application asks for messages. Guarded by _gate.</summary>
+    /// <summary>What a connection holds whose application asks for messages. Guarded by Gate.</summary>
     private sealed class PullState
     {
         public static readonly PullState Unused = new();

@@ -10,12 +10,12 @@ namespace Duologue;
 internal sealed partial class WebSocketConnection
 {
     // 1 while a handler call is under way or a thread is delivering.
-    private int _handling;
+    private byte _handling;
 
     // Whether the handler is being called with a text, on the thread that calls it: what it echoes is valid UTF-8 and is not judged once more.
     private bool _handlesText;
 
-    // Guarded by _gate: whether OnCloseAsync has completed.
+    // Guarded by Gate: whether OnCloseAsync has completed.
     private bool _handled;
 
     // After a failure the handler gets no more messages, only the end.
@@ -86,7 +86,7 @@ internal sealed partial class WebSocketConnection
     private void Queue(MessageType type, ref MessageBuffer body)
     {
         bool queued;
-        lock (_gate)
+        lock (Gate)
         {
             int length = body.Length;
             queued = Enqueue(new InboxItem(InboxKind.Message, type, body.Detach(), length, null));
@@ -279,7 +279,7 @@ internal sealed partial class WebSocketConnection
         while (true)
         {
             InboxItem item;
-            lock (_gate)
+            lock (Gate)
             {
                 if (!TryDequeue(out item))
                 {
@@ -331,7 +331,7 @@ internal sealed partial class WebSocketConnection
     private void CompleteHandled()
     {
         TaskCompletionSource? source;
-        lock (_gate)
+        lock (Gate)
         {
             _handled = true;
             source = HandledSource;
@@ -345,7 +345,7 @@ internal sealed partial class WebSocketConnection
     {
         get
         {
-            lock (_gate)
+            lock (Gate)
             {
                 return _setup.Handler is null || _handled ? Task.CompletedTask : (HandledSource ??= NewSource()).Task;
             }

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Duologue.Peer;
+using Duologue.Protocol.Deflate;
 
 namespace Duologue;
 
@@ -19,7 +20,7 @@ internal sealed partial class WebSocketConnection
 
     /// <summary>
     /// When a batch ended within the message under way for the first time; 0 for none. Written by the carrier's thread under
-    /// _gate; cleared without it, by whoever begins a message or resumes reading.
+    /// Gate; cleared without it, by whoever begins a message or resumes reading.
     /// </summary>
     private long MessageSince
     {
@@ -285,6 +286,18 @@ internal sealed partial class WebSocketConnection
         }
     }
 
+    private int SmallFragments
+    {
+        get => _rare is { } rare ? rare.SmallFragments : 0;
+        set
+        {
+            if (RareFor(value != 0) is { } rare)
+            {
+                rare.SmallFragments = value;
+            }
+        }
+    }
+
     private byte[]? Lent
     {
         get => _rare is { } rare ? rare.Lent : null;
@@ -311,7 +324,7 @@ internal sealed partial class WebSocketConnection
 
     private Rarities? RareFor(bool needed) => needed ? Rare : _rare;
 
-    /// <summary>All but what says otherwise is guarded by _gate. Deadlines and times are the clock's timestamps, 0 for none.</summary>
+    /// <summary>All but what says otherwise is guarded by Gate. Deadlines and times are the clock's timestamps, 0 for none.</summary>
     private sealed class Rarities
     {
         public TaskCompletionSource<CloseInfo>? ClosedSource;
@@ -357,6 +370,12 @@ internal sealed partial class WebSocketConnection
         public int Ahead;
         public SemaphoreSlim? TurnOrNull;
 
+        // Set in the constructor where compression was agreed; its state is the output's owner's.
+        public MessageDeflater? Deflater;
+
+        // The output's owner's: what the message under way has saved so far.
+        public long Saved;
+
         // The frame that is being compressed by the output's owner, as large as it is without.
         public int Compressing;
 
@@ -368,6 +387,9 @@ internal sealed partial class WebSocketConnection
         public ConfiguredValueTaskAwaitable.ConfiguredValueTaskAwaiter HandlerCall;
         public byte[]? Lent;
         public Action? OnCallCompletedAction;
+
+        // The carrier's thread's: see KeepAlive.
+        public int SmallFragments;
 
         // Who waits until OnCloseAsync has completed.
         public TaskCompletionSource? HandledSource;

@@ -22,7 +22,7 @@ internal sealed partial class WebSocketConnection
     // Set where the reader had to stop; whoever makes room clears it and wakes the carrier.
     private volatile bool _paused;
 
-    // How many messages arrived while the application was busy and wait. Written under _gate.
+    // How many messages arrived while the application was busy and wait. Written under Gate.
     private int _inboxCount;
 
     /// <summary>Takes bytes from the carrier.</summary>
@@ -85,7 +85,7 @@ internal sealed partial class WebSocketConnection
         }
 
         bool flush;
-        lock (_gate)
+        lock (Gate)
         {
             WatchMessage();
             flush = !_flushing && _carrier is not null && (_written > _taken || MayRefill) && TryBeginFlush();

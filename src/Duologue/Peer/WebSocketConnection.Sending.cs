@@ -16,7 +16,7 @@ internal sealed partial class WebSocketConnection
     /// <summary>From this size on a system call of its own costs less than a copy.</summary>
     private const int DirectSize = 8 * 1024;
 
-    // Guarded by _gate.
+    // Guarded by Gate.
     private bool _fragmenting;
 
     // A SendAsync waits for the carrier: its place is behind the frames that waited before it came, and before all others.
@@ -27,7 +27,7 @@ internal sealed partial class WebSocketConnection
     {
         get
         {
-            lock (_gate)
+            lock (Gate)
             {
                 return Buffered;
             }
@@ -141,7 +141,7 @@ internal sealed partial class WebSocketConnection
     /// <summary>The message as this connection is to have it: compressed if that was agreed.</summary>
     private QueuedFrame Choose(BroadcastFrame frame) =>
         // A connection with a context takes the frame that knows of none as well: to compress for each would cost what a broadcast is to save.
-        Compresses(frame.PayloadLength, frame.Flags) && frame.TryGetCompressed(_deflater!.WindowBits, out ReadOnlyMemory<byte> compressed)
+        Compresses(frame.PayloadLength, frame.Flags) && frame.TryGetCompressed(Deflater!.WindowBits, out ReadOnlyMemory<byte> compressed)
             ? QueuedFrame.SharedCompressed(compressed, frame.PayloadLength)
             : QueuedFrame.Shared(frame.Plain, frame.PayloadLength);
 
@@ -155,7 +155,7 @@ internal sealed partial class WebSocketConnection
         SendResult result;
         bool flush = false;
         bool owns = false;
-        lock (_gate)
+        lock (Gate)
         {
             if (CannotSend)
             {
@@ -319,7 +319,7 @@ internal sealed partial class WebSocketConnection
         bool flush = false;
         bool compress = Compresses(data.Length, flags);
         bool owns = false;
-        lock (_gate)
+        lock (Gate)
         {
             if (CannotSend)
             {
@@ -366,7 +366,7 @@ internal sealed partial class WebSocketConnection
         }
 
         Flush();
-        lock (_gate)
+        lock (Gate)
         {
             return _taken >= mark ? default : WaitUntilTakenAsync(mark, cancellationToken);
         }
@@ -399,7 +399,7 @@ internal sealed partial class WebSocketConnection
 
     private SemaphoreSlim Turn()
     {
-        lock (_gate)
+        lock (Gate)
         {
             return TurnOrNull ??= new SemaphoreSlim(1, 1);
         }
@@ -479,7 +479,7 @@ internal sealed partial class WebSocketConnection
             long mark = 0;
             bool flush = false;
             bool owns = false;
-            lock (_gate)
+            lock (Gate)
             {
                 if (CannotSend)
                 {
@@ -549,7 +549,7 @@ internal sealed partial class WebSocketConnection
     private void GiveUpPlace()
     {
         bool flush;
-        lock (_gate)
+        lock (Gate)
         {
             _reserved = false;
             flush = MayRefill && TryBeginFlush();
@@ -566,7 +566,7 @@ internal sealed partial class WebSocketConnection
         while (true)
         {
             Task flushed;
-            lock (_gate)
+            lock (Gate)
             {
                 if (_taken >= mark)
                 {

@@ -12,8 +12,8 @@ namespace Duologue;
 /// A peer of a WebSocket conversation: the protocol on one side, a carrier on the other, the application between.
 /// </summary>
 /// <remarks>
-/// One lock guards all state that more than one thread touches. It is a leaf but for the timeout wheel's, and is never
-/// held while the carrier flushes or user code runs. The reader and its body belong to the carrier's thread alone.
+/// One lock guards all state that more than one thread touches: the owner's, see <see cref="Gate"/>. Inside it this takes none but the timeout
+/// wheel's, and it is never held while the carrier flushes or user code runs. The reader and its body belong to the carrier's thread alone.
 /// </remarks>
 internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
 {
@@ -21,21 +21,20 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
 
     private readonly ConnectionSetup _setup;
     private readonly long _number = Interlocked.Increment(ref _lastNumber);
-    private readonly Lock _gate = new();
     private Carrier? _carrier;
     private Dictionary<object, object?>? _items;
     private TimeoutLink _link;
 
     /// <summary>A connection of nobody's, such as a client's.</summary>
     public WebSocketConnection(ConnectionSetup setup)
-        : this(setup, null, null)
+        : this(setup, null, new object())
     {
     }
 
     /// <param name="setup">What it is made of; many may share it.</param>
     /// <param name="request">What the server captured of the opening request.</param>
-    /// <param name="owner">What the owner keeps with the connection (the server's state).</param>
-    public WebSocketConnection(ConnectionSetup setup, RequestInfo? request, object? owner)
+    /// <param name="owner">What the owner keeps with the connection (the server's state): this connection's alone.</param>
+    public WebSocketConnection(ConnectionSetup setup, RequestInfo? request, object owner)
     {
         _setup = setup;
         Request = request;
@@ -43,7 +42,7 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
         _pull = setup.Handler is null ? new PullState { Result = { RunContinuationsAsynchronously = setup.OnThreadPool } } : PullState.Unused;
         if (setup.Deflate is { } agreement)
         {
-            _deflater = new MessageDeflater(agreement);
+            Rare.Deflater = new MessageDeflater(agreement);
         }
 
         _reader = new FrameReader(Role, Options.MaxFragments, setup.Deflate is null ? null : new MessageInflater(setup.Deflate));
@@ -62,8 +61,8 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
     /// <summary>What <see cref="Id"/> spells.</summary>
     public long Number => _number;
 
-    /// <summary>What the owner keeps with the connection; null if nothing.</summary>
-    public object? Owner { get; }
+    /// <summary>What the owner keeps with the connection. Its lock is the connection's.</summary>
+    public object Owner { get; }
 
     /// <inheritdoc/>
     public override Transport Transport => Transport.WebSocket;
@@ -85,7 +84,7 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
     {
         get
         {
-            lock (_gate)
+            lock (Gate)
             {
                 if (ClosedSource is null)
                 {
@@ -106,7 +105,7 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
     {
         get
         {
-            lock (_gate)
+            lock (Gate)
             {
                 if (AbortedSource is null)
                 {
@@ -131,7 +130,7 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
         Debug.Assert(_carrier is null, "A connection has one carrier for life.");
         bool ended;
         bool waiting;
-        lock (_gate)
+        lock (Gate)
         {
             _carrier = carrier;
             ended = Ending is not null;
@@ -176,6 +175,10 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
 
     /// <inheritdoc/>
     public override System.Net.WebSockets.WebSocket AsSystemWebSocket() => new Adapters.SystemWebSocket(this);
+
+    // No lock of its own: a Lock weighs 48 bytes with the reference to it, and what the owner keeps is there anyway. Not this object, which is also
+    // the application's: it might hold it for long, or want its hash, which makes locking dearer.
+    private object Gate => Owner;
 
     private ConnectionOptions Options => _setup.Options;
 

@@ -15,18 +15,18 @@ internal partial struct FrameReader
     private const int GuessedGrowth = 4;
 
     /// <summary>The inflater of a message that is told of now, if it came compressed.</summary>
-    public readonly MessageInflater? Inflated => _compressed ? _inflater : null;
+    public readonly MessageInflater? Inflated => _compressed ? _apart!.Inflater : null;
 
     /// <summary>The end of the connection: what is held is given back.</summary>
     public void Release()
     {
         Body.Release();
-        _inflater?.Dispose();
+        _apart?.Inflater?.Dispose();
     }
 
     // RFC 7692 §6: RSV1, alone, on the first frame of a data message. The other bits are nobody's.
     private readonly bool MayBeCompressed(byte first) =>
-        _inflater is not null && (first & 0x70) == FrameHeader.Compressed && (Opcode)(first & 0x0F) is Opcode.Text or Opcode.Binary;
+        _apart?.Inflater is not null && (first & 0x70) == FrameHeader.Compressed && (Opcode)(first & 0x0F) is Opcode.Text or Opcode.Binary;
 
     /// <summary>Takes payload of a compressed message. False if there is no more to take, or no more wanted now.</summary>
     [SkipLocalsInit]
@@ -39,7 +39,7 @@ internal partial struct FrameReader
         }
 
         Span<byte> scratch = stackalloc byte[ScratchSize];
-        MessageInflater inflater = _inflater!;
+        MessageInflater inflater = _apart!.Inflater!;
         int available = (int)Math.Min(_remaining, input.Length - at);
         int done = inflater.HoldsByte ? 1 : 0;
         if (available == 0)
@@ -66,9 +66,9 @@ internal partial struct FrameReader
             }
 
             scoped ReadOnlySpan<byte> piece = input.Slice(at + done, Math.Min(available - done, ScratchSize));
-            if (_frame.Masked)
+            if (_masked)
             {
-                Mask.Apply(piece, scratch, _frame.MaskKey, (_maskPhase + done) & 3);
+                Mask.Apply(piece, scratch, _maskKey, (_maskPhase + done) & 3);
                 piece = scratch[..piece.Length];
             }
 
@@ -97,14 +97,14 @@ internal partial struct FrameReader
         long limit = discards ? long.MaxValue : handler.MessageLimit - Body.Length;
         Span<byte> room = limit > 0 ? Body.GetRoom(piece.Length * GuessedGrowth, Math.Min(allowance, limit)) : excess;
         ProtocolViolation? violation = null;
-        bool isValid = _inflater!.TryInflate(piece, room, out consumed, out int produced);
+        bool isValid = _apart!.Inflater!.TryInflate(piece, room, out consumed, out int produced);
 
         // What came before the bytes that are no DEFLATE is judged first: in smaller pieces it would have been.
         if (limit <= 0 && produced > 0)
         {
             violation = ProtocolViolation.MessageTooBig;
         }
-        else if (_type == MessageType.Text && !_utf8.Append(room[..produced]))
+        else if (_type == Opcode.Text && !_utf8.Append(room[..produced]))
         {
             violation = ProtocolViolation.InvalidUtf8;
         }
@@ -141,16 +141,16 @@ internal partial struct FrameReader
         where THandler : struct, IFrameHandler
     {
         _phase = Phase.Header;
-        if (!_frame.Fin)
+        if (!_fin)
         {
             return true;
         }
 
-        if (!_inflater!.TryEnd())
+        if (!_apart!.Inflater!.TryEnd())
         {
             Fail(ProtocolViolation.InvalidCompressedData, ref handler);
         }
-        else if (_type == MessageType.Text && !_utf8.IsComplete)
+        else if (_type == Opcode.Text && !_utf8.IsComplete)
         {
             Fail(ProtocolViolation.InvalidUtf8, ref handler);
         }

@@ -10,7 +10,7 @@ namespace Duologue.Protocol;
 /// The receiving half of the protocol: bytes go in, events come out. It does no I/O, has no clock and never throws on
 /// what a peer sends: it reports a violation. Fed byte by byte or all at once, the events are the same.
 /// </summary>
-/// <remarks>A mutable struct that lives in its connection; not thread-safe.</remarks>
+/// <remarks>A mutable struct that lives in its connection, so that what an idle one needs not lies apart; not thread-safe.</remarks>
 internal partial struct FrameReader
 {
     /// <summary>The payload below which a fragment costs more to handle than it brings.</summary>
@@ -19,20 +19,21 @@ internal partial struct FrameReader
     private readonly bool _expectsMask;
     private readonly int _maxFragments;
 
-    // Null where no compression was agreed.
-    private readonly MessageInflater? _inflater;
+    // Null until a frame's header or a control frame's payload comes in pieces, and where no compression was agreed.
+    private Apart? _apart;
 
-    // Framing state.
+    // Framing state: of the frame under way what its payload needs, and how much of that is to come.
     private Phase _phase;
-    private HeaderBytes _head;
-    private byte _headCount;
-    private FrameHeader _frame;
-    private long _remaining;
+    private Opcode _opcode;
+    private bool _fin;
+    private bool _masked;
+    private bool _isFresh;
     private byte _maskPhase;
-    private byte[]? _control;
+    private uint _maskKey;
+    private long _remaining;
 
     // Message state. Zero: no message is under way.
-    private MessageType _type;
+    private Opcode _type;
     private bool _compressed;
     private int _fragments;
     private Utf8Validator _utf8;
@@ -49,7 +50,7 @@ internal partial struct FrameReader
     {
         _expectsMask = role == Role.Server;
         _maxFragments = maxFragments;
-        _inflater = inflater;
+        _apart = inflater is null ? null : new Apart { Inflater = inflater };
     }
 
     /// <summary>What has arrived of the current message and was not taken.</summary>
@@ -65,7 +66,7 @@ internal partial struct FrameReader
     }
 
     /// <summary>The type of the message under way; meaningful only if <see cref="InMessage"/>.</summary>
-    public readonly MessageType CurrentType => _type;
+    public readonly MessageType CurrentType => (MessageType)_type;
 
     /// <summary>Whether a message has begun and not ended.</summary>
     public readonly bool InMessage => _type != 0;
@@ -152,9 +153,9 @@ internal partial struct FrameReader
     {
         Debug.Assert(_phase == Phase.Data && count <= _remaining, "Direct bytes belong to a data frame.");
         Span<byte> fresh = memory.Span[..count];
-        if (_frame.Masked)
+        if (_masked)
         {
-            _maskPhase = (byte)Mask.Apply(fresh, _frame.MaskKey, _maskPhase);
+            _maskPhase = (byte)Mask.Apply(fresh, _maskKey, _maskPhase);
         }
 
         TakeChunk(fresh, ref handler);
@@ -163,25 +164,29 @@ internal partial struct FrameReader
     private bool ReadHeader<THandler>(ReadOnlySpan<byte> input, ref int at, ref THandler handler)
         where THandler : struct, IFrameHandler
     {
-        OperationStatus status;
-        int size;
-        if (_headCount == 0)
+        if (_apart is null or { HeadCount: 0 })
         {
             ReadOnlySpan<byte> rest = input[at..];
-            status = FrameHeader.TryRead(rest, out _frame, out size);
-            if (status == OperationStatus.Done)
+            if (FrameHeader.TryRead(rest, out FrameHeader frame, out int size) == OperationStatus.Done)
             {
                 at += size;
-                return Enter(rest[0], rest[1], size, ref handler);
+                return Enter(frame, rest[0], rest[1], size, ref handler);
             }
         }
 
-        // The header is cut: collect it, judging each byte as it comes.
-        Span<byte> head = _head;
+        return CollectHeader(input, ref at, ref handler);
+    }
+
+    /// <summary>The header is cut: collects it, judging each byte as it comes.</summary>
+    private bool CollectHeader<THandler>(ReadOnlySpan<byte> input, ref int at, ref THandler handler)
+        where THandler : struct, IFrameHandler
+    {
+        Apart apart = _apart ??= new Apart();
+        Span<byte> head = apart.Head;
         while (at < input.Length)
         {
-            head[_headCount++] = input[at++];
-            ProtocolViolation? early = _headCount == 1 ? JudgeFirst(head[0]) : _headCount == 2 ? JudgeSecond(head[0], head[1]) : null;
+            int count = apart.Collect(input[at++]);
+            ProtocolViolation? early = count == 1 ? JudgeFirst(head[0]) : count == 2 ? JudgeSecond(head[0], head[1]) : null;
             if (early is { } violation)
             {
                 // What is left of this header is skimmed over with the rest.
@@ -190,11 +195,10 @@ internal partial struct FrameReader
                 return true;
             }
 
-            status = FrameHeader.TryRead(head[.._headCount], out _frame, out size);
-            if (status == OperationStatus.Done)
+            if (FrameHeader.TryRead(head[..count], out FrameHeader frame, out int size) == OperationStatus.Done)
             {
-                _headCount = 0;
-                return Enter(head[0], head[1], size, ref handler);
+                apart.HeadCount = 0;
+                return Enter(frame, head[0], head[1], size, ref handler);
             }
         }
 
@@ -244,46 +248,51 @@ internal partial struct FrameReader
     }
 
     // RFC 6455 §5.2: "the minimal number of bytes MUST be used", "the most significant bit MUST be 0".
-    private readonly ProtocolViolation? JudgeLength(int headerSize) => _frame.LengthSize(headerSize) switch
+    private static ProtocolViolation? JudgeLength(in FrameHeader frame, int headerSize) => frame.LengthSize(headerSize) switch
     {
-        2 when _frame.Length < 126 => ProtocolViolation.NonMinimalLength,
-        8 when _frame.Length <= ushort.MaxValue => ProtocolViolation.NonMinimalLength,
-        8 when _frame.Length > long.MaxValue => ProtocolViolation.LengthOutOfRange,
+        2 when frame.Length < 126 => ProtocolViolation.NonMinimalLength,
+        8 when frame.Length <= ushort.MaxValue => ProtocolViolation.NonMinimalLength,
+        8 when frame.Length > long.MaxValue => ProtocolViolation.LengthOutOfRange,
         _ => null,
     };
 
-    private bool Enter<THandler>(byte first, byte second, int headerSize, ref THandler handler)
+    private bool Enter<THandler>(in FrameHeader frame, byte first, byte second, int headerSize, ref THandler handler)
         where THandler : struct, IFrameHandler
     {
-        ProtocolViolation? violation = JudgeFirst(first) ?? JudgeSecond(first, second) ?? JudgeLength(headerSize);
-        _remaining = _frame.Length > long.MaxValue ? long.MaxValue : (long)_frame.Length;
+        ProtocolViolation? violation = JudgeFirst(first) ?? JudgeSecond(first, second) ?? JudgeLength(frame, headerSize);
+        _opcode = frame.Opcode;
+        _fin = frame.Fin;
+        _masked = frame.Masked;
+        _maskKey = frame.MaskKey;
+        _remaining = frame.Length > long.MaxValue ? long.MaxValue : (long)frame.Length;
+        _isFresh = true;
         _maskPhase = 0;
-        if (violation is null && !_frame.Opcode.IsControl())
+        if (violation is null && !frame.Opcode.IsControl())
         {
-            violation = EnterData(ref handler);
+            violation = EnterData(frame, ref handler);
         }
 
         if (violation is { } broken)
         {
             Fail(broken, ref handler);
-            PassOver(_frame, ref handler);
+            PassOver(frame, ref handler);
             return true;
         }
 
-        _phase = _frame.Opcode.IsControl() ? Phase.Control : Phase.Data;
+        _phase = frame.Opcode.IsControl() ? Phase.Control : Phase.Data;
         return true;
     }
 
-    private ProtocolViolation? EnterData<THandler>(ref THandler handler)
+    private ProtocolViolation? EnterData<THandler>(in FrameHeader frame, ref THandler handler)
         where THandler : struct, IFrameHandler
     {
-        if (_frame.Opcode != Opcode.Continuation)
+        if (frame.Opcode != Opcode.Continuation)
         {
-            _type = (MessageType)_frame.Opcode;
-            _compressed = _frame.Reserved != 0;
+            _type = frame.Opcode;
+            _compressed = frame.Reserved != 0;
             _fragments = 0;
             _utf8 = default;
-            if (handler.OnMessageStart(_type) is { } violation)
+            if (handler.OnMessageStart((MessageType)_type) is { } violation)
             {
                 return violation;
             }
@@ -295,7 +304,7 @@ internal partial struct FrameReader
             return ProtocolViolation.TooManyFragments;
         }
 
-        if ((!_frame.Fin || _frame.Opcode == Opcode.Continuation) && _frame.Length < SmallFragment
+        if ((!frame.Fin || frame.Opcode == Opcode.Continuation) && frame.Length < SmallFragment
             && handler.OnSmallFragment() is { } flood)
         {
             return flood;
@@ -333,9 +342,9 @@ internal partial struct FrameReader
         ReadOnlySpan<byte> chunk = input.Slice(at, count);
         at += count;
         Span<byte> target = Body.GetSpan(count, _remaining);
-        if (_frame.Masked)
+        if (_masked)
         {
-            _maskPhase = (byte)Mask.Apply(chunk, target, _frame.MaskKey, _maskPhase);
+            _maskPhase = (byte)Mask.Apply(chunk, target, _maskKey, _maskPhase);
         }
         else
         {
@@ -350,12 +359,12 @@ internal partial struct FrameReader
         where THandler : struct, IFrameHandler
     {
         _remaining -= chunk.Length;
-        bool endsMessage = _remaining == 0 && _frame.Fin;
+        bool endsMessage = _remaining == 0 && _fin;
 
         // RFC 6455 §8.1; the first branch is the common case, a message in one frame in one chunk.
-        if (_type == MessageType.Text)
+        if (_type == Opcode.Text)
         {
-            bool valid = endsMessage && _fragments == 1 && (ulong)chunk.Length == _frame.Length
+            bool valid = endsMessage && _fragments == 1 && _isFresh
                 ? Utf8.IsValid(chunk)
                 : _utf8.Append(chunk) && (!endsMessage || _utf8.IsComplete);
             if (!valid)
@@ -365,6 +374,7 @@ internal partial struct FrameReader
             }
         }
 
+        _isFresh = false;
         if (!handler.Discards)
         {
             Body.Commit(chunk.Length);
@@ -388,7 +398,7 @@ internal partial struct FrameReader
     private void EndMessage<THandler>(ref THandler handler)
         where THandler : struct, IFrameHandler
     {
-        MessageType type = _type;
+        var type = (MessageType)_type;
         _type = 0;
         handler.OnMessage(type, ref Body);
         Body.Clear();
@@ -397,31 +407,33 @@ internal partial struct FrameReader
     private bool ReadControl<THandler>(ReadOnlySpan<byte> input, ref int at, ref THandler handler)
         where THandler : struct, IFrameHandler
     {
-        int length = (int)_frame.Length;
-        int have = length - (int)_remaining;
         int count = (int)Math.Min(_remaining, input.Length - at);
         ReadOnlySpan<byte> chunk = input.Slice(at, count);
         at += count;
-        if (have == 0 && count == length)
+        if (_isFresh && count == _remaining)
         {
             Span<byte> whole = stackalloc byte[FrameHeader.MaxControlPayload];
             Unmask(chunk, whole);
             _remaining = 0;
             _phase = Phase.Header;
-            HandleControl(whole[..length], ref handler);
+            HandleControl(whole[..count], ref handler);
             return true;
         }
 
-        _control ??= new byte[FrameHeader.MaxControlPayload];
-        Unmask(chunk, _control.AsSpan(have));
+        Apart apart = _apart ??= new Apart();
+        byte[] payload = apart.Control ??= new byte[FrameHeader.MaxControlPayload];
+        Unmask(chunk, payload.AsSpan(apart.ControlCount));
+        apart.ControlCount += count;
         _remaining -= count;
+        _isFresh = false;
         if (_remaining != 0)
         {
             return false;
         }
 
-        byte[] payload = _control;
-        _control = null;
+        int length = apart.ControlCount;
+        apart.Control = null;
+        apart.ControlCount = 0;
         _phase = Phase.Header;
         HandleControl(payload.AsSpan(0, length), ref handler);
         return true;
@@ -429,9 +441,9 @@ internal partial struct FrameReader
 
     private void Unmask(ReadOnlySpan<byte> chunk, Span<byte> target)
     {
-        if (_frame.Masked)
+        if (_masked)
         {
-            _maskPhase = (byte)Mask.Apply(chunk, target, _frame.MaskKey, _maskPhase);
+            _maskPhase = (byte)Mask.Apply(chunk, target, _maskKey, _maskPhase);
         }
         else
         {
@@ -442,9 +454,9 @@ internal partial struct FrameReader
     private void HandleControl<THandler>(ReadOnlySpan<byte> payload, ref THandler handler)
         where THandler : struct, IFrameHandler
     {
-        if (_frame.Opcode != Opcode.Close)
+        if (_opcode != Opcode.Close)
         {
-            if (handler.OnControl(_frame.Opcode, payload) is { } refused)
+            if (handler.OnControl(_opcode, payload) is { } refused)
             {
                 Fail(refused, ref handler);
             }
@@ -487,11 +499,11 @@ internal partial struct FrameReader
     private void Skim<THandler>(ReadOnlySpan<byte> input, ref THandler handler)
         where THandler : struct, IFrameHandler
     {
-        Span<byte> head = _head;
+        Apart apart = _apart ??= new Apart();
         int at = 0;
         while (at < input.Length && _phase == Phase.Skimming)
         {
-            if (_remaining > 0 && _headCount == 0)
+            if (_remaining > 0 && apart.HeadCount == 0)
             {
                 int count = (int)Math.Min(_remaining, input.Length - at);
                 _remaining -= count;
@@ -499,7 +511,7 @@ internal partial struct FrameReader
                 continue;
             }
 
-            head[_headCount++] = input[at++];
+            apart.Collect(input[at++]);
             SkimHeader(ref handler);
         }
     }
@@ -508,10 +520,11 @@ internal partial struct FrameReader
     private void SkimHeader<THandler>(ref THandler handler)
         where THandler : struct, IFrameHandler
     {
-        Span<byte> head = _head;
-        if (FrameHeader.TryRead(head[.._headCount], out FrameHeader frame, out _) == OperationStatus.Done)
+        Apart apart = _apart!;
+        ReadOnlySpan<byte> head = apart.Head;
+        if (FrameHeader.TryRead(head[..apart.HeadCount], out FrameHeader frame, out _) == OperationStatus.Done)
         {
-            _headCount = 0;
+            apart.HeadCount = 0;
             PassOver(frame, ref handler);
         }
     }
@@ -525,6 +538,28 @@ internal partial struct FrameReader
         {
             _phase = Phase.Closed;
             handler.OnClosedAfterViolation();
+        }
+    }
+
+    /// <summary>What only some connections need, or only now and then. Once made it stays: what is cut once will be again.</summary>
+    private sealed class Apart
+    {
+        // Null where no compression was agreed.
+        public MessageInflater? Inflater;
+
+        // What has come of a header.
+        public HeaderBytes Head;
+        public byte HeadCount;
+
+        // What has come of a control frame's payload.
+        public byte[]? Control;
+        public int ControlCount;
+
+        /// <summary>Takes a header's next byte. Returns how many there are.</summary>
+        public int Collect(byte value)
+        {
+            Head[HeadCount++] = value;
+            return HeadCount;
         }
     }
 

@@ -44,6 +44,32 @@ public class AdmissionControlTests
         Assert.Null(admission.TryEnter(IPAddress.Parse(one), out _));
     }
 
+    [Theory]
+    [InlineData("10.0.0.1", "::ffff:10.0.0.1")]
+    [InlineData("2001:db8:0:1::1", "2001:db8:0:1:ffff::2")]
+    public void Whoever_came_from_an_address_gives_its_place_back(string came, string leaves)
+    {
+        var admission = new AdmissionControl(0, 1);
+
+        Assert.Null(admission.TryEnter(IPAddress.Parse(came), out _));
+        admission.Leave(IPAddress.Parse(leaves));
+        Assert.Equal(0, admission.Addresses);
+        Assert.Equal(0, admission.Total);
+    }
+
+    [Fact]
+    public void Without_a_limit_per_address_nobody_counts_for_one()
+    {
+        var admission = new AdmissionControl(1, 0);
+
+        Assert.Null(admission.TryEnter(IPAddress.Loopback, out _));
+        admission.Leave(IPAddress.Loopback);
+        Assert.Equal(0, admission.Total);
+        Assert.Null(admission.TryEnter(null, out _));
+        admission.Leave((IPAddress?)null);
+        Assert.Equal(0, admission.Total);
+    }
+
     [Fact]
     public void One_refused_for_its_address_takes_no_place_of_the_total()
     {

@@ -26,8 +26,8 @@ public partial class IdleMemoryTests
         await using LoopHost host = await StartAsync(backend, app => app.MapDuologue<EchoHandler>("/echo"));
         double bytes = await MeasureAsync(host);
 
-        // Measured: 714 to 758 (docs/measurements.md). What one more list or dictionary per connection would cost is seen.
-        Assert.True(bytes < 900, $"{bytes:F0} bytes of live heap per idle connection.");
+        TestContext.Current.TestOutputHelper?.WriteLine($"{bytes:F0} bytes of live heap per idle connection on {backend}.");
+        Assert.True(bytes < 600, $"{bytes:F0} bytes of live heap per idle connection.");
     }
 
     [Theory]
