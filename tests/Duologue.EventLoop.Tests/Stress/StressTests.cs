@@ -110,9 +110,16 @@ public class StressTests
         var tally = new Tally();
         var news = new StressNews(host.Services.GetRequiredService<Topics>(), seed);
         Task publishing = Task.Run(() => news.PublishAsync(enough.Token, over.Token), TestContext.Current.CancellationToken);
-        await Task.WhenAll(Enumerable.Range(0, peers).Select(i => Task.Run(() => new StressPeer(host.Url, (seed * 1_000_003) + i, tally).RunAsync(enough.Token), TestContext.Current.CancellationToken)));
-        await over.CancelAsync();
-        await publishing;
+        try
+        {
+            await Task.WhenAll(Enumerable.Range(0, peers).Select(i => Task.Run(() => new StressPeer(host.Url, (seed * 1_000_003) + i, tally).RunAsync(enough.Token), TestContext.Current.CancellationToken)));
+        }
+        finally
+        {
+            await over.CancelAsync();
+            await publishing;
+        }
+
         return tally;
     }
 
