@@ -147,8 +147,9 @@ public sealed class UsersDocumentTests : IAsyncLifetime
     public async Task An_error_is_told_to_the_handler_and_the_listener_and_the_end_comes_after()
     {
         await _server.StopAsync(TestContext.Current.CancellationToken);
-        await RunAsync("constructor", "onerror", "error-listener", "onclose");
-        await _page.RunAsync("ws.addEventListener('error', () => console.log('error, state ' + ws.readyState))");
+
+        // In one task with the snippets: between two the connection may fail.
+        await _page.RunAsync(Script("constructor", "onerror", "error-listener", "onclose") + "\nws.addEventListener('error', () => console.log('error, state ' + ws.readyState))");
 
         await _page.LoggedAsync("Connection closed.");
         Assert.Equal(["error, state 3", "Connection closed."], _page.Console);
@@ -162,6 +163,8 @@ public sealed class UsersDocumentTests : IAsyncLifetime
     }
 
     /// <summary>Runs snippets in one task, as in one script element.</summary>
-    private Task RunAsync(params string[] snippets) =>
-        _page.RunAsync(string.Join('\n', snippets.Select(static name => Resource.Text($"Document/{name}.js"))));
+    private Task RunAsync(params string[] snippets) => _page.RunAsync(Script(snippets));
+
+    private static string Script(params string[] snippets) =>
+        string.Join('\n', snippets.Select(static name => Resource.Text($"Document/{name}.js")));
 }
