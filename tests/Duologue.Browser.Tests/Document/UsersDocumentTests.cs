@@ -86,8 +86,9 @@ public sealed class UsersDocumentTests : IAsyncLifetime
     [Fact]
     public async Task Handlers_and_listeners_are_all_called_in_the_order_of_the_document()
     {
-        await RunAsync("constructor", "onopen", "open-listener", "onmessage", "message-listener", "onclose", "onerror", "error-listener");
-        await _page.RunAsync("""
+        // In one task with the snippets, so that no message comes between.
+        await _page.RunAsync(Script("constructor", "onopen", "open-listener", "onmessage", "message-listener", "onclose", "onerror", "error-listener") + """
+
             let count = 0;
             ws.addEventListener('message', () => {
               if (++count === 2) {
