@@ -59,7 +59,8 @@ internal sealed class Tool : IAsyncDisposable
         }
     }
 
-    public bool HasExited => _process.HasExited;
+    /// <summary>Whether it has ended, or does so now: its output ends a moment before it.</summary>
+    public bool EndsSoon() => _process.WaitForExit(TimeSpan.FromSeconds(5));
 
     private static ProcessStartInfo CreateStart(string[] arguments)
     {
