@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using Duologue.Protocol.Handshake;
@@ -9,20 +8,12 @@ namespace Duologue.Tests.Client.Peers;
 /// <summary>A TCP server that reads a head and then does what the test says, on a free port of 127.0.0.1.</summary>
 internal sealed class RawServer : IAsyncDisposable
 {
-    private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
-    private readonly CancellationTokenSource _stop = new();
+    private readonly AcceptLoop _accepting = new();
     private readonly TaskCompletionSource _firstEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly Task _accepting;
-    private readonly ConcurrentBag<Task> _serving = [];
 
-    public RawServer(Func<Exchange, Task> serve)
-    {
-        _listener.Start();
-        Port = ((IPEndPoint)_listener.LocalEndpoint).Port;
-        _accepting = AcceptAsync(serve);
-    }
+    public RawServer(Func<Exchange, Task> serve) => _accepting.Start(client => ServeAsync(client, serve));
 
-    public int Port { get; }
+    public int Port => _accepting.EndPoint.Port;
 
     public Uri Uri => new($"ws://127.0.0.1:{Port}/chat?x=1");
 
@@ -50,27 +41,7 @@ internal sealed class RawServer : IAsyncDisposable
         return head.ToString();
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        await _stop.CancelAsync();
-        _listener.Stop();
-        await _accepting.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        foreach (Task serving in _serving)
-        {
-            await serving.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
-
-        _stop.Dispose();
-    }
-
-    private async Task AcceptAsync(Func<Exchange, Task> serve)
-    {
-        while (true)
-        {
-            TcpClient client = await _listener.AcceptTcpClientAsync(_stop.Token);
-            _serving.Add(ServeAsync(client, serve));
-        }
-    }
+    public ValueTask DisposeAsync() => _accepting.DisposeAsync();
 
     private async Task ServeAsync(TcpClient client, Func<Exchange, Task> serve)
     {
@@ -79,10 +50,10 @@ internal sealed class RawServer : IAsyncDisposable
             NetworkStream stream = client.GetStream();
             try
             {
-                while (await ReadHeadAsync(stream, _stop.Token) is { } head)
+                while (await ReadHeadAsync(stream, _accepting.Stop) is { } head)
                 {
                     Heads.Enqueue(head);
-                    await serve(new Exchange(stream, head, _stop.Token));
+                    await serve(new Exchange(stream, head, _accepting.Stop));
                 }
             }
             finally
