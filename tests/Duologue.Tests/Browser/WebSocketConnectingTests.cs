@@ -131,18 +131,19 @@ public class WebSocketConnectingTests
     public async Task Compression_is_offered_as_browsers_do_and_the_answer_is_told()
     {
         const string Answer = "permessage-deflate; server_no_context_takeover; client_max_window_bits=10";
-        string? offer = null;
+        var offer = new TaskCompletionSource<string?>(TaskCreationOptions.RunContinuationsAsynchronously);
         using var context = new ManualContext();
         await using RawServer server = RawServer.Start(async peer =>
         {
             await peer.AcceptAsync($"Sec-WebSocket-Extensions: {Answer}\r\n");
-            offer = peer.Header("Sec-WebSocket-Extensions");
+            offer.SetResult(peer.Header("Sec-WebSocket-Extensions"));
             await peer.ReadMessageAsync();
         });
         WebSocket socket = context.Make(() => new WebSocket(server.Url));
         var log = new EventLog(socket);
         context.TurnUntil(() => socket.ReadyState == ReadyState.Open);
-        Assert.Equal("permessage-deflate; client_max_window_bits", offer);
+        context.TurnUntil(() => offer.Task.IsCompleted);
+        Assert.Equal("permessage-deflate; client_max_window_bits", await offer.Task);
         Assert.Equal(Answer, socket.Extensions);
         socket.Close();
         context.TurnUntil(() => socket.ReadyState == ReadyState.Closed);
