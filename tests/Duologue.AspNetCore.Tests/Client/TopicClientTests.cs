@@ -58,7 +58,11 @@ public class TopicClientTests
     [MemberData(nameof(EachWay))]
     public async Task By_each_way_one_begins_now_and_what_is_gone_is_told(FeedWays way)
     {
-        await using TestHost host = await StartAsync(options => options.TopicHistory = new TopicHistory { MaxCount = 2 });
+        await using TestHost host = await StartAsync(options =>
+        {
+            options.TopicHistory = new TopicHistory { MaxCount = 2 };
+            options.TopicHistories["ticks"] = new TopicHistory { MaxCount = int.MaxValue, MaxBytes = int.MaxValue };
+        });
         TopicPosition first = await host.Topics.PublishAsync("news", "1", Token);
         for (int i = 2; i <= 5; i++)
         {
