@@ -140,7 +140,7 @@ public sealed partial class DuologueClient
             {
                 while (_kept.TryTake() is { } message)
                 {
-                    if (connection.Closed.IsCompleted)
+                    if (connection.Closed.IsCompleted || connection.Aborted.IsCancellationRequested)
                     {
                         _kept.PutBack(message);
                         return;
@@ -149,8 +149,13 @@ public sealed partial class DuologueClient
                     await SendAsync(connection, unconfirmed, message, limit).ConfigureAwait(false);
                 }
 
-                stop.ThrowIfCancellationRequested();
-                await _kept.WaitAsync(stop).ConfigureAwait(false);
+                if (stop.IsCancellationRequested)
+                {
+                    return;
+                }
+
+                // What came together with the end is still taken above.
+                await _kept.WaitAsync(stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }
         catch (Exception e) when (e is OperationCanceledException or ConnectionClosedException)

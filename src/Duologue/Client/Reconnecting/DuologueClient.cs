@@ -57,7 +57,7 @@ public sealed partial class DuologueClient : IAsyncDisposable
     /// <summary>How things stand.</summary>
     public ClientState State => _state.State;
 
-    /// <summary>The conversation that is open; null while there is none. To look at, and to ping: what is sent on it is not kept, and if it is closed the client comes back.</summary>
+    /// <summary>The conversation that is open; null while there is none. To look at, and to ping: what is sent on it is not kept, and if this side closes it the client comes back.</summary>
     public Connection? Connection => _current is { } connection && !connection.Closed.IsCompleted ? connection : null;
 
     /// <summary>Completes, never faults, when the client does not come back any more, and says why. Not before it was started.</summary>
@@ -204,9 +204,13 @@ public sealed partial class DuologueClient : IAsyncDisposable
             throw new ArgumentException($"The reason is longer than {MaxReasonBytes} bytes (RFC 6455 §5.5).", nameof(reason));
         }
 
-        Start();
-        _closing = (code, reason);
-        await _stop.CancelAsync().ConfigureAwait(false);
+        if (!_stop.IsCancellationRequested)
+        {
+            Start();
+            _closing = (code, reason);
+            await _stop.CancelAsync().ConfigureAwait(false);
+        }
+
         return await _ended.Task.ConfigureAwait(false);
     }
 

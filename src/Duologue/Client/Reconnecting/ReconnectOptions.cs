@@ -36,7 +36,7 @@ public record ReconnectOptions
     public int MaxAttempts { get; init; }
 
     /// <summary>
-    /// How many refusals in a row (an HTTP status of 300 to 499, but for 408, 425 and 429; or an answer that is no handshake) end the client. Default 3; at least 1. A server says
+    /// How many refusals in a row (an HTTP status below 500, but for 408, 425 and 429; or an answer that is no handshake) end the client. Default 3; at least 1. A server says
     /// the same again to who asks the same again, but for moments such as a rollout's.
     /// </summary>
     public int MaxRefusals { get; init; } = 3;

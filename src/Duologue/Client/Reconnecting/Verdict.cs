@@ -51,7 +51,7 @@ internal readonly record struct Verdict(VerdictKind Kind, TimeSpan? RetryAfter)
     private static VerdictKind KindOf(CloseInfo info) => info.Code switch
     {
         // Those that the other side has sent: a code of ours says why we could not go on, and the next conversation may do better.
-        _ when !info.ByPeer && info.Cause != CloseCause.LocalClose => VerdictKind.Return,
+        _ when !info.ByPeer => VerdictKind.Return,
         1000 or 1008 or (>= FirstFinal and <= LastFinal) => VerdictKind.End,
         1001 or 1012 or 1013 => VerdictKind.Spread,
         _ => VerdictKind.Return,

@@ -20,7 +20,6 @@ internal sealed class RequestSession(FeedRequests requests, FeedWays way, Sessio
     /// <summary>Runs until the way fails or it is stopped. Nothing of it is under way then.</summary>
     public async Task<SessionEnd> RunAsync(CancellationToken stop)
     {
-        work.Begin();
         using var all = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var readers = new Dictionary<TopicFeed, (Task Task, CancellationTokenSource Stop)>();
         Task publishing = PublishAllAsync(all.Token);

@@ -105,6 +105,13 @@ public sealed partial class TopicClient
             {
                 using CancellationTokenSource session = BeginSession(ref way);
                 Volatile.Write(ref _way, (int)way);
+                if (opened is not null && way != FeedWays.WebSocket)
+                {
+                    // The application has asked for another way since it was opened.
+                    await opened.DisposeAsync().ConfigureAwait(false);
+                    opened = null;
+                }
+
                 SessionEnd end;
                 (end, opened) = way == FeedWays.WebSocket
                     ? (await TalkAsync(opened, work, session.Token).ConfigureAwait(false), null)

@@ -81,7 +81,14 @@ public sealed partial class TopicClient : IAsyncDisposable
             (_ways, _wayIsAsked, session) = (ways, true, _session);
         }
 
-        session?.Cancel();
+        try
+        {
+            session?.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // It has just ended: the next one begins with what was asked for.
+        }
     }
 
     /// <summary>Reads a topic from now on.</summary>
@@ -167,6 +174,12 @@ public sealed partial class TopicClient : IAsyncDisposable
         }
     }
 
+    private async Task FreeAsync(Task answer)
+    {
+        await answer.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _room.Release();
+    }
+
     private async Task<string> PublishAsync(string topic, PublishKind kind, byte[] data, CancellationToken cancellationToken)
     {
         ArgumentException.ThrowIfNullOrEmpty(topic);
@@ -184,7 +197,7 @@ public sealed partial class TopicClient : IAsyncDisposable
         }
 
         // The place is free when there is an answer, whoever still waits for it.
-        _ = publish.Answer.Task.ContinueWith(static (_, room) => ((SemaphoreSlim)room!).Release(), _room, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        _ = FreeAsync(publish.Answer.Task);
         _work.Set();
         try
         {

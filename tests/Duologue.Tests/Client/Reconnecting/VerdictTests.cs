@@ -32,6 +32,7 @@ public class VerdictTests
     [InlineData(1006, CloseCause.ConnectionLost)]
     [InlineData(1006, CloseCause.KeepAliveTimeout)]
     [InlineData(1013, CloseCause.SendQueueFull)]
+    [InlineData(1000, CloseCause.LocalClose)]
     public void What_this_side_found_wrong_is_no_reason_to_stay_away(int code, CloseCause cause) =>
         Assert.Equal(VerdictKind.Return, Verdict.Of(new CloseInfo((ushort)code, "", ByPeer: false, WasClean: false, cause)).Kind);
 
