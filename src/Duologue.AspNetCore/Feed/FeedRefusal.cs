@@ -21,6 +21,9 @@ internal enum FeedRefusalReason
     /// <summary>Another parameter is out of its range.</summary>
     Parameter,
 
+    /// <summary>An idempotency key breaks a rule.</summary>
+    Key,
+
     /// <summary>The body has a type that cannot be published.</summary>
     MediaType,
 
@@ -59,6 +62,7 @@ internal static class FeedRefusalReasons
         FeedRefusalReason.Name => "name",
         FeedRefusalReason.Cursor => "cursor",
         FeedRefusalReason.Parameter => "parameter",
+        FeedRefusalReason.Key => "key",
         FeedRefusalReason.MediaType => "media_type",
         FeedRefusalReason.Body => "body",
         FeedRefusalReason.BodyTooLarge => "body_too_large",

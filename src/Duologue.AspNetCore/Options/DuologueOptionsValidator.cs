@@ -74,6 +74,12 @@ internal sealed class DuologueOptionsValidator : IValidateOptions<DuologueOption
         {
             failures.Add($"{where}: {nameof(history.MaxAge)} is {history.MaxAge}; it must be positive and at most 49 days.");
         }
+
+        AtLeast(failures, where, nameof(history.MaxIdempotencyKeys), history.MaxIdempotencyKeys, 1, "keys");
+        if (history.MaxIdempotencyKeyAge <= TimeSpan.Zero || history.MaxIdempotencyKeyAge > TimeSpan.FromDays(49))
+        {
+            failures.Add($"{where}: {nameof(history.MaxIdempotencyKeyAge)} is {history.MaxIdempotencyKeyAge}; it must be positive and at most 49 days.");
+        }
     }
 
     private static List<string> FindFailures(string where, DuologueEndpointOptions options)

@@ -20,6 +20,11 @@ internal sealed class ClientMetrics
     private readonly Histogram<double> _connectDuration;
     private readonly Counter<long> _failures;
     private readonly Counter<long> _sendMemoryExceeded;
+    private readonly Counter<long> _reconnects;
+    private readonly Counter<long> _lost;
+    private readonly Counter<long> _topicResets;
+    private readonly Counter<long> _wayChanges;
+    private readonly Counter<long> _repeats;
 
     private ClientMetrics(Meter meter)
     {
@@ -27,6 +32,11 @@ internal sealed class ClientMetrics
         _connectDuration = meter.CreateHistogram("duologue.client.connect.duration", "s", "How long connecting took, from the call to the open connection or the failure.", null, ConnectionMetrics.ShortSeconds);
         _failures = meter.CreateCounter<long>("duologue.client.handshake.failures", "{handshake}", "Attempts to connect that came to nothing.");
         _sendMemoryExceeded = meter.CreateCounter<long>("duologue.client.send_memory.exceeded", "{connection}", "Connections of the browser's class that failed because MaxSendMemory was reached.");
+        _reconnects = meter.CreateCounter<long>("duologue.client.reconnects", "{connection}", "Conversations that a client has come back for.");
+        _lost = meter.CreateCounter<long>("duologue.client.messages.lost", "{message}", "Messages that a client that comes back did not send, or that may not have arrived.");
+        _topicResets = meter.CreateCounter<long>("duologue.client.topic.resets", "{reset}", "Topics that could not be continued without a gap.");
+        _wayChanges = meter.CreateCounter<long>("duologue.client.way.changes", "{change}", "Changes of the way by which topics are had.");
+        _repeats = meter.CreateCounter<long>("duologue.client.publish.repeats", "{message}", "Publishes that were repeated with their key because no answer had come.");
     }
 
     public ConnectionMetrics Connections { get; }
@@ -55,6 +65,16 @@ internal sealed class ClientMetrics
 
     /// <summary><see cref="Browser.WebSocketOptions.MaxSendMemory"/> was reached.</summary>
     public void SendMemoryExceeded() => _sendMemoryExceeded.Add(1, TelemetryNames.WebSocket);
+
+    public void Reconnected() => _reconnects.Add(1);
+
+    public void Lost(MessageFate fate, int count) => _lost.Add(count, new KeyValuePair<string, object?>(TelemetryNames.MessageFate, TelemetryNames.Of(fate)));
+
+    public void TopicReset() => _topicResets.Add(1);
+
+    public void ChangedWay() => _wayChanges.Add(1);
+
+    public void PublishesRepeated(int count) => _repeats.Add(count);
 
     /// <summary>For what fails before or after the exchange with the server, and took no time of its own.</summary>
     public void Failed(ConnectFailure failure)

@@ -21,6 +21,7 @@ internal static class TelemetryNames
     public const string RecoveryOutcome = "duologue.recovery.outcome";
     public const string BrokerOperation = "duologue.broker.operation";
     public const string FeedWay = "duologue.feed.way";
+    public const string MessageFate = "duologue.message.fate";
     public const string FeedRefusal = "duologue.feed.refusal";
 
     /// <summary>OpenTelemetry's own, as are all without our prefix.</summary>
@@ -56,6 +57,16 @@ internal static class TelemetryNames
         Duologue.DropReason.Unsent => "unsent",
         Duologue.DropReason.Unreceived => "unreceived",
         Duologue.DropReason.NotFound => "not_found",
+        _ => Other,
+    };
+
+    public static string Of(MessageFate fate) => fate switch
+    {
+        Duologue.MessageFate.Sent => "sent",
+        Duologue.MessageFate.Dropped => "dropped",
+        Duologue.MessageFate.Expired => "expired",
+        Duologue.MessageFate.Overflowed => "overflowed",
+        Duologue.MessageFate.Unknown => "unknown",
         _ => Other,
     };
 

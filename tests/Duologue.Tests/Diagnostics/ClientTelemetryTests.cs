@@ -43,6 +43,43 @@ public sealed class ClientTelemetryTests : IDisposable
         Assert.Equal((5, 5), (sent.LastMeasurement!.Value, received.LastMeasurement!.Value));
     }
 
+    [Fact]
+    public async Task A_client_that_comes_back_counts_its_returns_and_what_it_lost()
+    {
+        int visits = 0;
+        await using KestrelServer server = await KestrelServer.StartAsync(async context =>
+        {
+            if (Interlocked.Increment(ref visits) > 1)
+            {
+                await KestrelServer.EchoAsync(context);
+                return;
+            }
+
+            using System.Net.WebSockets.WebSocket socket = await context.WebSockets.AcceptWebSocketAsync();
+            await socket.CloseAsync(System.Net.WebSockets.WebSocketCloseStatus.InternalServerError, "", context.RequestAborted);
+        });
+        using MetricCollector<long> reconnects = Collect<long>("reconnects");
+        using MetricCollector<long> lost = Collect<long>("messages.lost");
+        var log = new Microsoft.Extensions.Logging.Testing.FakeLogCollector();
+        using var loggers = new Microsoft.Extensions.Logging.LoggerFactory([new Microsoft.Extensions.Logging.Testing.FakeLoggerProvider(log)]);
+        await using (var client = new DuologueClient(server.Uri, new DuologueClientOptions
+        {
+            Connect = Options with { LoggerFactory = loggers },
+            InitialDelay = TimeSpan.FromMilliseconds(1),
+        }))
+        {
+            client.Send("nobody is there", WhenAway.Drop);
+            client.Start();
+            await Peer.Waiting.Until(() => log.GetSnapshot().Any(record => record.Id.Name == "CameBack"));
+        }
+
+        Assert.Equal(1, Assert.Single(reconnects.GetMeasurementSnapshot()).Value);
+        Assert.Equal("dropped", Assert.Single(lost.GetMeasurementSnapshot()).Tags["duologue.message.fate"]);
+        Assert.Equal(
+            ["ClientMessagesLost", "WaitsToComeBack", "CameBack", "ClientEnded"],
+            log.GetSnapshot().Where(record => record.Id.Id is >= 2010 and < 2100).Select(record => record.Id.Name));
+    }
+
     [Theory]
     [InlineData("name_resolution")]
     [InlineData("connection")]
