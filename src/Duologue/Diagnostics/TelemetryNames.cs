@@ -82,6 +82,8 @@ internal static class TelemetryNames
         ProtocolViolation.TooManySmallFragments => "too_many_small_fragments",
         ProtocolViolation.MessageTooSlow => "message_too_slow",
         ProtocolViolation.InvalidCompressedData => "invalid_compressed_data",
+        ProtocolViolation.InvalidPacket => "invalid_packet",
+        ProtocolViolation.OverlappingRequests => "overlapping_requests",
         _ => Other,
     };
 
