@@ -29,6 +29,16 @@ internal static class TelemetryNames
     /// <summary>The value of <see cref="Transport"/> on every instrument of today's connections.</summary>
     public static readonly KeyValuePair<string, object?> WebSocket = new(Transport, "websocket");
 
+    private static readonly KeyValuePair<string, object?> LongPolling = new(Transport, "long_polling");
+    private static readonly KeyValuePair<string, object?> Polling = new(Transport, "polling");
+
+    public static KeyValuePair<string, object?> Of(Transport transport) => transport switch
+    {
+        Duologue.Transport.LongPolling => LongPolling,
+        Duologue.Transport.Polling => Polling,
+        _ => WebSocket,
+    };
+
     public static string Of(CloseCause cause) => cause switch
     {
         Duologue.CloseCause.PeerClosed => "peer_closed",
