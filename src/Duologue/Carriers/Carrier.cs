@@ -9,6 +9,9 @@ namespace Duologue.Carriers;
 /// </summary>
 internal abstract class Carrier
 {
+    /// <summary>What the application is told that carries the conversation.</summary>
+    public virtual Transport Transport => Transport.WebSocket;
+
     /// <summary>Where frames are written. Used by one thread at a time, never while a flush is under way.</summary>
     public abstract IBufferWriter<byte> Output { get; }
 

@@ -99,26 +99,26 @@ internal sealed class ClientObserver : ConnectionObserver
         _metrics = metrics;
         _timeProvider = timeProvider;
         _openedAt = timeProvider.GetTimestamp();
-        metrics.Opened();
+        metrics.Opened(Transport.WebSocket);
     }
 
-    public override void MessageReceived(WebSocketConnection connection, int bytes) => _metrics.MessageReceived(bytes);
+    public override void MessageReceived(WebSocketConnection connection, int bytes) => _metrics.MessageReceived(connection, bytes);
 
-    public override void MessageSent(WebSocketConnection connection, int bytes) => _metrics.MessageSent(bytes);
+    public override void MessageSent(WebSocketConnection connection, int bytes) => _metrics.MessageSent(connection, bytes);
 
     public override void MessageCompressed(WebSocketConnection connection, long saved) => _metrics.MessageCompressed(saved);
 
     public override void MessageInflated(WebSocketConnection connection, long saved) => _metrics.MessageInflated(saved);
 
-    public override void MessagesDropped(WebSocketConnection connection, DropReason reason, int count) => _metrics.Dropped(reason, count);
+    public override void MessagesDropped(WebSocketConnection connection, DropReason reason, int count) => _metrics.Dropped(connection.Transport, reason, count);
 
-    public override void ProtocolViolated(WebSocketConnection connection, ProtocolViolation violation) => _metrics.Violated(violation);
+    public override void ProtocolViolated(WebSocketConnection connection, ProtocolViolation violation) => _metrics.Violated(connection.Transport, violation);
 
-    public override void HandlerFailed(WebSocketConnection connection, Exception exception) => _metrics.HandlerFailed(exception);
+    public override void HandlerFailed(WebSocketConnection connection, Exception exception) => _metrics.HandlerFailed(connection.Transport, exception);
 
-    public override void ReadingPaused(WebSocketConnection connection) => _metrics.ReadingPaused();
+    public override void ReadingPaused(WebSocketConnection connection) => _metrics.ReadingPaused(connection.Transport);
 
-    public override void RoundTrip(WebSocketConnection connection, TimeSpan time) => _metrics.RoundTrip(time);
+    public override void RoundTrip(WebSocketConnection connection, TimeSpan time) => _metrics.RoundTrip(connection.Transport, time);
 
-    public override void Closed(WebSocketConnection connection, CloseInfo info) => _metrics.Closed(info, _timeProvider.GetElapsedTime(_openedAt));
+    public override void Closed(WebSocketConnection connection, CloseInfo info) => _metrics.Closed(Transport.WebSocket, info, _timeProvider.GetElapsedTime(_openedAt));
 }

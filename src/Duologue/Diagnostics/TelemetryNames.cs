@@ -30,6 +30,16 @@ internal static class TelemetryNames
     /// <summary>The value of <see cref="Transport"/> on every instrument of today's connections.</summary>
     public static readonly KeyValuePair<string, object?> WebSocket = new(Transport, "websocket");
 
+    private static readonly KeyValuePair<string, object?> LongPolling = new(Transport, "long_polling");
+    private static readonly KeyValuePair<string, object?> Polling = new(Transport, "polling");
+
+    public static KeyValuePair<string, object?> Of(Transport transport) => transport switch
+    {
+        Duologue.Transport.LongPolling => LongPolling,
+        Duologue.Transport.Polling => Polling,
+        _ => WebSocket,
+    };
+
     public static string Of(CloseCause cause) => cause switch
     {
         Duologue.CloseCause.PeerClosed => "peer_closed",
@@ -93,6 +103,8 @@ internal static class TelemetryNames
         ProtocolViolation.TooManySmallFragments => "too_many_small_fragments",
         ProtocolViolation.MessageTooSlow => "message_too_slow",
         ProtocolViolation.InvalidCompressedData => "invalid_compressed_data",
+        ProtocolViolation.InvalidPacket => "invalid_packet",
+        ProtocolViolation.OverlappingRequests => "overlapping_requests",
         _ => Other,
     };
 

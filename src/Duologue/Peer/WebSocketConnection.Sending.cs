@@ -94,7 +94,11 @@ internal sealed partial class WebSocketConnection
     }
 
     /// <inheritdoc/>
-    public override Stream OpenWrite(MessageType type, MessageFlags flags) => new MessageWriteStream(this, type, flags);
+    public override Stream OpenWrite(MessageType type, MessageFlags flags)
+    {
+        ThrowIfSessionCannot(true, "send a message in pieces: a packet is a whole message. Send it whole, or as several messages");
+        return new MessageWriteStream(this, type, flags);
+    }
 
     private void CheckText(ReadOnlySpan<byte> data, MessageType type)
     {
