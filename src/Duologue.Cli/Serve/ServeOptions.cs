@@ -1,7 +1,6 @@
 using System.CommandLine;
 using Duologue.AspNetCore;
 using Duologue.Cli.Terminal;
-using Duologue.EventLoop;
 
 namespace Duologue.Cli.Serve;
 
@@ -74,7 +73,7 @@ internal sealed class ServeOptions
 
     public Option<string[]> AllowOrigin { get; } = CliOption.Create<string[]>("--allow-origin", "ORIGIN", "A web origin besides the page's own whose pages may connect, such as https://app.example.com; * for all. Repeatable. /echo takes all in any case.");
 
-    public Option<string> EventLoop { get; } = CliOption.Word("--event-loop", "What carries the connections: an event loop on io_uring or epoll (Linux), auto for the best that runs here, off for Kestrel's own sockets.", "auto", "auto", "io_uring", "epoll", "off");
+    public Option<string> EventLoop { get; } = EventLoopChoice.Create();
 
     public Option<int> Loops { get; } = CliOption.Count("--loops", "How many event loops there are, each with a thread, at most 1024; 0 for one per core.", 0, 1024);
 
@@ -128,19 +127,7 @@ internal sealed class ServeOptions
     }
 
     /// <summary>Puts the server on event loops, unless the command line says off.</summary>
-    public void ApplyEventLoop(ParseResult command, IWebHostBuilder host)
-    {
-        string wanted = command.GetValue(EventLoop)!;
-        int loops = command.GetValue(Loops);
-        if (wanted != "off")
-        {
-            host.UseEventLoop(options =>
-            {
-                options.Backend = wanted switch { "io_uring" => EventLoopBackend.IoUring, "epoll" => EventLoopBackend.Epoll, _ => EventLoopBackend.Auto };
-                options.Loops = loops == 0 ? options.Loops : loops;
-            });
-        }
-    }
+    public void ApplyEventLoop(ParseResult command, IWebHostBuilder host) => EventLoopChoice.Apply(command.GetValue(EventLoop)!, command.GetValue(Loops), host);
 
     /// <summary>How long a message of the talk may be under way.</summary>
     public TimeSpan GetTalkMessageTimeout(ParseResult command) => (command.GetValue(MessageTimeout) ?? TalkMessageTimeout).Value;

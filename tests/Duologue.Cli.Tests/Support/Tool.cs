@@ -112,9 +112,12 @@ internal sealed class Tool : IAsyncDisposable
     /// <summary>Waits for a line on standard error.</summary>
     public Task<string> WaitForErrorAsync(Func<string, bool> isIt) => _error.WaitForAsync(isIt, this);
 
-    public async Task<(int ExitCode, string Out, string Error)> WaitAsync()
+    public Task<(int ExitCode, string Out, string Error)> WaitAsync() => WaitAsync(Patience);
+
+    /// <summary>Waits for its end, for so long.</summary>
+    public async Task<(int ExitCode, string Out, string Error)> WaitAsync(TimeSpan patience)
     {
-        using var limit = new CancellationTokenSource(Patience);
+        using var limit = new CancellationTokenSource(patience);
         try
         {
             await _process.WaitForExitAsync(limit.Token);
