@@ -1,0 +1,117 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using Garnet;
+
+namespace Duologue.Redis.Tests.Support;
+
+/// <summary>A server for one test: Garnet in this process, which needs nothing installed, or redis-server as a process that can be killed.</summary>
+internal abstract class StoreServer : IAsyncDisposable
+{
+    public abstract string Address { get; }
+
+    public static StoreServer Start(string kind) => kind == "garnet" ? GarnetStore.Start() : new RedisStore();
+
+    public abstract ValueTask DisposeAsync();
+
+    /// <summary>Where nobody listens at this moment. Another may take it before it is used: who starts a server tries again.</summary>
+    protected static int FreePort()
+    {
+        using var probe = new TcpListener(IPAddress.Loopback, 0);
+        probe.Start();
+        return ((IPEndPoint)probe.LocalEndpoint).Port;
+    }
+}
+
+internal sealed class GarnetStore : StoreServer
+{
+    private readonly GarnetServer _server;
+
+    private GarnetStore(GarnetServer server, int port) => (_server, Address) = (server, string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{port}"));
+
+    public override string Address { get; }
+
+    public static GarnetStore Start()
+    {
+        for (int attempt = 0; ; attempt++)
+        {
+            int port = FreePort();
+            try
+            {
+                // Scripts are off in Garnet unless asked for, and atomic only as transactions.
+                var server = new GarnetServer(["--port", port.ToString(CultureInfo.InvariantCulture), "--bind", "127.0.0.1", "--lua", "--lua-transaction-mode", "true", "--memory", "64m", "--index", "8m", "--logger-level", "None", "--quiet"]);
+                server.Start();
+                return new GarnetStore(server, port);
+            }
+            catch (SocketException) when (attempt < 10)
+            {
+                // Somebody else was faster.
+            }
+        }
+    }
+
+    public override ValueTask DisposeAsync()
+    {
+        _server.Dispose();
+        return ValueTask.CompletedTask;
+    }
+}
+
+internal sealed class RedisStore : StoreServer
+{
+    private static readonly string? Program = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
+        .Append("/usr/bin").Select(folder => Path.Combine(folder, "redis-server")).FirstOrDefault(File.Exists);
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("duologue-redis-").FullName;
+    private readonly int _port = FreePort();
+    private Process _process;
+
+    public RedisStore()
+    {
+        Assert.SkipUnless(Program is not null, "redis-server is not installed (Debian: redis-server); the same tests run on Garnet.");
+        _process = Run();
+    }
+
+    public override string Address => string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{_port}");
+
+    /// <summary>As kill -9 does: nothing is said to anyone.</summary>
+    public async Task KillAsync()
+    {
+        _process.Kill();
+        await _process.WaitForExitAsync(TestContext.Current.CancellationToken);
+    }
+
+    public void Restart() => _process = Run();
+
+    public void ForgetAll() => Array.ForEach(Directory.GetDirectories(_folder), folder => Directory.Delete(folder, recursive: true));
+
+    public async Task SignalAsync(string signal)
+    {
+        using var kill = Process.Start("kill", [$"-{signal}", _process.Id.ToString(CultureInfo.InvariantCulture)]);
+        await kill.WaitForExitAsync(TestContext.Current.CancellationToken);
+    }
+
+    public override async ValueTask DisposeAsync()
+    {
+        if (!_process.HasExited)
+        {
+            _process.Kill();
+        }
+
+        await _process.WaitForExitAsync(CancellationToken.None);
+        _process.Dispose();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    private Process Run()
+    {
+        var start = new ProcessStartInfo(Program!) { RedirectStandardOutput = true };
+        string[] arguments = ["--port", _port.ToString(CultureInfo.InvariantCulture), "--bind", "127.0.0.1", "--dir", _folder, "--appendonly", "yes", "--save", ""];
+        Array.ForEach(arguments, start.ArgumentList.Add);
+        Process process = Process.Start(start)!;
+        process.OutputDataReceived += static (_, _) => { };
+        process.BeginOutputReadLine();
+        return process;
+    }
+}
