@@ -111,7 +111,7 @@ public class RedisBrokerTests
         Task<TopicPosition>[] publishes = [.. Enumerable.Range(0, 200).Select(i => a.Topics.PublishAsync("t", $"{i}", Token).AsTask())];
         await store.KillAsync();
         Task<TopicPosition>[] during = [.. Enumerable.Range(200, 50).Select(i => a.Topics.PublishAsync("t", $"{i}", Token).AsTask())];
-        store.Restart();
+        await store.RestartAsync();
 
         await Task.WhenAll([.. publishes, .. during]);
         Assert.Equal(Enumerable.Range(0, 250).Select(i => $"{i}"), await ReadAsync(reader, 250));
@@ -128,7 +128,7 @@ public class RedisBrokerTests
         Assert.Equal(["before"], await ReadAsync(reader, 1));
         await store.KillAsync();
         store.ForgetAll();
-        store.Restart();
+        await store.RestartAsync();
         await node.Topics.PublishAsync("t", "after", Token);
 
         TopicPage page;
@@ -147,7 +147,7 @@ public class RedisBrokerTests
     public async Task A_publish_that_redis_keeps_waiting_is_refused_by_name_and_one_too_many_at_once()
     {
         await using var store = new RedisStore();
-        await using Node node = await Node.StartAsync(store, options => (options.PublishTimeout, options.MaxPendingPublishes) = (TimeSpan.FromSeconds(2), 3));
+        await using Node node = await Node.StartAsync(store, options => (options.PublishTimeout, options.MaxPendingPublishes) = (TimeSpan.FromSeconds(10), 3));
         await store.KillAsync();
         Task<TopicPosition>[] waiting = [.. Enumerable.Range(0, 3).Select(_ => node.Topics.PublishAsync("t", "late", Token).AsTask())];
         BrokerUnavailableException tooMany = await Assert.ThrowsAsync<BrokerUnavailableException>(async () => await node.Topics.PublishAsync("t", "one too many", Token));
@@ -160,6 +160,7 @@ public class RedisBrokerTests
         using var client = new HttpClient();
         HttpResponseMessage answer = await client.PostAsync($"{node.Url}/topics/t", new StringContent("x"), Token);
         Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.StatusCode);
+        await Eventually.True(() => !node.Broker.IsConnected);
         HealthReport health = await node.Services.GetRequiredService<HealthCheckService>().CheckHealthAsync(Token);
         Assert.Equal(HealthStatus.Degraded, health.Entries["duologue-redis"].Status);
     }

@@ -15,12 +15,25 @@ internal abstract class StoreServer : IAsyncDisposable
 
     public abstract ValueTask DisposeAsync();
 
-    /// <summary>Where nobody listens at this moment. Another may take it before it is used: who starts a server tries again.</summary>
+    /// <summary>
+    /// Where nobody listens at this moment, and below the ports that the system gives to those who ask for any: nobody takes it while a killed server is away.
+    /// </summary>
     protected static int FreePort()
     {
-        using var probe = new TcpListener(IPAddress.Loopback, 0);
-        probe.Start();
-        return ((IPEndPoint)probe.LocalEndpoint).Port;
+        while (true)
+        {
+            int port = Random.Shared.Next(20_000, 32_000);
+            using var probe = new TcpListener(IPAddress.Loopback, port);
+            try
+            {
+                probe.Start();
+                return port;
+            }
+            catch (SocketException)
+            {
+                // Somebody has it.
+            }
+        }
     }
 }
 
@@ -64,13 +77,17 @@ internal sealed class RedisStore : StoreServer
         .Append("/usr/bin").Select(folder => Path.Combine(folder, "redis-server")).FirstOrDefault(File.Exists);
 
     private readonly string _folder = Directory.CreateTempSubdirectory("duologue-redis-").FullName;
-    private readonly int _port = FreePort();
+    private int _port;
     private Process _process;
 
     public RedisStore()
     {
         Assert.SkipUnless(Program is not null, "redis-server is not installed (Debian: redis-server); the same tests run on Garnet.");
-        _process = Run();
+        do
+        {
+            _port = FreePort();
+        }
+        while (!TryRun(out _process));
     }
 
     public override string Address => string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{_port}");
@@ -82,7 +99,13 @@ internal sealed class RedisStore : StoreServer
         await _process.WaitForExitAsync(TestContext.Current.CancellationToken);
     }
 
-    public void Restart() => _process = Run();
+    public async Task RestartAsync()
+    {
+        while (!TryRun(out _process))
+        {
+            await Task.Delay(100, TestContext.Current.CancellationToken);
+        }
+    }
 
     public void ForgetAll() => Array.ForEach(Directory.GetDirectories(_folder), folder => Directory.Delete(folder, recursive: true));
 
@@ -104,14 +127,23 @@ internal sealed class RedisStore : StoreServer
         Directory.Delete(_folder, recursive: true);
     }
 
-    private Process Run()
+    // Whether it came so far as to listen; the port may have been taken since it was looked at.
+    private bool TryRun(out Process process)
     {
         var start = new ProcessStartInfo(Program!) { RedirectStandardOutput = true };
         string[] arguments = ["--port", _port.ToString(CultureInfo.InvariantCulture), "--bind", "127.0.0.1", "--dir", _folder, "--appendonly", "yes", "--save", ""];
         Array.ForEach(arguments, start.ArgumentList.Add);
-        Process process = Process.Start(start)!;
-        process.OutputDataReceived += static (_, _) => { };
-        process.BeginOutputReadLine();
-        return process;
+        process = Process.Start(start)!;
+        while (process.StandardOutput.ReadLine() is { } line)
+        {
+            if (line.Contains("Ready to accept connections", StringComparison.Ordinal))
+            {
+                _ = process.StandardOutput.ReadToEndAsync();
+                return true;
+            }
+        }
+
+        process.WaitForExit();
+        return false;
     }
 }
