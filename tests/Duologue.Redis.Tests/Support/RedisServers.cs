@@ -77,7 +77,7 @@ internal sealed class RedisStore : StoreServer
         .Append("/usr/bin").Select(folder => Path.Combine(folder, "redis-server")).FirstOrDefault(File.Exists);
 
     private readonly string _folder = Directory.CreateTempSubdirectory("duologue-redis-").FullName;
-    private int _port;
+    private readonly int _port;
     private Process _process;
 
     public RedisStore()
