@@ -53,7 +53,7 @@ internal sealed class GarnetStore : StoreServer
             try
             {
                 // Scripts are off in Garnet unless asked for, and atomic only as transactions.
-                var server = new GarnetServer(["--port", port.ToString(CultureInfo.InvariantCulture), "--bind", "127.0.0.1", "--lua", "--lua-transaction-mode", "true", "--memory", "64m", "--index", "8m", "--logger-level", "None", "--quiet"]);
+                var server = new GarnetServer(["--port", port.ToString(CultureInfo.InvariantCulture), "--bind", "127.0.0.1", "--lua", "--lua-transaction-mode", "true", "--memory", "64m", "--index", "8m", "--logger-level", "None"]);
                 server.Start();
                 return new GarnetStore(server, port);
             }
