@@ -41,6 +41,11 @@ if (selected.Contains("Duologue.Interop.Tests"))
     BringNode();
 }
 
+if (selected.Contains("Duologue.Redis.Tests"))
+{
+    BringRedis();
+}
+
 Directory.CreateDirectory(results);
 int passed = 0, skipped = 0;
 var failures = new List<string>();
@@ -189,6 +194,19 @@ void BringNode()
     if (Run(npmPath, ["ci", "--no-audit", "--no-fund", "--loglevel=error"], folder) != 0)
     {
         Console.WriteLine("The tests against Node.js are skipped: `npm ci` failed in tests/Duologue.Interop.Tests/node.");
+    }
+}
+
+void BringRedis()
+{
+    if (OnPath("redis-server") is null && !OperatingSystem.IsWindows())
+    {
+        Install("Redis", ["redis-server"]);
+    }
+
+    if (OnPath("redis-server") is null)
+    {
+        Console.WriteLine("The tests against redis-server are skipped, and run on Garnet alone: install Redis 7 or later.");
     }
 }
 

@@ -42,6 +42,9 @@ internal enum FeedRefusalReason
     /// <summary><see cref="DuologueOptions.MaxTopics"/>.</summary>
     TopicLimit,
 
+    /// <summary>Topics are stored elsewhere, and that is away.</summary>
+    BrokerUnavailable,
+
     /// <summary><see cref="DuologueOptions.MaxConnections"/>: a held request is one.</summary>
     ConnectionLimit,
 
@@ -69,6 +72,7 @@ internal static class FeedRefusalReasons
         FeedRefusalReason.PublishingOff => "publishing_off",
         FeedRefusalReason.Forbidden => "forbidden",
         FeedRefusalReason.TopicLimit => "topic_limit",
+        FeedRefusalReason.BrokerUnavailable => "broker_unavailable",
         FeedRefusalReason.ConnectionLimit => "connection_limit",
         FeedRefusalReason.AddressLimit => "address_limit",
         FeedRefusalReason.Draining => "draining",

@@ -112,6 +112,11 @@ internal sealed class TopicsSession(TopicHub topics, TopicAuthorization authoriz
             await FailAsync(connection, "limit", limit.Message, request).ConfigureAwait(false);
             return;
         }
+        catch (BrokerUnavailableException unavailable)
+        {
+            await FailAsync(connection, "unavailable", unavailable.Message, request).ConfigureAwait(false);
+            return;
+        }
 
         if (!subscribed)
         {
@@ -179,6 +184,11 @@ internal sealed class TopicsSession(TopicHub topics, TopicAuthorization authoriz
         catch (TopicLimitException limit)
         {
             await FailAsync(connection, "limit", limit.Message, request).ConfigureAwait(false);
+            return;
+        }
+        catch (BrokerUnavailableException unavailable)
+        {
+            await FailAsync(connection, "unavailable", unavailable.Message, request).ConfigureAwait(false);
             return;
         }
 

@@ -50,6 +50,8 @@ internal sealed partial class TopicHub : Topics, IBrokerListener, IDisposable
 
     public override event EventHandler<TopicExpiredEventArgs>? Expired;
 
+    public override event EventHandler<TopicResetEventArgs>? Reset;
+
     public Broker Broker { get; }
 
     public TimeProvider Time { get; }

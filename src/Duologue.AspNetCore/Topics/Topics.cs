@@ -25,6 +25,12 @@ public abstract class Topics
     /// <summary>A topic that nobody had used for <see cref="DuologueOptions.TopicIdleLifetime"/> was forgotten, with its history.</summary>
     public abstract event EventHandler<TopicExpiredEventArgs>? Expired;
 
+    /// <summary>
+    /// Messages of a topic are lost to this process's subscribers in mid-stream, or may be: a broker that is shared by processes has lost them, or was away for longer than its history. Feeds and sockets of
+    /// <c>duologue.topics.v1</c> are sent a reset; a plain connection can only be told by the application, which this tells. One at a time, in order, with no lock held; must not block.
+    /// </summary>
+    public abstract event EventHandler<TopicResetEventArgs>? Reset;
+
     /// <summary>How many topics have subscribers in this process.</summary>
     public abstract int Count { get; }
 
