@@ -23,6 +23,12 @@ internal abstract class Carrier
     public virtual int TrySend(ReadOnlySpan<byte> header, ReadOnlySpan<byte> payload) => 0;
 
     /// <summary>
+    /// Takes what was written to <see cref="Output"/>, if it is to be had without waiting, a system call or anybody else's code: under the connection's lock, and
+    /// with no flush under way. If it says no, a flush is due.
+    /// </summary>
+    public virtual bool TryTake() => false;
+
+    /// <summary>
     /// Completes when the carrier has taken all that was written to <see cref="Output"/>; false if it is dead.
     /// Never throws. One flush at a time.
     /// </summary>
