@@ -64,7 +64,10 @@ internal sealed partial class DuologueEndpoint
         }
         else if (HttpMethods.IsPost(context.Request.Method))
         {
-            await SessionRequest.PostAsync(context, session).ConfigureAwait(false);
+            if (await SessionRequest.PostAsync(context, session).ConfigureAwait(false) == StatusCodes.Status413PayloadTooLarge)
+            {
+                _handshake.Record(context, new Refusal(RefusalReason.SessionRequest, StatusCodes.Status413PayloadTooLarge, "The payload is larger than MaxSessionPayload.", []), null);
+            }
         }
         else
         {

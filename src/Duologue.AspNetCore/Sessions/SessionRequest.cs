@@ -56,14 +56,15 @@ internal static class SessionRequest
         body.Release();
     }
 
-    public static async Task PostAsync(HttpContext context, Session session)
+    /// <returns>The status that was answered.</returns>
+    public static async Task<int> PostAsync(HttpContext context, Session session)
     {
         if (!session.TryBeginPost(context))
         {
             session.Carrier.Violate(ProtocolViolation.OverlappingRequests);
             session.AbortPost();
             context.Response.StatusCode = StatusCodes.Status400BadRequest;
-            return;
+            return StatusCodes.Status400BadRequest;
         }
 
         try
@@ -87,6 +88,8 @@ internal static class SessionRequest
         {
             session.EndPost();
         }
+
+        return context.Response.StatusCode;
     }
 
     /// <summary>Reads the payload whole, then gives it to the connection: a body that is refused for its size has delivered nothing.</summary>

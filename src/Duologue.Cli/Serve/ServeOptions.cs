@@ -34,7 +34,7 @@ internal sealed class ServeOptions
 
     public Option<ByteSize?> Threshold { get; } = CliOption.Size("--threshold", $"The smallest message to compress, in bytes. Default {Duologue.Compression.Shared.Threshold}; 0 for all.", 0);
 
-    public Option<Duration> PingInterval { get; } = CliOption.Time("--ping-interval", "The silence after which a peer is pinged; none for never.", Defaults.KeepAliveInterval);
+    public Option<Duration> PingInterval { get; } = CliOption.Time("--ping-interval", "The silence after which a peer is pinged; none for never. Also the pingInterval of sessions.", Defaults.KeepAliveInterval);
 
     public Option<Duration> PingTimeout { get; } = CliOption.Time("--ping-timeout", "How long after a ping some sign of life may take; none for any time. Passed: the connection ends.", Defaults.KeepAliveTimeout);
 
@@ -55,6 +55,10 @@ internal sealed class ServeOptions
     public Option<int> MaxConnections { get; } = CliOption.Count("--max-connections", "The most connections of the server; 0 for no limit. Passed: 503 with Retry-After.", Defaults.MaxConnections);
 
     public Option<int> MaxConnectionsPerAddress { get; } = CliOption.Count("--max-connections-per-address", "The most connections from one address; 0 for no limit. Passed: 503 with Retry-After.", Defaults.MaxConnectionsPerAddress);
+
+    public Option<int> MaxSessionsPerAddress { get; } = CliOption.Count("--max-sessions-per-address", "The most sessions over Engine.IO from one address; 0 for no limit. Passed: 503 with Retry-After.", Defaults.MaxSessionsPerAddress);
+
+    public Option<string> NodeName { get; } = CliOption.Create<string>("--node-name", "NAME", "What the ids of this server's sessions begin with, so that a proxy can send their requests here: letters, digits, - and _. Default a random name.");
 
     public Option<int> MaxHandshakes { get; } = CliOption.Count("--max-handshakes", "The most handshakes accepted per second; 0 for no limit. Passed: 503 with Retry-After.", Defaults.MaxHandshakesPerSecond);
 
@@ -84,6 +88,7 @@ internal sealed class ServeOptions
     [
         Urls, Tls, Echo, AllowOrigin, MaxMessageSize, MaxFragments, SendQueueLimit, SendQueuePolicy, Compression, Threshold, PingInterval, PingTimeout, HandshakeTimeout,
         CloseTimeout, SendTimeout, MessageTimeout, MaxControlFrames, MaxSmallFragments, MaxMessages, MaxConnections, MaxConnectionsPerAddress,
+        MaxSessionsPerAddress, NodeName,
         MaxHandshakes, MaxHandshakesPerAddress, RetryAfter, MaxTopics, MaxTopicsPerConnection,
         DrainWindow, Metrics, EventLoop, Loops, LogLevel, Json,
     ];
@@ -110,6 +115,8 @@ internal sealed class ServeOptions
         options.MaxHandshakesPerSecondPerAddress = command.GetValue(MaxHandshakesPerAddress);
         options.MaxConnections = command.GetValue(MaxConnections);
         options.MaxConnectionsPerAddress = command.GetValue(MaxConnectionsPerAddress);
+        options.MaxSessionsPerAddress = command.GetValue(MaxSessionsPerAddress);
+        options.NodeName = command.GetValue(NodeName);
         options.RetryAfter = command.GetValue(RetryAfter).Value;
         options.MaxTopics = command.GetValue(MaxTopics);
         options.MaxTopicsPerConnection = command.GetValue(MaxTopicsPerConnection);

@@ -95,7 +95,14 @@ internal sealed class SessionClient(TestHost host, string path) : IAsyncDisposab
     {
         if (Sid.Length > 0)
         {
-            await PostAsync("1");
+            try
+            {
+                await PostAsync("1");
+            }
+            catch (HttpRequestException)
+            {
+                // The server has ended before.
+            }
         }
 
         _http.Dispose();
