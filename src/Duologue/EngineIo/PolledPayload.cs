@@ -78,17 +78,13 @@ internal struct PolledPayload(FrameBuffer body, int limit) : IPacketSink
 }
 
 /// <summary>Takes what no peer is left for: a close, but no message, which is then reported as not sent.</summary>
-/// <remarks>A mutable struct: pass by reference.</remarks>
-internal struct CloseOnly : IPacketSink
+internal readonly struct CloseOnly : IPacketSink
 {
-    /// <summary>Whether a close was taken.</summary>
-    public bool WasTaken { get; private set; }
+    public bool Message(MessageType type, ReadOnlySpan<byte> data) => false;
 
-    public readonly bool Message(MessageType type, ReadOnlySpan<byte> data) => false;
+    public bool Ping() => true;
 
-    public readonly bool Ping() => true;
+    public bool Pong() => true;
 
-    public readonly bool Pong() => true;
-
-    public bool Close(ushort code, string reason) => WasTaken = true;
+    public bool Close(ushort code, string reason) => true;
 }

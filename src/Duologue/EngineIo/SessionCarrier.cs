@@ -53,9 +53,6 @@ internal sealed partial class SessionCarrier : Carrier, IValueTaskSource<bool>
     // A session has no half: a transport that is gone takes nothing any more.
     public override bool OutlivesInput => false;
 
-    /// <summary>Whether this is the client's end.</summary>
-    public bool IsClient => Role == Role.Client;
-
     private Role Role => _connection.Setup.Role;
 
     /// <summary>Begins the conversation. Once.</summary>

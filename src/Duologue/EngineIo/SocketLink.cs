@@ -12,7 +12,6 @@ internal abstract class SocketLink(bool wantsBase64) : SessionTransport, IMessag
     private int _sending;
     private int _again;
     private volatile bool _closed;
-    private volatile bool _closeTaken;
 
     public override Transport Kind => Transport.WebSocket;
 
@@ -157,7 +156,6 @@ internal abstract class SocketLink(bool wantsBase64) : SessionTransport, IMessag
             }
             else if (packet.Closing is { } closing)
             {
-                _closeTaken = true;
                 Socket.BeginClose(closing.Code, closing.Reason, CloseCause.LocalClose);
             }
         }
@@ -167,12 +165,8 @@ internal abstract class SocketLink(bool wantsBase64) : SessionTransport, IMessag
     private async ValueTask FinishAsync()
     {
         await Carrier.DispatchAsync().ConfigureAwait(false);
-        var last = default(CloseOnly);
-        bool left = Carrier.Take(this, ref last);
-        _closeTaken |= last.WasTaken;
-
-        // A server ends the conversation itself once both have closed; a client waits for the end of what carries it (RFC 6455 §7.1.1).
-        if (left || (_closeTaken && Carrier.IsClient))
+        var nobody = default(CloseOnly);
+        if (Carrier.Take(this, ref nobody))
         {
             Carrier.Lose();
         }

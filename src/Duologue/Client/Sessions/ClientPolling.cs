@@ -363,8 +363,8 @@ internal sealed class ClientPolling : SessionTransport
     /// <summary>The server has closed and takes nothing any more: what waits is reported as not sent, and a close has nobody to go to.</summary>
     private void TakeLast()
     {
-        var last = default(CloseOnly);
-        if (_carrier.Take(this, ref last) || last.WasTaken)
+        var nobody = default(CloseOnly);
+        if (_carrier.Take(this, ref nobody))
         {
             _carrier.Lose();
         }
@@ -394,7 +394,6 @@ internal sealed class ClientPolling : SessionTransport
         await quiet.WaitAsync(_stop.Token).ConfigureAwait(false);
         _carrier.OnClose(code, reason);
         await _carrier.DispatchAsync().ConfigureAwait(false);
-        _carrier.Lose();
     }
 
     /// <summary>Under the lock.</summary>
