@@ -113,7 +113,7 @@ public class SessionTests
 
         CloseInfo info = await connection.CloseAsync(4000, "enough").AsTask().WaitAsync(patience.Token);
 
-        Assert.Equal((CloseCause.LocalClose, 4000, true), (info.Cause, info.Code, info.WasClean));
+        Assert.Equal((CloseCause.LocalClose, 4000), (info.Cause, info.Code));
         await peer.Closed.WaitAsync(patience.Token);
     }
 

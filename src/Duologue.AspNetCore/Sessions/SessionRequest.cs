@@ -3,6 +3,7 @@ using System.IO.Pipelines;
 using Duologue.EngineIo;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Http.Timeouts;
 
 namespace Duologue.AspNetCore;
@@ -101,6 +102,12 @@ internal static class SessionRequest
             // The binary mode of the protocol's version 3.
             session.Carrier.Violate(ProtocolViolation.InvalidPacket);
             return StatusCodes.Status400BadRequest;
+        }
+
+        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit && limit.MaxRequestBodySize <= session.MaxPayload)
+        {
+            // The web server's own limit would end a request that is allowed here, or that is to be answered.
+            limit.MaxRequestBodySize = session.MaxPayload + 1L;
         }
 
         PipeReader reader = request.BodyReader;

@@ -166,7 +166,11 @@ internal sealed class SocketTransport(Session session, bool wantsBase64) : Sessi
             }
             catch (ConnectionClosedException)
             {
-                // The socket's end comes to OnCloseAsync, which ends the session.
+                // The socket's end comes to OnCloseAsync, which ends the session; if it came while this was taking, it could not.
+                if (_closed)
+                {
+                    await FinishAsync().ConfigureAwait(false);
+                }
             }
 
             Volatile.Write(ref _sending, 0);
