@@ -143,21 +143,21 @@ internal static class SessionRequest
         {
             SequencePosition? separator = payload.PositionOf(PacketReader.Separator);
             ReadOnlySequence<byte> packet = separator is { } at ? payload.Slice(0, at) : payload;
-            ClientPacket kind = Bring(packet, carrier);
-            if (kind == ClientPacket.Close)
+            PacketKind kind = Bring(packet, carrier);
+            if (kind == PacketKind.Close)
             {
                 session.Polled!.OnClosedByPeer();
             }
 
             brought += packet.Length;
-            bool last = kind != ClientPacket.Taken || separator is null;
+            bool last = kind != PacketKind.Taken || separator is null;
             if (last || brought >= Portion)
             {
                 brought = 0;
                 await carrier.DispatchAsync().ConfigureAwait(false);
             }
 
-            if (kind == ClientPacket.Invalid)
+            if (kind == PacketKind.Invalid)
             {
                 carrier.Violate(ProtocolViolation.InvalidPacket);
                 return false;
@@ -172,7 +172,7 @@ internal static class SessionRequest
         }
     }
 
-    private static ClientPacket Bring(in ReadOnlySequence<byte> packet, SessionCarrier carrier)
+    private static PacketKind Bring(in ReadOnlySequence<byte> packet, SessionCarrier carrier)
     {
         if (packet.IsSingleSegment)
         {

@@ -35,33 +35,35 @@ internal sealed class ClientMetrics
         ? ByFactory.GetValue(factory, static factory => new ClientMetrics(factory.Create(MeterName)))
         : Shared.Value;
 
-    public void Connected(TimeSpan duration)
+    public void Connected(Transport transport, TimeSpan duration)
     {
         if (_connectDuration.Enabled)
         {
-            _connectDuration.Record(duration.TotalSeconds, TelemetryNames.WebSocket);
+            _connectDuration.Record(duration.TotalSeconds, TelemetryNames.Of(transport));
         }
     }
 
-    public void Failed(ConnectFailure failure, TimeSpan duration)
+    public void Failed(Transport transport, ConnectFailure failure, TimeSpan duration)
     {
         if (_connectDuration.Enabled)
         {
-            _connectDuration.Record(duration.TotalSeconds, TelemetryNames.WebSocket, new(TelemetryNames.ErrorType, TelemetryNames.Of(failure)));
+            _connectDuration.Record(duration.TotalSeconds, TelemetryNames.Of(transport), new(TelemetryNames.ErrorType, TelemetryNames.Of(failure)));
         }
 
-        Failed(failure);
+        Count(transport, failure);
     }
 
     /// <summary><see cref="Browser.WebSocketOptions.MaxSendMemory"/> was reached.</summary>
     public void SendMemoryExceeded() => _sendMemoryExceeded.Add(1, TelemetryNames.WebSocket);
 
     /// <summary>For what fails before or after the exchange with the server, and took no time of its own.</summary>
-    public void Failed(ConnectFailure failure)
+    public void Failed(ConnectFailure failure) => Count(Transport.WebSocket, failure);
+
+    private void Count(Transport transport, ConnectFailure failure)
     {
         if (_failures.Enabled)
         {
-            _failures.Add(1, TelemetryNames.WebSocket, new(TelemetryNames.HandshakeFailure, TelemetryNames.Of(failure)));
+            _failures.Add(1, TelemetryNames.Of(transport), new(TelemetryNames.HandshakeFailure, TelemetryNames.Of(failure)));
         }
     }
 }
@@ -72,14 +74,31 @@ internal sealed class ClientObserver : ConnectionObserver
     private readonly ConnectionMetrics _metrics;
     private readonly TimeProvider _timeProvider;
     private readonly long _openedAt;
+    private readonly Lock _lock = new();
+    private Transport _transport;
+    private bool _closed;
 
     /// <summary>From now on the connection counts as open.</summary>
-    public ClientObserver(ConnectionMetrics metrics, TimeProvider timeProvider)
+    public ClientObserver(ConnectionMetrics metrics, TimeProvider timeProvider, Transport transport)
     {
+        _transport = transport;
         _metrics = metrics;
         _timeProvider = timeProvider;
         _openedAt = timeProvider.GetTimestamp();
-        metrics.Opened(Transport.WebSocket);
+        metrics.Opened(transport);
+    }
+
+    /// <summary>A session goes on over another transport.</summary>
+    public void Move(Transport transport)
+    {
+        lock (_lock)
+        {
+            if (!_closed)
+            {
+                _metrics.Moved(_transport, transport);
+                _transport = transport;
+            }
+        }
     }
 
     public override void MessageReceived(WebSocketConnection connection, int bytes) => _metrics.MessageReceived(connection, bytes);
@@ -100,5 +119,15 @@ internal sealed class ClientObserver : ConnectionObserver
 
     public override void RoundTrip(WebSocketConnection connection, TimeSpan time) => _metrics.RoundTrip(connection.Transport, time);
 
-    public override void Closed(WebSocketConnection connection, CloseInfo info) => _metrics.Closed(Transport.WebSocket, info, _timeProvider.GetElapsedTime(_openedAt));
+    public override void Closed(WebSocketConnection connection, CloseInfo info)
+    {
+        Transport transport;
+        lock (_lock)
+        {
+            _closed = true;
+            transport = _transport;
+        }
+
+        _metrics.Closed(transport, info, _timeProvider.GetElapsedTime(_openedAt));
+    }
 }

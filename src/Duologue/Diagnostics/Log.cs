@@ -61,6 +61,18 @@ internal static partial class Log
     [LoggerMessage(2005, LogLevel.Warning, "{Uri}: the messages that wait to be sent exceed {Limit} bytes (MaxSendMemory): the peer reads too slowly; the connection fails.", EventName = "SendMemoryExceeded")]
     public static partial void SendMemoryExceeded(this ILogger logger, string uri, long limit);
 
+    [LoggerMessage(2020, LogLevel.Debug, "A session with {Uri} is open over {Transport}.", EventName = "SessionOpened")]
+    public static partial void SessionOpened(this ILogger logger, string uri, Transport transport);
+
+    [LoggerMessage(2021, LogLevel.Information, "{Uri} was not reached over {Transport}; trying the next transport: {Reason}", EventName = "TransportPassedOver")]
+    public static partial void TransportPassedOver(this ILogger logger, string uri, Transport transport, string reason);
+
+    [LoggerMessage(2022, LogLevel.Debug, "The session with {Uri} goes on over {To} instead of {From}.", EventName = "TransportChanged")]
+    public static partial void TransportChanged(this ILogger logger, string uri, Transport from, Transport to);
+
+    [LoggerMessage(2023, LogLevel.Information, "The session with {Uri} stays on {Transport}: no WebSocket got through: {Reason}", EventName = "TransportKept")]
+    public static partial void TransportKept(this ILogger logger, string uri, Transport transport, string reason);
+
     [LoggerMessage(1010, LogLevel.Warning, "Nothing is compressed: this runtime has no zlib that can be used ({Reason}).", EventName = "CompressionUnavailable")]
     public static partial void CompressionUnavailable(this ILogger logger, string reason);
 }

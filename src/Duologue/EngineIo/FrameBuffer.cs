@@ -15,6 +15,9 @@ internal sealed class FrameBuffer : IBufferWriter<byte>
 
     public Span<byte> Span => _array.AsSpan(_start, Length);
 
+    /// <summary>Valid until the next call that changes it.</summary>
+    public ReadOnlyMemory<byte> Memory => _array.AsMemory(_start, Length);
+
     public void Advance(int count) => _end += count;
 
     public Memory<byte> GetMemory(int sizeHint = 0)

@@ -12,12 +12,12 @@ internal static class PacketReader
     /// <summary>Gives what a client sent to the server's carrier, whose <see cref="SessionCarrier.DispatchAsync"/> must follow.</summary>
     /// <param name="packet">The packet.</param>
     /// <param name="carrier">The session.</param>
-    /// <returns>What it was; <see cref="ClientPacket.Invalid"/> has given nothing.</returns>
-    public static ClientPacket BringToServer(ReadOnlySpan<byte> packet, SessionCarrier carrier)
+    /// <returns>What it was; <see cref="PacketKind.Invalid"/> has given nothing.</returns>
+    public static PacketKind BringToServer(ReadOnlySpan<byte> packet, SessionCarrier carrier)
     {
         if (packet.IsEmpty)
         {
-            return ClientPacket.Invalid;
+            return PacketKind.Invalid;
         }
 
         ReadOnlySpan<byte> data = packet[1..];
@@ -25,21 +25,52 @@ internal static class PacketReader
         {
             case (byte)'4':
                 carrier.OnMessage(MessageType.Text, data);
-                return ClientPacket.Taken;
+                return PacketKind.Taken;
             case (byte)'b':
-                return BringBinary(data, carrier) ? ClientPacket.Taken : ClientPacket.Invalid;
+                return BringBinary(data, carrier) ? PacketKind.Taken : PacketKind.Invalid;
             case (byte)'3':
                 carrier.OnPong();
-                return ClientPacket.Taken;
+                return PacketKind.Taken;
             case (byte)'1':
                 carrier.OnClose(1005, "");
-                return ClientPacket.Close;
+                return PacketKind.Close;
             case (byte)'0' or (byte)'5' or (byte)'6':
                 // Without a meaning in a session that runs, and harmless.
-                return ClientPacket.Taken;
+                return PacketKind.Taken;
             default:
                 // In v4 the server alone pings.
-                return ClientPacket.Invalid;
+                return PacketKind.Invalid;
+        }
+    }
+
+    /// <summary>Gives what a server sent to the client's carrier, whose <see cref="SessionCarrier.DispatchAsync"/> must follow.</summary>
+    /// <inheritdoc cref="BringToServer"/>
+    public static PacketKind BringToClient(ReadOnlySpan<byte> packet, SessionCarrier carrier)
+    {
+        if (packet.IsEmpty)
+        {
+            return PacketKind.Invalid;
+        }
+
+        ReadOnlySpan<byte> data = packet[1..];
+        switch (packet[0])
+        {
+            case (byte)'4':
+                carrier.OnMessage(MessageType.Text, data);
+                return PacketKind.Taken;
+            case (byte)'b':
+                return BringBinary(data, carrier) ? PacketKind.Taken : PacketKind.Invalid;
+            case (byte)'2':
+                carrier.OnPing();
+                return PacketKind.Taken;
+            case (byte)'1':
+                carrier.OnClose(1005, "");
+                return PacketKind.Close;
+            case (byte)'6':
+                // It only ends a request that was held.
+                return PacketKind.Taken;
+            default:
+                return PacketKind.Invalid;
         }
     }
 
@@ -69,15 +100,15 @@ internal static class PacketReader
     }
 }
 
-/// <summary>What a client's packet was.</summary>
-internal enum ClientPacket
+/// <summary>What a packet was.</summary>
+internal enum PacketKind
 {
-    /// <summary>No packet, or one that a client may not send.</summary>
+    /// <summary>No packet, or one that this peer may not send.</summary>
     Invalid,
 
     /// <summary>It was dealt with.</summary>
     Taken,
 
-    /// <summary>The client closes: nothing counts that comes behind it.</summary>
+    /// <summary>The peer closes: nothing counts that comes behind it.</summary>
     Close,
 }
