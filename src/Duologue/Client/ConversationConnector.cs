@@ -73,23 +73,23 @@ internal static class ConversationConnector
         throw first!;
     }
 
-    private static Task<OpenedConversation> OpenAsync(Uri uri, Transport transport, Transport? known, ConnectOptions options, CancellationToken cancellationToken)
+    private static async Task<OpenedConversation> OpenAsync(Uri uri, Transport transport, Transport? known, ConnectOptions options, CancellationToken cancellationToken)
     {
         if (transport == Transport.WebSocket && !SessionUri.NamesEngineIo(uri))
         {
-            return WebSocketConnector.OpenAsync(uri, options, cancellationToken);
+            return await WebSocketConnector.OpenAsync(uri, options, cancellationToken).ConfigureAwait(false);
         }
 
         // What failed a while ago is not tried again beside each session.
         bool upgrades = options.PollingFirst && options.Transports.HasFlag(Transports.WebSocket) && known is null;
-        return WebSocketConnector.MeasureAsync(
+        return await WebSocketConnector.MeasureAsync(
             uri,
             transport,
             options,
             () => transport == Transport.WebSocket
                 ? SessionConnector.OpenSocketAsync(uri, options, cancellationToken)
                 : SessionConnector.OpenPolledAsync(uri, transport, upgrades, options, cancellationToken),
-            cancellationToken);
+            cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>A transport that is not the last gets half of the time, as what swallows a handshake never answers it.</summary>

@@ -12,13 +12,13 @@ internal static class WebSocketConnector
     /// <exception cref="ArgumentException">The URI or an option cannot be used.</exception>
     /// <exception cref="HandshakeException">No conversation came about.</exception>
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled first.</exception>
-    public static Task<OpenedConversation> OpenAsync(Uri uri, ConnectOptions options, CancellationToken cancellationToken)
+    public static Task<OpenedWebSocket> OpenAsync(Uri uri, ConnectOptions options, CancellationToken cancellationToken)
     {
         options.Validate();
         uri = WebSocketUri.Normalize(uri);
         return MeasureAsync(uri, Transport.WebSocket, options, RunAsync, cancellationToken);
 
-        async Task<OpenedConversation> RunAsync()
+        async Task<OpenedWebSocket> RunAsync()
         {
             using var attempt = new HandshakeAttempt(uri, options, cancellationToken);
             return await attempt.RunAsync().ConfigureAwait(false);
@@ -26,14 +26,15 @@ internal static class WebSocketConnector
     }
 
     /// <summary>Times, counts and traces an attempt over any transport.</summary>
-    public static async Task<OpenedConversation> MeasureAsync(Uri uri, Transport transport, ConnectOptions options, Func<Task<OpenedConversation>> attempt, CancellationToken cancellationToken)
+    public static async Task<T> MeasureAsync<T>(Uri uri, Transport transport, ConnectOptions options, Func<Task<T>> attempt, CancellationToken cancellationToken)
+        where T : OpenedConversation
     {
         ClientMetrics metrics = ClientMetrics.For(options);
         long start = options.TimeProvider.GetTimestamp();
         using Activity? activity = ClientTracing.StartConnect(uri);
         try
         {
-            OpenedConversation opened = await attempt().ConfigureAwait(false);
+            T opened = await attempt().ConfigureAwait(false);
             metrics.Connected(transport, options.TimeProvider.GetElapsedTime(start));
             ClientTracing.Connected(activity, opened);
             return opened;
