@@ -13,6 +13,7 @@ internal sealed class EnginePeer : IAsyncDisposable
     private readonly Channel<bool> _pings = Channel.CreateUnbounded<bool>();
     private readonly TaskCompletionSource<string> _open = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource<string> _upgraded = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _upgradeFailed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource<string> _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private EnginePeer(Process process)
@@ -26,6 +27,9 @@ internal sealed class EnginePeer : IAsyncDisposable
 
     /// <summary>The transport that took over.</summary>
     public Task<string> Upgraded => _upgraded.Task;
+
+    /// <summary>No WebSocket took over.</summary>
+    public Task UpgradeFailed => _upgradeFailed.Task;
 
     /// <summary>The reason that the client gives.</summary>
     public Task<string> Closed => _closed.Task;
@@ -95,6 +99,9 @@ internal sealed class EnginePeer : IAsyncDisposable
                 case "upgrade":
                     _upgraded.TrySetResult(said.GetProperty("transport").GetString()!);
                     break;
+                case "upgradeError":
+                    _upgradeFailed.TrySetResult();
+                    break;
                 case "message":
                     MessageType type = said.GetProperty("binary").GetBoolean() ? MessageType.Binary : MessageType.Text;
                     _received.Writer.TryWrite(new ReceivedMessage(type, said.GetProperty("data").GetBytesFromBase64()));
@@ -112,6 +119,7 @@ internal sealed class EnginePeer : IAsyncDisposable
         InvalidOperationException ended = new("The Node.js peer has ended.");
         _open.TrySetException(ended);
         _upgraded.TrySetException(ended);
+        _upgradeFailed.TrySetException(ended);
         _closed.TrySetException(ended);
         _received.Writer.TryComplete(ended);
         _pings.Writer.TryComplete(ended);

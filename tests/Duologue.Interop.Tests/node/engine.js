@@ -12,7 +12,8 @@ const socket = new Socket(url, { path: '/talk', transports });
 socket.binaryType = 'arraybuffer';
 socket.on('open', () => emit('open', { transport: socket.transport.name }));
 socket.on('upgrade', (transport) => emit('upgrade', { transport: transport.name }));
-socket.on('message', (data) => {
+socket.on('upgradeError', () => emit('upgradeError', {}));
+socket.on('message', (data = '') => { // an empty text has no data at all
   const binary = typeof data !== 'string';
   emit('message', { binary, data: (binary ? Buffer.from(data) : Buffer.from(data, 'utf8')).toString('base64') });
 });
