@@ -1,3 +1,4 @@
+using Duologue.Cli.Tests.Support;
 using Microsoft.Playwright;
 
 namespace Duologue.Cli.Tests.Page;
@@ -57,6 +58,7 @@ public sealed class OpenPage : IAsyncDisposable
     public OpenPage(IPage page)
     {
         Page = page;
+        page.SetDefaultTimeout((float)Tool.Patience.TotalMilliseconds * 2);
         page.PageError += (_, error) => _complaints.Add(error);
         page.Console += (_, message) =>
         {

@@ -97,6 +97,9 @@ public sealed class ClientTelemetryTests : IDisposable
     {
         using var stop = new CancellationTokenSource();
         await using var server = new RawServer(exchange => AnswerAsync(exchange.Stream, reason, stop));
+        // Bound and not listening: nobody else can take the port meanwhile.
+        using var silent = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        silent.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         await using KestrelServer plain = await KestrelServer.StartAsync(KestrelServer.EchoAsync);
         using MetricCollector<long> failures = Collect<long>("handshake.failures");
         using MetricCollector<double> connect = Collect<double>("connect.duration");
@@ -112,7 +115,7 @@ public sealed class ClientTelemetryTests : IDisposable
         Uri uri = reason switch
         {
             "name_resolution" => new Uri("ws://host.example/"),
-            "connection" => new Uri($"ws://127.0.0.1:{FreePort()}/"),
+            "connection" => new Uri($"ws://127.0.0.1:{((IPEndPoint)silent.LocalEndPoint!).Port}/"),
             "tls" => new UriBuilder(plain.Uri) { Scheme = "wss" }.Uri,
             _ => server.Uri,
         };
@@ -192,13 +195,6 @@ public sealed class ClientTelemetryTests : IDisposable
             // Says nothing until the client is gone.
             await stream.CopyToAsync(Stream.Null);
         }
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
     private MetricCollector<T> Collect<T>(string name)
