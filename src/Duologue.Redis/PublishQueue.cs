@@ -27,6 +27,7 @@ internal sealed class PublishQueue : IAsyncDisposable
     private readonly Lock _lock = new();
     private readonly LinkedList<PendingAppend> _queue = new();
     private readonly List<PendingAppend> _failed = [];
+    private readonly Dictionary<string, (long Last, int Count)> _underWay = new(StringComparer.Ordinal);
     private readonly SemaphoreSlim _signal = new(0);
     private readonly SemaphoreSlim _window = new(Window);
     private readonly CancellationTokenSource _stop = new();
@@ -156,6 +157,7 @@ internal sealed class PublishQueue : IAsyncDisposable
 
             await _window.WaitAsync(_stop.Token).ConfigureAwait(false);
             PendingAppend? append = null;
+            long before = 0;
             lock (_lock)
             {
                 // Behind one that has failed nothing is sent: it would overtake.
@@ -163,6 +165,8 @@ internal sealed class PublishQueue : IAsyncDisposable
                 {
                     append = first.Value;
                     _queue.RemoveFirst();
+                    (before, int count) = _underWay.GetValueOrDefault(append.Topic);
+                    _underWay[append.Topic] = (append.Number, count + 1);
                 }
             }
 
@@ -173,16 +177,23 @@ internal sealed class PublishQueue : IAsyncDisposable
             }
 
             append.WasSent = true;
-            _ = ObserveAsync(append, database, hashes);
+            _ = ObserveAsync(append, before, database, hashes);
         }
     }
 
 #pragma warning disable CA1031 // Whatever the client library throws is the publisher's to know, or a reason to send again.
-    private async Task ObserveAsync(PendingAppend append, IDatabase database, TopicScripts.Hashes hashes)
+    private async Task ObserveAsync(PendingAppend append, long before, IDatabase database, TopicScripts.Hashes hashes)
     {
         try
         {
-            var parts = (RedisResult[])(await _scripts.AppendAsync(database, hashes, append, _node.ToString("x", CultureInfo.InvariantCulture), _idle).ConfigureAwait(false))!;
+            var parts = (RedisResult[])(await _scripts.AppendAsync(database, hashes, append, before, _node.ToString("x", CultureInfo.InvariantCulture), _idle).ConfigureAwait(false))!;
+            if ((long)parts[3] < 0)
+            {
+                // The one before was refused, and comes again: so does this, behind it.
+                Retry(append, null);
+                return;
+            }
+
             var position = new TopicPosition(Number(parts[0]), Number(parts[1]));
             TopicMessage placed = new(position, append.Message.Type, append.Message.Data)
             {
@@ -190,22 +201,18 @@ internal sealed class PublishQueue : IAsyncDisposable
                 Flags = append.Message.Flags,
                 Time = DateTimeOffset.FromUnixTimeMilliseconds(Number(parts[2])),
             };
+            Land(append);
             Leave(append);
             append.Completion.TrySetResult((placed, (long)parts[3] == 1));
         }
         catch (Exception error) when (error is RedisConnectionException or RedisTimeoutException or TimeoutException or ObjectDisposedException
             || (error is RedisServerException refused && Passing.Any(word => refused.Message.Contains(word, StringComparison.Ordinal))))
         {
-            lock (_lock)
-            {
-                _lastFailure = error;
-                _failed.Add(append);
-            }
-
-            _signal.Release();
+            Retry(append, error);
         }
         catch (Exception error)
         {
+            Land(append);
             Fail(append, error);
         }
         finally
@@ -280,6 +287,35 @@ internal sealed class PublishQueue : IAsyncDisposable
     {
         _metrics.Refused();
         return new BrokerUnavailableException(message, isUnknown, _lastFailure);
+    }
+
+    // In one step with the landing: who is sent next is either behind one that is under way, and says so, or waits.
+    private void Retry(PendingAppend append, Exception? error)
+    {
+        lock (_lock)
+        {
+            _lastFailure = error ?? _lastFailure;
+            _failed.Add(append);
+            Land(append);
+        }
+
+        _signal.Release();
+    }
+
+    private void Land(PendingAppend append)
+    {
+        lock (_lock)
+        {
+            (long last, int count) = _underWay[append.Topic];
+            if (count > 1)
+            {
+                _underWay[append.Topic] = (last, count - 1);
+            }
+            else
+            {
+                _underWay.Remove(append.Topic);
+            }
+        }
     }
 
     private void Fail(PendingAppend append, Exception error)

@@ -31,8 +31,8 @@ internal sealed class TopicScripts(string prefix)
         return _hashes = new Hashes(Convert.FromHexString((string)(await append.ConfigureAwait(false))!), Convert.FromHexString((string)(await read.ConfigureAwait(false))!));
     }
 
-    /// <summary>Sends an append; the script must have been loaded. In the order of the calls.</summary>
-    public Task<RedisResult> AppendAsync(IDatabase database, Hashes hashes, PendingAppend append, string node, TimeSpan idle) => database.ScriptEvaluateAsync(
+    /// <summary>Sends an append; the script must have been loaded. In the order of the calls; <paramref name="before"/> is the number of the topic's one before if that has no answer yet, else 0.</summary>
+    public Task<RedisResult> AppendAsync(IDatabase database, Hashes hashes, PendingAppend append, long before, string node, TimeSpan idle) => database.ScriptEvaluateAsync(
         hashes.Append,
         KeysOf(append.Topic),
         [
@@ -50,6 +50,7 @@ internal sealed class TopicScripts(string prefix)
             append.Message.IdempotencyKey ?? "",
             append.History.MaxIdempotencyKeys,
             Milliseconds(append.History.MaxIdempotencyKeyAge),
+            before,
         ]);
 
     /// <summary>Reads a topic, and keeps it from being forgotten.</summary>

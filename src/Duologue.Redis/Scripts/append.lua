@@ -1,6 +1,7 @@
 -- Appends a message, trims the history, tells all nodes. ARGV: 3 node, 4 number of the publish, 5 most messages, 6 most bytes, 7 greatest age in ms,
--- 8 channel, 9 topic, 10 the entry's head (17 bytes), 11 payload, 12 idempotency key or nothing, 13 most keys, 14 their greatest age in ms.
--- Answers epoch, offset, time in ms, and 1 if it was appended now.
+-- 8 channel, 9 topic, 10 the entry's head (17 bytes), 11 payload, 12 idempotency key or nothing, 13 most keys, 14 their greatest age in ms,
+-- 15 the number of the publish that was under way before this one, or 0.
+-- Answers epoch, offset, time in ms, and 1 if it was appended now, 0 if it is a repeat, -1 if it has to come again behind the one before.
 local number = tonumber(ARGV[4])
 local last = redis.call('HGET', KEYS[1], 'node:' .. ARGV[3])
 local lastNumber, lastOffset = string.match(last or '0 0', '(%d+) (%d+)')
@@ -18,6 +19,10 @@ if tonumber(lastNumber) >= number then
   end
   return { epoch, text(found), text(now), 0 }
 end
+if tonumber(lastNumber) < tonumber(ARGV[15]) then
+  -- The one before was refused (a script not loaded yet, a server not ready): taken now, this one would make its repeat look like one that is here.
+  return { epoch, text(offset), text(now), -1 }
+end
 
 local key = ARGV[12]
 if key ~= '' then
@@ -28,7 +33,10 @@ if key ~= '' then
     oldest = redis.call('LINDEX', KEYS[4], 0)
   end
   local known = redis.call('HGET', KEYS[3], key)
-  if known then return { epoch, known, text(now), 0 } end
+  if known then
+    redis.call('HSET', KEYS[1], 'node:' .. ARGV[3], ARGV[4] .. ' ' .. known)
+    return { epoch, known, text(now), 0 }
+  end
 end
 
 offset = offset + 1
