@@ -36,9 +36,20 @@ if (selected.Contains("Duologue.Cli.Tests") || selected.Contains("Duologue.Brows
     BringChromium();
 }
 
-if (selected.Contains("Duologue.Interop.Tests"))
+if (selected.Contains("Duologue.Interop.Tests") || selected.Contains("Duologue.Browser.Tests"))
 {
     BringNode();
+}
+
+if (selected.Contains("Duologue.Redis.Tests"))
+{
+    BringRedis();
+}
+
+if (selected.Contains("Duologue.Interop.Tests") && OperatingSystem.IsLinux())
+{
+    BringProxy("nginx", "nginx-light");
+    BringProxy("HAProxy", "haproxy");
 }
 
 Directory.CreateDirectory(results);
@@ -192,6 +203,34 @@ void BringNode()
     }
 }
 
+void BringRedis()
+{
+    if (OnPath("redis-server") is null && !OperatingSystem.IsWindows())
+    {
+        Install("Redis", ["redis-server"]);
+    }
+
+    if (OnPath("redis-server") is null)
+    {
+        Console.WriteLine("The tests against redis-server are skipped, and run on Garnet alone: install Redis 7 or later.");
+    }
+}
+
+void BringProxy(string name, string package)
+{
+    var program = name.ToLowerInvariant();
+    bool IsThere() => OnPath(program) is not null || File.Exists($"/usr/sbin/{program}");
+    if (!IsThere())
+    {
+        Install(name, [package]);
+    }
+
+    if (!IsThere())
+    {
+        Console.WriteLine($"The tests through {name} are skipped: install {name}.");
+    }
+}
+
 // Debian's packages, where that takes no password.
 void Install(string what, string[] packages)
 {
@@ -213,7 +252,8 @@ void Install(string what, string[] packages)
 
     Heading($"Installing {what} from Debian's packages");
     string[] update = [.. prefix, "apt-get", "-qq", "update"];
-    string[] install = [.. prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "install", "-y", "--no-install-recommends", .. packages];
+    // At run level 1 a package starts no service: the tests start what they need on ports of their own.
+    string[] install = [.. prefix, "env", "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1", "apt-get", "-qq", "install", "-y", "--no-install-recommends", .. packages];
     if (Run(update[0], update[1..]) != 0 || Run(install[0], install[1..]) != 0)
     {
         Console.WriteLine($"{what} could not be installed.");

@@ -19,6 +19,8 @@ internal sealed class DuologueServer : IAsyncDisposable
         HandshakeLogger = Limited(Log.HandshakeCategory);
         ConnectionLogger = Limited(Log.ConnectionsCategory);
         Admission = new AdmissionControl(Options.MaxConnections, Options.MaxConnectionsPerAddress);
+        SessionAdmission = new AdmissionControl(0, Options.MaxSessionsPerAddress);
+        Node = Options.NodeName ?? SessionId.NewNode();
         Compression = new CompressionAdmission(Options.MaxDedicatedCompressors, metrics, HandshakeLogger);
         HandshakeRate = new HandshakeRate(Options.MaxHandshakesPerSecond, Options.MaxHandshakesPerSecondPerAddress, timeProvider);
         TopicLogger = Limited(Log.TopicsCategory);
@@ -38,6 +40,12 @@ internal sealed class DuologueServer : IAsyncDisposable
     public TimeProvider TimeProvider { get; }
 
     public AdmissionControl Admission { get; }
+
+    /// <summary>Counts sessions, beside <see cref="Admission"/>, which counts all connections.</summary>
+    public AdmissionControl SessionAdmission { get; }
+
+    /// <summary>What the ids of this server's sessions begin with.</summary>
+    public string Node { get; }
 
     public CompressionAdmission Compression { get; }
 

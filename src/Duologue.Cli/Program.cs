@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Text;
+using Duologue.Cli.Compare;
+using Duologue.Cli.Compare.Server;
 using Duologue.Cli.Connect;
 using Duologue.Cli.Listen;
 using Duologue.Cli.Serve;
@@ -24,11 +26,13 @@ internal static class Program
 
     private static async Task<int> RunAsync(string[] arguments, InvocationConfiguration configuration)
     {
-        var root = new RootCommand("Full-duplex conversations over WebSocket: a live server and page, a terminal client, a server for scripts.")
+        var root = new RootCommand("Full-duplex conversations over WebSocket: a live server and page, a terminal client, a server for scripts, and what each way of waiting for news costs.")
         {
             ServeCommand.Create(),
             ConnectCommand.Create(),
             ListenCommand.Create(),
+            CompareCommand.Create(),
+            CompareServer.CreateCommand(),
         };
         root.HelpName = "duologue";
         // An argument that begins with @ is a message or a header, not a file of arguments.

@@ -36,6 +36,9 @@ internal sealed class ConnectionSetup
     /// <summary>Whether the application's code is called on the thread pool, never on the thread that brings the bytes.</summary>
     public bool OnThreadPool { get; init; }
 
+    /// <summary>Whether the carrier is a session of Engine.IO, which carries whole messages only.</summary>
+    public bool IsSession { get; init; }
+
     /// <summary>Where deadlines are kept: the clock's wheel.</summary>
     public TimeoutWheel Wheel => _wheel ??= TimeoutWheel.For(Options.TimeProvider);
 }

@@ -65,4 +65,10 @@ public enum ProtocolViolation
 
     /// <summary>A compressed message is no DEFLATE data, or breaks off within it (RFC 7692 §7.2.2).</summary>
     InvalidCompressedData,
+
+    /// <summary>A packet of an Engine.IO session is malformed, or has no place where it came.</summary>
+    InvalidPacket,
+
+    /// <summary>An Engine.IO session was polled twice at a time, or posted to twice at a time.</summary>
+    OverlappingRequests,
 }

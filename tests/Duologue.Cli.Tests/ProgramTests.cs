@@ -10,6 +10,7 @@ public sealed partial class ProgramTests
     [InlineData("serve")]
     [InlineData("connect")]
     [InlineData("listen")]
+    [InlineData("compare")]
     public async Task The_docs_list_every_option_and_exit_code_of_the_help(string command)
     {
         (int exitCode, string help, _) = await Tool.RunAsync("", command, "--help");
@@ -34,6 +35,17 @@ public sealed partial class ProgramTests
             (int exitCode, _, string error) = await Tool.RunAsync("", arguments);
             Assert.Equal(2, exitCode);
             Assert.Contains("--help", error, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task A_count_that_is_no_number_ended_the_tool_with_a_dump()
+    {
+        foreach (string given in new[] { "many", "-1", "99999999999", "1.5" })
+        {
+            (int exitCode, _, string error) = await Tool.RunAsync("", "serve", "--max-fragments", given);
+            Assert.Equal(2, exitCode);
+            Assert.Contains($"--max-fragments takes a whole number from 0; it was given \"{given}\"", error, StringComparison.Ordinal);
         }
     }
 

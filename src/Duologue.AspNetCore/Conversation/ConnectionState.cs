@@ -9,6 +9,7 @@ internal partial class ConnectionState(string? userId, long openedAt)
     private const int Closed = 2;
 
     private int _phase;
+    private Transport _transport;
 
     /// <summary>The name under which the registry finds the connection's user; null if nobody is signed in.</summary>
     public string? UserId { get; } = userId;
@@ -17,7 +18,27 @@ internal partial class ConnectionState(string? userId, long openedAt)
     public long OpenedAt { get; } = openedAt;
 
     /// <summary>Whether the handshake was answered before the connection ended, so that it counts as one; false if it has ended first.</summary>
-    public bool TryOpen() => Interlocked.CompareExchange(ref _phase, Opened, Opening) == Opening;
+    public bool TryOpen(Transport transport)
+    {
+        _transport = transport;
+        return Interlocked.CompareExchange(ref _phase, Opened, Opening) == Opening;
+    }
+
+    /// <summary>As what the connection counts.</summary>
+    public Transport CountedAs => _transport;
+
+    /// <summary>The connection counts as something else from now on; false if it does already, or counts no more.</summary>
+    public bool TryMove(Transport now, out Transport before)
+    {
+        before = _transport;
+        if (before == now || Volatile.Read(ref _phase) != Opened)
+        {
+            return false;
+        }
+
+        _transport = now;
+        return true;
+    }
 
     /// <summary>The connection has ended; whether it counts as one.</summary>
     public bool Close() => Interlocked.Exchange(ref _phase, Closed) == Opened;

@@ -25,6 +25,7 @@ internal sealed class ServerMetrics
     private readonly Counter<long> _refusedSubscriptions;
     private readonly Histogram<double> _publishDuration;
     private readonly Histogram<long> _fanout;
+    private readonly Counter<long> _repeats;
     private readonly Counter<long> _recoveries;
     private readonly Counter<long> _expirations;
     private readonly Counter<long> _brokerFailures;
@@ -44,6 +45,7 @@ internal sealed class ServerMetrics
         _refusedSubscriptions = _meter.CreateCounter<long>("duologue.pubsub.subscription.refusals", "{subscription}", "Subscriptions that were refused because of a limit.");
         _publishDuration = _meter.CreateHistogram("duologue.pubsub.publish.duration", "s", "How long a publish took, until every subscriber's connection had it.", null, ConnectionMetrics.ShortSeconds);
         _fanout = _meter.CreateHistogram("duologue.pubsub.fanout", "{receiver}", "Connections that a publish was accepted for.", null, Receivers);
+        _repeats = _meter.CreateCounter<long>("duologue.pubsub.repeats", "{message}", "Publishes whose idempotency key this process's memory knew: nothing was appended.");
         _recoveries = _meter.CreateCounter<long>("duologue.pubsub.recoveries", "{recovery}", "Readers and subscribers that continued a topic after a position, or could not.");
         _expirations = _meter.CreateCounter<long>("duologue.pubsub.expirations", "{topic}", "Topics that were forgotten because nobody used them.");
         _brokerFailures = _meter.CreateCounter<long>("duologue.pubsub.broker.failures", "{failure}", "Calls of the broker that failed.");
@@ -93,6 +95,9 @@ internal sealed class ServerMetrics
         _publishDuration.Record(duration.TotalSeconds);
         _fanout.Record(result.Accepted);
     }
+
+    /// <summary>A publish was a repeat.</summary>
+    public void Repeated() => _repeats.Add(1);
 
     /// <summary>Somebody continued a topic after a position.</summary>
     public void Recovered(bool isReset)

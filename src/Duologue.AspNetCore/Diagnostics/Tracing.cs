@@ -165,7 +165,7 @@ internal static class Tracing
     private static void Describe(Activity activity, WebSocketConnection connection)
     {
         activity.SetTag(TelemetryNames.ConnectionId, connection.Id);
-        activity.SetTag(TelemetryNames.Transport, TelemetryNames.WebSocket.Value);
+        activity.SetTag(TelemetryNames.Transport, TelemetryNames.Of(connection.Transport).Value);
         if (connection.Subprotocol is not null)
         {
             activity.SetTag(TelemetryNames.Subprotocol, connection.Subprotocol);

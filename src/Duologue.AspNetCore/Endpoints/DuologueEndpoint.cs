@@ -8,7 +8,7 @@ using Microsoft.Extensions.Logging;
 namespace Duologue.AspNetCore;
 
 /// <summary>One mapped pattern: judges its requests, and turns those that pass into connections.</summary>
-internal sealed class DuologueEndpoint
+internal sealed partial class DuologueEndpoint
 {
     private readonly DuologueServer _server;
     private readonly ConnectionOrigin _origin;
@@ -35,6 +35,7 @@ internal sealed class DuologueEndpoint
         _default = handler;
         _settings = new EndpointSettings(_options, server.TimeProvider);
         _subprotocols = Known(_default, _bySubprotocol);
+        _sessions = new SessionTable(server.Node);
     }
 
     public string Pattern { get; }
@@ -82,7 +83,8 @@ internal sealed class DuologueEndpoint
         }
     }
 
-    public Task HandleAsync(HttpContext context) => HandleAsync(context, _default, _bySubprotocol, _subprotocols);
+    public Task HandleAsync(HttpContext context) =>
+        TakesSession(context.Request) ? HandleSessionAsync(context) : HandleAsync(context, _default, _bySubprotocol, _subprotocols);
 
     /// <summary>Handles a request whose handler was chosen for it alone.</summary>
     public Task HandleAsync(HttpContext context, HandlerChoice? fallback, List<KeyValuePair<string, HandlerChoice>> bySubprotocol) =>
@@ -157,7 +159,7 @@ internal sealed class DuologueEndpoint
         judgement.Deflate = deflate;
 
         // Registered before the answer leaves, so that who has the 101 is found by whoever it tells; what is sent until then waits.
-        WebSocketConnection connection = Create(request, userId, settings, judgement);
+        WebSocketConnection connection = Create(request, userId, settings, SetupOf(settings, judgement));
         Stream? stream = null;
         try
         {
@@ -176,22 +178,22 @@ internal sealed class DuologueEndpoint
             return null;
         }
 
-        if (((ConnectionState)connection.Owner).TryOpen())
+        if (((ConnectionState)connection.Owner).TryOpen(Transport.WebSocket))
         {
-            _server.Metrics.OfConnections.Opened();
+            _server.Metrics.OfConnections.Opened(Transport.WebSocket);
         }
 
         Tracing.Connected(activity, connection);
         return new AcceptedRequest(context, stream, judgement.IsHttp2, connection, judgement.Handler!);
     }
 
-    private WebSocketConnection Create(RequestInfo request, string? userId, EndpointSettings settings, Judgement judgement)
+    private WebSocketConnection Create(RequestInfo request, string? userId, EndpointSettings settings, ConnectionSetup setup)
     {
         long now = _server.TimeProvider.GetTimestamp();
         ConnectionState state = settings.TraceMessages && Activity.Current is { } current
             ? new TracedConnectionState(userId, now) { Baggage = [.. current.Baggage] }
             : new ConnectionState(userId, now);
-        var connection = new WebSocketConnection(SetupOf(settings, judgement), request, state);
+        var connection = new WebSocketConnection(setup, request, state);
         _server.Connections.Add(connection, state.UserId);
         if (_server.IsDraining)
         {

@@ -7,7 +7,7 @@ using Microsoft.AspNetCore.Routing.Matching;
 namespace Duologue.AspNetCore;
 
 /// <summary>
-/// Lets a page and a conversation share one URL: among endpoints of the same pattern, WebSocket requests go to Duologue's, all others
+/// Lets a page and a conversation share one URL: among endpoints of the same pattern, WebSocket requests and those of sessions go to Duologue's, all others
 /// to the others. Where Duologue is alone it takes both, and says 426 to the others.
 /// </summary>
 internal sealed class WebSocketMatcherPolicy : MatcherPolicy, IEndpointSelectorPolicy
@@ -31,7 +31,7 @@ internal sealed class WebSocketMatcherPolicy : MatcherPolicy, IEndpointSelectorP
 
     public Task ApplyAsync(HttpContext httpContext, CandidateSet candidates)
     {
-        bool isWebSocket = IsWebSocket(httpContext);
+        bool isWebSocket = IsWebSocket(httpContext) || IsForSession(httpContext.Request, candidates);
         for (int i = 0; i < candidates.Count; i++)
         {
             if (candidates.IsValidCandidate(i) && IsOwn(candidates[i].Endpoint) != isWebSocket && HasRival(candidates, i, isWebSocket))
@@ -67,6 +67,19 @@ internal sealed class WebSocketMatcherPolicy : MatcherPolicy, IEndpointSelectorP
     }
 
     private static bool IsOwn(Endpoint endpoint) => endpoint.Metadata.GetMetadata<DuologueEndpoint>() is not null;
+
+    private static bool IsForSession(HttpRequest request, CandidateSet candidates)
+    {
+        for (int i = 0; i < candidates.Count; i++)
+        {
+            if (candidates.IsValidCandidate(i) && candidates[i].Endpoint.Metadata.GetMetadata<DuologueEndpoint>()?.TakesSession(request) == true)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
 
     internal static bool IsWebSocket(HttpContext context) =>
         HeaderList.ContainsIgnoreCase(context.Request.Headers.Upgrade, HandshakeHeaders.WebSocket)

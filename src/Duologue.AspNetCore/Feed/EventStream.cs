@@ -73,12 +73,12 @@ internal static class EventStream
         }
     }
 
-    // An event without data is none, but its id is kept: who is cut before the first event comes back to here.
+    // An event without data is none, but its id is kept: who is cut before the first event comes back to here. Not where a reset comes first: who has an id behind the gap is never told of it.
     private static void WriteBeginning(PipeWriter output, TopicPage page)
     {
-        TopicPosition here = FirstPlaceOf(page);
+        string id = page.IsReset ? "" : $"id: {FirstPlaceOf(page)}\n";
         int retry = Random.Shared.Next(1_000, 3_000);
-        FeedJson.WriteAscii(output, string.Create(CultureInfo.InvariantCulture, $"retry: {retry}\nid: {here}\n\n"));
+        FeedJson.WriteAscii(output, string.Create(CultureInfo.InvariantCulture, $"retry: {retry}\n{id}\n"));
     }
 
     private static void WritePage(PipeWriter output, TopicPage page)

@@ -51,6 +51,9 @@ internal sealed class TopicsRequest
     public JsonElement? Data { get; init; }
 
     public string? Encoding { get; init; }
+
+    /// <summary>By what a repeat of the publication is known.</summary>
+    public string? Key { get; init; }
 }
 
 /// <summary><c>subscribed</c>.</summary>

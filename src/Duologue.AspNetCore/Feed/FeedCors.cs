@@ -39,7 +39,7 @@ internal static class FeedCors
     {
         response.StatusCode = StatusCodes.Status204NoContent;
         response.Headers.AccessControlAllowMethods = "GET, POST";
-        response.Headers.AccessControlAllowHeaders = "Authorization, Content-Type, If-None-Match, Last-Event-ID, Prefer";
+        response.Headers.AccessControlAllowHeaders = "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Prefer";
         response.Headers.AccessControlMaxAge = "600";
     }
 }

@@ -21,6 +21,9 @@ internal enum FeedRefusalReason
     /// <summary>Another parameter is out of its range.</summary>
     Parameter,
 
+    /// <summary>An idempotency key breaks a rule.</summary>
+    Key,
+
     /// <summary>The body has a type that cannot be published.</summary>
     MediaType,
 
@@ -38,6 +41,9 @@ internal enum FeedRefusalReason
 
     /// <summary><see cref="DuologueOptions.MaxTopics"/>.</summary>
     TopicLimit,
+
+    /// <summary>Topics are stored elsewhere, and that is away.</summary>
+    BrokerUnavailable,
 
     /// <summary><see cref="DuologueOptions.MaxConnections"/>: a held request is one.</summary>
     ConnectionLimit,
@@ -59,12 +65,14 @@ internal static class FeedRefusalReasons
         FeedRefusalReason.Name => "name",
         FeedRefusalReason.Cursor => "cursor",
         FeedRefusalReason.Parameter => "parameter",
+        FeedRefusalReason.Key => "key",
         FeedRefusalReason.MediaType => "media_type",
         FeedRefusalReason.Body => "body",
         FeedRefusalReason.BodyTooLarge => "body_too_large",
         FeedRefusalReason.PublishingOff => "publishing_off",
         FeedRefusalReason.Forbidden => "forbidden",
         FeedRefusalReason.TopicLimit => "topic_limit",
+        FeedRefusalReason.BrokerUnavailable => "broker_unavailable",
         FeedRefusalReason.ConnectionLimit => "connection_limit",
         FeedRefusalReason.AddressLimit => "address_limit",
         FeedRefusalReason.Draining => "draining",

@@ -6,6 +6,7 @@ using Duologue.Peer;
 using Duologue.Protocol;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.Primitives;
 using Microsoft.Net.Http.Headers;
 
 namespace Duologue.AspNetCore;
@@ -14,6 +15,7 @@ namespace Duologue.AspNetCore;
 internal static class FeedRequest
 {
     private const string EventStream = "text/event-stream";
+    private const string IdempotencyHeader = "Idempotency-Key";
 
     /// <summary>Whether the request asks for server-sent events.</summary>
     public static bool WantsEventStream(HttpRequest request)
@@ -55,6 +57,11 @@ internal static class FeedRequest
             return (null, new FeedRefusal(FeedRefusalReason.MediaType, StatusCodes.Status415UnsupportedMediaType, "A message is published as text/plain in UTF-8, application/json or application/octet-stream; say so in Content-Type."));
         }
 
+        if (!TryReadKey(context.Request, out string? key))
+        {
+            return (null, new FeedRefusal(FeedRefusalReason.Key, StatusCodes.Status400BadRequest, $"The header {IdempotencyHeader} has no key that can be remembered. {IdempotencyKey.Rule}"));
+        }
+
         (byte[]? body, FeedRefusal refusal) = await ReadBodyAsync(context, maxSize).ConfigureAwait(false);
         if (body is null)
         {
@@ -64,15 +71,15 @@ internal static class FeedRequest
         switch (kind)
         {
             case Kind.Binary:
-                return (new TopicMessage(new BroadcastFrame(Opcode.Binary, body, MessageFlags.None), MessageType.Binary, isJson: false), default);
+                return (new TopicMessage(new BroadcastFrame(Opcode.Binary, body, MessageFlags.None), MessageType.Binary, isJson: false) { IdempotencyKey = key }, default);
             case Kind.Text:
                 return Utf8.IsValid(body)
-                    ? (new TopicMessage(new BroadcastFrame(Opcode.Text, body, MessageFlags.None), MessageType.Text, isJson: false), default)
+                    ? (new TopicMessage(new BroadcastFrame(Opcode.Text, body, MessageFlags.None), MessageType.Text, isJson: false) { IdempotencyKey = key }, default)
                     : (null, new FeedRefusal(FeedRefusalReason.Body, StatusCodes.Status400BadRequest, "The body is not valid UTF-8; publish it as application/octet-stream, or correct it."));
             default:
                 try
                 {
-                    return (TopicHub.JsonMessage(FeedJson.Compact(body)), default);
+                    return (TopicHub.JsonMessage(FeedJson.Compact(body), key), default);
                 }
                 catch (JsonException error)
                 {
@@ -83,6 +90,19 @@ internal static class FeedRequest
                     return (null, new FeedRefusal(FeedRefusalReason.Body, StatusCodes.Status400BadRequest, "The body has half of a surrogate pair, which is no character; publish it as text/plain, or correct it."));
                 }
         }
+    }
+
+    // A key in quotation marks is what draft-ietf-httpapi-idempotency-key-header has, one without what most clients send: it is the same key.
+    private static bool TryReadKey(HttpRequest request, out string? key)
+    {
+        StringValues values = request.Headers[IdempotencyHeader];
+        key = values.Count == 1 ? values[0] : null;
+        if (key is ['"', .., '"'])
+        {
+            key = key[1..^1];
+        }
+
+        return values.Count == 0 || IdempotencyKey.IsValid(key);
     }
 
     private enum Kind

@@ -131,7 +131,17 @@ internal sealed class TopicEndpoint
             return;
         }
 
-        TopicPage page = await _server.Topics.Broker.ReadAsync(name, query.Start, query.Limit, _options.MaxPageBytes, context.RequestAborted).ConfigureAwait(false);
+        TopicPage page;
+        try
+        {
+            page = await _server.Topics.Broker.ReadAsync(name, query.Start, query.Limit, _options.MaxPageBytes, context.RequestAborted).ConfigureAwait(false);
+        }
+        catch (BrokerUnavailableException unavailable)
+        {
+            await RefuseAsync(context, Away(unavailable)).ConfigureAwait(false);
+            return;
+        }
+
         if (query.Start.Kind == TopicStartKind.After)
         {
             _server.Topics.Recovered(name, page);
@@ -170,6 +180,15 @@ internal sealed class TopicEndpoint
         {
             await RefuseAsync(context, TooManyTopics(limitOfTopics)).ConfigureAwait(false);
         }
+        catch (BrokerUnavailableException unavailable) when (!context.Response.HasStarted)
+        {
+            await RefuseAsync(context, Away(unavailable)).ConfigureAwait(false);
+        }
+        catch (BrokerUnavailableException)
+        {
+            // A stream that has begun ends here: the client comes back with the cursor that it has.
+            context.Abort();
+        }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
             // The client has gone; nobody is left to be answered.
@@ -198,6 +217,11 @@ internal sealed class TopicEndpoint
         catch (TopicLimitException limit)
         {
             await RefuseAsync(context, TooManyTopics(limit)).ConfigureAwait(false);
+            return;
+        }
+        catch (BrokerUnavailableException unavailable)
+        {
+            await RefuseAsync(context, Away(unavailable)).ConfigureAwait(false);
             return;
         }
 
@@ -233,6 +257,8 @@ internal sealed class TopicEndpoint
 
     private static FeedRefusal TooManyTopics(TopicLimitException limit) =>
         new(FeedRefusalReason.TopicLimit, StatusCodes.Status503ServiceUnavailable, $"The server has {limit.Limit} topics, which is the most ({limit.Option}); try again later, or use a topic that is there.");
+
+    private static FeedRefusal Away(BrokerUnavailableException unavailable) => new(FeedRefusalReason.BrokerUnavailable, StatusCodes.Status503ServiceUnavailable, unavailable.Message);
 
     private static FeedRefusal Overloaded(RefusalReason limit) => limit == RefusalReason.AddressLimit
         ? new(FeedRefusalReason.AddressLimit, StatusCodes.Status503ServiceUnavailable, "There are too many connections and held requests from this address; end some, or try again later (MaxConnectionsPerAddress).")

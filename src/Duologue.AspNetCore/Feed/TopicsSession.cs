@@ -112,6 +112,11 @@ internal sealed class TopicsSession(TopicHub topics, TopicAuthorization authoriz
             await FailAsync(connection, "limit", limit.Message, request).ConfigureAwait(false);
             return;
         }
+        catch (BrokerUnavailableException unavailable)
+        {
+            await FailAsync(connection, "unavailable", unavailable.Message, request).ConfigureAwait(false);
+            return;
+        }
 
         if (!subscribed)
         {
@@ -181,6 +186,11 @@ internal sealed class TopicsSession(TopicHub topics, TopicAuthorization authoriz
             await FailAsync(connection, "limit", limit.Message, request).ConfigureAwait(false);
             return;
         }
+        catch (BrokerUnavailableException unavailable)
+        {
+            await FailAsync(connection, "unavailable", unavailable.Message, request).ConfigureAwait(false);
+            return;
+        }
 
         await AnswerAsync(connection, new PublishedMessage(topic, request.Ref, position.ToString()), FeedContext.Default.PublishedMessage).ConfigureAwait(false);
     }
@@ -194,6 +204,13 @@ internal sealed class TopicsSession(TopicHub topics, TopicAuthorization authoriz
             return null;
         }
 
+        string? key = request.Key;
+        if (key is not null && !IdempotencyKey.IsValid(key))
+        {
+            error = "key: " + IdempotencyKey.Rule;
+            return null;
+        }
+
         if (!IsText(data))
         {
             error = "data" + HalfAPair;
@@ -203,11 +220,11 @@ internal sealed class TopicsSession(TopicHub topics, TopicAuthorization authoriz
         switch (request.Encoding)
         {
             case null when data.ValueKind == JsonValueKind.String:
-                return new TopicMessage(Fanout.Encode(data.GetString()!, MessageFlags.None), MessageType.Text, isJson: false);
+                return new TopicMessage(Fanout.Encode(data.GetString()!, MessageFlags.None), MessageType.Text, isJson: false) { IdempotencyKey = key };
             case null:
-                return CompactMessage(data, out error);
+                return CompactMessage(data, key, out error);
             case "base64" when data.ValueKind == JsonValueKind.String && data.TryGetBytesFromBase64(out byte[]? bytes):
-                return new TopicMessage(new BroadcastFrame(Opcode.Binary, bytes, MessageFlags.None), MessageType.Binary, isJson: false);
+                return new TopicMessage(new BroadcastFrame(Opcode.Binary, bytes, MessageFlags.None), MessageType.Binary, isJson: false) { IdempotencyKey = key };
             case "base64":
                 error = "data is not in Base64, though encoding says so.";
                 return null;
@@ -217,12 +234,12 @@ internal sealed class TopicsSession(TopicHub topics, TopicAuthorization authoriz
         }
     }
 
-    private static TopicMessage? CompactMessage(JsonElement data, out string? error)
+    private static TopicMessage? CompactMessage(JsonElement data, string? key, out string? error)
     {
         error = null;
         try
         {
-            return TopicHub.JsonMessage(FeedJson.Compact(JsonMarshal.GetRawUtf8Value(data).ToArray()));
+            return TopicHub.JsonMessage(FeedJson.Compact(JsonMarshal.GetRawUtf8Value(data).ToArray()), key);
         }
         catch (InvalidOperationException)
         {

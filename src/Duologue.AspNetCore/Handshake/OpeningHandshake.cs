@@ -40,10 +40,17 @@ internal sealed class OpeningHandshake(DuologueServer server, string endpoint)
             : new Judgement { IsHttp2 = verdict.Accept is null, Accept = verdict.Accept, Subprotocol = verdict.Subprotocol, Handler = handler };
     }
 
+    /// <summary>Judges a request for a session, whose form was judged before.</summary>
+    public Refusal? JudgeSession(HandlerChoice? handler) =>
+        handler is null ? new Refusal(RefusalReason.Subprotocol, StatusCodes.Status400BadRequest, "This endpoint needs a subprotocol, which a session over Engine.IO does not have.", [])
+        : server.IsDraining ? Unavailable(RefusalReason.Draining, "The server is shutting down; try again.")
+        : null;
+
     /// <summary>The refusal for a limit on connections or on the rate of handshakes.</summary>
     public Refusal Overloaded(RefusalReason limit) => limit switch
     {
         RefusalReason.AddressLimit => Unavailable(limit, "There are too many connections from this address; close some, or try again later (MaxConnectionsPerAddress)."),
+        RefusalReason.SessionLimit => Unavailable(limit, "There are too many sessions from this address; close some, or try again later (MaxSessionsPerAddress)."),
         RefusalReason.HandshakeRate => Unavailable(limit, "There are too many handshakes at the moment; try again later (MaxHandshakesPerSecond)."),
 
         // RFC 6585 §4: one client alone has sent too many requests.
@@ -168,7 +175,8 @@ internal sealed class OpeningHandshake(DuologueServer server, string endpoint)
         return new Refusal(reason, StatusCodes.Status503ServiceUnavailable, sentence, [new("Retry-After", seconds)]);
     }
 
-    private void Record(HttpContext context, in Refusal refusal, Activity? activity)
+    /// <summary>Counts and logs a request that does not become a connection.</summary>
+    public void Record(HttpContext context, in Refusal refusal, Activity? activity)
     {
         server.Metrics.HandshakeFailed(refusal.Reason);
         Tracing.Refused(activity, refusal);

@@ -72,6 +72,15 @@ internal enum RefusalReason
 
     /// <summary>The client went away during the handshake.</summary>
     Aborted,
+
+    /// <summary>A request of Engine.IO whose transport is unknown, or not its session's.</summary>
+    SessionRequest,
+
+    /// <summary>A session that there is not, or no more, or that is another user's.</summary>
+    SessionUnknown,
+
+    /// <summary><see cref="DuologueOptions.MaxSessionsPerAddress"/>.</summary>
+    SessionLimit,
 }
 
 internal static class RefusalReasons
@@ -94,6 +103,9 @@ internal static class RefusalReasons
         RefusalReason.UpgradeUnavailable => "upgrade_unavailable",
         RefusalReason.Timeout => "timeout",
         RefusalReason.Aborted => "aborted",
+        RefusalReason.SessionRequest => "session_request",
+        RefusalReason.SessionUnknown => "session_unknown",
+        RefusalReason.SessionLimit => "session_limit",
         _ => throw new ArgumentOutOfRangeException(nameof(reason), reason, null),
     };
 }

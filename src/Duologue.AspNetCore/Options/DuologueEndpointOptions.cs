@@ -75,6 +75,24 @@ public class DuologueEndpointOptions
     /// </summary>
     public Compression Compression { get; set; } = Compression.Off;
 
+    /// <summary>
+    /// Whether the endpoint takes sessions over Engine.IO v4, beside WebSockets: for clients that a WebSocket does not reach. Default true. Its
+    /// heartbeat is <see cref="KeepAliveInterval"/> and <see cref="KeepAliveTimeout"/>, each at most a day.
+    /// </summary>
+    public bool Sessions { get; set; } = true;
+
+    /// <summary>
+    /// The most bytes that one polled request of a session, or one message of it on a WebSocket, may bring, and about the most that an answer holds. Default 1,000,000; at
+    /// least 1. Passed: 413, and the session lives on; on a WebSocket, close 1009.
+    /// </summary>
+    public int MaxSessionPayload { get; set; } = 1_000_000;
+
+    /// <summary>
+    /// How long a session's client may take from opening a WebSocket to changing to it. Default 10 s; <see cref="Timeout.InfiniteTimeSpan"/> for ever. Passed: that WebSocket is
+    /// closed, and the session goes on by polling.
+    /// </summary>
+    public TimeSpan SessionUpgradeTimeout { get; set; } = TimeSpan.FromSeconds(10);
+
     /// <summary>Where the endpoint's handler runs. Default <see cref="HandlerScheduling.Inline"/>: a handler that may block wants <see cref="HandlerScheduling.ThreadPool"/>.</summary>
     public HandlerScheduling HandlerScheduling { get; set; } = HandlerScheduling.Inline;
 
@@ -128,6 +146,9 @@ public class DuologueEndpointOptions
         MaxMessagesPerSecond = other.MaxMessagesPerSecond;
         Compression = other.Compression;
         HandlerScheduling = other.HandlerScheduling;
+        Sessions = other.Sessions;
+        MaxSessionPayload = other.MaxSessionPayload;
+        SessionUpgradeTimeout = other.SessionUpgradeTimeout;
         SendTimeout = other.SendTimeout;
         MessageTimeout = other.MessageTimeout;
         MaxSmallFragmentsPerSecond = other.MaxSmallFragmentsPerSecond;

@@ -27,6 +27,18 @@ public sealed class DuologueOptions : DuologueEndpointOptions
     /// </summary>
     public int MaxHandshakesPerSecondPerAddress { get; set; }
 
+    /// <summary>
+    /// The most sessions over Engine.IO at a time from one address, or from one /64 network of IPv6; 0 for no limit. Default 1,000: a session that nobody polls
+    /// lives for a while. Passed: 503 with <c>Retry-After</c>. Behind a proxy, configure forwarded headers, or all share the proxy's address.
+    /// </summary>
+    public int MaxSessionsPerAddress { get; set; } = 1_000;
+
+    /// <summary>
+    /// What the ids of this server's sessions begin with, before the dot, so that a proxy can send each request to the server that has the session: 1 to 64 letters, digits,
+    /// hyphens and underscores. Default null: a random name for each start.
+    /// </summary>
+    public string? NodeName { get; set; }
+
     /// <summary>What <c>Retry-After</c> says to those who were refused for a limit or a drain. Default 5 s; whole seconds, at least 0.</summary>
     public TimeSpan RetryAfter { get; set; } = TimeSpan.FromSeconds(5);
 

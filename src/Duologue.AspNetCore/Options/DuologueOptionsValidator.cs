@@ -13,6 +13,12 @@ internal sealed class DuologueOptionsValidator : IValidateOptions<DuologueOption
         AtLeast(failures, nameof(DuologueOptions), nameof(options.MaxConnectionsPerAddress), options.MaxConnectionsPerAddress, 0, "connections, 0 for no limit");
         AtLeast(failures, nameof(DuologueOptions), nameof(options.MaxHandshakesPerSecond), options.MaxHandshakesPerSecond, 0, "handshakes, 0 for no limit");
         AtLeast(failures, nameof(DuologueOptions), nameof(options.MaxHandshakesPerSecondPerAddress), options.MaxHandshakesPerSecondPerAddress, 0, "handshakes, 0 for no limit");
+        AtLeast(failures, nameof(DuologueOptions), nameof(options.MaxSessionsPerAddress), options.MaxSessionsPerAddress, 0, "sessions, 0 for no limit");
+        if (options.NodeName is { } node && !SessionId.IsNode(node))
+        {
+            failures.Add($"{nameof(DuologueOptions)}: {nameof(options.NodeName)} is \"{node}\"; it must have 1 to 64 letters, digits, hyphens and underscores.");
+        }
+
         AtLeast(failures, nameof(DuologueOptions), nameof(options.MaxTopics), options.MaxTopics, 0, "topics, 0 for no limit");
         AtLeast(failures, nameof(DuologueOptions), nameof(options.MaxTopicsPerConnection), options.MaxTopicsPerConnection, 0, "topics, 0 for no limit");
         AtLeast(failures, nameof(DuologueOptions), nameof(options.MaxDedicatedCompressors), options.MaxDedicatedCompressors, 0, "connections");
@@ -74,6 +80,12 @@ internal sealed class DuologueOptionsValidator : IValidateOptions<DuologueOption
         {
             failures.Add($"{where}: {nameof(history.MaxAge)} is {history.MaxAge}; it must be positive and at most 49 days.");
         }
+
+        AtLeast(failures, where, nameof(history.MaxIdempotencyKeys), history.MaxIdempotencyKeys, 1, "keys");
+        if (history.MaxIdempotencyKeyAge <= TimeSpan.Zero || history.MaxIdempotencyKeyAge > TimeSpan.FromDays(49))
+        {
+            failures.Add($"{where}: {nameof(history.MaxIdempotencyKeyAge)} is {history.MaxIdempotencyKeyAge}; it must be positive and at most 49 days.");
+        }
     }
 
     private static List<string> FindFailures(string where, DuologueEndpointOptions options)
@@ -85,6 +97,8 @@ internal sealed class DuologueOptionsValidator : IValidateOptions<DuologueOption
         AtLeast(failures, where, nameof(options.MaxControlFramesPerSecond), options.MaxControlFramesPerSecond, 0, "frames, 0 for no limit");
         AtLeast(failures, where, nameof(options.MaxSmallFragmentsPerSecond), options.MaxSmallFragmentsPerSecond, 0, "fragments, 0 for no limit");
         AtLeast(failures, where, nameof(options.MaxMessagesPerSecond), options.MaxMessagesPerSecond, 0, "messages, 0 for no limit");
+        AtLeast(failures, where, nameof(options.MaxSessionPayload), options.MaxSessionPayload, 1, "bytes");
+        PositiveOrInfinite(failures, where, nameof(options.SessionUpgradeTimeout), options.SessionUpgradeTimeout);
         PositiveOrInfinite(failures, where, nameof(options.KeepAliveInterval), options.KeepAliveInterval);
         PositiveOrInfinite(failures, where, nameof(options.KeepAliveTimeout), options.KeepAliveTimeout);
         PositiveOrInfinite(failures, where, nameof(options.HandshakeTimeout), options.HandshakeTimeout);

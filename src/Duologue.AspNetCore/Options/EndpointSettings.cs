@@ -30,6 +30,11 @@ internal sealed class EndpointSettings
         HandshakeTimeout = options.HandshakeTimeout;
         TraceMessages = options.TraceMessages;
         OnThreadPool = options.HandlerScheduling == HandlerScheduling.ThreadPool;
+        Sessions = options.Sessions;
+        MaxSessionPayload = options.MaxSessionPayload;
+        SessionUpgradeTimeout = options.SessionUpgradeTimeout;
+        PingInterval = AtMostADay(options.KeepAliveInterval);
+        PingTimeout = AtMostADay(options.KeepAliveTimeout);
     }
 
     public ConnectionOptions Connection { get; }
@@ -48,4 +53,20 @@ internal sealed class EndpointSettings
     public bool TraceMessages { get; }
 
     public bool OnThreadPool { get; }
+
+    public bool Sessions { get; }
+
+    public int MaxSessionPayload { get; }
+
+    public TimeSpan SessionUpgradeTimeout { get; }
+
+    /// <summary>A session's heartbeat.</summary>
+    public TimeSpan PingInterval { get; }
+
+    /// <inheritdoc cref="PingInterval"/>
+    public TimeSpan PingTimeout { get; }
+
+    // The handshake names them in milliseconds, whose sum a browser's timer must take: it counts them in 31 bits.
+    private static TimeSpan AtMostADay(TimeSpan time) =>
+        time == Timeout.InfiniteTimeSpan || time > TimeSpan.FromDays(1) ? TimeSpan.FromDays(1) : time;
 }

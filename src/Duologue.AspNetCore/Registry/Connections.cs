@@ -171,7 +171,7 @@ public sealed class Connections : IReadOnlyCollection<Connection>
 
     private SendResult NotFound()
     {
-        Metrics?.OfConnections.Dropped(DropReason.NotFound, 1);
+        Metrics?.OfConnections.Dropped(Transport.WebSocket, DropReason.NotFound, 1);
         return SendResult.Dropped;
     }
 

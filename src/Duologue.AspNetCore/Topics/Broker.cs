@@ -10,6 +10,10 @@ public abstract class Broker
     private IBrokerListener? _listener;
 
     /// <summary>Appends a message, trims the history and notifies all subscribed processes, this one too: one atomic step.</summary>
+    /// <remarks>
+    /// Part of that step is <see cref="TopicMessage.IdempotencyKey"/>: if the topic remembers the message's key, within <see cref="TopicHistory.MaxIdempotencyKeys"/> and
+    /// <see cref="TopicHistory.MaxIdempotencyKeyAge"/>, then the answer is the position of the message that had it first, nothing is appended, and nobody is notified. Only keys are compared.
+    /// </remarks>
     /// <param name="topic">A valid name.</param>
     /// <param name="message">Has no position yet.</param>
     /// <param name="history">How much to keep.</param>

@@ -36,38 +36,43 @@ internal sealed class MemoryBroker : Broker, IDisposable
     /// <summary>How many topics there are.</summary>
     public int Count => Volatile.Read(ref _count);
 
-    /// <summary>The payload that all histories hold.</summary>
+    /// <summary>The payload that all histories hold, and what their idempotency keys take.</summary>
     public long Bytes => Interlocked.Read(ref _bytes);
 
     private bool IsFull => Bytes > _options.MaxTopicHistoryBytes;
 
     private long Now => _time.GetUtcNow().ToUnixTimeMilliseconds();
 
-    /// <summary>Appends, without a notification: for who follows the topic, and delivers by itself.</summary>
+    /// <summary>Appends, without a notification: for who follows the topic, and delivers by itself. False if it is a repeat, which is not to be delivered.</summary>
     /// <exception cref="TopicLimitException">It is a new topic, and there are too many.</exception>
-    public void Append(string topic, TopicMessage message)
+    public bool Append(string topic, TopicMessage message)
     {
+        Appending result;
         long growth;
-        while (!Find(topic).TryAppend(message, unlessPinned: false, IsFull, out growth))
+        while ((result = Find(topic).TryAppend(message, unlessPinned: false, IsFull, out growth)) == Appending.Refused)
         {
         }
 
         Interlocked.Add(ref _bytes, growth);
+        return result == Appending.Appended;
     }
 
-    /// <summary>Appends to a topic that nobody follows; false if somebody does, who then has to do it.</summary>
+    /// <summary>Appends to a topic that nobody follows; refuses if somebody does, who then has to do it.</summary>
     /// <exception cref="TopicLimitException">It is a new topic, and there are too many.</exception>
-    public bool TryAppendUnfollowed(string topic, TopicMessage message)
+    public Appending TryAppendUnfollowed(string topic, TopicMessage message)
     {
-        bool appended = Find(topic).TryAppend(message, unlessPinned: true, IsFull, out long growth);
+        Appending result = Find(topic).TryAppend(message, unlessPinned: true, IsFull, out long growth);
         Interlocked.Add(ref _bytes, growth);
-        return appended;
+        return result;
     }
 
     public override ValueTask<TopicPosition> AppendAsync(string topic, TopicMessage message, TopicHistory history, CancellationToken cancellationToken)
     {
-        Append(topic, message);
-        OnAppended(topic, message);
+        if (Append(topic, message))
+        {
+            OnAppended(topic, message);
+        }
+
         return new(message.Position);
     }
 

@@ -21,8 +21,8 @@ internal sealed partial class Topic
         }
     }
 
-    /// <summary>Appends and hands out in one step; false if the topic is no more: take a new one then.</summary>
-    public bool TryPublish(MemoryBroker memory, TopicMessage message, out FanoutResult result)
+    /// <summary>Appends and hands out in one step; refuses if the topic is no more: take a new one then.</summary>
+    public Appending TryPublish(MemoryBroker memory, TopicMessage message, out FanoutResult result)
     {
         RefreshWildcards();
         Delivery delivery;
@@ -31,16 +31,21 @@ internal sealed partial class Topic
             if (!AttachLocked(memory))
             {
                 result = default;
-                return false;
+                return Appending.Refused;
             }
 
             // While the log is followed nobody else appends to it: this message comes right behind the one delivered last.
-            memory.Append(Name, message);
+            if (!memory.Append(Name, message))
+            {
+                result = default;
+                return Appending.Repeated;
+            }
+
             delivery = Deliver(message);
         }
 
         result = delivery.Settle();
-        return true;
+        return Appending.Appended;
     }
 
     /// <summary>

@@ -177,12 +177,18 @@ internal sealed partial class Topic
         if (page.IsReset)
         {
             hub.Recovered(Name, page);
+            MemberSnapshot members;
             lock (_publishLock)
             {
-                delivery = new Delivery(Name, page, TakeSnapshot());
+                members = TakeSnapshot();
+                delivery = new Delivery(Name, page, members);
             }
 
             delivery.Settle();
+            if (members.Raw.Length > 0)
+            {
+                hub.LostByMembers(Name, page, members.Raw);
+            }
         }
 
         foreach (TopicMessage message in page.Messages)

@@ -55,6 +55,17 @@ internal sealed partial class TopicHub
         }
     }
 
+    /// <summary>Subscribers have lost messages in mid-stream, or may have. Plain connections are sent payloads alone: their application is told.</summary>
+    public void LostByMembers(string topic, TopicPage page, IEnumerable<WebSocketConnection> plain)
+    {
+        if (Reset is not null)
+        {
+            TopicSubscriber[] subscribers = [.. plain.Select(connection => new Member(connection, MemberForm.Raw).Describe())];
+            Events.Add(new TopicEvent(TopicEventKind.Reset, topic, null, default) { Lost = page.Lost, Subscribers = subscribers });
+            Events.Raise();
+        }
+    }
+
     /// <summary>Something of the broker threw. The topic is tried again, or the caller has been told.</summary>
     public void BrokerFailed(Exception error, string operation, string topic)
     {
@@ -90,6 +101,9 @@ internal sealed partial class TopicHub
                     Log.TopicExpired(_logger, PeerText.Quote(happened.Topic));
                     Expired?.Invoke(this, new TopicExpiredEventArgs(happened.Topic));
                     break;
+                case TopicEventKind.Reset:
+                    Reset?.Invoke(this, new TopicResetEventArgs(happened.Topic, happened.Lost, happened.Subscribers!));
+                    break;
                 case TopicEventKind.Joined:
                     TellWatchers(happened);
                     Joined?.Invoke(this, new TopicPresenceEventArgs(happened.Topic, happened.Subscriber));
@@ -124,7 +138,15 @@ internal enum TopicEventKind
     Joined,
     Left,
     Expired,
+    Reset,
 }
 
 /// <summary>Something that is told of a topic.</summary>
-internal readonly record struct TopicEvent(TopicEventKind Kind, string Topic, Topic? Node, TopicSubscriber Subscriber);
+internal readonly record struct TopicEvent(TopicEventKind Kind, string Topic, Topic? Node, TopicSubscriber Subscriber)
+{
+    /// <summary>Of a reset: how many messages are known lost.</summary>
+    public long? Lost { get; init; }
+
+    /// <summary>Of a reset: the plain connections, which are not told otherwise.</summary>
+    public TopicSubscriber[]? Subscribers { get; init; }
+}

@@ -50,6 +50,8 @@ internal sealed partial class TopicHub : Topics, IBrokerListener, IDisposable
 
     public override event EventHandler<TopicExpiredEventArgs>? Expired;
 
+    public override event EventHandler<TopicResetEventArgs>? Reset;
+
     public Broker Broker { get; }
 
     public TimeProvider Time { get; }
@@ -123,8 +125,37 @@ internal sealed partial class TopicHub : Topics, IBrokerListener, IDisposable
         return PublishAsync(topic, JsonMessage(json), cancellationToken);
     }
 
+    public override ValueTask<TopicPosition> PublishAsync(string topic, string text, string idempotencyKey, CancellationToken cancellationToken)
+    {
+        TopicName.Check(topic);
+        IdempotencyKey.Check(idempotencyKey);
+        var message = new TopicMessage(Fanout.Encode(text, MessageFlags.None), MessageType.Text, isJson: false) { IdempotencyKey = idempotencyKey };
+        return PublishAsync(topic, message, cancellationToken);
+    }
+
+    public override ValueTask<TopicPosition> PublishAsync(string topic, ReadOnlyMemory<byte> data, MessageType type, string idempotencyKey, CancellationToken cancellationToken)
+    {
+        TopicName.Check(topic);
+        IdempotencyKey.Check(idempotencyKey);
+        var message = new TopicMessage(Fanout.Encode(data.Span, type, MessageFlags.None), type, isJson: false) { IdempotencyKey = idempotencyKey };
+        return PublishAsync(topic, message, cancellationToken);
+    }
+
+    public override ValueTask<TopicPosition> PublishAsync<T>(string topic, T value, JsonTypeInfo<T> typeInfo, string idempotencyKey, CancellationToken cancellationToken)
+    {
+        TopicName.Check(topic);
+        ArgumentNullException.ThrowIfNull(typeInfo);
+        IdempotencyKey.Check(idempotencyKey);
+        byte[] json = FeedJson.Compact(JsonSerializer.SerializeToUtf8Bytes(value, typeInfo));
+        return PublishAsync(topic, JsonMessage(json, idempotencyKey), cancellationToken);
+    }
+
     /// <summary>A message of JSON that <see cref="FeedJson.Compact"/> has made.</summary>
-    public static TopicMessage JsonMessage(byte[] json) => new(new BroadcastFrame(Opcode.Text, json, MessageFlags.None), MessageType.Text, isJson: true);
+    public static TopicMessage JsonMessage(byte[] json) => JsonMessage(json, null);
+
+    /// <inheritdoc cref="JsonMessage(byte[])"/>
+    public static TopicMessage JsonMessage(byte[] json, string? idempotencyKey) =>
+        new(new BroadcastFrame(Opcode.Text, json, MessageFlags.None), MessageType.Text, isJson: true) { IdempotencyKey = idempotencyKey };
 
     /// <summary>Publishes a message that was made from checked data to a checked name.</summary>
     public ValueTask<TopicPosition> PublishAsync(string topic, TopicMessage message, CancellationToken cancellationToken)
@@ -183,19 +214,21 @@ internal sealed partial class TopicHub : Topics, IBrokerListener, IDisposable
     {
         long start = Time.GetTimestamp();
         FanoutResult result = default;
+        Appending appending;
         var spin = default(SpinWait);
         while (true)
         {
             if (_topics.TryGetValue(topic, out Topic? found) || (!Wildcards.IsEmpty && (found = OpenForWildcards(topic)) is not null))
             {
-                if (found.TryPublish(_memory!, message, out result))
+                appending = found.TryPublish(_memory!, message, out result);
+                if (appending != Appending.Refused)
                 {
                     break;
                 }
 
                 Close(found);
             }
-            else if (_memory!.TryAppendUnfollowed(topic, message))
+            else if ((appending = _memory!.TryAppendUnfollowed(topic, message)) != Appending.Refused)
             {
                 break;
             }
@@ -204,7 +237,15 @@ internal sealed partial class TopicHub : Topics, IBrokerListener, IDisposable
             spin.SpinOnce();
         }
 
-        _metrics.Published(result, Time.GetElapsedTime(start));
+        if (appending == Appending.Appended)
+        {
+            _metrics.Published(result, Time.GetElapsedTime(start));
+        }
+        else
+        {
+            _metrics.Repeated();
+        }
+
         return result;
     }
 

@@ -13,6 +13,7 @@ internal sealed class TopicLog(string name, long epoch, TopicHistory limits, Tim
     private int _count;
     private long _head;
     private long _bytes;
+    private IdempotencyWindow? _keys;
     private int _pins;
     private long _lastUse = time.GetTimestamp();
     private bool _retired;
@@ -26,32 +27,42 @@ internal sealed class TopicLog(string name, long epoch, TopicHistory limits, Tim
 
     private long First => _head - _count + 1;
 
-    /// <summary>Appends a message and gives it its position; false if the log has been retired: take a new one then.</summary>
+    private long Held => _bytes + (_keys?.Bytes ?? 0);
+
+    /// <summary>Appends a message and gives it its position; or, if its key is remembered, the position of the message that had the key first.</summary>
     /// <param name="message">The message.</param>
-    /// <param name="unlessPinned">Appends nothing, and gives false, while somebody follows the log.</param>
+    /// <param name="unlessPinned">Refuses while somebody follows the log.</param>
     /// <param name="keepOnlyNewest">Whether memory is short: nothing but this message is kept.</param>
     /// <param name="growth">By how many bytes the history has grown.</param>
-    public bool TryAppend(TopicMessage message, bool unlessPinned, bool keepOnlyNewest, out long growth)
+    public Appending TryAppend(TopicMessage message, bool unlessPinned, bool keepOnlyNewest, out long growth)
     {
         lock (_lock)
         {
             growth = 0;
             if (_retired || (unlessPinned && _pins > 0))
             {
-                return false;
+                return Appending.Refused;
             }
 
-            long before = _bytes;
+            long before = Held;
+            DateTimeOffset now = time.GetUtcNow();
             Touch();
-            message.Place(new TopicPosition(Epoch, ++_head), time.GetUtcNow());
+            if (message.IdempotencyKey is { } key && IsRepeat(key, now, keepOnlyNewest, out long first))
+            {
+                message.Place(new TopicPosition(Epoch, first), now);
+                growth = Held - before;
+                return Appending.Repeated;
+            }
+
+            message.Place(new TopicPosition(Epoch, ++_head), now);
             Add(message);
             while (_count > 0 && (_count > Limits.MaxCount || _bytes > Limits.MaxBytes || IsTooOld(_ring[_start]) || (keepOnlyNewest && _count > 1)))
             {
                 RemoveOldest();
             }
 
-            growth = _bytes - before;
-            return true;
+            growth = Held - before;
+            return Appending.Appended;
         }
     }
 
@@ -109,17 +120,35 @@ internal sealed class TopicLog(string name, long epoch, TopicHistory limits, Tim
     {
         lock (_lock)
         {
-            growth = RemoveAged();
+            long before = Held;
+            RemoveAged();
+            _keys?.Trim(Limits.MaxIdempotencyKeys, time.GetUtcNow() - Limits.MaxIdempotencyKeyAge);
+            growth = Held - before;
             if (_retired || _pins > 0 || time.GetElapsedTime(_lastUse) < idle)
             {
                 return false;
             }
 
             _retired = true;
-            growth -= _bytes;
-            (_ring, _count, _bytes) = ([], 0, 0);
+            growth -= Held;
+            (_ring, _count, _bytes, _keys) = ([], 0, 0, null);
             return true;
         }
+    }
+
+    // The key of a message that is appended next is remembered by this, too.
+    private bool IsRepeat(string key, DateTimeOffset now, bool keepOnlyNewest, out long first)
+    {
+        _keys ??= new IdempotencyWindow();
+        _keys.Trim(Limits.MaxIdempotencyKeys, now - Limits.MaxIdempotencyKeyAge);
+        if (_keys.TryFind(key, out first))
+        {
+            return true;
+        }
+
+        _keys.Add(key, _head + 1, now);
+        _keys.Trim(keepOnlyNewest ? 1 : Limits.MaxIdempotencyKeys, DateTimeOffset.MinValue);
+        return false;
     }
 
     private TopicPage ReadAfter(TopicPosition after, int maxCount, int maxBytes, long absentSince)
@@ -226,4 +255,17 @@ internal sealed class TopicLog(string name, long epoch, TopicHistory limits, Tim
     private bool IsTooOld(TopicMessage message) => time.GetUtcNow() - message.Time > Limits.MaxAge;
 
     private void Touch() => _lastUse = time.GetTimestamp();
+}
+
+/// <summary>What became of a message that was to be appended.</summary>
+internal enum Appending
+{
+    /// <summary>Nothing: the log has been retired, and there may be a new one; or somebody follows it, who has to append.</summary>
+    Refused,
+
+    /// <summary>It is in the log.</summary>
+    Appended,
+
+    /// <summary>A message with its key was in the log already: nothing was appended, and nobody is told.</summary>
+    Repeated,
 }

@@ -40,6 +40,11 @@ public sealed class TopicMessage
     /// <summary>Whether the text is a JSON value, which the feed sends as it is and not as a string. Without line ends.</summary>
     public bool IsJson { get; init; }
 
+    /// <summary>
+    /// By what a repeat of its publication is known; null if it was published without. Of a message that is to be appended, for <see cref="Broker.AppendAsync"/>: whoever reads it later need not have it.
+    /// </summary>
+    public string? IdempotencyKey { get; init; }
+
     /// <summary>What is special about it.</summary>
     public MessageFlags Flags { get; init; }
 

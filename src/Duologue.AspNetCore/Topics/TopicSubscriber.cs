@@ -24,3 +24,19 @@ public sealed class TopicExpiredEventArgs(string topic) : EventArgs
     /// <summary>The topic's name.</summary>
     public string Topic { get; } = topic;
 }
+
+/// <summary>Messages of a topic are lost to subscribers, or may be.</summary>
+/// <param name="topic">The topic's name.</param>
+/// <param name="lost">How many.</param>
+/// <param name="subscribers">Who was not told.</param>
+public sealed class TopicResetEventArgs(string topic, long? lost, IReadOnlyList<TopicSubscriber> subscribers) : EventArgs
+{
+    /// <summary>The topic's name.</summary>
+    public string Topic { get; } = topic;
+
+    /// <summary>How many messages are known lost; null if that cannot be known, because the topic has begun anew.</summary>
+    public long? Lost { get; } = lost;
+
+    /// <summary>The plain connections that subscribe, by name or by a pattern: what they are sent next does not follow what they were sent last.</summary>
+    public IReadOnlyList<TopicSubscriber> Subscribers { get; } = subscribers;
+}

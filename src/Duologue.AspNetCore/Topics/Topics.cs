@@ -25,6 +25,12 @@ public abstract class Topics
     /// <summary>A topic that nobody had used for <see cref="DuologueOptions.TopicIdleLifetime"/> was forgotten, with its history.</summary>
     public abstract event EventHandler<TopicExpiredEventArgs>? Expired;
 
+    /// <summary>
+    /// Messages of a topic are lost to this process's subscribers in mid-stream, or may be: a broker that is shared by processes has lost them, or was away for longer than its history. Feeds and sockets of
+    /// <c>duologue.topics.v1</c> are sent a reset; a plain connection can only be told by the application, which this tells. One at a time, in order, with no lock held; must not block.
+    /// </summary>
+    public abstract event EventHandler<TopicResetEventArgs>? Reset;
+
     /// <summary>How many topics have subscribers in this process.</summary>
     public abstract int Count { get; }
 
@@ -89,6 +95,38 @@ public abstract class Topics
     /// <exception cref="ArgumentException">The topic has no valid name.</exception>
     /// <exception cref="InvalidOperationException">A limit is reached; the message names it.</exception>
     public abstract ValueTask<TopicPosition> PublishAsync<T>(string topic, T value, JsonTypeInfo<T> typeInfo, CancellationToken cancellationToken);
+
+    /// <summary>Publishes text once, however often it is called with the same key: a repeat gives the position of the first, and publishes nothing.</summary>
+    /// <param name="topic">The topic's name; 1 to 256 characters.</param>
+    /// <param name="text">The text. Lone surrogates are sent as U+FFFD.</param>
+    /// <param name="idempotencyKey">
+    /// 1 to 64 characters of visible ASCII without quotation marks and backslashes, such as a UUID. The topic remembers it for <see cref="TopicHistory.MaxIdempotencyKeyAge"/>, but no more than
+    /// <see cref="TopicHistory.MaxIdempotencyKeys"/>; it is the key that is compared, not the message.
+    /// </param>
+    /// <param name="cancellationToken">Stops the waiting; the message may have been published.</param>
+    /// <exception cref="ArgumentException">The topic has no valid name, or the key breaks a rule.</exception>
+    /// <exception cref="InvalidOperationException">A limit is reached; the message names it.</exception>
+    public abstract ValueTask<TopicPosition> PublishAsync(string topic, string text, string idempotencyKey, CancellationToken cancellationToken);
+
+    /// <summary>Publishes a message once, however often it is called with the same key: a repeat gives the position of the first, and publishes nothing.</summary>
+    /// <param name="topic">The topic's name; 1 to 256 characters.</param>
+    /// <param name="data">The payload; for text, valid UTF-8. Copied before the call returns.</param>
+    /// <param name="type">Text or binary.</param>
+    /// <param name="idempotencyKey"><inheritdoc cref="PublishAsync(string, string, string, CancellationToken)" path="/param[@name='idempotencyKey']"/></param>
+    /// <param name="cancellationToken">Stops the waiting; the message may have been published.</param>
+    /// <exception cref="ArgumentException">The topic has no valid name, <paramref name="type"/> is text and <paramref name="data"/> is not UTF-8, or the key breaks a rule.</exception>
+    /// <exception cref="InvalidOperationException">A limit is reached; the message names it.</exception>
+    public abstract ValueTask<TopicPosition> PublishAsync(string topic, ReadOnlyMemory<byte> data, MessageType type, string idempotencyKey, CancellationToken cancellationToken);
+
+    /// <summary>Publishes a value as JSON once, however often it is called with the same key: a repeat gives the position of the first, and publishes nothing.</summary>
+    /// <param name="topic">The topic's name; 1 to 256 characters.</param>
+    /// <param name="value">The value.</param>
+    /// <param name="typeInfo">How it is written, from a source-generated context.</param>
+    /// <param name="idempotencyKey"><inheritdoc cref="PublishAsync(string, string, string, CancellationToken)" path="/param[@name='idempotencyKey']"/></param>
+    /// <param name="cancellationToken">Stops the waiting; the message may have been published.</param>
+    /// <exception cref="ArgumentException">The topic has no valid name, or the key breaks a rule.</exception>
+    /// <exception cref="InvalidOperationException">A limit is reached; the message names it.</exception>
+    public abstract ValueTask<TopicPosition> PublishAsync<T>(string topic, T value, JsonTypeInfo<T> typeInfo, string idempotencyKey, CancellationToken cancellationToken);
 
     /// <summary>Reads what is there behind a place, without waiting for more.</summary>
     /// <param name="topic">The topic's name.</param>

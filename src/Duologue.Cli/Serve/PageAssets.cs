@@ -23,14 +23,15 @@ internal static class PageAssets
         (".svg", "image/svg+xml"),
     ];
 
-    /// <summary>Maps the page at <c>/</c> and its files below <c>/page/</c>.</summary>
+    /// <summary>Maps the talk's page at <c>/</c>, that of the three ways at its own path, and their files below <c>/page/</c>.</summary>
     public static void MapPage(this IEndpointRouteBuilder endpoints)
     {
         Assembly assembly = typeof(PageAssets).Assembly;
         foreach (string name in assembly.GetManifestResourceNames().Where(name => name.StartsWith(Prefix, StringComparison.Ordinal)))
         {
             Asset asset = Load(assembly, name);
-            endpoints.MapMethods(name == "page/index.html" ? "/" : "/" + name, [HttpMethods.Get, HttpMethods.Head], asset.WriteAsync);
+            string path = name switch { "page/index.html" => "/", "page/three-ways.html" => ThreeWaysPage.Path, _ => "/" + name };
+            endpoints.MapMethods(path, [HttpMethods.Get, HttpMethods.Head], asset.WriteAsync);
         }
     }
 

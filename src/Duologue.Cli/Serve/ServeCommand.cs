@@ -19,7 +19,7 @@ internal static class ServeCommand
         var command = new Command("serve", $"""
             Serve the live page and its talk at / and /talk, an echo at /echo, and a fan-out at /fanout of what is
             sent to /fanout/publish; topics at /topics/NAME, which anybody may read and publish to by polling, long polling,
-            server-sent events and WebSocket; /metrics shows what is counted. Times are written 500ms, 20s, 5m; sizes 65536, 64KiB, 8MiB. Ctrl+C stops it.
+            server-sent events and WebSocket; /three-ways shows these side by side; /metrics shows what is counted. Times are written 500ms, 20s, 5m; sizes 65536, 64KiB, 8MiB. Ctrl+C stops it.
 
             {ExitCode.Help}
             """);
@@ -113,6 +113,7 @@ internal static class ServeCommand
         WebApplication application = builder.Build();
         application.MapMetricsEndpoint(metrics);
         application.MapPage();
+        application.MapHeadSize();
         foreach (string path in TalkPaths)
         {
             application.MapDuologue<LineTalkHandler>(path).WithSubprotocol<EventTalkHandler>(TalkProtocol.Name).WithOptions(talk =>
@@ -144,6 +145,7 @@ internal static class ServeCommand
             report.Say($"  from other machines  {Report.Safe(remote)}");
         }
 
+        report.Say($"  three ways     {Report.Safe(local + ThreeWaysPage.Path)}");
         report.Say($"  in a terminal  [aqua]duologue connect {Report.Safe(socket)}[/]");
         report.Say($"  echo           {Report.Safe(string.Join(", ", echoPaths.Select(path => socket + path)))}");
         report.Say($"  fan-out        {Report.Safe($"{socket}/fanout, fed by {socket}/fanout/publish")}");
@@ -169,7 +171,7 @@ internal static class ServeCommand
                 return $"--echo has \"{path}\", which is no plain path; expected such as /mirror.";
             }
 
-            if (TalkPaths.Contains(path, StringComparer.OrdinalIgnoreCase) || path.StartsWith("/fanout", StringComparison.OrdinalIgnoreCase) || path.StartsWith(TopicsEndpoint.Path, StringComparison.OrdinalIgnoreCase) || path.StartsWith("/page", StringComparison.OrdinalIgnoreCase) || path.Equals(MetricsEndpoint.Path, StringComparison.OrdinalIgnoreCase))
+            if (TalkPaths.Contains(path, StringComparer.OrdinalIgnoreCase) || path.StartsWith("/fanout", StringComparison.OrdinalIgnoreCase) || path.StartsWith(TopicsEndpoint.Path, StringComparison.OrdinalIgnoreCase) || path.StartsWith("/page", StringComparison.OrdinalIgnoreCase) || path.StartsWith(ThreeWaysPage.Path, StringComparison.OrdinalIgnoreCase) || path.Equals(MetricsEndpoint.Path, StringComparison.OrdinalIgnoreCase))
             {
                 return $"--echo has \"{path}\", where something else is served; choose another path.";
             }

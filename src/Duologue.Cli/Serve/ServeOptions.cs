@@ -1,7 +1,6 @@
 using System.CommandLine;
 using Duologue.AspNetCore;
 using Duologue.Cli.Terminal;
-using Duologue.EventLoop;
 
 namespace Duologue.Cli.Serve;
 
@@ -34,7 +33,7 @@ internal sealed class ServeOptions
 
     public Option<ByteSize?> Threshold { get; } = CliOption.Size("--threshold", $"The smallest message to compress, in bytes. Default {Duologue.Compression.Shared.Threshold}; 0 for all.", 0);
 
-    public Option<Duration> PingInterval { get; } = CliOption.Time("--ping-interval", "The silence after which a peer is pinged; none for never.", Defaults.KeepAliveInterval);
+    public Option<Duration> PingInterval { get; } = CliOption.Time("--ping-interval", "The silence after which a peer is pinged; none for never. Also the pingInterval of sessions.", Defaults.KeepAliveInterval);
 
     public Option<Duration> PingTimeout { get; } = CliOption.Time("--ping-timeout", "How long after a ping some sign of life may take; none for any time. Passed: the connection ends.", Defaults.KeepAliveTimeout);
 
@@ -56,6 +55,10 @@ internal sealed class ServeOptions
 
     public Option<int> MaxConnectionsPerAddress { get; } = CliOption.Count("--max-connections-per-address", "The most connections from one address; 0 for no limit. Passed: 503 with Retry-After.", Defaults.MaxConnectionsPerAddress);
 
+    public Option<int> MaxSessionsPerAddress { get; } = CliOption.Count("--max-sessions-per-address", "The most sessions over Engine.IO from one address; 0 for no limit. Passed: 503 with Retry-After.", Defaults.MaxSessionsPerAddress);
+
+    public Option<string> NodeName { get; } = CliOption.Create<string>("--node-name", "NAME", "What the ids of this server's sessions begin with, so that a proxy can send their requests here: letters, digits, - and _. Default a random name.");
+
     public Option<int> MaxHandshakes { get; } = CliOption.Count("--max-handshakes", "The most handshakes accepted per second; 0 for no limit. Passed: 503 with Retry-After.", Defaults.MaxHandshakesPerSecond);
 
     public Option<int> MaxHandshakesPerAddress { get; } = CliOption.Count("--max-handshakes-per-address", "The most handshakes per second accepted from one address; 0 for no limit. Passed: 429 with Retry-After.", Defaults.MaxHandshakesPerSecondPerAddress);
@@ -70,7 +73,7 @@ internal sealed class ServeOptions
 
     public Option<string[]> AllowOrigin { get; } = CliOption.Create<string[]>("--allow-origin", "ORIGIN", "A web origin besides the page's own whose pages may connect, such as https://app.example.com; * for all. Repeatable. /echo takes all in any case.");
 
-    public Option<string> EventLoop { get; } = CliOption.Word("--event-loop", "What carries the connections: an event loop on io_uring or epoll (Linux), auto for the best that runs here, off for Kestrel's own sockets.", "auto", "auto", "io_uring", "epoll", "off");
+    public Option<string> EventLoop { get; } = EventLoopChoice.Create();
 
     public Option<int> Loops { get; } = CliOption.Count("--loops", "How many event loops there are, each with a thread, at most 1024; 0 for one per core.", 0, 1024);
 
@@ -84,6 +87,7 @@ internal sealed class ServeOptions
     [
         Urls, Tls, Echo, AllowOrigin, MaxMessageSize, MaxFragments, SendQueueLimit, SendQueuePolicy, Compression, Threshold, PingInterval, PingTimeout, HandshakeTimeout,
         CloseTimeout, SendTimeout, MessageTimeout, MaxControlFrames, MaxSmallFragments, MaxMessages, MaxConnections, MaxConnectionsPerAddress,
+        MaxSessionsPerAddress, NodeName,
         MaxHandshakes, MaxHandshakesPerAddress, RetryAfter, MaxTopics, MaxTopicsPerConnection,
         DrainWindow, Metrics, EventLoop, Loops, LogLevel, Json,
     ];
@@ -110,6 +114,8 @@ internal sealed class ServeOptions
         options.MaxHandshakesPerSecondPerAddress = command.GetValue(MaxHandshakesPerAddress);
         options.MaxConnections = command.GetValue(MaxConnections);
         options.MaxConnectionsPerAddress = command.GetValue(MaxConnectionsPerAddress);
+        options.MaxSessionsPerAddress = command.GetValue(MaxSessionsPerAddress);
+        options.NodeName = command.GetValue(NodeName);
         options.RetryAfter = command.GetValue(RetryAfter).Value;
         options.MaxTopics = command.GetValue(MaxTopics);
         options.MaxTopicsPerConnection = command.GetValue(MaxTopicsPerConnection);
@@ -121,19 +127,7 @@ internal sealed class ServeOptions
     }
 
     /// <summary>Puts the server on event loops, unless the command line says off.</summary>
-    public void ApplyEventLoop(ParseResult command, IWebHostBuilder host)
-    {
-        string wanted = command.GetValue(EventLoop)!;
-        int loops = command.GetValue(Loops);
-        if (wanted != "off")
-        {
-            host.UseEventLoop(options =>
-            {
-                options.Backend = wanted switch { "io_uring" => EventLoopBackend.IoUring, "epoll" => EventLoopBackend.Epoll, _ => EventLoopBackend.Auto };
-                options.Loops = loops == 0 ? options.Loops : loops;
-            });
-        }
-    }
+    public void ApplyEventLoop(ParseResult command, IWebHostBuilder host) => EventLoopChoice.Apply(command.GetValue(EventLoop)!, command.GetValue(Loops), host);
 
     /// <summary>How long a message of the talk may be under way.</summary>
     public TimeSpan GetTalkMessageTimeout(ParseResult command) => (command.GetValue(MessageTimeout) ?? TalkMessageTimeout).Value;

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using System.Globalization;
 
 namespace Duologue.Cli.Terminal;
 
@@ -14,18 +15,15 @@ internal static class CliOption
 
     public static Option<int> Count(string name, string description, int byDefault) => Count(name, description, byDefault, int.MaxValue);
 
-    public static Option<int> Count(string name, string description, int byDefault, int most)
+    public static Option<int> Count(string name, string description, int byDefault, int most) => new(name)
     {
-        var option = new Option<int>(name) { Description = description, HelpName = "N", DefaultValueFactory = _ => byDefault };
-        option.Validators.Add(result =>
-        {
-            if (result.Errors.Any() || result.GetValueOrDefault<int>() < 0 || result.GetValueOrDefault<int>() > most)
-            {
-                result.AddError($"{name} takes a whole number from 0{(most == int.MaxValue ? "" : $" to {most}")}.");
-            }
-        });
-        return option;
-    }
+        Description = description,
+        HelpName = "N",
+        DefaultValueFactory = _ => byDefault,
+        CustomParser = result => int.TryParse(Single(result), NumberStyles.None, CultureInfo.InvariantCulture, out int count) && count <= most
+            ? count
+            : Error<int>(result, $"{name} takes a whole number from 0{(most == int.MaxValue ? "" : $" to {most}")}; it was given \"{Single(result)}\"."),
+    };
 
     /// <summary>A size without a default of its own: its description names what holds then.</summary>
     public static Option<ByteSize?> Size(string name, string description) => Size(name, description, 1);

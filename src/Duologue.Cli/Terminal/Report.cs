@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Spectre.Console;
+using Spectre.Console.Rendering;
 
 namespace Duologue.Cli.Terminal;
 
@@ -46,6 +47,9 @@ internal sealed class Report
         }
     }
 
+    /// <summary>Where progress may be drawn over itself: standard error, if it is a terminal.</summary>
+    public IAnsiConsole? ProgressConsole => IsJson || Console.IsErrorRedirected ? null : _console;
+
     /// <summary>An object for machines.</summary>
     public void Tell(CliEvent happening)
     {
@@ -66,6 +70,9 @@ internal sealed class Report
 
     /// <summary>A line of markup where the messages go; for terminals.</summary>
     public void Show(string markup) => Write(() => _screen.MarkupLine(markup));
+
+    /// <summary>A table, where the messages go.</summary>
+    public void Show(IRenderable table) => Write(() => _screen.Write(table));
 
     /// <summary>A message as it is, for pipes.</summary>
     public void WriteLine(string text) => Write(() =>

@@ -51,8 +51,10 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
     // The loop's: what waits to be sent.
     private OutgoingBlocks _outgoing;
 
-    // Bytes flushed and not sent. Both sides.
-    private long _unsent;
+    // Bytes that were handed over by other threads, and those that the loop's own put into the chain less all that were sent: each counts on beyond its
+    // width, and has one writer at a time, so that the loop's thread counts what it writes for nothing.
+    private uint _handed;
+    private uint _onLoop;
 
     private CarrierState _state;
     private volatile bool _dead;
@@ -82,6 +84,9 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
     public string? Endpoint => _connection.Request?.Path;
 
     private BlockPool Pool => _socket.Loop.Blocks;
+
+    /// <summary>Bytes written on the loop's thread or flushed on others, and not sent. Any thread.</summary>
+    private uint Unsent => Volatile.Read(ref _handed) + Volatile.Read(ref _onLoop);
 
     private bool HasHandedOver => Volatile.Read(ref _offLoop) is { } apart && Volatile.Read(ref apart.HandedOver) is not null;
 
@@ -142,14 +147,14 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
         if (_places)
         {
             _placed += count;
-            Interlocked.Add(ref _unsent, count);
+            _onLoop += (uint)count;
         }
     }
 
     /// <inheritdoc/>
     public override unsafe int TrySend(ReadOnlySpan<byte> header, ReadOnlySpan<byte> payload)
     {
-        if (!_socket.Loop.IsCurrentThread || _socket.IsClosed || _socket.Has(SocketActivity.Sending) || _dead || Volatile.Read(ref _unsent) != 0)
+        if (!_socket.Loop.IsCurrentThread || _socket.IsClosed || _socket.Has(SocketActivity.Sending) || _dead || Unsent != 0)
         {
             return 0;
         }
@@ -164,6 +169,28 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
             // What goes wrong here goes wrong again when the rest is sent, and is told then.
             return (int)Sockets.Send(_socket.Descriptor, vectors, 2, out _);
         }
+    }
+
+    /// <inheritdoc/>
+    public override bool TryTake()
+    {
+        // What was written elsewhere is to be handed over, and what is much is sent or waited for: all of that is the flush's.
+        uint unsent = Unsent;
+        if (_dead || unsent > HighMark || (unsent >= SendAtOnce && (_state & CarrierState.Gathering) == 0)
+            || !_socket.Loop.IsCurrentThread || _offLoop?.Written is not null)
+        {
+            return false;
+        }
+
+        if (_placed != 0)
+        {
+            _writesLarge = _placed > BlockPool.Medium;
+            _placed = 0;
+            _socket.Loop.MarkDirty(_socket);
+        }
+
+        _current = null;
+        return true;
     }
 
     /// <inheritdoc/>
@@ -189,7 +216,7 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
             }
 
             length += handed;
-            Interlocked.Add(ref _unsent, handed);
+            Interlocked.Add(ref _handed, (uint)handed);
         }
 
         if (length == 0)
@@ -210,7 +237,7 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
             _outgoing.Append(chain, Pool);
         }
 
-        if (Volatile.Read(ref _unsent) >= SendAtOnce && (_state & CarrierState.Gathering) == 0)
+        if (Unsent >= SendAtOnce && (_state & CarrierState.Gathering) == 0)
         {
             _socket.Loop.Send(_socket);
         }
@@ -289,7 +316,9 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
     {
         _state &= ~CarrierState.Gathering;
         _outgoing.Consume(count, Pool);
-        long unsent = Interlocked.Add(ref _unsent, -count);
+
+        // Whoever waits for the socket announces it before looking at this; we look for him after it.
+        uint unsent = Interlocked.Add(ref _onLoop, 0 - (uint)count) + Volatile.Read(ref _handed);
         if (error != 0)
         {
             // What was received before stays to be read; its end tells the connection. Whoever flushes is told at once.
@@ -378,7 +407,7 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
         {
             // What other threads handed over goes before.
             TakeHandedOver();
-            return _current = _outgoing.Reserve(count, Pool, _writesLarge);
+            return _current = _outgoing.Reserve(count, Pool, _writesLarge, (_state & CarrierState.Gathering) != 0);
         }
 
         OffLoop apart = Apart;
@@ -403,7 +432,7 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
     }
 
     private ValueTask<bool> Result() =>
-        _dead ? new(false) : Volatile.Read(ref _unsent) <= HighMark ? new(true) : WaitForSocket();
+        _dead ? new(false) : Unsent <= HighMark ? new(true) : WaitForSocket();
 
     /// <summary>Takes what was written apart since the last flush.</summary>
     private Block? TakeWritten()
@@ -467,7 +496,7 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
 
         // Announce the wait before looking again: the loop sees it, or we see what the loop has sent.
         Interlocked.Exchange(ref apart.FlushWaits, 1);
-        if ((Volatile.Read(ref _unsent) <= LowMark || _dead) && Interlocked.Exchange(ref apart.FlushWaits, 0) == 1)
+        if ((Unsent <= LowMark || _dead) && Interlocked.Exchange(ref apart.FlushWaits, 0) == 1)
         {
             return new(!_dead);
         }
@@ -542,7 +571,7 @@ internal sealed class EventLoopCarrier : Carrier, ISocketHandler, IBufferWriter<
             return;
         }
 
-        if (_dead || (Volatile.Read(ref _unsent) == 0 && !HasHandedOver))
+        if (_dead || (Unsent == 0 && !HasHandedOver))
         {
             if (!_dead)
             {

@@ -13,15 +13,26 @@ internal struct OutgoingBlocks
     private Block? _last;
 
     /// <summary>A block at the end with room for at least so many bytes behind what was written.</summary>
-    public Block Reserve(int count, BlockPool pool, bool large)
+    /// <param name="count">How many bytes.</param>
+    /// <param name="pool">Where blocks come from.</param>
+    /// <param name="large">Whether much is to come.</param>
+    /// <param name="inUse">Whether the kernel may still read what was gathered: then nothing moves.</param>
+    public Block Reserve(int count, BlockPool pool, bool large, bool inUse)
     {
         if (_last is { } last && last.Room >= count)
         {
             return last;
         }
 
-        // One that was filled is followed by a larger one: much needs few.
-        int size = _last is { Array.Length: > BlockPool.Small } || large ? BlockPool.Large : _last is not null ? BlockPool.Medium : BlockPool.Small;
+        if (!inUse && !large && _last is { Array.Length: BlockPool.Small } only && only == _first && only.Length + count <= BlockPool.Medium)
+        {
+            // To copy some hundred bytes once costs less than to send two pieces.
+            return Outgrow(only, pool);
+        }
+
+        // One that is full of what waits is followed by a larger one: much needs few. One that was only worn, by what went while more came, is not.
+        int waits = _last?.Length ?? 0;
+        int size = waits > BlockPool.Small || large ? BlockPool.Large : waits > BlockPool.Small / 2 ? BlockPool.Medium : BlockPool.Small;
         Block block = pool.Rent(Math.Max(count, size));
         Append(block);
         return block;
@@ -109,6 +120,17 @@ internal struct OutgoingBlocks
             pool.Return(chain);
             chain = next;
         }
+    }
+
+    private Block Outgrow(Block only, BlockPool pool)
+    {
+        Block larger = pool.Rent(BlockPool.Medium);
+        only.Array.AsSpan(only.Start, only.Length).CopyTo(larger.Array);
+        larger.End = only.Length;
+        _first = larger;
+        _last = larger;
+        pool.Return(only);
+        return larger;
     }
 
     private void Append(Block chain)

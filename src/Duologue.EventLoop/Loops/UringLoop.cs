@@ -513,7 +513,9 @@ internal sealed unsafe partial class UringLoop : Loop
         socket.Clear(SocketActivity.Sending);
         int error = completion.Result < 0 ? -completion.Result : 0;
         socket.Handler.OnSent(Math.Max(0, completion.Result), IsRetry(error) ? 0 : error);
-        if (error == 0 || IsRetry(error))
+
+        // What was written in this turn leaves with what is still to be written in it.
+        if ((error == 0 || IsRetry(error)) && !socket.Has(SocketActivity.Dirty))
         {
             Send(socket);
         }

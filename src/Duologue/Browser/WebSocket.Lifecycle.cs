@@ -30,7 +30,7 @@ public sealed partial class WebSocket
     {
         try
         {
-            OpenedWebSocket opened = await OpenAsync(protocols).ConfigureAwait(false);
+            OpenedConversation opened = await OpenAsync(protocols).ConfigureAwait(false);
             Begin(opened);
         }
 #pragma warning disable CA1031 // DNS, refusal, TLS, a bad answer, a bad option: none may throw by the standard; all are reported.
@@ -41,7 +41,7 @@ public sealed partial class WebSocket
         }
     }
 
-    private async Task<OpenedWebSocket> OpenAsync(IReadOnlyList<string> protocols)
+    private async Task<OpenedConversation> OpenAsync(IReadOnlyList<string> protocols)
     {
         int port = _url.EffectivePort;
         if (BlockedPorts.Contains(port))
@@ -59,7 +59,7 @@ public sealed partial class WebSocket
         }
 
         using IDisposable turn = await HandshakeGate.EnterAsync(_url.Host, port, _givenUp.Token).ConfigureAwait(false);
-        OpenedWebSocket opened = await WebSocketConnector.OpenAsync(uri, options, _givenUp.Token).ConfigureAwait(false);
+        OpenedConversation opened = await ConversationConnector.OpenAsync(uri, options, _givenUp.Token).ConfigureAwait(false);
 
         // WHATWG WebSockets §3.1: RFC 6455 lets a server agree to none of them, a browser does not.
         if (protocols.Count > 0 && string.IsNullOrEmpty(opened.Subprotocol))
@@ -78,7 +78,7 @@ public sealed partial class WebSocket
             ? options
             : options with { Headers = [.. options.Headers, new KeyValuePair<string, string>("Authorization", credentials)] };
 
-    private void Begin(OpenedWebSocket opened)
+    private void Begin(OpenedConversation opened)
     {
         lock (_gate)
         {

@@ -9,6 +9,9 @@ namespace Duologue.Carriers;
 /// </summary>
 internal abstract class Carrier
 {
+    /// <summary>What the application is told that carries the conversation.</summary>
+    public virtual Transport Transport => Transport.WebSocket;
+
     /// <summary>Where frames are written. Used by one thread at a time, never while a flush is under way.</summary>
     public abstract IBufferWriter<byte> Output { get; }
 
@@ -18,6 +21,12 @@ internal abstract class Carrier
     /// </summary>
     /// <returns>How many bytes of header and payload have left; the caller writes the rest to <see cref="Output"/>.</returns>
     public virtual int TrySend(ReadOnlySpan<byte> header, ReadOnlySpan<byte> payload) => 0;
+
+    /// <summary>
+    /// Takes what was written to <see cref="Output"/>, if it is to be had without waiting, a system call or anybody else's code: under the connection's lock, and
+    /// with no flush under way. If it says no, a flush is due.
+    /// </summary>
+    public virtual bool TryTake() => false;
 
     /// <summary>
     /// Completes when the carrier has taken all that was written to <see cref="Output"/>; false if it is dead.

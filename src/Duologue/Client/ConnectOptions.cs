@@ -26,6 +26,27 @@ public sealed record ConnectOptions : ConnectionOptions
     /// </summary>
     public IReadOnlyList<string> Subprotocols { get; init; } = [];
 
+    /// <summary>
+    /// The transports that may carry the conversation. Default <see cref="Transports.WebSocket"/> only. Of several, the WebSocket is tried first, then
+    /// long polling, then polling; which of them got through is remembered for ten minutes per origin. Polled transports are sessions over
+    /// Engine.IO v4, which Duologue's servers answer on the same URI; they carry no subprotocol: where <see cref="Subprotocols"/> names one,
+    /// only the WebSocket is tried. A URI whose query has <c>EIO=4</c> names a server of Engine.IO, with which WebSockets are sessions, too.
+    /// Docs: docs/sessions.md.
+    /// </summary>
+    public Transports Transports { get; init; } = Transports.WebSocket;
+
+    /// <summary>
+    /// Whether a conversation that may use both is opened by polling and goes on over a WebSocket, in place, as soon as one gets through. Default
+    /// false: the WebSocket is tried first, and polling is what is left. True gives the quicker start in networks that swallow WebSocket handshakes.
+    /// </summary>
+    public bool PollingFirst { get; init; }
+
+    /// <summary>
+    /// How long <see cref="Transports.Polling"/> waits between its requests. Default 2 s; 10 ms to 55 s, and not more than half of the time in which the
+    /// server wants its pings answered.
+    /// </summary>
+    public TimeSpan PollingInterval { get; init; } = TimeSpan.FromSeconds(2);
+
     /// <summary>The Origin header, for example <c>https://example.com</c>. Default null: none is sent, as befits a client that is no browser.</summary>
     public string? Origin { get; init; }
 
@@ -142,6 +163,7 @@ public sealed record ConnectOptions : ConnectionOptions
             throw new ArgumentException($"Origin is {PeerText.Quote(Origin)}; use printable ASCII, for example \"https://example.com\".", nameof(Origin));
         }
 
+        ValidateTransports();
         ValidateVersion();
         ValidateHeaders();
         if (Proxy is not null && !UseProxy)
@@ -155,6 +177,23 @@ public sealed record ConnectOptions : ConnectionOptions
                 "TlsOptions stands beside ClientCertificates or RemoteCertificateValidationCallback; set those inside TlsOptions.",
                 nameof(TlsOptions));
         }
+    }
+
+    private void ValidateTransports()
+    {
+        const Transports All = Transports.WebSocket | Transports.LongPolling | Transports.Polling;
+        if (Transports == Transports.None || (Transports & ~All) != 0)
+        {
+            throw new ArgumentException($"Transports is {Transports}; name WebSocket, LongPolling or Polling, or several of them.", nameof(Transports));
+        }
+
+        if (!Transports.HasFlag(Transports.WebSocket) && Subprotocols.Count > 0)
+        {
+            throw new ArgumentException("Subprotocols are set, but Transports has no WebSocket, and polled transports carry none; leave out one of them.", nameof(Subprotocols));
+        }
+
+        ArgumentOutOfRangeException.ThrowIfLessThan(PollingInterval, TimeSpan.FromMilliseconds(10));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(PollingInterval, TimeSpan.FromSeconds(55));
     }
 
     private void ValidateVersion()

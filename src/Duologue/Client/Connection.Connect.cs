@@ -32,7 +32,7 @@ public abstract partial class Connection
 
         static async ValueTask<Connection> OpenAsync(Uri uri, ConnectOptions options, CancellationToken cancellationToken)
         {
-            OpenedWebSocket opened = await WebSocketConnector.OpenAsync(uri, options, cancellationToken).ConfigureAwait(false);
+            OpenedConversation opened = await ConversationConnector.OpenAsync(uri, options, cancellationToken).ConfigureAwait(false);
             return opened.Start(null);
         }
     }

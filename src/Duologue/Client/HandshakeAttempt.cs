@@ -214,22 +214,7 @@ internal sealed class HandshakeAttempt : IDisposable
             request.Headers.TryAddWithoutValidation(name, value);
         }
 
-        if (_options.Origin is not null)
-        {
-            request.Headers.TryAddWithoutValidation("Origin", _options.Origin);
-        }
-
-        foreach ((string name, string value) in _options.Headers)
-        {
-            bool added = request.Headers.TryAddWithoutValidation(name, value);
-            Debug.Assert(added, "ConnectOptions.Validate lets only request headers through.");
-        }
-
-        if (!request.Headers.NonValidated.Contains("Authorization"))
-        {
-            request.Headers.Authorization = WebSocketUri.Authorization(_uri);
-        }
-
+        RequestHeaders.Add(request, _uri, _options);
         return request;
     }
 

@@ -20,6 +20,29 @@ internal static class HandshakeFailures
         Body = body,
     };
 
+    /// <summary>The server answered a polled request, but opened no session.</summary>
+    public static HandshakeException SessionRefused(Uri uri, HttpResponseMessage response, string body) =>
+        new($"No session with {WebSocketUri.Display(uri)}: The server answered {(int)response.StatusCode} {response.ReasonPhrase}.".Replace(" .", ".", StringComparison.Ordinal), null)
+        {
+            Failure = ConnectFailure.Status,
+            StatusCode = response.StatusCode,
+            Headers = Headers(response),
+            Body = body,
+        };
+
+    /// <summary>The server answered as none does that speaks Engine.IO v4.</summary>
+    public static HandshakeException NotASession(Uri uri, string reason, Exception? inner) =>
+        new($"No session with {WebSocketUri.Display(uri)}: {reason}", inner) { Failure = ConnectFailure.MalformedHandshake };
+
+    /// <summary>No transport got through; the first failure tells most.</summary>
+    public static HandshakeException AllFailed(HandshakeException first, HandshakeException last) => new($"{first.Message} And the last of the other transports: {last.Message}", first)
+    {
+        Failure = first.Failure,
+        StatusCode = first.StatusCode,
+        Headers = first.Headers,
+        Body = first.Body,
+    };
+
     public static HandshakeException TimedOut(Uri uri, TimeSpan timeout, string waitingFor, Exception inner) =>
         new(Sentence(uri, $"Waited {timeout.TotalSeconds:0.###} s (ConnectTimeout) in vain for {waitingFor}."), inner) { Failure = ConnectFailure.Timeout };
 

@@ -12,25 +12,37 @@ internal static class WebSocketConnector
     /// <exception cref="ArgumentException">The URI or an option cannot be used.</exception>
     /// <exception cref="HandshakeException">No conversation came about.</exception>
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled first.</exception>
-    public static async Task<OpenedWebSocket> OpenAsync(Uri uri, ConnectOptions options, CancellationToken cancellationToken)
+    public static Task<OpenedWebSocket> OpenAsync(Uri uri, ConnectOptions options, CancellationToken cancellationToken)
     {
         options.Validate();
         uri = WebSocketUri.Normalize(uri);
+        return MeasureAsync(uri, Transport.WebSocket, options, RunAsync, cancellationToken);
+
+        async Task<OpenedWebSocket> RunAsync()
+        {
+            using var attempt = new HandshakeAttempt(uri, options, cancellationToken);
+            return await attempt.RunAsync().ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Times, counts and traces an attempt over any transport.</summary>
+    public static async Task<T> MeasureAsync<T>(Uri uri, Transport transport, ConnectOptions options, Func<Task<T>> attempt, CancellationToken cancellationToken)
+        where T : OpenedConversation
+    {
         ClientMetrics metrics = ClientMetrics.For(options);
         long start = options.TimeProvider.GetTimestamp();
         using Activity? activity = ClientTracing.StartConnect(uri);
         try
         {
-            using var attempt = new HandshakeAttempt(uri, options, cancellationToken);
-            OpenedWebSocket opened = await attempt.RunAsync().ConfigureAwait(false);
-            metrics.Connected(options.TimeProvider.GetElapsedTime(start));
+            T opened = await attempt().ConfigureAwait(false);
+            metrics.Connected(transport, options.TimeProvider.GetElapsedTime(start));
             ClientTracing.Connected(activity, opened);
             return opened;
         }
         catch (Exception e)
         {
             ConnectFailure failure = Classify(e, cancellationToken);
-            metrics.Failed(failure, options.TimeProvider.GetElapsedTime(start));
+            metrics.Failed(transport, failure, options.TimeProvider.GetElapsedTime(start));
             ClientTracing.Failed(activity, failure, e.Message);
             throw;
         }

@@ -20,6 +20,11 @@ internal sealed class ClientMetrics
     private readonly Histogram<double> _connectDuration;
     private readonly Counter<long> _failures;
     private readonly Counter<long> _sendMemoryExceeded;
+    private readonly Counter<long> _reconnects;
+    private readonly Counter<long> _lost;
+    private readonly Counter<long> _topicResets;
+    private readonly Counter<long> _wayChanges;
+    private readonly Counter<long> _repeats;
 
     private ClientMetrics(Meter meter)
     {
@@ -27,6 +32,11 @@ internal sealed class ClientMetrics
         _connectDuration = meter.CreateHistogram("duologue.client.connect.duration", "s", "How long connecting took, from the call to the open connection or the failure.", null, ConnectionMetrics.ShortSeconds);
         _failures = meter.CreateCounter<long>("duologue.client.handshake.failures", "{handshake}", "Attempts to connect that came to nothing.");
         _sendMemoryExceeded = meter.CreateCounter<long>("duologue.client.send_memory.exceeded", "{connection}", "Connections of the browser's class that failed because MaxSendMemory was reached.");
+        _reconnects = meter.CreateCounter<long>("duologue.client.reconnects", "{connection}", "Conversations that a client has come back for.");
+        _lost = meter.CreateCounter<long>("duologue.client.messages.lost", "{message}", "Messages that a client that comes back did not send, or that may not have arrived.");
+        _topicResets = meter.CreateCounter<long>("duologue.client.topic.resets", "{reset}", "Topics that could not be continued without a gap.");
+        _wayChanges = meter.CreateCounter<long>("duologue.client.way.changes", "{change}", "Changes of the way by which topics are had.");
+        _repeats = meter.CreateCounter<long>("duologue.client.publish.repeats", "{message}", "Publishes that were repeated with their key because no answer had come.");
     }
 
     public ConnectionMetrics Connections { get; }
@@ -35,33 +45,45 @@ internal sealed class ClientMetrics
         ? ByFactory.GetValue(factory, static factory => new ClientMetrics(factory.Create(MeterName)))
         : Shared.Value;
 
-    public void Connected(TimeSpan duration)
+    public void Connected(Transport transport, TimeSpan duration)
     {
         if (_connectDuration.Enabled)
         {
-            _connectDuration.Record(duration.TotalSeconds, TelemetryNames.WebSocket);
+            _connectDuration.Record(duration.TotalSeconds, TelemetryNames.Of(transport));
         }
     }
 
-    public void Failed(ConnectFailure failure, TimeSpan duration)
+    public void Failed(Transport transport, ConnectFailure failure, TimeSpan duration)
     {
         if (_connectDuration.Enabled)
         {
-            _connectDuration.Record(duration.TotalSeconds, TelemetryNames.WebSocket, new(TelemetryNames.ErrorType, TelemetryNames.Of(failure)));
+            _connectDuration.Record(duration.TotalSeconds, TelemetryNames.Of(transport), new(TelemetryNames.ErrorType, TelemetryNames.Of(failure)));
         }
 
-        Failed(failure);
+        Count(transport, failure);
     }
 
     /// <summary><see cref="Browser.WebSocketOptions.MaxSendMemory"/> was reached.</summary>
     public void SendMemoryExceeded() => _sendMemoryExceeded.Add(1, TelemetryNames.WebSocket);
 
+    public void Reconnected() => _reconnects.Add(1);
+
+    public void Lost(MessageFate fate, int count) => _lost.Add(count, new KeyValuePair<string, object?>(TelemetryNames.MessageFate, TelemetryNames.Of(fate)));
+
+    public void TopicReset() => _topicResets.Add(1);
+
+    public void ChangedWay() => _wayChanges.Add(1);
+
+    public void PublishesRepeated(int count) => _repeats.Add(count);
+
     /// <summary>For what fails before or after the exchange with the server, and took no time of its own.</summary>
-    public void Failed(ConnectFailure failure)
+    public void Failed(ConnectFailure failure) => Count(Transport.WebSocket, failure);
+
+    private void Count(Transport transport, ConnectFailure failure)
     {
         if (_failures.Enabled)
         {
-            _failures.Add(1, TelemetryNames.WebSocket, new(TelemetryNames.HandshakeFailure, TelemetryNames.Of(failure)));
+            _failures.Add(1, TelemetryNames.Of(transport), new(TelemetryNames.HandshakeFailure, TelemetryNames.Of(failure)));
         }
     }
 }
@@ -72,33 +94,60 @@ internal sealed class ClientObserver : ConnectionObserver
     private readonly ConnectionMetrics _metrics;
     private readonly TimeProvider _timeProvider;
     private readonly long _openedAt;
+    private readonly Lock _lock = new();
+    private Transport _transport;
+    private bool _closed;
 
     /// <summary>From now on the connection counts as open.</summary>
-    public ClientObserver(ConnectionMetrics metrics, TimeProvider timeProvider)
+    public ClientObserver(ConnectionMetrics metrics, TimeProvider timeProvider, Transport transport)
     {
+        _transport = transport;
         _metrics = metrics;
         _timeProvider = timeProvider;
         _openedAt = timeProvider.GetTimestamp();
-        metrics.Opened();
+        metrics.Opened(transport);
     }
 
-    public override void MessageReceived(WebSocketConnection connection, int bytes) => _metrics.MessageReceived(bytes);
+    /// <summary>A session goes on over another transport.</summary>
+    public void Move(Transport transport)
+    {
+        lock (_lock)
+        {
+            if (!_closed)
+            {
+                _metrics.Moved(_transport, transport);
+                _transport = transport;
+            }
+        }
+    }
 
-    public override void MessageSent(WebSocketConnection connection, int bytes) => _metrics.MessageSent(bytes);
+    public override void MessageReceived(WebSocketConnection connection, int bytes) => _metrics.MessageReceived(connection, bytes);
+
+    public override void MessageSent(WebSocketConnection connection, int bytes) => _metrics.MessageSent(connection, bytes);
 
     public override void MessageCompressed(WebSocketConnection connection, long saved) => _metrics.MessageCompressed(saved);
 
     public override void MessageInflated(WebSocketConnection connection, long saved) => _metrics.MessageInflated(saved);
 
-    public override void MessagesDropped(WebSocketConnection connection, DropReason reason, int count) => _metrics.Dropped(reason, count);
+    public override void MessagesDropped(WebSocketConnection connection, DropReason reason, int count) => _metrics.Dropped(connection.Transport, reason, count);
 
-    public override void ProtocolViolated(WebSocketConnection connection, ProtocolViolation violation) => _metrics.Violated(violation);
+    public override void ProtocolViolated(WebSocketConnection connection, ProtocolViolation violation) => _metrics.Violated(connection.Transport, violation);
 
-    public override void HandlerFailed(WebSocketConnection connection, Exception exception) => _metrics.HandlerFailed(exception);
+    public override void HandlerFailed(WebSocketConnection connection, Exception exception) => _metrics.HandlerFailed(connection.Transport, exception);
 
-    public override void ReadingPaused(WebSocketConnection connection) => _metrics.ReadingPaused();
+    public override void ReadingPaused(WebSocketConnection connection) => _metrics.ReadingPaused(connection.Transport);
 
-    public override void RoundTrip(WebSocketConnection connection, TimeSpan time) => _metrics.RoundTrip(time);
+    public override void RoundTrip(WebSocketConnection connection, TimeSpan time) => _metrics.RoundTrip(connection.Transport, time);
 
-    public override void Closed(WebSocketConnection connection, CloseInfo info) => _metrics.Closed(info, _timeProvider.GetElapsedTime(_openedAt));
+    public override void Closed(WebSocketConnection connection, CloseInfo info)
+    {
+        Transport transport;
+        lock (_lock)
+        {
+            _closed = true;
+            transport = _transport;
+        }
+
+        _metrics.Closed(transport, info, _timeProvider.GetElapsedTime(_openedAt));
+    }
 }

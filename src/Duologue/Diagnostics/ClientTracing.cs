@@ -27,7 +27,7 @@ internal static class ClientTracing
         return activity;
     }
 
-    public static void Connected(Activity? activity, OpenedWebSocket opened)
+    public static void Connected(Activity? activity, OpenedConversation opened)
     {
         if (activity is not null && opened.Subprotocol is not null)
         {

@@ -57,40 +57,47 @@ internal sealed class ConnectionMetrics
         HistogramBucketBoundaries = [0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     };
 
-    public void Opened() => _active.Add(1, TelemetryNames.WebSocket);
+    public void Opened(Transport transport) => _active.Add(1, TelemetryNames.Of(transport));
 
-    public void Closed(CloseInfo info, TimeSpan duration)
+    /// <summary>A session changed its transport.</summary>
+    public void Moved(Transport from, Transport to)
     {
-        _active.Add(-1, TelemetryNames.WebSocket);
+        _active.Add(-1, TelemetryNames.Of(from));
+        _active.Add(1, TelemetryNames.Of(to));
+    }
+
+    public void Closed(Transport transport, CloseInfo info, TimeSpan duration)
+    {
+        _active.Add(-1, TelemetryNames.Of(transport));
         if (_duration.Enabled)
         {
-            _duration.Record(duration.TotalSeconds, TelemetryNames.WebSocket, new(TelemetryNames.CloseCause, TelemetryNames.Of(info.Cause)));
+            _duration.Record(duration.TotalSeconds, TelemetryNames.Of(transport), new(TelemetryNames.CloseCause, TelemetryNames.Of(info.Cause)));
         }
     }
 
-    public void MessageReceived(int bytes)
+    public void MessageReceived(WebSocketConnection connection, int bytes)
     {
         if (_messagesReceived.Enabled)
         {
-            _messagesReceived.Add(1, TelemetryNames.WebSocket);
+            _messagesReceived.Add(1, TelemetryNames.Of(connection.Transport));
         }
 
         if (_bytesReceived.Enabled)
         {
-            _bytesReceived.Add(bytes, TelemetryNames.WebSocket);
+            _bytesReceived.Add(bytes, TelemetryNames.Of(connection.Transport));
         }
     }
 
-    public void MessageSent(int bytes)
+    public void MessageSent(WebSocketConnection connection, int bytes)
     {
         if (_messagesSent.Enabled)
         {
-            _messagesSent.Add(1, TelemetryNames.WebSocket);
+            _messagesSent.Add(1, TelemetryNames.Of(connection.Transport));
         }
 
         if (_bytesSent.Enabled)
         {
-            _bytesSent.Add(bytes, TelemetryNames.WebSocket);
+            _bytesSent.Add(bytes, TelemetryNames.Of(connection.Transport));
         }
     }
 
@@ -122,43 +129,43 @@ internal sealed class ConnectionMetrics
         }
     }
 
-    public void Dropped(DropReason reason, int count)
+    public void Dropped(Transport transport, DropReason reason, int count)
     {
         if (_dropped.Enabled)
         {
-            _dropped.Add(count, TelemetryNames.WebSocket, new(TelemetryNames.DropReason, TelemetryNames.Of(reason)));
+            _dropped.Add(count, TelemetryNames.Of(transport), new(TelemetryNames.DropReason, TelemetryNames.Of(reason)));
         }
     }
 
-    public void Violated(ProtocolViolation violation)
+    public void Violated(Transport transport, ProtocolViolation violation)
     {
         if (_violations.Enabled)
         {
-            _violations.Add(1, TelemetryNames.WebSocket, new(TelemetryNames.Violation, TelemetryNames.Of(violation)));
+            _violations.Add(1, TelemetryNames.Of(transport), new(TelemetryNames.Violation, TelemetryNames.Of(violation)));
         }
     }
 
-    public void HandlerFailed(Exception exception)
+    public void HandlerFailed(Transport transport, Exception exception)
     {
         if (_handlerFailures.Enabled)
         {
-            _handlerFailures.Add(1, TelemetryNames.WebSocket, new(TelemetryNames.ErrorType, exception.GetType().FullName));
+            _handlerFailures.Add(1, TelemetryNames.Of(transport), new(TelemetryNames.ErrorType, exception.GetType().FullName));
         }
     }
 
-    public void ReadingPaused()
+    public void ReadingPaused(Transport transport)
     {
         if (_pauses.Enabled)
         {
-            _pauses.Add(1, TelemetryNames.WebSocket);
+            _pauses.Add(1, TelemetryNames.Of(transport));
         }
     }
 
-    public void RoundTrip(TimeSpan time)
+    public void RoundTrip(Transport transport, TimeSpan time)
     {
         if (_pingRoundTrip.Enabled)
         {
-            _pingRoundTrip.Record(time.TotalSeconds, TelemetryNames.WebSocket);
+            _pingRoundTrip.Record(time.TotalSeconds, TelemetryNames.Of(transport));
         }
     }
 }

@@ -61,6 +61,42 @@ internal static partial class Log
     [LoggerMessage(2005, LogLevel.Warning, "{Uri}: the messages that wait to be sent exceed {Limit} bytes (MaxSendMemory): the peer reads too slowly; the connection fails.", EventName = "SendMemoryExceeded")]
     public static partial void SendMemoryExceeded(this ILogger logger, string uri, long limit);
 
+    [LoggerMessage(2010, LogLevel.Information, "{Uri}: coming back in {DelayMilliseconds} ms: {Reason}", EventName = "WaitsToComeBack")]
+    public static partial void WaitsToComeBack(this ILogger logger, string uri, double delayMilliseconds, string reason);
+
+    [LoggerMessage(2011, LogLevel.Information, "{Uri}: back again.", EventName = "CameBack")]
+    public static partial void CameBack(this ILogger logger, string uri);
+
+    [LoggerMessage(2012, LogLevel.Error, "{Uri}: the client gives up: {Reason}", EventName = "GaveUp")]
+    public static partial void GaveUp(this ILogger logger, string uri, string reason);
+
+    [LoggerMessage(2013, LogLevel.Debug, "{Uri}: the client has ended; the last close code was {Code}.", EventName = "ClientEnded")]
+    public static partial void ClientEnded(this ILogger logger, string uri, ushort code);
+
+    [LoggerMessage(2014, LogLevel.Warning, "{Uri}: {Count} message(s), {First} to {Last}: {Fate}.", EventName = "ClientMessagesLost")]
+    public static partial void ClientMessagesLost(this ILogger logger, string uri, int count, MessageFate fate, long first, long last);
+
+    [LoggerMessage(2015, LogLevel.Warning, "{Uri}: topic {Topic} could not be continued without a gap; known lost: {Lost}.", EventName = "ClientTopicReset")]
+    public static partial void ClientTopicReset(this ILogger logger, string uri, string topic, long? lost);
+
+    [LoggerMessage(2016, LogLevel.Information, "{Uri}: topics by {To} instead of {From}: {Reason}", EventName = "WayChanged")]
+    public static partial void WayChanged(this ILogger logger, string uri, FeedWays from, FeedWays to, string reason);
+
+    [LoggerMessage(2017, LogLevel.Error, "{Uri}: a listener of the application's threw.", EventName = "ListenerFailed")]
+    public static partial void ListenerFailed(this ILogger logger, string uri, Exception exception);
+
+    [LoggerMessage(2020, LogLevel.Debug, "A session with {Uri} is open over {Transport}.", EventName = "SessionOpened")]
+    public static partial void SessionOpened(this ILogger logger, string uri, Transport transport);
+
+    [LoggerMessage(2021, LogLevel.Information, "{Uri} was not reached over {Transport}; trying the next transport: {Reason}", EventName = "TransportPassedOver")]
+    public static partial void TransportPassedOver(this ILogger logger, string uri, Transport transport, string reason);
+
+    [LoggerMessage(2022, LogLevel.Debug, "The session with {Uri} goes on over {To} instead of {From}.", EventName = "TransportChanged")]
+    public static partial void TransportChanged(this ILogger logger, string uri, Transport from, Transport to);
+
+    [LoggerMessage(2023, LogLevel.Information, "The session with {Uri} stays on {Transport}: no WebSocket got through: {Reason}", EventName = "TransportKept")]
+    public static partial void TransportKept(this ILogger logger, string uri, Transport transport, string reason);
+
     [LoggerMessage(1010, LogLevel.Warning, "Nothing is compressed: this runtime has no zlib that can be used ({Reason}).", EventName = "CompressionUnavailable")]
     public static partial void CompressionUnavailable(this ILogger logger, string reason);
 }

@@ -21,6 +21,7 @@ internal static class TelemetryNames
     public const string RecoveryOutcome = "duologue.recovery.outcome";
     public const string BrokerOperation = "duologue.broker.operation";
     public const string FeedWay = "duologue.feed.way";
+    public const string MessageFate = "duologue.message.fate";
     public const string FeedRefusal = "duologue.feed.refusal";
 
     /// <summary>OpenTelemetry's own, as are all without our prefix.</summary>
@@ -28,6 +29,16 @@ internal static class TelemetryNames
 
     /// <summary>The value of <see cref="Transport"/> on every instrument of today's connections.</summary>
     public static readonly KeyValuePair<string, object?> WebSocket = new(Transport, "websocket");
+
+    private static readonly KeyValuePair<string, object?> LongPolling = new(Transport, "long_polling");
+    private static readonly KeyValuePair<string, object?> Polling = new(Transport, "polling");
+
+    public static KeyValuePair<string, object?> Of(Transport transport) => transport switch
+    {
+        Duologue.Transport.LongPolling => LongPolling,
+        Duologue.Transport.Polling => Polling,
+        _ => WebSocket,
+    };
 
     public static string Of(CloseCause cause) => cause switch
     {
@@ -59,6 +70,16 @@ internal static class TelemetryNames
         _ => Other,
     };
 
+    public static string Of(MessageFate fate) => fate switch
+    {
+        Duologue.MessageFate.Sent => "sent",
+        Duologue.MessageFate.Dropped => "dropped",
+        Duologue.MessageFate.Expired => "expired",
+        Duologue.MessageFate.Overflowed => "overflowed",
+        Duologue.MessageFate.Unknown => "unknown",
+        _ => Other,
+    };
+
     public static string Of(ProtocolViolation violation) => violation switch
     {
         ProtocolViolation.ReservedBitSet => "reserved_bit_set",
@@ -82,6 +103,8 @@ internal static class TelemetryNames
         ProtocolViolation.TooManySmallFragments => "too_many_small_fragments",
         ProtocolViolation.MessageTooSlow => "message_too_slow",
         ProtocolViolation.InvalidCompressedData => "invalid_compressed_data",
+        ProtocolViolation.InvalidPacket => "invalid_packet",
+        ProtocolViolation.OverlappingRequests => "overlapping_requests",
         _ => Other,
     };
 

@@ -31,12 +31,28 @@ internal sealed partial class WebSocketConnection
     /// </summary>
     private bool TryBeginFlush()
     {
-        if (_flushing || (IsCorked && _written - _taken < CorkLimit))
+        if (_flushing || (IsCorked && _written - _taken < CorkLimit) || TryPassOn())
         {
             return false;
         }
 
         _flushing = true;
+        return true;
+    }
+
+    /// <summary>
+    /// Under the lock, with no flush under way: lets the carrier take what was written there and then, where no more would be to be done after a flush.
+    /// </summary>
+    private bool TryPassOn()
+    {
+        bool isPlain = _rare is not { } rare
+            || (rare.Outbox.Count == 0 && rare.PendingPong is null && rare.PendingPing == 0 && rare.FlushedSource is null && rare.CloseMark == 0 && rare.Ending is null);
+        if (!isPlain || _halfClosed || Options.SendQueuePolicy == SendQueuePolicy.Wait || !_carrier!.TryTake())
+        {
+            return false;
+        }
+
+        _taken = _written;
         return true;
     }
 

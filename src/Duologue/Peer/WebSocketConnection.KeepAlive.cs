@@ -33,6 +33,7 @@ internal sealed partial class WebSocketConnection
     /// <inheritdoc/>
     public override async ValueTask<TimeSpan> PingAsync(CancellationToken cancellationToken)
     {
+        ThrowIfSessionCannot(Role == Role.Client, "be pinged by the client: the server pings, and measures");
         cancellationToken.ThrowIfCancellationRequested();
         TaskCompletionSource<TimeSpan> source;
         bool flush = false;

@@ -12,6 +12,10 @@ internal sealed partial class WebSocketConnection
     // 1 while a handler call is under way or a thread is delivering.
     private byte _handling;
 
+    // The carrier's thread alone: whether it has the claim between two messages of one batch. To take and give it for each would cost two interlocked
+    // operations per message.
+    private bool _holdsClaim;
+
     // Whether the handler is being called with a text, on the thread that calls it: what it echoes is valid UTF-8 and is not judged once more.
     private bool _handlesText;
 
@@ -61,19 +65,20 @@ internal sealed partial class WebSocketConnection
             return;
         }
 
-        if (Claim(out bool waiting))
+        bool claimed = _holdsClaim;
+        bool waiting = claimed ? Volatile.Read(ref _inboxCount) != 0 : false;
+        if (claimed || Claim(out waiting))
         {
             if (!waiting)
             {
-                if (Invoke(type, ref body))
-                {
-                    Release();
-                }
-
+                // Kept until the run of messages ends, or for the call if that goes on.
+                _holdsClaim = false;
+                _holdsClaim = Invoke(type, ref body);
                 return;
             }
 
             // Somebody has queued and not yet delivered: keep the order.
+            _holdsClaim = false;
             Queue(type, ref body);
             Deliver();
             return;
@@ -81,6 +86,16 @@ internal sealed partial class WebSocketConnection
 
         Queue(type, ref body);
         DeliverIfFree();
+    }
+
+    /// <summary>The run of messages that the carrier's thread has delivered in place is over: something else comes, or nothing more is at hand.</summary>
+    private void EndRun()
+    {
+        if (_holdsClaim)
+        {
+            _holdsClaim = false;
+            Release();
+        }
     }
 
     private void Queue(MessageType type, ref MessageBuffer body)

@@ -38,7 +38,15 @@ internal sealed partial class WebSocketConnection
         int taken = 0;
         while (true)
         {
-            taken += _reader.Receive(bytes[taken..], ref sink);
+            try
+            {
+                taken += _reader.Receive(bytes[taken..], ref sink);
+            }
+            finally
+            {
+                EndRun();
+            }
+
             HandOver();
             if (taken == bytes.Length)
             {
@@ -69,7 +77,15 @@ internal sealed partial class WebSocketConnection
         _alive = true;
         _corkThread = Environment.CurrentManagedThreadId;
         var sink = new FrameSink(this);
-        _reader.CommitDirect(memory, count, ref sink);
+        try
+        {
+            _reader.CommitDirect(memory, count, ref sink);
+        }
+        finally
+        {
+            EndRun();
+        }
+
         HandOver();
     }
 
@@ -105,7 +121,7 @@ internal sealed partial class WebSocketConnection
         }
 
         bool unlimited = _setup.Handler is not null
-            ? (!IsHandling && (!_setup.OnThreadPool || Volatile.Read(ref _inboxCount) == 0)) || _closeSent
+            ? ((_holdsClaim || !IsHandling) && (!_setup.OnThreadPool || Volatile.Read(ref _inboxCount) == 0)) || _closeSent
             : _pull.Waiter == Waiter.Whole || _pull.Discards || (_closeSent && !IsReadPiecewise);
         if (unlimited)
         {
@@ -238,12 +254,21 @@ internal sealed partial class WebSocketConnection
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void OnMessage(MessageType type, ref MessageBuffer body) => connection.OnMessage(type, ref body);
 
-        public ProtocolViolation? OnControl(Opcode opcode, ReadOnlySpan<byte> payload) => connection.OnControl(opcode, payload);
+        public ProtocolViolation? OnControl(Opcode opcode, ReadOnlySpan<byte> payload)
+        {
+            connection.EndRun();
+            return connection.OnControl(opcode, payload);
+        }
 
-        public void OnClose(ushort code, string reason) => connection.OnClose(code, reason);
+        public void OnClose(ushort code, string reason)
+        {
+            connection.EndRun();
+            connection.OnClose(code, reason);
+        }
 
         public void OnViolation(ProtocolViolation violation)
         {
+            connection.EndRun();
             connection.CutOpenMessage();
             connection.OnViolation(violation);
         }

@@ -94,7 +94,11 @@ internal sealed partial class WebSocketConnection
     }
 
     /// <inheritdoc/>
-    public override Stream OpenWrite(MessageType type, MessageFlags flags) => new MessageWriteStream(this, type, flags);
+    public override Stream OpenWrite(MessageType type, MessageFlags flags)
+    {
+        ThrowIfSessionCannot(true, "send a message in pieces: a packet is a whole message. Send it whole, or as several messages");
+        return new MessageWriteStream(this, type, flags);
+    }
 
     private void CheckText(ReadOnlySpan<byte> data, MessageType type)
     {
@@ -104,8 +108,40 @@ internal sealed partial class WebSocketConnection
         }
     }
 
-    private SendResult Send(ReadOnlySpan<byte> data, Opcode opcode, MessageFlags flags) =>
-        Compresses(data.Length, flags) ? SendCompressed(data, opcode) : Send(data, opcode, default, withContext: false);
+    private SendResult Send(ReadOnlySpan<byte> data, Opcode opcode, MessageFlags flags)
+    {
+        if (Compresses(data.Length, flags))
+        {
+            return SendCompressed(data, opcode);
+        }
+
+        // The common case, with nothing of what the others need; they come to the same where the carrier is free.
+        bool written;
+        bool flush = false;
+        lock (Gate)
+        {
+            int size = FrameWriter.SizeOf(data.Length, Role);
+            written = !CannotSend && IsCarrierFree && size <= Options.SendQueueLimit;
+            if (written)
+            {
+                Write(data, opcode, size);
+                flush = TryBeginFlush();
+            }
+        }
+
+        if (!written)
+        {
+            return Send(data, opcode, default, withContext: false);
+        }
+
+        if (flush)
+        {
+            Flush();
+        }
+
+        _setup.Observer.MessageSent(this, data.Length);
+        return SendResult.Sent;
+    }
 
     /// <param name="data">The message; none if there is a frame.</param>
     /// <param name="opcode">Its type.</param>
@@ -279,13 +315,21 @@ internal sealed partial class WebSocketConnection
         return QueuedFrame.Rented(array, size, data.Length);
     }
 
-    private void Write(ReadOnlySpan<byte> data, Opcode opcode, QueuedFrame frame, int size)
+    private void Write(ReadOnlySpan<byte> data, Opcode opcode, in QueuedFrame frame, int size)
     {
-        if (frame.Bytes.Length != 0)
+        if (frame.Bytes.Length == 0)
         {
-            WriteFrame(frame);
+            Write(data, opcode, size);
+            return;
         }
-        else if (size >= DirectSize && Role == Role.Server && _written == _taken)
+
+        WriteFrame(frame);
+        _written += size;
+    }
+
+    private void Write(ReadOnlySpan<byte> data, Opcode opcode, int size)
+    {
+        if (size >= DirectSize && Role == Role.Server && _written == _taken)
         {
             _taken += WriteDirect(opcode, data);
         }
@@ -335,7 +379,7 @@ internal sealed partial class WebSocketConnection
                 }
                 else
                 {
-                    Write(data.Span, opcode, default, size);
+                    Write(data.Span, opcode, size);
                     mark = _written;
                     flush = TryBeginFlush();
                 }

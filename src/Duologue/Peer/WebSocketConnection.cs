@@ -65,9 +65,6 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
     public object Owner { get; }
 
     /// <inheritdoc/>
-    public override Transport Transport => Transport.WebSocket;
-
-    /// <inheritdoc/>
     public override string? Subprotocol => _setup.Subprotocol;
 
     /// <inheritdoc/>

@@ -100,7 +100,8 @@ internal partial struct FrameReader
             {
                 case Phase.Header:
                     // Checked before every frame, so that messages of no bytes cannot pile up either.
-                    if (at == input.Length || handler.Allowance(Body.Length) <= 0 || !ReadHeader(input, ref at, ref handler))
+                    long allowance = at == input.Length ? 0 : handler.Allowance(Body.Length);
+                    if (allowance <= 0 || (!TryReadWhole(input, ref at, allowance, ref handler) && !ReadHeader(input, ref at, ref handler)))
                     {
                         return at;
                     }

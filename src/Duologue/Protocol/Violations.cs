@@ -13,7 +13,7 @@ internal static class Violations
         ProtocolViolation.InvalidUtf8 or ProtocolViolation.InvalidCloseReason or ProtocolViolation.InvalidCompressedData => CloseFrame.InvalidData,
         ProtocolViolation.MessageTooBig => CloseFrame.TooBig,
         ProtocolViolation.TooManyFragments or ProtocolViolation.TooManyControlFrames or ProtocolViolation.TooManyMessages
-            or ProtocolViolation.TooManySmallFragments or ProtocolViolation.MessageTooSlow => CloseFrame.PolicyViolation,
+            or ProtocolViolation.TooManySmallFragments or ProtocolViolation.MessageTooSlow or ProtocolViolation.OverlappingRequests => CloseFrame.PolicyViolation,
         _ => CloseFrame.ProtocolError,
     };
 
@@ -43,6 +43,8 @@ internal static class Violations
         ProtocolViolation.InvalidCloseCode => "The close code must not be sent.",
         ProtocolViolation.InvalidCloseReason => "The close reason is not valid UTF-8.",
         ProtocolViolation.InvalidCompressedData => "The compressed message is not valid DEFLATE.",
+        ProtocolViolation.InvalidPacket => "The packet is malformed, or has no place here.",
+        ProtocolViolation.OverlappingRequests => "A session takes one request of a kind at a time.",
         ProtocolViolation.MessageTooBig => $"The message exceeds {options.MaxMessageSize} bytes (MaxMessageSize).",
         ProtocolViolation.TooManyFragments => $"The message exceeds {options.MaxFragments} fragments (MaxFragments).",
         ProtocolViolation.TooManyControlFrames =>

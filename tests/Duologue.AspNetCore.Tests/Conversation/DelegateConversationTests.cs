@@ -60,7 +60,7 @@ public class DelegateConversationTests
     [Fact]
     public async Task The_line_ends_with_the_conversation_though_the_delegate_lingers()
     {
-        var release = new TaskCompletionSource();
+        var release = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", async connection =>
         {
             await connection.CloseAsync();

@@ -99,7 +99,7 @@ public class DetachTests
                 return false;
             }
 
-            var started = new TaskCompletionSource();
+            var started = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             _carried = CarryAsync(connection, started);
             started.Task.GetAwaiter().GetResult();
             return true;

@@ -24,6 +24,9 @@ public class OperationsBookTests
     public void Every_drop_reason_stands_in_the_book() => AssertEnum<DropReason>("Dropped messages", TelemetryNames.Of);
 
     [Fact]
+    public void Every_fate_of_a_message_stands_in_the_book() => AssertEnum<MessageFate>("Lost messages of a client that comes back", TelemetryNames.Of);
+
+    [Fact]
     public void Every_refusal_stands_in_the_book() => AssertEnum<RefusalReason>("Refused handshakes", RefusalReasons.Name);
 
     [Fact]

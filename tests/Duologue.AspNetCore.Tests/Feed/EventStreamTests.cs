@@ -69,6 +69,19 @@ public class EventStreamTests
     }
 
     [Fact]
+    public async Task A_cut_before_the_reset_hid_the_gap_because_the_beginning_had_an_id_behind_it()
+    {
+        await using FeedHost feed = await FeedHost.StartAsync(_ => { }, options => options.TopicHistory = new TopicHistory { MaxCount = 1 });
+        feed.Topics.Publish("news", "0");
+        string cursor = (await feed.PollAsync("/topics/news")).Next;
+        feed.Topics.Publish("news", "1");
+        feed.Topics.Publish("news", "2");
+        await using EventReader stream = await EventReader.OpenAsync(feed, $"/topics/news?after={cursor}");
+        Assert.Equal(["retry"], (await stream.ReadAsync()).Keys);
+        Assert.Equal("reset", (await stream.ReadAsync())["event"]);
+    }
+
+    [Fact]
     public async Task A_stream_at_rest_shows_signs_of_life()
     {
         await using FeedHost feed = await FeedHost.StartAsync(endpoint => endpoint.KeepAliveInterval = TimeSpan.FromMilliseconds(50));

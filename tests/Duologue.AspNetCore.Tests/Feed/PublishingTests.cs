@@ -98,7 +98,48 @@ public class PublishingTests
         Assert.NotNull(second.Headers.RetryAfter);
     }
 
-    private static async Task<HttpResponseMessage> PostAsync(FeedHost feed, string path, string? contentType, byte[] body)
+    [Theory]
+    [InlineData("text/plain", "text")]
+    [InlineData("application/json", "[1]")]
+    [InlineData("application/octet-stream", "bytes")]
+    public async Task A_repeat_with_the_same_key_answers_the_first_and_publishes_nothing(string contentType, string body)
+    {
+        await using FeedHost feed = await FeedHost.StartAsync(endpoint => endpoint.AllowPublishing = true);
+        byte[] bytes = Encoding.UTF8.GetBytes(body);
+        string first = await PublishAsync("k-1");
+        string other = await PublishAsync("k-2");
+        Assert.Equal(first, await PublishAsync("k-1"));
+        Assert.Equal(first, await PublishAsync("\"k-1\""));
+        Assert.NotEqual(first, other);
+        Assert.Equal([first, other], (await feed.PollAsync("/topics/news")).Ids);
+
+        async Task<string> PublishAsync(string key)
+        {
+            using HttpResponseMessage response = await PostAsync(feed, "/topics/news", contentType, bytes, key);
+            Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+            using JsonDocument answer = JsonDocument.Parse(await response.Content.ReadAsStringAsync(Token));
+            return answer.RootElement.GetProperty("id").GetString()!;
+        }
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("\"\"")]
+    [InlineData("two words")]
+    [InlineData("back\\slash")]
+    [InlineData("12345678901234567890123456789012345678901234567890123456789012345")]
+    public async Task A_key_that_breaks_a_rule_is_refused(string key)
+    {
+        await using FeedHost feed = await FeedHost.StartAsync(endpoint => endpoint.AllowPublishing = true);
+        using HttpResponseMessage response = await PostAsync(feed, "/topics/news", "text/plain", "x"u8.ToArray(), key);
+        Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
+        Assert.Contains("64 characters", await response.Content.ReadAsStringAsync(Token), StringComparison.Ordinal);
+        Assert.Empty((await feed.PollAsync("/topics/news")).Data);
+    }
+
+    private static Task<HttpResponseMessage> PostAsync(FeedHost feed, string path, string? contentType, byte[] body) => PostAsync(feed, path, contentType, body, null);
+
+    private static async Task<HttpResponseMessage> PostAsync(FeedHost feed, string path, string? contentType, byte[] body, string? key)
     {
         var content = new ByteArrayContent(body);
         if (contentType is not null)
@@ -107,6 +148,11 @@ public class PublishingTests
         }
 
         using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = content };
+        if (key is not null)
+        {
+            request.Headers.TryAddWithoutValidation("Idempotency-Key", key);
+        }
+
         return await feed.SendAsync(request);
     }
 }

@@ -55,6 +55,29 @@ public class TopicsSessionTests
     }
 
     [Fact]
+    public async Task A_repeat_with_the_same_key_is_published_once()
+    {
+        await using FeedHost feed = await FeedHost.StartAsync(endpoint => endpoint.AllowPublishing = true);
+        List<string> ids = [];
+        for (int socket = 0; socket < 2; socket++)
+        {
+            using ClientWebSocket publisher = await OpenAsync(feed);
+            foreach (string message in (string[])["""{"type":"publish","topic":"t","data":"text","key":"1"}""", """{"type":"publish","topic":"t","data":[],"key":"2"}""", """{"type":"publish","topic":"t","data":"AAH/","encoding":"base64","key":"3"}"""])
+            {
+                await publisher.SendTextAsync(message);
+                ids.Add(Text(await ReceiveAsync(publisher), "id"));
+            }
+        }
+
+        Assert.Equal(ids[..3], ids[3..]);
+        Assert.Equal(ids[..3], (await feed.PollAsync("/topics/t")).Ids);
+        using ClientWebSocket other = await OpenAsync(feed);
+        await other.SendTextAsync("""{"type":"publish","topic":"t","data":"text","key":"no key","ref":9}""");
+        JsonElement error = await ReceiveAsync(other);
+        Assert.Equal(("bad_request", 9), (Text(error, "code"), error.GetProperty("ref").GetInt32()));
+    }
+
+    [Fact]
     public async Task Wildcards_are_live_and_the_application_is_asked_for_each_topic()
     {
         await using FeedHost feed = await FeedHost.StartAsync(endpoint => endpoint.AuthorizeSubscribe = access => !access.Topic.Contains("secret", StringComparison.Ordinal));

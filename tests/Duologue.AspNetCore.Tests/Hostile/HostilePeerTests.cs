@@ -52,7 +52,7 @@ public partial class HostilePeerTests
     [Fact]
     public async Task An_oversized_frame_whose_header_came_before_its_receiver_gets_1009_too()
     {
-        var late = new TaskCompletionSource();
+        var late = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         await using TestHost host = await TestHost.StartAsync(
             app => app.MapDuologue("/", async connection =>
             {

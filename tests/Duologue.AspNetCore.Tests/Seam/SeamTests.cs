@@ -17,7 +17,7 @@ public sealed class SeamTests
     [MemberData(nameof(Carriers))]
     public async Task A_handler_pending_for_a_minute_outlives_keep_alive(SeamCarrier carrier)
     {
-        var release = new TaskCompletionSource();
+        var release = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var handler = new ScriptedHandler(async (connection, message) =>
         {
             await release.Task;
@@ -45,7 +45,7 @@ public sealed class SeamTests
     [MemberData(nameof(Carriers))]
     public async Task Ping_and_close_can_be_awaited_inside_a_handler(SeamCarrier carrier)
     {
-        var result = new TaskCompletionSource<CloseInfo>();
+        var result = new TaskCompletionSource<CloseInfo>(TaskCreationOptions.RunContinuationsAsynchronously);
         var handler = new ScriptedHandler(async (connection, message) =>
         {
             TimeSpan roundTrip = await connection.PingAsync(Token);
@@ -69,7 +69,7 @@ public sealed class SeamTests
     [MemberData(nameof(Carriers))]
     public async Task The_peers_ping_and_close_are_handled_while_a_handler_is_pending(SeamCarrier carrier)
     {
-        var release = new TaskCompletionSource();
+        var release = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var handler = new ScriptedHandler(async (connection, message) =>
         {
             await release.Task;

@@ -14,11 +14,12 @@ public class MemoryBrokerTests
     {
         Gen<Operation> operation = Gen.Frequency(
             (6, Gen.Int[0, 40].Select(size => new Operation(Kind.Append, size))),
+            (6, Gen.Int[0, 5].Select(key => new Operation(Kind.AppendOnce, key))),
             (5, Gen.Int[0, 2].Select(reader => new Operation(Kind.Read, reader))),
             (1, Gen.Int[0, 2].Select(reader => new Operation(Kind.Forget, reader))),
             (2, Gen.Int[1, 90].Select(seconds => new Operation(Kind.Pass, seconds))),
             (1, Gen.Const(new Operation(Kind.Pass, 601))));
-        Gen.Select(Gen.Int[0, 6], Gen.Int[0, 120], operation.Array[1, 60]).Sample((count, bytes, operations) => Play(count, bytes, operations), iter: 2_000);
+        Gen.Select(Gen.Int[0, 6], Gen.Int[0, 120], Gen.Int[1, 4], operation.Array[1, 60]).Sample((count, bytes, keys, operations) => Play(count, bytes, keys, operations), iter: 2_000);
     }
 
     [Fact]
@@ -196,16 +197,65 @@ public class MemoryBrokerTests
         Assert.Equal((1, true, 1L), (page.Messages.Count, page.IsReset, page.Lost));
     }
 
+    [Fact]
+    public void A_key_is_remembered_for_its_time_and_no_more_keys_than_may_be()
+    {
+        var time = new FakeTimeProvider(Start);
+        var options = new DuologueOptions { TopicHistory = new TopicHistory { MaxCount = 0, MaxIdempotencyKeys = 2, MaxIdempotencyKeyAge = TimeSpan.FromMinutes(1) } };
+        using var broker = new MemoryBroker(options, time);
+        Assert.Equal((true, 1L), AppendOnce(broker, "a"));
+        time.Advance(TimeSpan.FromSeconds(60));
+        Assert.Equal((false, 1L), AppendOnce(broker, "a"));
+        Assert.Equal((true, 2L), AppendOnce(broker, "b"));
+        time.Advance(TimeSpan.FromSeconds(1));
+        Assert.Equal((true, 3L), AppendOnce(broker, "a"));
+        Assert.Equal((false, 2L), AppendOnce(broker, "b"));
+        Assert.Equal((true, 4L), AppendOnce(broker, "c"));
+        Assert.Equal((true, 5L), AppendOnce(broker, "b"));
+    }
+
+    [Fact]
+    public void Keys_count_as_memory_and_go_with_the_topic()
+    {
+        var time = new FakeTimeProvider(Start);
+        var options = new DuologueOptions { TopicIdleLifetime = TimeSpan.FromMinutes(5), MaxTopicHistoryBytes = 2_000, TopicHistory = TopicHistory.None };
+        using var broker = new MemoryBroker(options, time);
+        for (int i = 0; i < 100; i++)
+        {
+            AppendOnce(broker, $"{i,-20}".Replace(' ', '-'));
+        }
+
+        Assert.InRange(broker.Bytes, 100, 2_500);
+        Assert.Equal((false, 100L), AppendOnce(broker, $"{99,-20}".Replace(' ', '-')));
+        time.Advance(TimeSpan.FromMinutes(6));
+        Assert.Equal((0, 0L), (broker.Count, broker.Bytes));
+        Assert.Equal((true, 1L), AppendOnce(broker, $"{99,-20}".Replace(' ', '-')));
+    }
+
+    private static (bool Appended, long Offset) AppendOnce(MemoryBroker broker, string key)
+    {
+        var message = new TopicMessage(Fanout.Encode("x", MessageFlags.None), MessageType.Text, isJson: false) { IdempotencyKey = key };
+        return (broker.Append("t", message), message.Position.Offset);
+    }
+
     private static TopicMessage Message(int number, int size) =>
         new(Fanout.Encode(number.ToString(CultureInfo.InvariantCulture).PadLeft(size, '0'), MessageFlags.None), MessageType.Text, isJson: false);
 
     // The model: every life of the topic with all that was ever appended to it; and what the limits leave.
-    private static void Play(int maxCount, int maxBytes, Operation[] operations)
+    private static void Play(int maxCount, int maxBytes, int maxKeys, Operation[] operations)
     {
         var time = new FakeTimeProvider(Start);
-        var limits = new TopicHistory { MaxCount = maxCount, MaxBytes = maxBytes, MaxAge = TimeSpan.FromSeconds(60) };
+        var limits = new TopicHistory
+        {
+            MaxCount = maxCount,
+            MaxBytes = maxBytes,
+            MaxAge = TimeSpan.FromSeconds(60),
+            MaxIdempotencyKeys = maxKeys,
+            MaxIdempotencyKeyAge = TimeSpan.FromSeconds(100),
+        };
         using var broker = new MemoryBroker(new DuologueOptions { TopicHistory = limits }, time);
         var all = new List<(string Text, DateTimeOffset At)>();
+        var keyed = new List<(string Key, int Index)>();
         int lifeStart = 0;
         DateTimeOffset lastUse = Start;
         bool exists = false;
@@ -221,8 +271,12 @@ public class MemoryBrokerTests
                         (exists, lifeStart) = (true, all.Count);
                     }
 
-                    broker.Append("t", new TopicMessage(Fanout.Encode(text, MessageFlags.None), MessageType.Text, isJson: false));
+                    Assert.True(broker.Append("t", new TopicMessage(Fanout.Encode(text, MessageFlags.None), MessageType.Text, isJson: false)));
                     all.Add((text, time.GetUtcNow()));
+                    lastUse = time.GetUtcNow();
+                    break;
+                case Kind.AppendOnce:
+                    AppendOnce(operation.Value.ToString(CultureInfo.InvariantCulture));
                     lastUse = time.GetUtcNow();
                     break;
                 case Kind.Forget:
@@ -239,6 +293,26 @@ public class MemoryBrokerTests
                 default:
                     Read(ref readers[operation.Value]);
                     break;
+            }
+        }
+
+        void AppendOnce(string key)
+        {
+            if (!exists)
+            {
+                (exists, lifeStart) = (true, all.Count);
+            }
+
+            string text = all.Count.ToString(CultureInfo.InvariantCulture).PadLeft(3, '0');
+            var message = new TopicMessage(Fanout.Encode(text, MessageFlags.None), MessageType.Text, isJson: false) { IdempotencyKey = key };
+            int? first = keyed.Where(entry => entry.Index >= lifeStart).TakeLast(maxKeys)
+                .Where(entry => entry.Key == key && time.GetUtcNow() - all[entry.Index].At <= limits.MaxIdempotencyKeyAge).Select(entry => (int?)entry.Index).LastOrDefault();
+            Assert.Equal(first is null, broker.Append("t", message));
+            Assert.Equal((first ?? all.Count) - lifeStart + 1, message.Position.Offset);
+            if (first is null)
+            {
+                keyed.Add((key, all.Count));
+                all.Add((text, time.GetUtcNow()));
             }
         }
 
@@ -291,6 +365,7 @@ public class MemoryBrokerTests
     private enum Kind
     {
         Append,
+        AppendOnce,
         Read,
         Forget,
         Pass,

@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
 using System.Net.WebSockets;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
 using Duologue.AspNetCore.Tests.Support;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
@@ -37,6 +39,28 @@ public class TopicHubTests
         Assert.Throws<ArgumentException>(() => connection.Subscribe("a*"));
         Assert.Throws<ArgumentException>(() => host.Topics.Publish("news/*", "to many"));
         await Assert.ThrowsAsync<ArgumentException>(async () => await connection.SubscribeAsync("news/*", TopicStart.Oldest, Token));
+    }
+
+    [Fact]
+    public async Task A_repeat_with_the_same_key_is_handed_to_nobody()
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", Talks.Idle));
+        TopicPosition before = await host.Topics.PublishAsync("t", "before", "0", Token);
+        using ClientWebSocket client = await host.ConnectAsync("/");
+        Connection connection = Assert.Single(host.Connections);
+        Assert.True(connection.Subscribe("t"));
+
+        Assert.Equal(before, await host.Topics.PublishAsync("t", "before", "0", Token));
+        TopicPosition first = await host.Topics.PublishAsync("t", "1", "a", Token);
+        Assert.Equal(first, await host.Topics.PublishAsync("t", "1"u8.ToArray(), MessageType.Text, "a", Token));
+        var numbers = (JsonTypeInfo<int>)JsonSerializerOptions.Default.GetTypeInfo(typeof(int));
+        TopicPosition second = await host.Topics.PublishAsync("t", 2, numbers, "b", Token);
+        Assert.Equal(second, await host.Topics.PublishAsync("t", 2, numbers, "b", Token));
+        host.Topics.Publish("t", "3");
+
+        Assert.Equal(["1", "2", "3"], [await client.ReceiveTextAsync(), await client.ReceiveTextAsync(), await client.ReceiveTextAsync()]);
+        await Assert.ThrowsAsync<ArgumentException>(async () => await host.Topics.PublishAsync("t", "x", "", Token));
+        await Assert.ThrowsAsync<ArgumentException>(async () => await host.Topics.PublishAsync("t", "x", new string('k', 65), Token));
     }
 
     [Fact]
@@ -242,12 +266,12 @@ public class TopicHubTests
         {
             TopicIdleLifetime = TimeSpan.Zero,
             MaxTopicHistoryBytes = -1,
-            TopicHistory = new TopicHistory { MaxCount = -1, MaxBytes = -1, MaxAge = TimeSpan.Zero },
+            TopicHistory = new TopicHistory { MaxCount = -1, MaxBytes = -1, MaxAge = TimeSpan.Zero, MaxIdempotencyKeys = 0, MaxIdempotencyKeyAge = TimeSpan.Zero },
             TopicHistories = { ["a*"] = TopicHistory.None, ["b"] = null! },
         };
         ValidateOptionsResult result = new DuologueOptionsValidator().Validate(null, options);
         Assert.True(result.Failed);
-        foreach (string name in new[] { "TopicIdleLifetime", "MaxTopicHistoryBytes", "MaxCount", "MaxBytes", "MaxAge", "TopicHistories[\"a*\"]", "TopicHistories[\"b\"]" })
+        foreach (string name in new[] { "TopicIdleLifetime", "MaxTopicHistoryBytes", "MaxCount", "MaxBytes", "MaxAge", "MaxIdempotencyKeys", "MaxIdempotencyKeyAge", "TopicHistories[\"a*\"]", "TopicHistories[\"b\"]" })
         {
             Assert.Contains(result.Failures!, failure => failure.Contains(name, StringComparison.Ordinal));
         }

@@ -108,7 +108,19 @@ public class TopicModelTests
         for (int i = 0; i < count; i++)
         {
             string text = $"{publisher}:{i}";
-            TopicPosition position = await topics.PublishAsync(topic, text, TestContext.Current.CancellationToken);
+            TopicPosition position;
+            if (i % 3 == 0)
+            {
+                // As publishers do whose connections are cut: again, and twice at once, with the same key.
+                Task<TopicPosition>[] repeats = [.. Enumerable.Range(0, 2).Select(_ => topics.PublishAsync(topic, text, $"key-{text}", TestContext.Current.CancellationToken).AsTask())];
+                position = (await Task.WhenAll(repeats)).Distinct().Single();
+                Assert.Equal(position, await topics.PublishAsync(topic, text, $"key-{text}", TestContext.Current.CancellationToken));
+            }
+            else
+            {
+                position = await topics.PublishAsync(topic, text, TestContext.Current.CancellationToken);
+            }
+
             Assert.True(published?.TryAdd(position.Offset, text) ?? true);
             if (i % 7 == publisher)
             {

@@ -36,6 +36,7 @@ internal sealed class ScenarioServer : IAsyncDisposable
             _conversations.Add(conversation);
             return conversation;
         });
+        _server.Go();
     }
 
     public string Host => $"127.0.0.1:{_server.Port}";

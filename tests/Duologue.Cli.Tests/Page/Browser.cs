@@ -1,3 +1,4 @@
+using Duologue.Cli.Tests.Support;
 using Microsoft.Playwright;
 
 namespace Duologue.Cli.Tests.Page;
@@ -20,7 +21,10 @@ public sealed class Browser : IAsyncLifetime
     }
 
     /// <summary>A page of its own context, as another person's browser would have. What it complains of fails the test, by <see cref="OpenPage.Complaints"/>.</summary>
-    public async Task<OpenPage> OpenAsync(string url, BrowserNewContextOptions? options = null)
+    public Task<OpenPage> OpenAsync(string url, BrowserNewContextOptions? options = null) => OpenAsync(url, options, OpenPage.TalkIsReady);
+
+    /// <summary>The same for a page that is ready when there is such an element.</summary>
+    public async Task<OpenPage> OpenAsync(string url, BrowserNewContextOptions? options, string ready)
     {
         Assert.SkipWhen(_browser is null, Chromium.Missing);
         IBrowserContext context = await _browser.NewContextAsync(options);
@@ -28,7 +32,7 @@ public sealed class Browser : IAsyncLifetime
         page.SetDefaultTimeout(60_000);
         var open = new OpenPage(page);
         await page.GotoAsync(url);
-        await open.WaitUntilReadyAsync();
+        await page.Locator(ready).WaitForAsync();
         return open;
     }
 
@@ -46,11 +50,15 @@ public sealed class Browser : IAsyncLifetime
 /// <summary>The live page in a browser, with the words of its user.</summary>
 public sealed class OpenPage : IAsyncDisposable
 {
+    /// <summary>The server has welcomed the page of the talk.</summary>
+    public const string TalkIsReady = "#send:enabled";
+
     private readonly List<string> _complaints = [];
 
     public OpenPage(IPage page)
     {
         Page = page;
+        page.SetDefaultTimeout((float)Tool.Patience.TotalMilliseconds * 2);
         page.PageError += (_, error) => _complaints.Add(error);
         page.Console += (_, message) =>
         {
@@ -87,7 +95,7 @@ public sealed class OpenPage : IAsyncDisposable
     public Task WaitForStateAsync(string name) => Page.Locator("#state-name").GetByText(name, new() { Exact = true }).WaitForAsync();
 
     /// <summary>Waits until the server has welcomed the page.</summary>
-    public Task WaitUntilReadyAsync() => Page.Locator("#send:enabled").WaitForAsync();
+    public Task WaitUntilReadyAsync() => Page.Locator(TalkIsReady).WaitForAsync();
 
     public async ValueTask DisposeAsync() => await Page.Context.DisposeAsync();
 }

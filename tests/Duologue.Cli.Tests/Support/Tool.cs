@@ -87,8 +87,16 @@ internal sealed class Tool : IAsyncDisposable
     public static async Task<(int ExitCode, string Out, string Error)> RunAsync(string input, params string[] arguments)
     {
         await using Tool tool = Start(arguments);
-        await tool.WriteAsync(input);
-        tool.EndInput();
+        try
+        {
+            await tool.WriteAsync(input);
+            tool.EndInput();
+        }
+        catch (IOException)
+        {
+            // It has ended and read nothing, while this process was held up: its exit code and its words tell the rest.
+        }
+
         return await tool.WaitAsync();
     }
 
@@ -112,9 +120,12 @@ internal sealed class Tool : IAsyncDisposable
     /// <summary>Waits for a line on standard error.</summary>
     public Task<string> WaitForErrorAsync(Func<string, bool> isIt) => _error.WaitForAsync(isIt, this);
 
-    public async Task<(int ExitCode, string Out, string Error)> WaitAsync()
+    public Task<(int ExitCode, string Out, string Error)> WaitAsync() => WaitAsync(Patience);
+
+    /// <summary>Waits for its end, for so long.</summary>
+    public async Task<(int ExitCode, string Out, string Error)> WaitAsync(TimeSpan patience)
     {
-        using var limit = new CancellationTokenSource(Patience);
+        using var limit = new CancellationTokenSource(patience);
         try
         {
             await _process.WaitForExitAsync(limit.Token);
@@ -193,12 +204,15 @@ internal sealed class Tool : IAsyncDisposable
             while (true)
             {
                 Task changed = _changed.Task;
+
+                // Looked at before the lines: the last one and the end may come between.
+                bool ended = _ended;
                 if (_lines.FirstOrDefault(isIt) is { } found)
                 {
                     return found;
                 }
 
-                Assert.False(_ended, $"The tool ended without the line.\nout: {tool.Out}\nerror: {tool.Error}");
+                Assert.False(ended, $"The tool ended without the line.\nout: {tool.Out}\nerror: {tool.Error}");
                 try
                 {
                     await changed.WaitAsync(limit.Token);

@@ -16,7 +16,7 @@ public class HandlerSchedulingTests
     [MemberData(nameof(Backends))]
     public async Task On_the_pool_it_holds_up_nobody(EventLoopBackend backend)
     {
-        var release = new TaskCompletionSource();
+        var release = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         await using LoopHost host = await LoopHost.StartAsync(
             options => (options.Backend, options.Loops) = (backend, 1),
             app =>

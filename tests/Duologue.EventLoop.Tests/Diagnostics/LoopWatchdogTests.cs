@@ -29,8 +29,8 @@ public class LoopWatchdogTests
             () => "The log does not name the endpoint that blocks.");
         release.Set();
         Assert.Equal("done", (await client.ReceiveAsync(TestContext.Current.CancellationToken)).Text);
-        CollectedMeasurement<long> measurement = Assert.Single(counted.GetMeasurementSnapshot());
-        Assert.Equal("/blocking", measurement.Tags["duologue.endpoint"]);
+        // A loop that the machine held up elsewhere is counted as well.
+        Assert.Single(counted.GetMeasurementSnapshot(), measurement => Equals(measurement.Tags["duologue.endpoint"], "/blocking"));
     }
 
     private sealed class Blocking(ManualResetEventSlim release) : MessageHandler

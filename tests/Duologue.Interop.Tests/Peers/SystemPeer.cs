@@ -8,7 +8,7 @@ internal sealed class SystemPeer : ForeignPeer
 {
     // Short, so that a test sees several pings pass; it pings by itself only.
     public static readonly TimeSpan KeepAliveInterval = TimeSpan.FromMilliseconds(50);
-    public static readonly TimeSpan KeepAliveTimeout = TimeSpan.FromSeconds(1);
+    public static readonly TimeSpan KeepAliveTimeout = TimeSpan.FromSeconds(10);
 
     private readonly WebSocket _socket;
     private readonly Channel<ReceivedMessage> _received = Channel.CreateUnbounded<ReceivedMessage>();
@@ -38,7 +38,7 @@ internal sealed class SystemPeer : ForeignPeer
     public override async Task PingAsync(CancellationToken cancellationToken)
     {
         // Its pings and pongs are invisible; a missing pong shows by the end of the conversation.
-        Task first = await Task.WhenAny(Closed, Task.Delay(KeepAliveInterval * 4 + KeepAliveTimeout, cancellationToken));
+        Task first = await Task.WhenAny(Closed, Task.Delay((KeepAliveInterval * 4) + KeepAliveTimeout, cancellationToken));
         Assert.NotSame(Closed, first);
         Assert.Equal(WebSocketState.Open, _socket.State);
     }

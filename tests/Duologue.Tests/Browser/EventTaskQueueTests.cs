@@ -14,7 +14,7 @@ public class EventTaskQueueTests
         var queue = new EventTaskQueue(null, null, static () => { }, static _ => { });
         var order = new List<int>();
         int running = 0;
-        var done = new TaskCompletionSource();
+        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         for (int i = 0; i < Count; i++)
         {
             int number = i;
@@ -39,7 +39,7 @@ public class EventTaskQueueTests
     {
         var queue = new EventTaskQueue(null, null, static () => { }, static _ => { });
         var order = new ConcurrentQueue<string>();
-        var done = new TaskCompletionSource();
+        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         queue.Post(() =>
         {
             queue.Post(() =>
@@ -60,7 +60,7 @@ public class EventTaskQueueTests
         int before = 0;
         var seen = new List<int>();
         var queue = new EventTaskQueue(null, null, () => before++, static _ => { });
-        var done = new TaskCompletionSource();
+        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         queue.Post(() => seen.Add(before));
         queue.Post(() => seen.Add(before));
         queue.Post(done.SetResult);
@@ -75,7 +75,7 @@ public class EventTaskQueueTests
         int asked = 0;
         var order = new List<string>();
         var queue = new EventTaskQueue(null, type => ++asked < 3 ? TimeSpan.FromMilliseconds(1) : TimeSpan.Zero, static () => { }, static _ => { });
-        var done = new TaskCompletionSource();
+        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         queue.Post(() => order.Add("held"), "open");
         queue.Post(() => order.Add("behind"));
         queue.Post(done.SetResult);
@@ -105,9 +105,9 @@ public class EventTaskQueueTests
     [Fact]
     public async Task A_context_that_takes_no_more_work_is_reported_and_left()
     {
-        var reported = new TaskCompletionSource<Exception>();
+        var reported = new TaskCompletionSource<Exception>(TaskCreationOptions.RunContinuationsAsynchronously);
         var queue = new EventTaskQueue(new BrokenContext(), null, static () => { }, reported.SetResult);
-        var done = new TaskCompletionSource();
+        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
 
         queue.Post(done.SetResult);
 
@@ -118,7 +118,7 @@ public class EventTaskQueueTests
     [Fact]
     public async Task What_an_async_void_listener_throws_later_is_reported()
     {
-        var reported = new TaskCompletionSource<Exception>();
+        var reported = new TaskCompletionSource<Exception>(TaskCreationOptions.RunContinuationsAsynchronously);
         var queue = new EventTaskQueue(null, null, static () => { }, reported.SetResult);
 
         queue.Post(Listener);

@@ -22,8 +22,8 @@ public sealed class LargeFileTests : IDisposable
             file.SetLength(Size);
         }
 
-        var received = new TaskCompletionSource<(long Bytes, int Fragments)>();
-        var warmedUp = new TaskCompletionSource();
+        var received = new TaskCompletionSource<(long Bytes, int Fragments)>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var warmedUp = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         long peak = 0;
         await using RawServer server = RawServer.StartAccepting(async peer =>
         {
@@ -53,6 +53,7 @@ public sealed class LargeFileTests : IDisposable
         });
         var socket = new WebSocket(server.Url);
         var log = new EventLog(socket);
+        server.Go();
         await log.Opened;
 
         // What is made once in a process is none of this file's.

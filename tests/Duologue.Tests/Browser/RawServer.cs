@@ -13,6 +13,7 @@ internal sealed class RawServer : IAsyncDisposable
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
     private readonly CancellationTokenSource _stop = new();
     private readonly ConcurrentBag<Task> _conversations = [];
+    private readonly TaskCompletionSource _go = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Task _accepting;
     private int _accepted;
     private int _disposed;
@@ -29,7 +30,7 @@ internal sealed class RawServer : IAsyncDisposable
 
     public int Accepted => Volatile.Read(ref _accepted);
 
-    /// <summary>Each accepted TCP connection is given to the conversation; it is ended when the conversation returns.</summary>
+    /// <summary>Each accepted TCP connection is given to the conversation, after <see cref="Go"/>; it is ended when the conversation returns.</summary>
     public static RawServer Start(Func<RawPeer, Task> conversation) => new(conversation);
 
     /// <summary>The usual case: the handshake is done, and the connection stays until the client ends it.</summary>
@@ -48,6 +49,12 @@ internal sealed class RawServer : IAsyncDisposable
             await peer.SendAsync(message.Opcode, message.Payload);
         }
     });
+
+    /// <summary>
+    /// Lets the conversations begin, once all listeners are there: on the thread pool a client waits for them only for a moment, and the thread
+    /// that adds them can be held up for longer.
+    /// </summary>
+    public void Go() => _go.TrySetResult();
 
     public async ValueTask DisposeAsync()
     {
@@ -87,6 +94,7 @@ internal sealed class RawServer : IAsyncDisposable
             client.NoDelay = true;
             try
             {
+                await _go.Task.WaitAsync(_stop.Token);
                 await conversation(new RawPeer(client, _stop.Token));
             }
             catch (Exception e) when (e is IOException or OperationCanceledException or EndOfStreamException)

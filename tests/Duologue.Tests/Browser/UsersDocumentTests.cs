@@ -23,6 +23,7 @@ public sealed class UsersDocumentTests : IAsyncLifetime
 
         Assert.Equal(ReadyState.Connecting, ws.ReadyState);
         Assert.Equal($"ws://localhost:{_server.Port}/", ws.Url);
+        _server.Go();
         await CloseAsync(ws);
     }
 
@@ -31,7 +32,7 @@ public sealed class UsersDocumentTests : IAsyncLifetime
     {
         var states = new List<(string When, int State)>();
         var ws = new WebSocket(_server.Url);
-        var done = new TaskCompletionSource();
+        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         states.Add(("new", (int)ws.ReadyState));
         ws.OnOpen = evt =>
         {
@@ -44,6 +45,7 @@ public sealed class UsersDocumentTests : IAsyncLifetime
             states.Add(("close", (int)ws.ReadyState));
             done.SetResult();
         };
+        _server.Go();
         await Wait(done);
 
         Assert.Equal([("new", 0), ("open", 1), ("closing", 2), ("close", 3)], states);
@@ -59,6 +61,7 @@ public sealed class UsersDocumentTests : IAsyncLifetime
             ws.Send("hello everyone");
         };
 
+        _server.Go();
         await log.Messages(1);
         Assert.Equal(["hello everyone"], log.Data);
         await CloseAsync(ws);
@@ -78,6 +81,7 @@ public sealed class UsersDocumentTests : IAsyncLifetime
             ws.Send("Hello World");
         });
 
+        _server.Go();
         await log.Messages(2);
         Assert.Equal(["Hello World", "Hello World"], log.Data);
         await CloseAsync(ws);
@@ -102,6 +106,7 @@ public sealed class UsersDocumentTests : IAsyncLifetime
             ws.Send("Hello everyone");
         };
 
+        _server.Go();
         await log.Messages(1);
         Assert.Equal("Received Message: Hello everyone|Received Message: Hello everyone|", Printed());
         await CloseAsync(ws);
@@ -114,6 +119,7 @@ public sealed class UsersDocumentTests : IAsyncLifetime
         await File.WriteAllTextAsync(path, "the file", TestContext.Current.CancellationToken);
         var ws = new WebSocket(_server.Url);
         var log = new EventLog(ws);
+        _server.Go();
         await log.Opened;
 
         var file = Blob.FromFile(path);
@@ -131,12 +137,13 @@ public sealed class UsersDocumentTests : IAsyncLifetime
         StringWriter Console = _console;
         var ws = new WebSocket(_server.Url);
         var log = new EventLog(ws);
-        var done = new TaskCompletionSource();
+        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         ws.OnClose = evt =>
         {
             Console.WriteLine("Connection closed.");
         };
         ws.AddEventListener("close", evt => done.SetResult());
+        _server.Go();
         await log.Opened;
 
         ws.Close();
@@ -146,11 +153,12 @@ public sealed class UsersDocumentTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task OnError_and_its_listener_are_called()
+    public void OnError_and_its_listener_are_called()
     {
         var calls = new List<string>();
-        var ws = new WebSocket("ws://does-not-exist.invalid:8080");
-        var log = new EventLog(ws);
+        // Nothing else keeps the events back until the listeners are there.
+        using var context = new ManualContext();
+        WebSocket ws = context.Make(() => new WebSocket("ws://does-not-exist.invalid:8080"));
         ws.OnError = evt =>
         {
             calls.Add("handler");
@@ -160,7 +168,7 @@ public sealed class UsersDocumentTests : IAsyncLifetime
             calls.Add("listener");
         });
 
-        await log.Closed;
+        context.TurnUntil(() => ws.ReadyState == ReadyState.Closed);
         Assert.Equal(["handler", "listener"], calls);
         Assert.Equal(3, (int)ws.ReadyState);
     }
@@ -171,7 +179,7 @@ public sealed class UsersDocumentTests : IAsyncLifetime
 
     private static async Task CloseAsync(WebSocket ws)
     {
-        var done = new TaskCompletionSource();
+        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         ws.AddEventListener("close", evt => done.SetResult());
         ws.Close();
         await Wait(done);

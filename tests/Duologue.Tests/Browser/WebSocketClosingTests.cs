@@ -21,6 +21,7 @@ public class WebSocketClosingTests
         await using RawServer server = RawServer.StartEcho();
         var socket = new WebSocket(server.Url);
         var log = new EventLog(socket);
+        server.Go();
         AssertChecks();
         await log.Opened;
         AssertChecks();
@@ -78,6 +79,7 @@ public class WebSocketClosingTests
         });
         WebSocket socket = context.Make(() => new WebSocket(server.Url));
         var log = new EventLog(socket);
+        server.Go();
 
         socket.Close();
         Assert.Equal(ReadyState.Closing, socket.ReadyState);
@@ -98,6 +100,7 @@ public class WebSocketClosingTests
         await using RawServer server = RawServer.StartEcho();
         WebSocket socket = context.Make(() => new WebSocket(server.Url));
         var log = new EventLog(socket);
+        server.Go();
         context.WaitForWork();
 
         socket.Close(3000, "never mind");
@@ -111,8 +114,8 @@ public class WebSocketClosingTests
     {
         const int Count = 200;
         var received = new List<string>();
-        var gotClose = new TaskCompletionSource();
-        var mayAnswer = new TaskCompletionSource();
+        var gotClose = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var mayAnswer = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         await using RawServer server = RawServer.StartAccepting(async peer =>
         {
             RawFrame frame = await peer.ReadFrameAsync();
@@ -127,6 +130,7 @@ public class WebSocketClosingTests
         });
         var socket = new WebSocket(server.Url);
         var log = new EventLog(socket);
+        server.Go();
         await log.Opened;
         for (int i = 0; i < Count; i++)
         {
@@ -153,6 +157,7 @@ public class WebSocketClosingTests
         var socket = new WebSocket(server.Url);
         socket.OnClose = _ => socket.Close();
         var log = new EventLog(socket);
+        server.Go();
         await log.Opened;
         socket.Close(3001, "first");
         socket.Close(3002, "second");
@@ -172,6 +177,7 @@ public class WebSocketClosingTests
         });
         WebSocket socket = context.Make(() => new WebSocket(server.Url));
         var log = new EventLog(socket);
+        server.Go();
         var states = new List<ReadyState>();
         while (socket.ReadyState != ReadyState.Closed)
         {
@@ -191,6 +197,7 @@ public class WebSocketClosingTests
     {
         await using RawServer server = RawServer.StartAccepting(static peer => peer.SendAsync(8, []));
         var log = new EventLog(new WebSocket(server.Url));
+        server.Go();
         await log.Closed;
 
         Assert.Equal(["open Open", "close Closed 1005 '' clean"], log.Entries);
@@ -202,6 +209,7 @@ public class WebSocketClosingTests
         await using RawServer server = RawServer.StartAccepting(static _ => Task.CompletedTask);
         var socket = new WebSocket(server.Url, new WebSocketOptions { Connection = new ConnectOptions { CloseTimeout = TimeSpan.FromMilliseconds(50) } });
         var log = new EventLog(socket);
+        server.Go();
         await log.Opened;
         socket.Close();
         await log.Closed;
@@ -233,6 +241,7 @@ public class WebSocketClosingTests
         Exception? reason = null;
         var socket = new WebSocket(server.Url, new WebSocketOptions { ConnectionFailed = e => reason = e });
         var log = new EventLog(socket);
+        server.Go();
         await log.Opened;
         socket.Close(3000, "mine");
         await log.Closed;
@@ -261,6 +270,7 @@ public class WebSocketClosingTests
         var socket = new WebSocket(server.Url, new WebSocketOptions { ConnectionFailed = e => reason = e });
         socket.OnMessage = _ => socket.Send("got it");
         var log = new EventLog(socket);
+        server.Go();
         await log.Closed;
 
         Assert.Equal(["open Open", "message one", "error Closed", "close Closed 1006 '' unclean"], log.Entries);
@@ -278,6 +288,7 @@ public class WebSocketClosingTests
         Exception? reason = null;
         var socket = new WebSocket(server.Url, new WebSocketOptions { ConnectionFailed = e => reason = e });
         var log = new EventLog(socket);
+        server.Go();
         await log.Closed;
 
         Assert.Equal(["open Open", "message one", "message Blob", "error Closed", "close Closed 1006 '' unclean"], log.Entries);
@@ -286,10 +297,11 @@ public class WebSocketClosingTests
 
     private static async Task<(RawFrame Frame, EventLog Log)> CloseAsync(Action<WebSocket> close)
     {
-        var received = new TaskCompletionSource<RawFrame>();
+        var received = new TaskCompletionSource<RawFrame>(TaskCreationOptions.RunContinuationsAsynchronously);
         await using RawServer server = RawServer.StartAccepting(async peer => received.SetResult(await peer.ReadMessageAsync()));
         var socket = new WebSocket(server.Url);
         var log = new EventLog(socket);
+        server.Go();
         await log.Opened;
         close(socket);
         await log.Closed;

@@ -41,6 +41,7 @@ public class WebSocketConnectingTests
         await using RawServer server = RawServer.StartEcho();
         var socket = new WebSocket($"HTTP://LOCALHOST:{server.Port}/a/../b?€");
         var log = new EventLog(socket);
+        server.Go();
 
         Assert.Equal($"ws://localhost:{server.Port}/b?%E2%82%AC", socket.Url);
         await log.Opened;
@@ -51,7 +52,7 @@ public class WebSocketConnectingTests
     [Fact]
     public async Task The_request_is_what_a_browser_sends()
     {
-        var request = new TaskCompletionSource<RawPeer>();
+        var request = new TaskCompletionSource<RawPeer>(TaskCreationOptions.RunContinuationsAsynchronously);
         await using RawServer server = RawServer.StartAccepting(peer =>
         {
             request.SetResult(peer);
@@ -59,9 +60,10 @@ public class WebSocketConnectingTests
         });
         var socket = new WebSocket($"ws://us%65r:s%3Acret@localhost:{server.Port}/%7Ep/%41?q=€'");
         var log = new EventLog(socket);
+        server.Go();
         await log.Opened;
 
-        RawPeer peer = await request.Task;
+        RawPeer peer = await request.Task.WaitAsync(EventLog.Patience, TestContext.Current.CancellationToken);
         Assert.StartsWith("GET /%7Ep/%41?q=%E2%82%AC%27 HTTP/1.1\r\n", peer.Request, StringComparison.Ordinal);
         Assert.Equal($"localhost:{server.Port}", peer.Header("Host"));
         Assert.Equal("13", peer.Header("Sec-WebSocket-Version"));
@@ -77,7 +79,7 @@ public class WebSocketConnectingTests
     [Fact]
     public async Task Base_origin_and_protocols_come_from_the_options()
     {
-        var request = new TaskCompletionSource<RawPeer>();
+        var request = new TaskCompletionSource<RawPeer>(TaskCreationOptions.RunContinuationsAsynchronously);
         await using RawServer server = RawServer.Start(async peer =>
         {
             await peer.AcceptAsync("Sec-WebSocket-Protocol: b\r\n");
@@ -91,9 +93,10 @@ public class WebSocketConnectingTests
             Connection = new ConnectOptions { Origin = "https://example.com" },
         });
         var log = new EventLog(socket);
+        server.Go();
         await log.Opened;
 
-        RawPeer peer = await request.Task;
+        RawPeer peer = await request.Task.WaitAsync(EventLog.Patience, TestContext.Current.CancellationToken);
         Assert.StartsWith("GET /talk HTTP/1.1\r\n", peer.Request, StringComparison.Ordinal);
         Assert.Equal("https://example.com", peer.Header("Origin"));
         Assert.Equal("a, b", peer.Header("Sec-WebSocket-Protocol"));
@@ -113,6 +116,7 @@ public class WebSocketConnectingTests
         });
         WebSocket socket = context.Make(() => new WebSocket(server.Url, "chat"));
         var log = new EventLog(socket);
+        server.Go();
 
         Assert.Equal(ReadyState.Connecting, socket.ReadyState);
         context.WaitForWork();
@@ -141,9 +145,9 @@ public class WebSocketConnectingTests
         });
         WebSocket socket = context.Make(() => new WebSocket(server.Url));
         var log = new EventLog(socket);
+        server.Go();
         context.TurnUntil(() => socket.ReadyState == ReadyState.Open);
-        context.TurnUntil(() => offer.Task.IsCompleted);
-        Assert.Equal("permessage-deflate; client_max_window_bits", await offer.Task);
+        Assert.Equal("permessage-deflate; client_max_window_bits", await offer.Task.WaitAsync(EventLog.Patience, TestContext.Current.CancellationToken));
         Assert.Equal(Answer, socket.Extensions);
         socket.Close();
         context.TurnUntil(() => socket.ReadyState == ReadyState.Closed);
@@ -165,7 +169,8 @@ public class WebSocketConnectingTests
             await peer.WriteAsync(answer);
         });
 
-        await AssertFails(server.Url, []);
+        server.Go();
+        AssertFails(server.Url, []);
     }
 
     [Theory]
@@ -176,30 +181,30 @@ public class WebSocketConnectingTests
     [InlineData(null, "Sec-WebSocket-Extensions: permessage-unknown\r\n")]
     public async Task An_answer_that_does_not_match_the_request_fires_error_and_close(string? protocol, string header)
     {
-        await using RawServer server = RawServer.StartAccepting(static _ => Task.CompletedTask);
-        await using RawServer answering = RawServer.Start(async peer =>
+        await using RawServer server = RawServer.Start(async peer =>
         {
             await peer.AcceptAsync(header);
             await peer.FinishAsync();
         });
 
-        await AssertFails(answering.Url, protocol is null ? [] : [protocol]);
+        server.Go();
+        AssertFails(server.Url, protocol is null ? [] : [protocol]);
     }
 
     [Fact]
-    public async Task A_name_that_does_not_resolve_never_throws() => await AssertFails("ws://does-not-exist.invalid/", []);
+    public void A_name_that_does_not_resolve_never_throws() => AssertFails("ws://does-not-exist.invalid/", []);
 
     [Fact]
-    public async Task A_host_that_no_computer_can_have_never_throws() => await AssertFails("ws://a!b..c/", []);
+    public void A_host_that_no_computer_can_have_never_throws() => AssertFails("ws://a!b..c/", []);
 
     [Fact]
-    public async Task A_refused_connection_never_throws()
+    public void A_refused_connection_never_throws()
     {
         // Bound and not listening: nobody else can take the port meanwhile.
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
 
-        await AssertFails($"ws://127.0.0.1:{((IPEndPoint)socket.LocalEndPoint!).Port}/", []);
+        AssertFails($"ws://127.0.0.1:{((IPEndPoint)socket.LocalEndPoint!).Port}/", []);
     }
 
     [Fact]
@@ -207,7 +212,8 @@ public class WebSocketConnectingTests
     {
         await using RawServer server = RawServer.Start(static peer => peer.WriteAsync("this is not TLS\r\n\r\n"));
 
-        await AssertFails($"wss://localhost:{server.Port}/", []);
+        server.Go();
+        AssertFails($"wss://localhost:{server.Port}/", []);
     }
 
     [Theory]
@@ -217,9 +223,9 @@ public class WebSocketConnectingTests
     [InlineData(6000)]
     [InlineData(6667)]
     [InlineData(10080)]
-    public async Task A_blocked_port_never_throws(int port)
+    public void A_blocked_port_never_throws(int port)
     {
-        Exception reason = await AssertFails($"ws://localhost:{port}/", []);
+        Exception reason = AssertFails($"ws://localhost:{port}/", []);
 
         Assert.Contains($"Port {port}", reason.Message, StringComparison.Ordinal);
     }
@@ -251,6 +257,7 @@ public class WebSocketConnectingTests
             socket.OnOpen = _ => socket.Close();
             return new EventLog(socket);
         })];
+        server.Go();
         await Task.WhenAll(logs.Select(static l => l.Closed));
 
         Assert.Equal(1, most);
@@ -261,7 +268,7 @@ public class WebSocketConnectingTests
     [Fact]
     public async Task A_close_frame_in_one_packet_with_the_answer_comes_after_open()
     {
-        var echo = new TaskCompletionSource<RawFrame>();
+        var echo = new TaskCompletionSource<RawFrame>(TaskCreationOptions.RunContinuationsAsynchronously);
         await using RawServer server = RawServer.Start(async peer =>
         {
             await peer.AcceptAsync("", together: RawPeer.CloseFrame(4001, "early"));
@@ -272,6 +279,7 @@ public class WebSocketConnectingTests
         });
         var socket = new WebSocket(server.Url);
         var log = new EventLog(socket);
+        server.Go();
         await log.Closed;
 
         Assert.Equal(["open Open", "close Closed 4001 'early' clean"], log.Entries);
@@ -280,12 +288,15 @@ public class WebSocketConnectingTests
         Assert.Equal(RawPeer.CloseFrame(4001, "early")[2..], frame.Payload);
     }
 
-    private static async Task<Exception> AssertFails(string url, string[] protocols)
+    private static Exception AssertFails(string url, string[] protocols)
     {
         Exception? reason = null;
-        var socket = new WebSocket(url, new WebSocketOptions { Protocols = protocols, ConnectionFailed = e => reason = e });
+
+        // Some fail before they reach a server: only a context keeps their events back until the listeners are there.
+        using var context = new ManualContext();
+        WebSocket socket = context.Make(() => new WebSocket(url, new WebSocketOptions { Protocols = protocols, ConnectionFailed = e => reason = e }));
         var log = new EventLog(socket);
-        await log.Closed;
+        context.TurnUntil(() => socket.ReadyState == ReadyState.Closed);
 
         Assert.Equal(Failed, log.Entries);
         Assert.Equal("", socket.Protocol);

@@ -34,6 +34,7 @@ public sealed class WebSocketSendingTests : IDisposable
         await using RawServer server = RawServer.StartEcho();
         var socket = new WebSocket(server.Url);
         var log = new EventLog(socket);
+        server.Go();
         await log.Opened;
         socket.Close();
         socket.Send("é");
@@ -55,6 +56,7 @@ public sealed class WebSocketSendingTests : IDisposable
         await using RawServer server = RawServer.StartEcho();
         WebSocket socket = context.Make(() => new WebSocket(server.Url));
         var log = new EventLog(socket);
+        server.Go();
         context.TurnUntil(() => socket.ReadyState == ReadyState.Open);
 
         socket.Send("é\uD800");
@@ -90,7 +92,7 @@ public sealed class WebSocketSendingTests : IDisposable
         var atEcho = new List<ulong>();
         await using RawServer server = RawServer.StartEcho();
         var socket = new WebSocket(server.Url);
-        var done = new TaskCompletionSource();
+        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         string text = new('x', size);
         socket.OnOpen = _ => Send();
         socket.OnMessage = _ =>
@@ -105,6 +107,7 @@ public sealed class WebSocketSendingTests : IDisposable
                 done.SetResult();
             }
         };
+        server.Go();
         await done.Task.WaitAsync(EventLog.Patience, TestContext.Current.CancellationToken);
 
         Assert.All(afterSend, amount => Assert.Equal((ulong)size, amount));
@@ -125,6 +128,7 @@ public sealed class WebSocketSendingTests : IDisposable
         await using RawServer server = RawServer.StartEcho();
         var socket = new WebSocket(server.Url);
         var log = new EventLog(socket);
+        server.Go();
         await log.Opened;
         foreach (string text in texts)
         {
@@ -143,6 +147,7 @@ public sealed class WebSocketSendingTests : IDisposable
         await using RawServer server = RawServer.StartEcho();
         var socket = new WebSocket(server.Url) { BinaryType = BinaryType.ArrayBuffer };
         var log = new EventLog(socket);
+        server.Go();
         await log.Opened;
         byte[] buffer = [1, 2, 3, 4, 5];
         socket.Send(buffer);
@@ -177,6 +182,7 @@ public sealed class WebSocketSendingTests : IDisposable
             socket.Send("after");
             amount = socket.BufferedAmount;
         };
+        server.Go();
 
         await log.Messages(5);
         Assert.Equal(6UL + 300_000 + 18 + 5, amount);
@@ -207,6 +213,7 @@ public sealed class WebSocketSendingTests : IDisposable
         Exception? reason = null;
         var socket = new WebSocket(server.Url, new WebSocketOptions { ConnectionFailed = e => reason = e });
         var log = new EventLog(socket);
+        server.Go();
         await log.Opened;
         socket.Send("before");
         socket.Send(file);
@@ -237,6 +244,7 @@ public sealed class WebSocketSendingTests : IDisposable
             Connection = WebSocketOptions.DefaultConnection with { MeterFactory = meters, LoggerFactory = loggers },
         });
         var log = new EventLog(socket);
+        server.Go();
         await log.Opened;
         byte[] buffer = new byte[1024 * 1024];
         for (int i = 0; i < 64; i++)

@@ -19,7 +19,7 @@ public sealed class StreamCarrierTests
     [InlineData(1_000_000)]
     public async Task Echoes_over_a_socket_in_both_roles(int size)
     {
-        await using var pair = await SocketPair.CreateAsync(new ConnectionOptions());
+        await using var pair = await SocketPair.CreateAsync(new ConnectionOptions { CloseTimeout = TimeSpan.FromMinutes(1) });
         Task echo = Task.Run(
             async () =>
             {

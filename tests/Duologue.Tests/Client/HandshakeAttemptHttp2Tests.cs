@@ -10,6 +10,7 @@ using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Testing;
+using Microsoft.Extensions.Time.Testing;
 using KestrelServer = Duologue.Tests.Client.Peers.KestrelServer;
 
 namespace Duologue.Tests.Client;
@@ -35,6 +36,16 @@ public class HandshakeAttemptHttp2Tests
 
     private static async Task<HandshakeException> FailAsync(Uri uri, ConnectOptions options) =>
         await Assert.ThrowsAsync<HandshakeException>(() => WebSocketConnector.OpenAsync(uri, options, Cancelled));
+
+    /// <summary>The clock stands still until the server was asked.</summary>
+    private static async Task<HandshakeException> TimeOutAsync(Uri uri, Task asked)
+    {
+        var time = new FakeTimeProvider();
+        Task<HandshakeException> failing = FailAsync(uri, Exact with { TimeProvider = time });
+        await asked.Soon();
+        time.Advance(Exact.ConnectTimeout);
+        return await failing;
+    }
 
     [Theory]
     [InlineData(false)]
@@ -338,26 +349,33 @@ public class HandshakeAttemptHttp2Tests
     [Fact]
     public async Task A_server_that_never_answers_ends_at_the_timeout_and_its_connection_is_closed()
     {
+        var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var aborted = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         await using KestrelServer server = await StartAsync(
             async context =>
             {
                 context.RequestAborted.Register(aborted.SetResult);
+                asked.SetResult();
                 await aborted.Task;
             },
             tls: false,
             HttpProtocols.Http2);
-        HandshakeException e = await FailAsync(server.Uri, Exact with { ConnectTimeout = TimeSpan.FromSeconds(2) });
-        Assert.Contains($"Waited 2 s (ConnectTimeout) in vain for the answer of 127.0.0.1:{server.Uri.Port}.", e.Message, StringComparison.Ordinal);
+        HandshakeException e = await TimeOutAsync(server.Uri, asked.Task);
+        Assert.Contains($"Waited 60 s (ConnectTimeout) in vain for the answer of 127.0.0.1:{server.Uri.Port}.", e.Message, StringComparison.Ordinal);
         await aborted.Task.Soon();
     }
 
     [Fact]
     public async Task A_server_that_never_sends_its_settings_ends_at_the_timeout()
     {
-        await using var server = new RawServer(exchange => exchange.ReadToEndAsync());
-        HandshakeException e = await FailAsync(server.Uri, Exact with { ConnectTimeout = TimeSpan.FromSeconds(2) });
-        Assert.Contains("Waited 2 s (ConnectTimeout) in vain for the answer of", e.Message, StringComparison.Ordinal);
+        var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var server = new RawServer(exchange =>
+        {
+            asked.SetResult();
+            return exchange.ReadToEndAsync();
+        });
+        HandshakeException e = await TimeOutAsync(server.Uri, asked.Task);
+        Assert.Contains("Waited 60 s (ConnectTimeout) in vain for the answer of", e.Message, StringComparison.Ordinal);
     }
 
     [Fact]

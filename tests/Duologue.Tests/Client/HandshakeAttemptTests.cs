@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Text;
 using Duologue.Client;
 using Duologue.Tests.Client.Peers;
+using Duologue.Tests.Peer;
 using Microsoft.Extensions.Time.Testing;
 
 namespace Duologue.Tests.Client;
@@ -105,10 +106,17 @@ public class HandshakeAttemptTests
     {
         await using var server = new RawServer(async exchange =>
         {
-            await exchange.WriteAsync("HTTP/1.1 500 Oh\r\nContent-Length: 5000\r\n\r\nhalf a character: \u00e2\u0082");
+            await exchange.WriteAsync("HTTP/1.1 500 Oh\r\nContent-Length: 5000\r\nSet-Cookie: seen=yes\r\n\r\nhalf a character: \u00e2\u0082");
             await exchange.ReadToEndAsync();
         });
-        HandshakeException e = await FailAsync(server, NoProxy with { ConnectTimeout = TimeSpan.FromSeconds(1) });
+
+        // The clock stands still until the head has come, which the cookie tells.
+        var time = new FakeTimeProvider();
+        var cookies = new CookieContainer();
+        Task<HandshakeException> failing = FailAsync(server, NoProxy with { TimeProvider = time, Cookies = cookies });
+        await Waiting.Until(() => cookies.Count > 0);
+        time.Advance(NoProxy.ConnectTimeout);
+        HandshakeException e = await failing;
         Assert.Equal(HttpStatusCode.InternalServerError, e.StatusCode);
         Assert.Equal("half a character: ", e.Body);
     }
@@ -287,10 +295,10 @@ public class HandshakeAttemptTests
     [Fact]
     public async Task A_refused_connection_names_the_address()
     {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        int port = ((IPEndPoint)listener.LocalEndpoint).Port;
-        listener.Stop();
+        // Bound and not listening: nobody else can take the port meanwhile.
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        int port = ((IPEndPoint)socket.LocalEndPoint!).Port;
         HandshakeException e = await Assert.ThrowsAsync<HandshakeException>(() => WebSocketConnector.OpenAsync(new Uri($"ws://127.0.0.1:{port}"), NoProxy, Cancelled));
         Assert.Null(e.StatusCode);
         Assert.Contains($"No address of 127.0.0.1 took the connection: 127.0.0.1:{port}: ", e.Message, StringComparison.Ordinal);

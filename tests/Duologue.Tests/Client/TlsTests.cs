@@ -6,6 +6,7 @@ using Duologue.Tests.Client.Peers;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
+using Microsoft.Extensions.Time.Testing;
 
 namespace Duologue.Tests.Client;
 
@@ -118,10 +119,31 @@ public class TlsTests
     [Fact]
     public async Task A_server_that_is_silent_in_TLS_ends_at_the_timeout_which_says_so()
     {
-        await using var server = new RawServer(_ => Task.CompletedTask);
-        Uri uri = new UriBuilder(server.Uri) { Scheme = "wss" }.Uri;
-        HandshakeException e = await Assert.ThrowsAsync<HandshakeException>(() => WebSocketConnector.OpenAsync(uri, Options with { ConnectTimeout = TimeSpan.FromSeconds(1) }, Cancelled));
-        Assert.Contains($"Waited 1 s (ConnectTimeout) in vain for TLS with 127.0.0.1:{server.Port}.", e.Message, StringComparison.Ordinal);
-        await server.FirstConnectionEnded.WaitAsync(TimeSpan.FromSeconds(3), Cancelled); // the HTTP handler by itself would keep it for 5 s more
+        var begun = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var server = new AcceptLoop();
+        server.Start(async client =>
+        {
+            using (client)
+            {
+                byte[] buffer = new byte[4096];
+                await client.GetStream().ReadExactlyAsync(buffer.AsMemory(0, 1), server.Stop);
+                begun.SetResult();
+                while (await client.GetStream().ReadAsync(buffer, server.Stop) > 0)
+                {
+                }
+
+                ended.SetResult();
+            }
+        });
+        var time = new FakeTimeProvider();
+        Task<OpenedWebSocket> opening = WebSocketConnector.OpenAsync(new Uri($"wss://{server.EndPoint}/"), Options with { TimeProvider = time }, Cancelled);
+        await begun.Task.WaitAsync(TimeSpan.FromMinutes(1), Cancelled);
+        time.Advance(Options.ConnectTimeout);
+        HandshakeException e = await Assert.ThrowsAsync<HandshakeException>(() => opening);
+        Assert.Contains($"Waited 60 s (ConnectTimeout) in vain for TLS with {server.EndPoint}.", e.Message, StringComparison.Ordinal);
+
+        // The HTTP handler by itself would keep it for ten minutes more: see the project file.
+        await ended.Task.WaitAsync(TimeSpan.FromMinutes(1), Cancelled);
     }
 }

@@ -43,6 +43,43 @@ public sealed class ClientTelemetryTests : IDisposable
         Assert.Equal((5, 5), (sent.LastMeasurement!.Value, received.LastMeasurement!.Value));
     }
 
+    [Fact]
+    public async Task A_client_that_comes_back_counts_its_returns_and_what_it_lost()
+    {
+        int visits = 0;
+        await using KestrelServer server = await KestrelServer.StartAsync(async context =>
+        {
+            if (Interlocked.Increment(ref visits) > 1)
+            {
+                await KestrelServer.EchoAsync(context);
+                return;
+            }
+
+            using System.Net.WebSockets.WebSocket socket = await context.WebSockets.AcceptWebSocketAsync();
+            await socket.CloseAsync(System.Net.WebSockets.WebSocketCloseStatus.InternalServerError, "", context.RequestAborted);
+        });
+        using MetricCollector<long> reconnects = Collect<long>("reconnects");
+        using MetricCollector<long> lost = Collect<long>("messages.lost");
+        var log = new Microsoft.Extensions.Logging.Testing.FakeLogCollector();
+        using var loggers = new Microsoft.Extensions.Logging.LoggerFactory([new Microsoft.Extensions.Logging.Testing.FakeLoggerProvider(log)]);
+        await using (var client = new DuologueClient(server.Uri, new DuologueClientOptions
+        {
+            Connect = Options with { LoggerFactory = loggers },
+            InitialDelay = TimeSpan.FromMilliseconds(1),
+        }))
+        {
+            client.Send("nobody is there", WhenAway.Drop);
+            client.Start();
+            await Peer.Waiting.Until(() => log.GetSnapshot().Any(record => record.Id.Name == "CameBack"));
+        }
+
+        Assert.Equal(1, Assert.Single(reconnects.GetMeasurementSnapshot()).Value);
+        Assert.Equal("dropped", Assert.Single(lost.GetMeasurementSnapshot()).Tags["duologue.message.fate"]);
+        Assert.Equal(
+            ["ClientMessagesLost", "WaitsToComeBack", "CameBack", "ClientEnded"],
+            log.GetSnapshot().Where(record => record.Id.Id is >= 2010 and < 2100).Select(record => record.Id.Name));
+    }
+
     [Theory]
     [InlineData("name_resolution")]
     [InlineData("connection")]
@@ -60,6 +97,9 @@ public sealed class ClientTelemetryTests : IDisposable
     {
         using var stop = new CancellationTokenSource();
         await using var server = new RawServer(exchange => AnswerAsync(exchange.Stream, reason, stop));
+        // Bound and not listening: nobody else can take the port meanwhile.
+        using var silent = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        silent.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         await using KestrelServer plain = await KestrelServer.StartAsync(KestrelServer.EchoAsync);
         using MetricCollector<long> failures = Collect<long>("handshake.failures");
         using MetricCollector<double> connect = Collect<double>("connect.duration");
@@ -75,7 +115,7 @@ public sealed class ClientTelemetryTests : IDisposable
         Uri uri = reason switch
         {
             "name_resolution" => new Uri("ws://host.example/"),
-            "connection" => new Uri($"ws://127.0.0.1:{FreePort()}/"),
+            "connection" => new Uri($"ws://127.0.0.1:{((IPEndPoint)silent.LocalEndPoint!).Port}/"),
             "tls" => new UriBuilder(plain.Uri) { Scheme = "wss" }.Uri,
             _ => server.Uri,
         };
@@ -155,13 +195,6 @@ public sealed class ClientTelemetryTests : IDisposable
             // Says nothing until the client is gone.
             await stream.CopyToAsync(Stream.Null);
         }
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
     private MetricCollector<T> Collect<T>(string name)

@@ -9,7 +9,7 @@ public sealed class SmokeTests
     [Fact]
     public async Task Two_peers_talk_and_close()
     {
-        await using MemoryPair pair = MemoryPair.Create(new ConnectionOptions());
+        await using MemoryPair pair = MemoryPair.Create(new ConnectionOptions { CloseTimeout = TimeSpan.FromMinutes(1) });
         Task echo = Task.Run(async () =>
         {
             await foreach (Message m in pair.Server.ReadAllAsync(Token))

@@ -92,7 +92,7 @@ public sealed class StressTests
             var handler = new TestHandler { OnMessage = (connection, message) => EchoAsync(connection, message) };
             await using MemoryPair pair = MemoryPair.Create(
                 new ConnectionSetup { Role = Role.Server, Options = new ConnectionOptions { SendQueueLimit = 50_000, SendQueuePolicy = SendQueuePolicy.Wait }, Handler = handler },
-                new ConnectionSetup { Role = Role.Client, Options = new ConnectionOptions { SendQueueLimit = 50_000 } });
+                new ConnectionSetup { Role = Role.Client, Options = new ConnectionOptions { SendQueueLimit = 50_000, CloseTimeout = TimeSpan.FromMinutes(1) } });
             const int Count = 150;
             Task sending = Task.Run(
                 async () =>

@@ -6,7 +6,7 @@ namespace Duologue.Tests.Peer;
 /// <summary>Waiting on conditions: generous in real time, small steps in virtual time.</summary>
 internal static class Waiting
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
@@ -45,6 +45,25 @@ internal static class Waiting
             await Settle(task);
         }
 
+        return passed;
+    }
+
+    /// <summary>
+    /// Lets virtual time pass until the task completes, which must be within these bounds. Past the upper one the clock stands still: what is due by
+    /// then may take as long as a busy machine makes it, and what is not due never comes.
+    /// </summary>
+    public static async Task<TimeSpan> PassUntil(this FakeTimeProvider time, Task task, TimeSpan least, TimeSpan most)
+    {
+        TimeSpan passed = TimeSpan.Zero;
+        while (!task.IsCompleted && passed < most)
+        {
+            time.Advance(TimeSpan.FromMilliseconds(50));
+            passed += TimeSpan.FromMilliseconds(50);
+            await Settle(task);
+        }
+
+        await Until(() => task.IsCompleted);
+        Assert.True(passed >= least, $"It happened after {passed}, before {least}.");
         return passed;
     }
 

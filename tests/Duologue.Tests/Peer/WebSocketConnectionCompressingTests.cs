@@ -371,9 +371,9 @@ public sealed class WebSocketConnectionCompressingTests
     [Fact]
     public async Task A_handler_at_work_holds_back_what_inflates_behind_it()
     {
-        var release = new TaskCompletionSource();
+        var release = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var got = new List<int>();
-        var done = new TaskCompletionSource();
+        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var handler = new TestHandler
         {
             OnMessage = async (_, message) =>
@@ -493,7 +493,7 @@ public sealed class WebSocketConnectionCompressingTests
     [Fact]
     public async Task Others_that_send_while_a_handler_compresses_do_not_hold_up_what_it_sends()
     {
-        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var done = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
         var handler = new TestHandler
         {
             OnMessage = (connection, _) =>
@@ -514,13 +514,12 @@ public sealed class WebSocketConnectionCompressingTests
                 for (int i = 0; i < 300; i++)
                 {
                     // A handler that blocks: nobody but the others and itself can see to it that this leaves.
-                    all &= connection.SendAsync(Reference.Sample(random, 3000, isText: true), MessageType.Binary).AsTask().Wait(TimeSpan.FromSeconds(10));
+                    all &= connection.SendAsync(Reference.Sample(random, 3000, isText: true), MessageType.Binary).AsTask().Wait(TimeSpan.FromMinutes(1));
                 }
 
                 stop.Cancel();
                 others.Wait();
-                done.SetResult();
-                Assert.True(all);
+                done.SetResult(all);
                 return default;
             },
         };
@@ -534,7 +533,7 @@ public sealed class WebSocketConnectionCompressingTests
             received += (await pair.Client.ReceiveAsync(Token).Soon()).Type == MessageType.Binary ? 1 : 0;
         }
 
-        await done.Task.Soon();
+        Assert.True(await done.Task.Soon());
     }
 
     [Fact]

@@ -11,6 +11,7 @@ internal sealed class AcceptLoop : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly ConcurrentBag<Task> _serving = [];
     private Task _accepting = Task.CompletedTask;
+    private int _count;
 
     public AcceptLoop()
     {
@@ -24,7 +25,7 @@ internal sealed class AcceptLoop : IAsyncDisposable
     public CancellationToken Stop { get; }
 
     /// <summary>How many connections have come.</summary>
-    public int Count => _serving.Count;
+    public int Count => Volatile.Read(ref _count);
 
     /// <summary>Begins to accept. Once.</summary>
     public void Start(Func<TcpClient, Task> serve) => _accepting = AcceptAsync(serve);
@@ -46,7 +47,11 @@ internal sealed class AcceptLoop : IAsyncDisposable
     {
         while (true)
         {
-            _serving.Add(serve(await _listener.AcceptTcpClientAsync(Stop)));
+            TcpClient client = await _listener.AcceptTcpClientAsync(Stop);
+
+            // Before anything is answered: who was served is counted.
+            Interlocked.Increment(ref _count);
+            _serving.Add(serve(client));
         }
     }
 }

@@ -1,0 +1,303 @@
+using System.Buffers;
+using System.Diagnostics;
+using System.Net;
+using Duologue.Protocol;
+using Microsoft.AspNetCore.Http;
+
+namespace Duologue.AspNetCore;
+
+// Sessions over Engine.IO v4, on the endpoint's own path: opening, polling, WebSocket, and the change from one to the other. The
+// checks come in the order of the protocol's reference, so that a client is told of the same mistake first.
+internal sealed partial class DuologueEndpoint
+{
+    private readonly SessionTable _sessions;
+
+    /// <summary>Whether a request is for a session here.</summary>
+    public bool TakesSession(HttpRequest request) => _settings.Sessions && EngineIoQuery.IsOn(request);
+
+    private async Task HandleSessionAsync(HttpContext context)
+    {
+        EngineIoQuery query = EngineIoQuery.Read(context.Request);
+        bool isUpgrade = WebSocketMatcherPolicy.IsWebSocket(context);
+        bool isAllowed = isUpgrade ? _settings.Origins.Allows(context.Request) : FeedCors.TryApply(context, _settings.Origins);
+        if (HttpMethods.IsOptions(context.Request.Method) && isAllowed)
+        {
+            FeedCors.AnswerPreflight(context.Response);
+            if (context.Request.Headers.AccessControlRequestHeaders is { Count: > 0 } wanted)
+            {
+                context.Response.Headers.AccessControlAllowHeaders = wanted;
+            }
+
+            return;
+        }
+
+        SessionError? error = null;
+        Session? session = null;
+        if (query.Transport is not (EngineIoQuery.Polling or EngineIoQuery.WebSocket))
+        {
+            error = SessionError.UnknownTransport;
+        }
+        else if (!isAllowed)
+        {
+            error = SessionError.Forbidden;
+        }
+        else if (query.SessionId is not null)
+        {
+            error = JudgeSession(context, query, isUpgrade, out session);
+        }
+        else
+        {
+            error = JudgeOpening(context, query, isUpgrade);
+        }
+
+        if (error is { } refused)
+        {
+            await RefuseSessionAsync(context, refused, isUpgrade).ConfigureAwait(false);
+        }
+        else if (isUpgrade)
+        {
+            await OpenSessionSocketAsync(context, query, session).ConfigureAwait(false);
+        }
+        else if (session is null)
+        {
+            await OpenPolledAsync(context).ConfigureAwait(false);
+        }
+        else if (HttpMethods.IsPost(context.Request.Method))
+        {
+            if (await SessionRequest.PostAsync(context, session).ConfigureAwait(false) == StatusCodes.Status413PayloadTooLarge)
+            {
+                _handshake.Record(context, new Refusal(RefusalReason.SessionRequest, StatusCodes.Status413PayloadTooLarge, "The payload is larger than MaxSessionPayload.", []), null);
+            }
+        }
+        else
+        {
+            await SessionRequest.PollAsync(context, session, query.Wait).ConfigureAwait(false);
+        }
+    }
+
+    private SessionError? JudgeSession(HttpContext context, in EngineIoQuery query, bool isUpgrade, out Session? session)
+    {
+        session = _sessions.Find(query.SessionId!);
+
+        // What is over by the clock may not have been told so yet.
+        session?.Carrier.CheckClock();
+        session = _sessions.Find(query.SessionId!);
+        if (session is null || !session.BelongsTo(UserIdOf(context)))
+        {
+            return SessionError.UnknownSession;
+        }
+
+        if (isUpgrade)
+        {
+            return query.Transport == EngineIoQuery.WebSocket && query.IsVersion4 ? null : SessionError.BadRequest;
+        }
+
+        if (query.Transport != EngineIoQuery.Polling || !session.IsPolled || !query.IsVersion4 || !query.IsWaitValid)
+        {
+            return SessionError.BadRequest;
+        }
+
+        return HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsPost(context.Request.Method) ? null : SessionError.MethodNotAllowed;
+    }
+
+    private static SessionError? JudgeOpening(HttpContext context, in EngineIoQuery query, bool isUpgrade)
+    {
+        if (!isUpgrade && !HttpMethods.IsGet(context.Request.Method))
+        {
+            return SessionError.BadMethod;
+        }
+
+        if (isUpgrade != (query.Transport == EngineIoQuery.WebSocket))
+        {
+            return SessionError.BadRequest;
+        }
+
+        return query.IsVersion4 ? null : SessionError.UnsupportedVersion;
+    }
+
+    private async Task RefuseSessionAsync(HttpContext context, SessionError error, bool isUpgrade)
+    {
+        _handshake.Record(context, error.ToRefusal(), null);
+        await error.WriteAsync(context, isUpgrade).ConfigureAwait(false);
+    }
+
+    private async Task OpenPolledAsync(HttpContext context)
+    {
+        using Activity? activity = Tracing.StartConnect(context, Pattern);
+        EndpointSettings settings = _settings;
+        if (_handshake.JudgeSession(_default) is { } refusal)
+        {
+            await _handshake.RefuseAsync(context, refusal, activity).ConfigureAwait(false);
+            return;
+        }
+
+        RequestInfo request = RequestCapture.Capture(context, Pattern, settings.CapturedHeaders, Tracing.ContextOf(activity));
+        if (Admit(context) is { } limit)
+        {
+            await _handshake.RefuseAsync(context, _handshake.Overloaded(limit), activity).ConfigureAwait(false);
+            return;
+        }
+
+        WebSocketConnection connection = Create(request, UserIdOf(request), settings, SessionSetupOf(settings, _default!));
+        var session = new Session(_sessions, _server.Metrics, connection, settings, isPolled: true);
+        Tracing.Connected(activity, connection);
+        Begin(session, connection);
+        byte[] answer = session.OpenPacket(Transport.LongPolling);
+        HttpResponse response = context.Response;
+        response.ContentType = "text/plain; charset=UTF-8";
+        response.Headers.CacheControl = "no-store";
+        response.ContentLength = answer.Length;
+        response.BodyWriter.Write(answer);
+    }
+
+    // Nothing of the conversation belongs to the request's trace, which ends with the request.
+    private void Begin(Session session, WebSocketConnection connection)
+    {
+        Activity? around = Activity.Current;
+        Activity.Current = null;
+        try
+        {
+            session.Start();
+            LogAccepted(connection, detached: false);
+            if (_default!.Conversation is { } conversation)
+            {
+                // It outlives the request. It never throws, and whoever wants to know its end asks the connection's.
+                _ = Task.Run(() => DelegateConversation.RunAsync(connection, conversation, _server.ConnectionLogger));
+            }
+        }
+        finally
+        {
+            Activity.Current = around;
+        }
+    }
+
+    private async Task OpenSessionSocketAsync(HttpContext context, EngineIoQuery query, Session? session)
+    {
+        EndpointSettings settings = _settings;
+        (AcceptedRequest Request, Session Session, WebSocketConnection? Opened)? accepted = await AcceptSessionSocketAsync(context, settings, query, session).ConfigureAwait(false);
+        if (accepted is not { } socket)
+        {
+            return;
+        }
+
+        Activity.Current = null;
+        Task carried = socket.Request.CarryAsync();
+        if (socket.Opened is { } connection)
+        {
+            LogAccepted(connection, detached: false);
+            if (_default!.Conversation is { } conversation)
+            {
+                await DelegateConversation.RunAsync(connection, conversation, _server.ConnectionLogger).ConfigureAwait(false);
+            }
+        }
+
+        await carried.ConfigureAwait(false);
+    }
+
+    private async Task<(AcceptedRequest Request, Session Session, WebSocketConnection? Opened)?> AcceptSessionSocketAsync(HttpContext context, EndpointSettings settings, EngineIoQuery query, Session? session)
+    {
+        using Activity? activity = Tracing.StartConnect(context, Pattern);
+        Judgement judgement = _handshake.Judge(context, settings, _default, [], []);
+        if (judgement.Refusal is { } refusal)
+        {
+            await _handshake.RefuseAsync(context, refusal, activity).ConfigureAwait(false);
+            return null;
+        }
+
+        WebSocketConnection? opened = null;
+        if (session is null)
+        {
+            RequestInfo request = RequestCapture.Capture(context, Pattern, settings.CapturedHeaders, Tracing.ContextOf(activity));
+            if (Admit(context) is { } limit)
+            {
+                await _handshake.RefuseAsync(context, _handshake.Overloaded(limit), activity).ConfigureAwait(false);
+                return null;
+            }
+
+            opened = Create(request, UserIdOf(request), settings, SessionSetupOf(settings, _default!));
+            session = new Session(_sessions, _server.Metrics, opened, settings, isPolled: false);
+        }
+
+        var socket = new SocketTransport(session, query.WantsBase64);
+        socket.Socket = new WebSocketConnection(SocketSetup(settings, socket));
+        if (opened is not null)
+        {
+            session.OpenOn(socket, opened);
+            Tracing.Connected(activity, opened);
+        }
+        else if (!session.TryProbe(socket, settings.SessionUpgradeTimeout))
+        {
+            await RefuseSessionAsync(context, SessionError.BadRequest, isUpgrade: true).ConfigureAwait(false);
+            return null;
+        }
+
+        Stream? stream = null;
+        try
+        {
+            stream = await _handshake.AcceptAsync(context, judgement, settings.HandshakeTimeout, activity).ConfigureAwait(false);
+        }
+        finally
+        {
+            if (stream is null)
+            {
+                opened?.Abort();
+                session.EndProbe(socket);
+                if (opened is not null)
+                {
+                    session.OnEnd();
+                }
+            }
+        }
+
+        return stream is null ? null : (new AcceptedRequest(context, stream, judgement.IsHttp2, socket.Socket, judgement.Handler!), session, opened);
+    }
+
+    private RefusalReason? Admit(HttpContext context)
+    {
+        IPAddress? remote = context.Connection.RemoteIpAddress;
+        if (_server.HandshakeRate.TryTake(remote) is { } rate)
+        {
+            return rate;
+        }
+
+        if (_server.SessionAdmission.TryEnter(remote, out AddressKey address) is not null)
+        {
+            return RefusalReason.SessionLimit;
+        }
+
+        RefusalReason? limit = _server.Admission.TryEnter(remote, out _);
+        if (limit is not null)
+        {
+            _server.SessionAdmission.Leave(address);
+        }
+
+        return limit;
+    }
+
+    private ConnectionSetup SessionSetupOf(EndpointSettings settings, HandlerChoice handler) =>
+        // No subprotocol is called so: a name has no space.
+        settings.Setups.GetOrAdd((handler, "a session"), _ => new ConnectionSetup
+        {
+            Role = Role.Server,
+            Origin = _origin,
+            IsSession = true,
+
+            // The session has its own keep-alive, and the connection beneath compresses nothing.
+            Options = settings.Connection with { KeepAliveInterval = Timeout.InfiniteTimeSpan, Compression = Compression.Off },
+            Observer = _server.Observer,
+            Logger = _server.ConnectionLogger,
+            Handler = handler.Receiver(settings.TraceMessages, Pattern),
+            OnThreadPool = settings.OnThreadPool,
+        });
+
+    private static ConnectionSetup SocketSetup(EndpointSettings settings, SocketTransport socket) => new()
+    {
+        Role = Role.Server,
+        Options = settings.Connection with { KeepAliveInterval = Timeout.InfiniteTimeSpan, Compression = Compression.Off, MaxMessageSize = settings.MaxSessionPayload },
+        Handler = socket,
+    };
+
+    private static string? UserIdOf(RequestInfo request) => request.HasUser ? UserIdentity.IdOf(request.User) : null;
+
+    private static string? UserIdOf(HttpContext context) => UserIdentity.IdOf(context.User);
+}

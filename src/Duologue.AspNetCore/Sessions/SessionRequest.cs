@@ -1,0 +1,193 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using Duologue.EngineIo;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Http.Timeouts;
+
+namespace Duologue.AspNetCore;
+
+/// <summary>One polled request of a session: a GET that receives, or a POST that sends.</summary>
+internal static class SessionRequest
+{
+    // So much is given to the connection at a time: what it takes no more is held back, and with it the answer.
+    private const int Portion = 64 * 1024;
+
+    public static async Task PollAsync(HttpContext context, Session session, TimeSpan? wait)
+    {
+        PolledTransport polled = session.Polled!;
+        if (!polled.TryBegin(wait))
+        {
+            // The one that is held is answered with a close: nobody knows any more which of the two has what.
+            session.Carrier.Violate(ProtocolViolation.OverlappingRequests);
+            context.Response.StatusCode = StatusCodes.Status400BadRequest;
+            return;
+        }
+
+        // A held request is not a slow one.
+        context.Features.Get<IHttpRequestTimeoutFeature>()?.DisableTimeout();
+        var body = new FrameBuffer();
+        PolledPayload payload;
+        try
+        {
+            CancellationTokenRegistration gone = context.RequestAborted.UnsafeRegister(static carrier => ((SessionCarrier)carrier!).Lose(), session.Carrier);
+            await using (gone.ConfigureAwait(false))
+            {
+                payload = await polled.FillAsync(body, wait).ConfigureAwait(false);
+            }
+        }
+        finally
+        {
+            polled.End();
+        }
+
+        if (payload.Closing is { } closing)
+        {
+            // The client has nothing to answer a close with: having it is its answer.
+            session.Carrier.OnClose(closing.Code, closing.Reason);
+            await session.Carrier.DispatchAsync().ConfigureAwait(false);
+        }
+
+        HttpResponse response = context.Response;
+        response.ContentType = "text/plain; charset=UTF-8";
+        response.Headers.CacheControl = "no-store";
+        response.ContentLength = body.Length;
+        response.BodyWriter.Write(body.Span);
+        body.Release();
+    }
+
+    /// <returns>The status that was answered.</returns>
+    public static async Task<int> PostAsync(HttpContext context, Session session)
+    {
+        if (!session.TryBeginPost(context))
+        {
+            session.Carrier.Violate(ProtocolViolation.OverlappingRequests);
+            session.AbortPost();
+            context.Response.StatusCode = StatusCodes.Status400BadRequest;
+            return StatusCodes.Status400BadRequest;
+        }
+
+        try
+        {
+            context.Response.Headers.CacheControl = "no-store";
+            int status = await ReadAsync(context, session).ConfigureAwait(false);
+            context.Response.StatusCode = status;
+            if (status == StatusCodes.Status200OK)
+            {
+                context.Response.ContentType = "text/html";
+                context.Response.ContentLength = 2;
+                context.Response.BodyWriter.Write("ok"u8);
+            }
+        }
+        catch (Exception error) when (error is IOException or OperationCanceledException or ConnectionAbortedException)
+        {
+            // What the client still had to say is unknown: a session with a gap is none.
+            session.Carrier.Lose(error);
+        }
+        finally
+        {
+            session.EndPost();
+        }
+
+        return context.Response.StatusCode;
+    }
+
+    /// <summary>Reads the payload whole, then gives it to the connection: a body that is refused for its size has delivered nothing.</summary>
+    private static async Task<int> ReadAsync(HttpContext context, Session session)
+    {
+        HttpRequest request = context.Request;
+        if (request.ContentType?.StartsWith("application/octet-stream", StringComparison.OrdinalIgnoreCase) == true)
+        {
+            // The binary mode of the protocol's version 3.
+            session.Carrier.Violate(ProtocolViolation.InvalidPacket);
+            return StatusCodes.Status400BadRequest;
+        }
+
+        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit && limit.MaxRequestBodySize <= session.MaxPayload)
+        {
+            // The web server's own limit would end a request that is allowed here, or that is to be answered.
+            limit.MaxRequestBodySize = session.MaxPayload + 1L;
+        }
+
+        PipeReader reader = request.BodyReader;
+        while (request.ContentLength is null || request.ContentLength <= session.MaxPayload)
+        {
+            ReadResult result = await reader.ReadAsync(context.RequestAborted).ConfigureAwait(false);
+            ReadOnlySequence<byte> buffer = result.Buffer;
+            if (buffer.Length > session.MaxPayload)
+            {
+                reader.AdvanceTo(buffer.End);
+                break;
+            }
+
+            if (result.IsCompleted)
+            {
+                bool valid = await BringAsync(buffer, session).ConfigureAwait(false);
+                reader.AdvanceTo(buffer.End);
+                return valid ? StatusCodes.Status200OK : StatusCodes.Status400BadRequest;
+            }
+
+            reader.AdvanceTo(buffer.Start, buffer.End);
+        }
+
+        return StatusCodes.Status413PayloadTooLarge;
+    }
+
+    /// <summary>Gives the connection the packets in order. False if one is none: those before it were given, and the session has ended.</summary>
+    private static async ValueTask<bool> BringAsync(ReadOnlySequence<byte> payload, Session session)
+    {
+        SessionCarrier carrier = session.Carrier;
+        long brought = 0;
+        while (true)
+        {
+            SequencePosition? separator = payload.PositionOf(PacketReader.Separator);
+            ReadOnlySequence<byte> packet = separator is { } at ? payload.Slice(0, at) : payload;
+            PacketKind kind = Bring(packet, carrier);
+            if (kind == PacketKind.Close)
+            {
+                session.Polled!.OnClosedByPeer();
+            }
+
+            brought += packet.Length;
+            bool last = kind != PacketKind.Taken || separator is null;
+            if (last || brought >= Portion)
+            {
+                brought = 0;
+                await carrier.DispatchAsync().ConfigureAwait(false);
+            }
+
+            if (kind == PacketKind.Invalid)
+            {
+                carrier.Violate(ProtocolViolation.InvalidPacket);
+                return false;
+            }
+
+            if (last)
+            {
+                return true;
+            }
+
+            payload = payload.Slice(payload.GetPosition(1, separator!.Value));
+        }
+    }
+
+    private static PacketKind Bring(in ReadOnlySequence<byte> packet, SessionCarrier carrier)
+    {
+        if (packet.IsSingleSegment)
+        {
+            return PacketReader.BringToServer(packet.FirstSpan, carrier);
+        }
+
+        byte[] rented = ArrayPool<byte>.Shared.Rent((int)packet.Length);
+        try
+        {
+            packet.CopyTo(rented);
+            return PacketReader.BringToServer(rented.AsSpan(0, (int)packet.Length), carrier);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(rented);
+        }
+    }
+}

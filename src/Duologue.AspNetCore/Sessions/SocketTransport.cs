@@ -1,0 +1,91 @@
+using Duologue.EngineIo;
+using Duologue.Peer;
+
+namespace Duologue.AspNetCore;
+
+/// <summary>
+/// A session's WebSocket on its server. It carries the session from the beginning, or takes over from polling when the client has tried it out.
+/// </summary>
+internal sealed class SocketTransport(Session session, bool wantsBase64) : SocketLink(wantsBase64), ITimeoutTarget, IThreadPoolWorkItem
+{
+    private TimeoutLink _link;
+
+    // Whether it carries the session: at once, or from the client's word on.
+    private volatile bool _carries;
+    private volatile bool _opens;
+
+    ref TimeoutLink ITimeoutTarget.Link => ref _link;
+
+    protected override SessionCarrier Carrier => session.Carrier;
+
+    protected override bool Carries => _carries;
+
+    /// <summary>It carries the session from its opening on.</summary>
+    public void CarryFromOpening() => (_carries, _opens) = (true, true);
+
+    /// <summary>Lets the client try it out, but not for ever.</summary>
+    public void AwaitUpgrade(TimeSpan timeout) => Socket.Setup.Wheel.Schedule(this, timeout);
+
+    /// <summary>Closes a WebSocket that is only being tried out; the session goes on without it.</summary>
+    public void RefuseProbe(string reason) => Socket.BeginClose(1002, reason, CloseCause.LocalClose);
+
+    public override ValueTask OnOpenAsync(Connection connection)
+    {
+        if (_opens)
+        {
+            Socket.Send(session.OpenPacket(Transport.WebSocket), MessageType.Text, MessageFlags.None);
+            session.Start();
+        }
+
+        return default;
+    }
+
+    public override void OnEnd(bool aborted)
+    {
+        base.OnEnd(aborted);
+        session.OnEnd();
+    }
+
+    void ITimeoutTarget.OnTimeout() => ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+
+    void IThreadPoolWorkItem.Execute()
+    {
+        if (!_carries)
+        {
+            RefuseProbe("The client did not change to this WebSocket in time.");
+        }
+    }
+
+    protected override PacketKind Bring(ReadOnlySpan<byte> packet) => PacketReader.BringToServer(packet, Carrier);
+
+    protected override ValueTask OnEarlyMessage(Message message)
+    {
+        ReadOnlySpan<byte> data = message.Data.Span;
+        if (message.Type == MessageType.Text && data.SequenceEqual("2probe"u8))
+        {
+            // The answer first, the release of a held GET a moment later.
+            Socket.Send("3probe"u8, MessageType.Text);
+            session.Polled?.Hurry();
+        }
+        else if (message.Type == MessageType.Text && data.SequenceEqual("5"u8))
+        {
+            Socket.Setup.Wheel.Cancel(this);
+            _carries = true;
+            session.FinishUpgrade(this);
+        }
+        else
+        {
+            RefuseProbe("A packet came before the change to this WebSocket.");
+        }
+
+        return default;
+    }
+
+    protected override void OnEarlyEnd(CloseInfo info)
+    {
+        Socket.Setup.Wheel.Cancel(this);
+        session.EndProbe(this);
+    }
+
+    protected override void OnSocketEnd(CloseInfo info) => Socket.Setup.Wheel.Cancel(this);
+}

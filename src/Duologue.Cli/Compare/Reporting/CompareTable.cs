@@ -1,0 +1,27 @@
+using System.Globalization;
+using Spectre.Console;
+
+namespace Duologue.Cli.Compare.Reporting;
+
+/// <summary>The ways side by side, for a terminal.</summary>
+internal static class CompareTable
+{
+    public static Table Create(CompareResult result)
+    {
+        Settings settings = result.Settings;
+        var table = new Table { Border = TableBorder.Simple };
+        table.Title(string.Create(CultureInfo.InvariantCulture, $"{settings.Clients:N0} clients, {Figure.Rate(settings.Rate)}"));
+        table.AddColumn("");
+        foreach (Measurement each in result.Ways)
+        {
+            table.AddColumn(each.Way.Title(), column => column.RightAligned().NoWrap());
+        }
+
+        foreach (Findings.Row row in Findings.Rows)
+        {
+            table.AddRow([row.Name, .. result.Ways.Select(row.Text)]);
+        }
+
+        return table;
+    }
+}

@@ -1,0 +1,91 @@
+using System.Buffers.Binary;
+using System.Buffers.Text;
+using System.Globalization;
+using System.Text;
+using Duologue.AspNetCore;
+using StackExchange.Redis;
+
+namespace Duologue.Redis;
+
+/// <summary>
+/// A message as it stands in a log and in a notification: a byte of kind and flags, the node that appended it and its number there (8 bytes each, for repeats), the server's time in 13 digits, the payload.
+/// </summary>
+internal static class Entry
+{
+    public const int HeadLength = 17;
+
+    private const int TimeLength = 13;
+    private const byte Binary = 1;
+    private const byte Json = 2;
+    private const int FlagsShift = 2;
+
+    public static byte[] HeadOf(TopicMessage message, long node, long number)
+    {
+        byte[] head = new byte[HeadLength];
+        head[0] = (byte)((message.Type == MessageType.Binary ? Binary : 0) | (message.IsJson ? Json : 0) | ((int)message.Flags << FlagsShift));
+        BinaryPrimitives.WriteInt64BigEndian(head.AsSpan(1), node);
+        BinaryPrimitives.WriteInt64BigEndian(head.AsSpan(9), number);
+        return head;
+    }
+
+    /// <exception cref="FormatException">It is no entry.</exception>
+    public static TopicMessage Decode(ReadOnlyMemory<byte> entry, TopicPosition position)
+    {
+        ReadOnlySpan<byte> span = entry.Span;
+        if (span.Length < HeadLength + TimeLength || !Utf8Parser.TryParse(span.Slice(HeadLength, TimeLength), out long time, out int length) || length != TimeLength)
+        {
+            throw new FormatException("What stands in the log is no entry of this version.");
+        }
+
+        return new TopicMessage(position, (span[0] & Binary) != 0 ? MessageType.Binary : MessageType.Text, entry[(HeadLength + TimeLength)..])
+        {
+            IsJson = (span[0] & Json) != 0,
+            Flags = (MessageFlags)(span[0] >> FlagsShift),
+            Time = DateTimeOffset.FromUnixTimeMilliseconds(time),
+        };
+    }
+
+    /// <summary>Reads a notification: epoch, offset, the name's length in bytes, the name, the entry. False if it is none.</summary>
+    public static bool TryReadNotification(ReadOnlyMemory<byte> payload, out string topic, out TopicMessage message)
+    {
+        (topic, message) = ("", null!);
+        ReadOnlyMemory<byte> rest = payload;
+        if (!TryTake(ref rest, out long epoch) || !TryTake(ref rest, out long offset) || !TryTake(ref rest, out long length) || length < 0 || length > rest.Length - HeadLength - TimeLength)
+        {
+            return false;
+        }
+
+        topic = Encoding.UTF8.GetString(rest.Span[..(int)length]);
+        message = Decode(rest[(int)length..], new TopicPosition(epoch, offset));
+        return true;
+    }
+
+    public static TopicPage PageOf(RedisResult result)
+    {
+        var parts = (RedisResult[])result!;
+        long epoch = long.Parse((string)parts[0]!, CultureInfo.InvariantCulture);
+        long head = long.Parse((string)parts[1]!, CultureInfo.InvariantCulture);
+        long from = long.Parse((string)parts[2]!, CultureInfo.InvariantCulture);
+        long lost = (long)parts[3];
+        var entries = (RedisResult[])parts[4]!;
+        var messages = new TopicMessage[entries.Length];
+        for (int i = 0; i < entries.Length; i++)
+        {
+            messages[i] = Decode((byte[])entries[i]!, new TopicPosition(epoch, from + i + 1));
+        }
+
+        long next = from + entries.Length;
+        return new TopicPage(messages, new TopicPosition(epoch, next), HasMore: next < head && entries.Length > 0) { IsReset = lost != 0, Lost = lost > 0 ? lost : null };
+    }
+
+    private static bool TryTake(ref ReadOnlyMemory<byte> rest, out long number)
+    {
+        if (!Utf8Parser.TryParse(rest.Span, out number, out int length) || length >= rest.Length || rest.Span[length] != (byte)' ')
+        {
+            return false;
+        }
+
+        rest = rest[(length + 1)..];
+        return true;
+    }
+}

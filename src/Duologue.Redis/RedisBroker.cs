@@ -1,0 +1,217 @@
+using System.Collections.Concurrent;
+using Duologue.AspNetCore;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using StackExchange.Redis;
+
+namespace Duologue.Redis;
+
+/// <summary>This process as a node among those that share topics in Redis, Valkey or Garnet. A singleton service, made by <c>UseRedis</c>. Thread-safe.</summary>
+public sealed partial class RedisBroker : Broker, IAsyncDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+
+    private readonly RedisBrokerOptions _options;
+    private readonly IServiceProvider _services;
+    private readonly TimeProvider _time;
+    private readonly TimeSpan _idle;
+    private readonly ILogger _logger;
+    private readonly RedisMetrics _metrics;
+    private readonly TopicScripts _scripts;
+    private readonly PublishQueue _publishes;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly ConcurrentDictionary<string, int> _followed = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<ReadKey, SharedRead> _reads = new();
+    private readonly Task _link;
+    private int _disposed;
+
+    /// <summary>For the container: <c>UseRedis</c> registers it.</summary>
+    /// <param name="options">The broker's.</param>
+    /// <param name="server">The server's.</param>
+    /// <param name="metrics">What is counted.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="loggers">Make the logger.</param>
+    /// <param name="services">For the factory of the connection.</param>
+    internal RedisBroker(IOptions<RedisBrokerOptions> options, IOptions<DuologueOptions> server, RedisMetrics metrics, TimeProvider time, ILoggerFactory loggers, IServiceProvider services)
+    {
+        (_options, _services, _time, _idle, _metrics) = (options.Value, services, time, server.Value.TopicIdleLifetime, metrics);
+        _logger = loggers.CreateLogger(Log.Category);
+        _scripts = new TopicScripts(_options.KeyPrefix);
+        _publishes = new PublishQueue(_options, _scripts, metrics, time, _idle, () => _multiplexer?.GetDatabase());
+        metrics.Observe(this);
+        _link = Task.Run(KeepLinkAsync);
+    }
+
+    /// <summary>The link is lost. Subscribers keep their connections. With no lock held; must not block.</summary>
+    public event EventHandler? Interrupted;
+
+    /// <summary>The link stands again, and topics are read on from where their subscribers are. With no lock held; must not block.</summary>
+    public event EventHandler? Restored;
+
+    /// <summary>This node's name.</summary>
+    public string NodeName => _options.NodeName;
+
+    /// <summary>Whether the link stands: notifications are sure to come.</summary>
+    public bool IsConnected => _ready.Task.IsCompleted;
+
+    /// <summary>The nodes that this one hears of, itself included.</summary>
+    public IReadOnlyCollection<string> Nodes => [.. _heard.Where(node => _time.GetElapsedTime(node.Value) < Lifetime).Select(node => node.Key)];
+
+    /// <summary>How long the last heartbeat took through Redis and back.</summary>
+    public TimeSpan Lag { get; private set; }
+
+    /// <summary>How many publishes wait for Redis or its answer.</summary>
+    public int PendingPublishes => _publishes.Count;
+
+    /// <inheritdoc/>
+    public override async ValueTask<TopicPosition> AppendAsync(string topic, TopicMessage message, TopicHistory history, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(message);
+        (TopicMessage placed, bool isNew) = await _publishes.AddAsync(topic, message, history).WaitAsync(cancellationToken).ConfigureAwait(false);
+        if (isNew && _followed.ContainsKey(topic))
+        {
+            // Whichever is here first, the answer or the notification, is handed out.
+            OnAppended(topic, placed);
+        }
+
+        return placed.Position;
+    }
+
+    /// <inheritdoc/>
+    public override async ValueTask<TopicPage> ReadAsync(string topic, TopicStart start, int maxCount, int maxBytes, CancellationToken cancellationToken)
+    {
+        var key = new ReadKey(topic, start, maxCount, maxBytes);
+        SharedRead read = _reads.GetOrAdd(key, static key => new SharedRead());
+        try
+        {
+            return await read.JoinAsync(() => ReadHereAsync(key), () => _reads.TryRemove(new(key, read))).WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception error) when (error is RedisConnectionException or RedisTimeoutException or TimeoutException or RedisServerException)
+        {
+            throw new BrokerUnavailableException("The topic's log could not be read: Redis is away.", isUnknown: false, error);
+        }
+    }
+
+    /// <inheritdoc/>
+    public override async ValueTask<TopicPosition> SubscribeAsync(string topic, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(topic);
+        if (topic.Contains('*', StringComparison.Ordinal))
+        {
+            // All nodes hear of all topics: there is nothing to begin.
+            return default;
+        }
+
+        _followed.AddOrUpdate(topic, 1, static (_, count) => count + 1);
+        try
+        {
+            try
+            {
+                await Volatile.Read(ref _ready).Task.WaitAsync(Patience, _time, cancellationToken).ConfigureAwait(false);
+            }
+            catch (TimeoutException error)
+            {
+                throw new BrokerUnavailableException("Redis is away: nobody would hear of what is published.", isUnknown: false, error);
+            }
+
+            return (await ReadAsync(topic, TopicStart.Now, 1, 1, cancellationToken).ConfigureAwait(false)).Next;
+        }
+        catch
+        {
+            Unfollow(topic);
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public override ValueTask UnsubscribeAsync(string topic)
+    {
+        ArgumentNullException.ThrowIfNull(topic);
+        Unfollow(topic);
+        return ValueTask.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        {
+            return;
+        }
+
+        await _stop.CancelAsync().ConfigureAwait(false);
+        await _publishes.DisposeAsync().ConfigureAwait(false);
+        await _link.ConfigureAwait(false);
+        _stop.Dispose();
+    }
+
+    private void Unfollow(string topic)
+    {
+        while (_followed.TryGetValue(topic, out int count))
+        {
+            if (count > 1 ? _followed.TryUpdate(topic, count - 1, count) : _followed.TryRemove(new(topic, count)))
+            {
+                return;
+            }
+        }
+    }
+
+    private async Task<TopicPage> ReadHereAsync(ReadKey key)
+    {
+        IDatabase database = _multiplexer?.GetDatabase() ?? throw new BrokerUnavailableException("Redis has not been reached yet.", isUnknown: false, null);
+        return await _scripts.ReadAsync(database, key.Topic, key.Start, key.MaxCount, key.MaxBytes, _idle).ConfigureAwait(false);
+    }
+
+    private readonly record struct ReadKey(string Topic, TopicStart Start, int MaxCount, int MaxBytes);
+
+    /// <summary>
+    /// One read for all who ask the same at the same time, as all subscribers of a topic do when a message comes. Who comes while one is under way shares the next: that one
+    /// may have been answered before what the newcomer knows of.
+    /// </summary>
+    private sealed class SharedRead
+    {
+        private readonly Lock _lock = new();
+        private Task<TopicPage>? _current;
+        private Task<TopicPage>? _next;
+
+        public Task<TopicPage> JoinAsync(Func<Task<TopicPage>> read, Action done)
+        {
+            lock (_lock)
+            {
+                if (_current is null)
+                {
+                    return _current = RunAsync(read, done);
+                }
+
+                return _next ??= FollowAsync(_current, read, done);
+            }
+        }
+
+        private async Task<TopicPage> RunAsync(Func<Task<TopicPage>> read, Action done)
+        {
+            // Not under the lock of who asked first.
+            await Task.Yield();
+            try
+            {
+                return await read().ConfigureAwait(false);
+            }
+            finally
+            {
+                lock (_lock)
+                {
+                    (_current, _next) = (_next, null);
+                    if (_current is null)
+                    {
+                        done();
+                    }
+                }
+            }
+        }
+
+        private async Task<TopicPage> FollowAsync(Task before, Func<Task<TopicPage>> read, Action done)
+        {
+            await before.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default).ConfigureAwait(false);
+            return await RunAsync(read, done).ConfigureAwait(false);
+        }
+    }
+}

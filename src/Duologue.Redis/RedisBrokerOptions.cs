@@ -1,0 +1,62 @@
+using System.Text;
+using Microsoft.Extensions.Options;
+using StackExchange.Redis;
+
+namespace Duologue.Redis;
+
+/// <summary>The options of the broker on Redis, Valkey or Garnet. Validated when the application starts.</summary>
+public sealed class RedisBrokerOptions
+{
+    /// <summary>Where the server is, and how to get in: TLS, user, password. One of this and <see cref="ConnectionFactory"/> is needed. Default none.</summary>
+    public ConfigurationOptions? Configuration { get; set; }
+
+    /// <summary>Gives a connection that the application makes, and disposes of, by itself; asked again after a failure. Default none.</summary>
+    public Func<IServiceProvider, Task<IConnectionMultiplexer>>? ConnectionFactory { get; set; }
+
+    /// <summary>What all keys and the channel begin with. Default <c>duologue:</c>; at most 64 characters, without braces: what stands in braces is the tag that keeps a topic's keys together.</summary>
+    public string KeyPrefix { get; set; } = "duologue:";
+
+    /// <summary>The node's name, as others see it; 1 to 64 characters without spaces. Default the machine's name and a random end.</summary>
+    public string NodeName { get; set; } = $"{Environment.MachineName.Replace(' ', '-')}-{Guid.NewGuid():N}"[..Math.Min(64, Environment.MachineName.Length + 9)];
+
+    /// <summary>The most publishes that wait for the server or its answer. Default 10,000; at least 1. Passed: a publish throws <see cref="Duologue.AspNetCore.BrokerUnavailableException"/>.</summary>
+    public int MaxPendingPublishes { get; set; } = 10_000;
+
+    /// <summary>The most bytes of payload that wait so. Default 64 MiB; at least 1. Passed: a publish throws <see cref="Duologue.AspNetCore.BrokerUnavailableException"/>.</summary>
+    public long MaxPendingBytes { get; set; } = 64L * 1024 * 1024;
+
+    /// <summary>
+    /// How long a publish waits for a server that is away before it is refused with <see cref="Duologue.AspNetCore.BrokerUnavailableException"/>. Default 10 s; positive, at most 1 h. One whose answer
+    /// is under way waits for that, too: the timeout of StackExchange.Redis.
+    /// </summary>
+    public TimeSpan PublishTimeout { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>How often a node tells the others that it lives, and finds that its link does. Default 1 s; 0.1 to 60 s. A node not heard of for five of these is gone, and a link is interrupted.</summary>
+    public TimeSpan HeartbeatInterval { get; set; } = TimeSpan.FromSeconds(1);
+}
+
+/// <summary>Says of all options at once what is wrong with them.</summary>
+internal sealed class RedisBrokerOptionsValidator : IValidateOptions<RedisBrokerOptions>
+{
+    public ValidateOptionsResult Validate(string? name, RedisBrokerOptions options)
+    {
+        var failures = new List<string>();
+        Check(options.Configuration is not null ^ options.ConnectionFactory is not null, "Configuration, ConnectionFactory: set one of them.");
+        Check(options.Configuration is null || options.Configuration.EndPoints.Count > 0, "Configuration names no server; give HOST:PORT.");
+        Check(options.KeyPrefix is { Length: > 0 and <= 64 } && options.KeyPrefix.AsSpan().IndexOfAny('{', '}') < 0, "KeyPrefix has 1 to 64 characters, none of which is a brace.");
+        Check(options.NodeName is { Length: > 0 and <= 64 } && options.NodeName.All(c => !char.IsWhiteSpace(c) && !char.IsControl(c)) && Encoding.UTF8.GetByteCount(options.NodeName) <= 256, "NodeName has 1 to 64 characters, without spaces.");
+        Check(options.MaxPendingPublishes >= 1, $"MaxPendingPublishes is {options.MaxPendingPublishes}; it must be at least 1.");
+        Check(options.MaxPendingBytes >= 1, $"MaxPendingBytes is {options.MaxPendingBytes}; it must be at least 1.");
+        Check(options.PublishTimeout > TimeSpan.Zero && options.PublishTimeout <= TimeSpan.FromHours(1), $"PublishTimeout is {options.PublishTimeout}; it must be positive and at most 1 h.");
+        Check(options.HeartbeatInterval >= TimeSpan.FromSeconds(0.1) && options.HeartbeatInterval <= TimeSpan.FromSeconds(60), $"HeartbeatInterval is {options.HeartbeatInterval}; it must be 0.1 to 60 s.");
+        return failures.Count > 0 ? ValidateOptionsResult.Fail(failures.Select(failure => $"{nameof(RedisBrokerOptions)}: {failure}")) : ValidateOptionsResult.Success;
+
+        void Check(bool holds, string failure)
+        {
+            if (!holds)
+            {
+                failures.Add(failure);
+            }
+        }
+    }
+}

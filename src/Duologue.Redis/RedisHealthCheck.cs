@@ -1,0 +1,21 @@
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+
+namespace Duologue.Redis;
+
+/// <summary>Whether this node has its broker. Degraded if not: its subscribers keep their connections, and catch up.</summary>
+internal sealed class RedisHealthCheck(RedisBroker broker) : IHealthCheck
+{
+    public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken)
+    {
+        var data = new Dictionary<string, object>
+        {
+            ["node"] = broker.NodeName,
+            ["nodes"] = broker.Nodes.Count,
+            ["lag_ms"] = broker.Lag.TotalMilliseconds,
+            ["pending"] = broker.PendingPublishes,
+        };
+        return Task.FromResult(broker.IsConnected
+            ? HealthCheckResult.Healthy(null, data)
+            : HealthCheckResult.Degraded("The link to Redis is interrupted; publishes wait, and subscribers catch up after it.", null, data));
+    }
+}

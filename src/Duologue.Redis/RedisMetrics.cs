@@ -1,0 +1,59 @@
+using System.Diagnostics.Metrics;
+using Microsoft.Extensions.Logging;
+
+namespace Duologue.Redis;
+
+/// <summary>The meter <c>Duologue.Redis</c>. Names and units as in docs/redis.md.</summary>
+internal sealed class RedisMetrics
+{
+    public const string MeterName = "Duologue.Redis";
+
+    private readonly Meter _meter;
+    private readonly Counter<long> _interruptions;
+    private readonly Counter<long> _retries;
+    private readonly Counter<long> _refusals;
+
+    public RedisMetrics(IMeterFactory factory)
+    {
+        _meter = factory.Create(MeterName);
+        _interruptions = _meter.CreateCounter<long>("duologue.redis.interruptions", "{interruption}", "How often the link to Redis was interrupted.");
+        _retries = _meter.CreateCounter<long>("duologue.redis.publish.retries", "{publish}", "Publishes that were sent again because their outcome was not known.");
+        _refusals = _meter.CreateCounter<long>("duologue.redis.publish.refusals", "{publish}", "Publishes that were refused because Redis was away, or too many waited for it.");
+    }
+
+    public void Interrupted() => _interruptions.Add(1);
+
+    public void Retried() => _retries.Add(1);
+
+    public void Refused() => _refusals.Add(1);
+
+    /// <summary>Shows what a broker has. Once.</summary>
+    public void Observe(RedisBroker broker)
+    {
+        _meter.CreateObservableGauge("duologue.redis.connected", () => broker.IsConnected ? 1 : 0, "{link}", "1 while the link to Redis stands, else 0.");
+        _meter.CreateObservableGauge("duologue.redis.nodes", () => broker.Nodes.Count, "{node}", "Nodes that this one hears of, itself included.");
+        _meter.CreateObservableGauge("duologue.redis.lag", () => broker.Lag.TotalSeconds, "s", "How long the last heartbeat took through Redis and back.");
+        _meter.CreateObservableUpDownCounter("duologue.redis.publish.pending", () => broker.PendingPublishes, "{publish}", "Publishes that wait for Redis or its answer.");
+    }
+}
+
+/// <summary>What the broker logs, in the category <c>Duologue.Redis</c>; ids from 5000.</summary>
+internal static partial class Log
+{
+    public const string Category = "Duologue.Redis";
+
+    [LoggerMessage(5000, LogLevel.Information, "Node {Node} has its link to Redis; {Topics} topics are read on.", EventName = "RedisRestored")]
+    public static partial void Restored(ILogger logger, string node, int topics);
+
+    [LoggerMessage(5001, LogLevel.Warning, "Node {Node} has lost its link to Redis ({Reason}). Subscribers keep their connections and catch up; publishes wait.", EventName = "RedisInterrupted")]
+    public static partial void Interrupted(ILogger logger, string node, string reason);
+
+    [LoggerMessage(5002, LogLevel.Warning, "Node {Node} cannot connect to Redis; it tries again.", EventName = "RedisConnectFailed")]
+    public static partial void ConnectFailed(ILogger logger, Exception exception, string node);
+
+    [LoggerMessage(5003, LogLevel.Error, "A listener to the broker's events threw.", EventName = "RedisListenerFailed")]
+    public static partial void ListenerFailed(ILogger logger, Exception exception);
+
+    [LoggerMessage(5004, LogLevel.Warning, "Node {Node} got a notification that is none of this version, on its channel; it is passed over.", EventName = "RedisNotificationUnreadable")]
+    public static partial void NotificationUnreadable(ILogger logger, string node);
+}

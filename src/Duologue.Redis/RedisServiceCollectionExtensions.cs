@@ -1,0 +1,84 @@
+using Duologue.AspNetCore;
+using Duologue.Redis;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using StackExchange.Redis;
+
+namespace Microsoft.Extensions.DependencyInjection;
+
+/// <summary>Makes the topics of many processes one.</summary>
+public static class RedisServiceCollectionExtensions
+{
+    /// <summary>Stores topics in Redis, Valkey or Garnet, shared by all processes that do the same.</summary>
+    /// <param name="services">What <c>AddDuologue</c> returned.</param>
+    /// <param name="configuration">In the format of StackExchange.Redis, such as <c>HOST:PORT</c>.</param>
+    public static IServiceCollection UseRedis(this IServiceCollection services, string configuration) => services.UseRedis(configuration, static _ => { });
+
+    /// <inheritdoc cref="UseRedis(IServiceCollection, string)"/>
+    /// <param name="services">What <c>AddDuologue</c> returned.</param>
+    /// <param name="configuration">In the format of StackExchange.Redis, such as <c>HOST:PORT</c>.</param>
+    /// <param name="configure">Sets options.</param>
+    public static IServiceCollection UseRedis(this IServiceCollection services, string configuration, Action<RedisBrokerOptions> configure)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(configuration);
+        return services.UseRedis(ConfigurationOptions.Parse(configuration), configure);
+    }
+
+    /// <inheritdoc cref="UseRedis(IServiceCollection, string)"/>
+    /// <param name="services">What <c>AddDuologue</c> returned.</param>
+    /// <param name="configuration">Where the server is, and how to get in: TLS, user, password.</param>
+    public static IServiceCollection UseRedis(this IServiceCollection services, ConfigurationOptions configuration) => services.UseRedis(configuration, static _ => { });
+
+    /// <inheritdoc cref="UseRedis(IServiceCollection, string)"/>
+    /// <param name="services">What <c>AddDuologue</c> returned.</param>
+    /// <param name="configuration">Where the server is, and how to get in: TLS, user, password.</param>
+    /// <param name="configure">Sets options.</param>
+    public static IServiceCollection UseRedis(this IServiceCollection services, ConfigurationOptions configuration, Action<RedisBrokerOptions> configure)
+    {
+        ArgumentNullException.ThrowIfNull(configuration);
+        ArgumentNullException.ThrowIfNull(configure);
+        return services.UseRedis(options =>
+        {
+            options.Configuration = configuration;
+            configure(options);
+        });
+    }
+
+    /// <inheritdoc cref="UseRedis(IServiceCollection, string)"/>
+    /// <param name="services">What <c>AddDuologue</c> returned.</param>
+    /// <param name="connectionFactory">Gives a connection that the application makes, and disposes of, by itself.</param>
+    public static IServiceCollection UseRedis(this IServiceCollection services, Func<IServiceProvider, Task<IConnectionMultiplexer>> connectionFactory)
+    {
+        ArgumentNullException.ThrowIfNull(connectionFactory);
+        return services.UseRedis(options => options.ConnectionFactory = connectionFactory);
+    }
+
+    /// <inheritdoc cref="UseRedis(IServiceCollection, string)"/>
+    /// <param name="services">What <c>AddDuologue</c> returned.</param>
+    /// <param name="configure">Sets options; one of them says how to connect.</param>
+    public static IServiceCollection UseRedis(this IServiceCollection services, Action<RedisBrokerOptions> configure)
+    {
+        ArgumentNullException.ThrowIfNull(services);
+        ArgumentNullException.ThrowIfNull(configure);
+        services.AddDuologue();
+        services.AddOptions<RedisBrokerOptions>().Configure(configure).ValidateOnStart();
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<RedisBrokerOptions>, RedisBrokerOptionsValidator>());
+        services.TryAddSingleton<RedisMetrics>();
+        if (services.Any(service => service.ServiceType == typeof(RedisBroker)))
+        {
+            return services;
+        }
+
+        services.AddSingleton(static provider => new RedisBroker(
+            provider.GetRequiredService<IOptions<RedisBrokerOptions>>(),
+            provider.GetRequiredService<IOptions<DuologueOptions>>(),
+            provider.GetRequiredService<RedisMetrics>(),
+            provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<ILoggerFactory>(),
+            provider));
+        services.Replace(ServiceDescriptor.Singleton<Broker>(static provider => provider.GetRequiredService<RedisBroker>()));
+        services.AddHealthChecks().AddCheck<RedisHealthCheck>("duologue-redis");
+        return services;
+    }
+}

@@ -1,0 +1,43 @@
+-- Reads a topic. ARGV: 3 'now', 'oldest' or 'after', 4 epoch and 5 offset of the place, 6 most messages, 7 most bytes of payload.
+-- Answers epoch, offset of the newest, offset behind which the entries stand, lost (-1 unknown, 0 none), and the entries.
+if ARGV[3] == 'now' then return { epoch, text(offset), text(offset), 0, {} } end
+local length = redis.call('LLEN', KEYS[2])
+local age = tonumber(head[7] or '0')
+while length > 0 do
+  local oldest = redis.call('LINDEX', KEYS[2], 0)
+  if now - tonumber(string.sub(oldest, 18, 30)) <= age then break end
+  redis.call('LPOP', KEYS[2])
+  bytes = bytes - #oldest + 30
+  length = length - 1
+  redis.call('HSET', KEYS[1], 'bytes', text(bytes))
+end
+
+local first = offset - length
+local from, lost = first, 0
+if ARGV[3] == 'after' then
+  local place, known = tonumber(ARGV[5]), nil
+  if ARGV[4] == epoch then known = offset end
+  for earlier, reached in string.gmatch(chain, '(%d+):(%d+),') do
+    if earlier == ARGV[4] then known = tonumber(reached) end
+  end
+  if not known or place > known then
+    lost = -1
+  elseif place < first then
+    lost = first - place
+  else
+    from = place
+  end
+end
+
+local entries, size, index, most = {}, 0, from - first, tonumber(ARGV[6])
+while index < length and #entries < most do
+  -- In pieces: a page of large messages must not bring the whole history into the script.
+  local piece = redis.call('LRANGE', KEYS[2], index, math.min(index + 15, length - 1))
+  for _, entry in ipairs(piece) do
+    size = size + #entry - 30
+    if #entries == most or (size > tonumber(ARGV[7]) and #entries > 0) then return { epoch, text(offset), text(from), lost, entries } end
+    entries[#entries + 1] = entry
+  end
+  index = index + #piece
+end
+return { epoch, text(offset), text(from), lost, entries }

@@ -1,0 +1,121 @@
+using System.Globalization;
+using System.Reflection;
+using Duologue.AspNetCore;
+using StackExchange.Redis;
+
+namespace Duologue.Redis;
+
+/// <summary>The scripts that run in the server, and how they are called.</summary>
+/// <remarks>
+/// They use what Redis 7, Valkey 7.2 and Garnet (with Lua on) all have. Keys, channel and entries carry the layout's version: nodes of another version share nothing with these.
+/// </remarks>
+internal sealed class TopicScripts(string prefix)
+{
+    public const int LayoutVersion = 1;
+
+    private static readonly string Append = Load("enter.lua") + Load("append.lua");
+    private static readonly string Read = Load("enter.lua") + Load("read.lua");
+
+    private readonly string _prefix = string.Create(CultureInfo.InvariantCulture, $"{prefix}v{LayoutVersion}:");
+    private volatile Hashes? _hashes;
+    private long _lastEpoch;
+
+    /// <summary>Where all nodes hear of what was appended.</summary>
+    public RedisChannel Channel => RedisChannel.Literal(_prefix + "hints");
+
+    /// <summary>Gives the server the scripts, and remembers by which names it has them.</summary>
+    public async Task<Hashes> LoadAsync(IDatabase database)
+    {
+        Task<RedisResult> append = database.ExecuteAsync("SCRIPT", "LOAD", Append);
+        Task<RedisResult> read = database.ExecuteAsync("SCRIPT", "LOAD", Read);
+        return _hashes = new Hashes(Convert.FromHexString((string)(await append.ConfigureAwait(false))!), Convert.FromHexString((string)(await read.ConfigureAwait(false))!));
+    }
+
+    /// <summary>Sends an append; the script must have been loaded. In the order of the calls.</summary>
+    public Task<RedisResult> AppendAsync(IDatabase database, Hashes hashes, PendingAppend append, string node, TimeSpan idle) => database.ScriptEvaluateAsync(
+        hashes.Append,
+        KeysOf(append.Topic),
+        [
+            NextEpoch(),
+            Milliseconds(idle),
+            node,
+            append.Number,
+            append.History.MaxCount,
+            append.History.MaxBytes,
+            Milliseconds(append.History.MaxAge),
+            Channel.ToString(),
+            append.Topic,
+            append.Head,
+            append.Message.Data,
+            append.Message.IdempotencyKey ?? "",
+            append.History.MaxIdempotencyKeys,
+            Milliseconds(append.History.MaxIdempotencyKeyAge),
+        ]);
+
+    /// <summary>Reads a topic, and keeps it from being forgotten.</summary>
+    public async Task<TopicPage> ReadAsync(IDatabase database, string topic, TopicStart start, int maxCount, int maxBytes, TimeSpan idle)
+    {
+        Hashes hashes = _hashes ?? await LoadAsync(database).ConfigureAwait(false);
+        RedisKey[] keys = KeysOf(topic);
+        RedisValue[] values =
+        [
+            NextEpoch(),
+            Milliseconds(idle),
+            start.Kind switch { TopicStartKind.Now => "now", TopicStartKind.Oldest => "oldest", _ => "after" },
+            start.Position.Epoch,
+            start.Position.Offset,
+            maxCount,
+            maxBytes,
+        ];
+        RedisResult result;
+        try
+        {
+            result = await database.ScriptEvaluateAsync(hashes.Read, keys, values).ConfigureAwait(false);
+        }
+        catch (RedisServerException error) when (IsScriptMissing(error))
+        {
+            // Another server, or the same one anew: it has none of our scripts yet.
+            hashes = await LoadAsync(database).ConfigureAwait(false);
+            result = await database.ScriptEvaluateAsync(hashes.Read, keys, values).ConfigureAwait(false);
+        }
+
+        return Entry.PageOf(result);
+    }
+
+    public Hashes? Loaded => _hashes;
+
+    public static bool IsScriptMissing(RedisServerException error) => error.Message.Contains("NOSCRIPT", StringComparison.Ordinal);
+
+    // The braces keep a topic's keys in one slot of a cluster; what stands before the name keeps the tag from being empty.
+    private RedisKey[] KeysOf(string topic)
+    {
+        string tag = $"{_prefix}{{t:{topic}}}:";
+        return [tag + "head", tag + "log", tag + "keys", tag + "order"];
+    }
+
+    private static long Milliseconds(TimeSpan time) => (long)time.TotalMilliseconds;
+
+    // Time first, so that one who looks at cursors sees order; then what makes those of two nodes, or of two lives of this one, differ.
+    private long NextEpoch()
+    {
+        while (true)
+        {
+            long last = Interlocked.Read(ref _lastEpoch);
+            long next = (TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds() << 20) | (uint)Random.Shared.Next(1 << 20);
+            if (next > last && Interlocked.CompareExchange(ref _lastEpoch, next, last) == last)
+            {
+                return next;
+            }
+        }
+    }
+
+    private static string Load(string name)
+    {
+        using Stream stream = Assembly.GetExecutingAssembly().GetManifestResourceStream(name)!;
+        using var reader = new StreamReader(stream);
+        return reader.ReadToEnd();
+    }
+
+    /// <summary>By which names a server has the scripts.</summary>
+    internal sealed record Hashes(byte[] Append, byte[] Read);
+}

@@ -1,0 +1,209 @@
+using System.Text.Json;
+
+namespace Duologue.Client;
+
+/// <summary>
+/// What a server says about topics, in JSON: a page of the feed, or a message of <c>duologue.topics.v1</c>, which has a page's members, too. Members that are not known are
+/// ignored. Source: docs/topics.md, docs/topics-protocol.md.
+/// </summary>
+internal sealed class FeedMessage
+{
+    public string? Type { get; private set; }
+
+    public string? Topic { get; private set; }
+
+    public string? Ref { get; private set; }
+
+    public string? Id { get; private set; }
+
+    public string? Code { get; private set; }
+
+    public string? Sentence { get; private set; }
+
+    public List<TopicItem> Items { get; } = [];
+
+    public string? Next { get; private set; }
+
+    public bool IsReset { get; private set; }
+
+    public long? Lost { get; private set; }
+
+    /// <summary>Reads a message.</summary>
+    /// <param name="json">The bytes.</param>
+    /// <param name="topic">What its items are of; null if the message says so itself, before them.</param>
+    /// <exception cref="JsonException">It is none.</exception>
+    public static FeedMessage Parse(ReadOnlySpan<byte> json, string? topic)
+    {
+        try
+        {
+            var message = new FeedMessage { Topic = topic };
+            message.Read(json);
+            return message;
+        }
+        catch (Exception e) when (e is InvalidOperationException or FormatException)
+        {
+            throw new JsonException("A member has a value of the wrong type.", e);
+        }
+    }
+
+    /// <summary>Reads one item, as server-sent events have it.</summary>
+    /// <exception cref="JsonException">It is none.</exception>
+    public static TopicItem ParseItem(ReadOnlySpan<byte> json, string topic)
+    {
+        try
+        {
+            var reader = new Utf8JsonReader(json);
+            reader.Read();
+            return ReadItem(ref reader, json, topic);
+        }
+        catch (Exception e) when (e is InvalidOperationException or FormatException)
+        {
+            throw new JsonException("A member has a value of the wrong type.", e);
+        }
+    }
+
+    private void Read(ReadOnlySpan<byte> json)
+    {
+        var reader = new Utf8JsonReader(json);
+        reader.Read();
+        Expect(ref reader, JsonTokenType.StartObject);
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            if (reader.ValueTextEquals("items"u8))
+            {
+                reader.Read();
+                ReadItems(ref reader, json);
+            }
+            else if (reader.ValueTextEquals("lost"u8))
+            {
+                reader.Read();
+                Lost = reader.TokenType == JsonTokenType.Null ? null : reader.GetInt64();
+            }
+            else if (reader.ValueTextEquals("reset"u8))
+            {
+                reader.Read();
+                IsReset = reader.GetBoolean();
+            }
+            else
+            {
+                ReadText(ref reader);
+            }
+        }
+    }
+
+    private void ReadText(ref Utf8JsonReader reader)
+    {
+        string name = reader.GetString()!;
+        reader.Read();
+        switch (name)
+        {
+            case "type":
+                Type = reader.GetString();
+                break;
+            case "topic":
+                Topic = reader.GetString();
+                break;
+            case "ref" when reader.TokenType == JsonTokenType.String:
+                Ref = reader.GetString();
+                break;
+            case "id":
+                Id = reader.GetString();
+                break;
+            case "code":
+                Code = reader.GetString();
+                break;
+            case "message":
+                Sentence = reader.GetString();
+                break;
+            case "next":
+                Next = reader.GetString();
+                break;
+            default:
+                reader.Skip();
+                break;
+        }
+    }
+
+    private void ReadItems(ref Utf8JsonReader reader, ReadOnlySpan<byte> json)
+    {
+        Expect(ref reader, JsonTokenType.StartArray);
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+        {
+            Items.Add(ReadItem(ref reader, json, Topic ?? ""));
+        }
+    }
+
+    private static TopicItem ReadItem(ref Utf8JsonReader reader, ReadOnlySpan<byte> json, string topic)
+    {
+        Expect(ref reader, JsonTokenType.StartObject);
+        string? id = null;
+        long time = 0;
+        bool isBinary = false;
+        bool isJson = false;
+        byte[]? data = null;
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            if (reader.ValueTextEquals("id"u8))
+            {
+                reader.Read();
+                id = reader.GetString();
+            }
+            else if (reader.ValueTextEquals("time"u8))
+            {
+                reader.Read();
+                time = reader.GetInt64();
+            }
+            else if (reader.ValueTextEquals("type"u8))
+            {
+                reader.Read();
+                isBinary = reader.ValueTextEquals("binary"u8);
+            }
+            else if (reader.ValueTextEquals("data"u8))
+            {
+                reader.Read();
+                isJson = reader.TokenType != JsonTokenType.String;
+                data = isJson ? ReadRaw(ref reader, json) : ReadString(ref reader);
+            }
+            else
+            {
+                reader.Read();
+                reader.Skip();
+            }
+        }
+
+        if (id is null || data is null)
+        {
+            throw new JsonException("An item has no id, or no data.");
+        }
+
+        return new TopicItem(topic, id)
+        {
+            Time = DateTimeOffset.FromUnixTimeMilliseconds(time),
+            Type = isBinary ? MessageType.Binary : MessageType.Text,
+            IsJson = isJson,
+            Data = isBinary ? Convert.FromBase64String(System.Text.Encoding.ASCII.GetString(data)) : data,
+        };
+    }
+
+    private static byte[] ReadString(ref Utf8JsonReader reader)
+    {
+        byte[] bytes = new byte[reader.ValueSpan.Length];
+        int length = reader.CopyString(bytes);
+        return length == bytes.Length ? bytes : bytes[..length];
+    }
+
+    private static byte[] ReadRaw(ref Utf8JsonReader reader, ReadOnlySpan<byte> json)
+    {
+        int start = (int)reader.TokenStartIndex;
+        reader.Skip();
+        return json[start..(int)reader.BytesConsumed].ToArray();
+    }
+
+    private static void Expect(ref Utf8JsonReader reader, JsonTokenType type)
+    {
+        if (reader.TokenType != type)
+        {
+            throw new JsonException($"There is a {reader.TokenType} where a {type} belongs.");
+        }
+    }
+}

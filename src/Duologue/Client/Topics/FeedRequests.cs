@@ -1,0 +1,167 @@
+using System.Buffers;
+using System.Net;
+using System.Net.Http.Headers;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Duologue.Client;
+
+/// <summary>Sends requests to the topics of a server, over connections that are kept and shared between them.</summary>
+internal sealed class FeedRequests : IDisposable
+{
+    private readonly FeedAddress _address;
+    private readonly TopicClientOptions _options;
+    private readonly HttpMessageInvoker _invoker;
+
+    public FeedRequests(FeedAddress address, TopicClientOptions options)
+    {
+        (_address, _options) = (address, options);
+        ConnectOptions connect = options.Connect;
+        ILogger logger = connect.LoggerFactory?.CreateLogger("Duologue.Client") ?? NullLogger.Instance;
+        SocketsHttpHandler handler = HandshakeHandler.Create(connect);
+        handler.ConnectTimeout = connect.ConnectTimeout;
+        handler.ConnectCallback = async (context, cancellationToken) =>
+        {
+            var racer = new ConnectionRacer(connect.Resolve, connect.Connect, connect.TimeProvider, logger);
+            return await racer.ConnectAsync(context.DnsEndPoint.Host, context.DnsEndPoint.Port, cancellationToken).ConfigureAwait(false);
+        };
+        _invoker = new HttpMessageInvoker(handler);
+    }
+
+    private TimeProvider Time => _options.Connect.TimeProvider;
+
+    /// <summary>The largest page that is read: escapes and Base64 make it larger than the messages in it, of which a server puts 1 MiB in one, or a single larger one.</summary>
+    public static long LargestPage(ConnectOptions options) => (8L * options.MaxMessageSize) + (8L * 1024 * 1024);
+
+    public void Dispose() => _invoker.Dispose();
+
+    /// <summary>Asks for a page. Completes when all of it is there.</summary>
+    /// <exception cref="TopicException">The server refuses.</exception>
+    public async Task<FeedMessage> PollAsync(string topic, string after, TimeSpan wait, CancellationToken cancellationToken)
+    {
+        string parameters = $"after={Uri.EscapeDataString(after)}";
+        parameters = wait > TimeSpan.Zero ? FormattableString.Invariant($"{parameters}&wait={wait.TotalSeconds:0.###}") : parameters;
+        using HttpRequestMessage request = await MakeAsync(HttpMethod.Get, topic, parameters, cancellationToken).ConfigureAwait(false);
+        using var limit = new Limit(Time, wait + _options.Connect.ConnectTimeout, cancellationToken);
+        using HttpResponseMessage response = await SendAsync(request, limit.Token).ConfigureAwait(false);
+        ReadOnlyMemory<byte> body = await ReadBodyAsync(response, limit.Token).ConfigureAwait(false);
+        return FeedMessage.Parse(body.Span, topic);
+    }
+
+    /// <summary>Publishes, and gives the cursor.</summary>
+    /// <exception cref="TopicException">The server refuses.</exception>
+    public async Task<string> PublishAsync(PendingPublish publish, CancellationToken cancellationToken)
+    {
+        using HttpRequestMessage request = await MakeAsync(HttpMethod.Post, publish.Topic, "", cancellationToken).ConfigureAwait(false);
+        request.Content = new ByteArrayContent(publish.Data);
+        request.Content.Headers.ContentType = publish.Kind switch
+        {
+            PublishKind.Text => new MediaTypeHeaderValue("text/plain", "utf-8"),
+            PublishKind.Json => new MediaTypeHeaderValue("application/json"),
+            _ => new MediaTypeHeaderValue("application/octet-stream"),
+        };
+        request.Headers.TryAddWithoutValidation("Idempotency-Key", publish.Key);
+        using var limit = new Limit(Time, _options.Connect.ConnectTimeout, cancellationToken);
+        using HttpResponseMessage response = await SendAsync(request, limit.Token).ConfigureAwait(false);
+        ReadOnlyMemory<byte> body = await ReadBodyAsync(response, limit.Token).ConfigureAwait(false);
+        return FeedMessage.Parse(body.Span, publish.Topic).Id ?? throw new System.Text.Json.JsonException("The answer to a publish has no id.");
+    }
+
+    /// <summary>Opens a stream of events. The answer is the caller's to dispose.</summary>
+    /// <exception cref="TopicException">The server refuses.</exception>
+    public async Task<HttpResponseMessage> StreamAsync(string topic, string after, CancellationToken cancellationToken)
+    {
+        using HttpRequestMessage request = await MakeAsync(HttpMethod.Get, topic, $"after={Uri.EscapeDataString(after)}", cancellationToken).ConfigureAwait(false);
+        request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue("text/event-stream"));
+        using var limit = new Limit(Time, _options.Connect.ConnectTimeout, cancellationToken);
+        HttpResponseMessage response = await SendAsync(request, limit.Token).ConfigureAwait(false);
+        if (response.Content.Headers.ContentType?.MediaType == "text/event-stream")
+        {
+            return response;
+        }
+
+        response.Dispose();
+        throw new HttpRequestException(HttpRequestError.InvalidResponse, "The answer is no stream of events.");
+    }
+
+    private async Task<HttpRequestMessage> MakeAsync(HttpMethod method, string topic, string parameters, CancellationToken cancellationToken)
+    {
+        ConnectOptions connect = _options.BeforeConnect is null ? _options.Connect : await _options.BeforeConnect(_options.Connect, cancellationToken).ConfigureAwait(false);
+        var request = new HttpRequestMessage(method, _address.Of(topic, parameters)) { Version = connect.HttpVersion, VersionPolicy = connect.HttpVersionPolicy };
+        foreach ((string name, string value) in connect.Headers)
+        {
+            request.Headers.TryAddWithoutValidation(name, value);
+        }
+
+        if (connect.Origin is not null)
+        {
+            request.Headers.TryAddWithoutValidation("Origin", connect.Origin);
+        }
+
+        request.Headers.Authorization ??= WebSocketUri.Authorization(_address.Origin);
+        return request;
+    }
+
+    private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        HttpResponseMessage response = await _invoker.SendAsync(request, cancellationToken).ConfigureAwait(false);
+        if (response.StatusCode == HttpStatusCode.OK)
+        {
+            return response;
+        }
+
+        using (response)
+        {
+            string sentence = await HandshakeFailures.ReadBodyAsync(response.Content, cancellationToken).ConfigureAwait(false);
+            string code = response.StatusCode switch
+            {
+                HttpStatusCode.BadRequest or HttpStatusCode.RequestEntityTooLarge or HttpStatusCode.UnsupportedMediaType => "bad_request",
+                HttpStatusCode.Forbidden => "forbidden",
+                _ => "status",
+            };
+            throw new TopicException(code, $"The server answered {(int)response.StatusCode}: {Protocol.Handshake.PeerText.Quote(sentence.Trim())}", null)
+            {
+                StatusCode = response.StatusCode,
+                RetryAfter = [.. response.Headers.TryGetValues("Retry-After", out IEnumerable<string>? values) ? values : []],
+            };
+        }
+    }
+
+    private async Task<ReadOnlyMemory<byte>> ReadBodyAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    {
+        Stream body = await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
+        var output = new ArrayBufferWriter<byte>(4096);
+        int count;
+        while ((count = await body.ReadAsync(output.GetMemory(4096), cancellationToken).ConfigureAwait(false)) > 0)
+        {
+            output.Advance(count);
+            if (output.WrittenCount > LargestPage(_options.Connect))
+            {
+                throw new HttpRequestException(HttpRequestError.ConfigurationLimitExceeded, $"The answer is larger than {LargestPage(_options.Connect)} bytes (8 times MaxMessageSize, and 8 MiB).");
+            }
+        }
+
+        return output.WrittenMemory;
+    }
+
+    /// <summary>A token that is cancelled by another one, or when a time is over.</summary>
+    private sealed class Limit : IDisposable
+    {
+        private readonly CancellationTokenSource _time;
+        private readonly CancellationTokenSource _either;
+
+        public Limit(TimeProvider time, TimeSpan limit, CancellationToken cancellationToken)
+        {
+            _time = new CancellationTokenSource(limit > TimeSpan.Zero ? limit : Timeout.InfiniteTimeSpan, time);
+            _either = CancellationTokenSource.CreateLinkedTokenSource(_time.Token, cancellationToken);
+        }
+
+        public CancellationToken Token => _either.Token;
+
+        public void Dispose()
+        {
+            _either.Dispose();
+            _time.Dispose();
+        }
+    }
+}

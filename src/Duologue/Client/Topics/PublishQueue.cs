@@ -1,0 +1,188 @@
+namespace Duologue.Client;
+
+/// <summary>What a publish has: text, a JSON value, or bytes.</summary>
+internal enum PublishKind
+{
+    Text,
+    Json,
+    Binary,
+}
+
+/// <summary>A message that is to be in its topic once.</summary>
+internal sealed class PendingPublish(long number, string topic, PublishKind kind, byte[] data)
+{
+    public long Number { get; } = number;
+
+    public string Topic { get; } = topic;
+
+    public PublishKind Kind { get; } = kind;
+
+    public byte[] Data { get; } = data;
+
+    /// <summary>By this the server knows a repeat.</summary>
+    public string Key { get; } = Guid.NewGuid().ToString("N");
+
+    public TaskCompletionSource<string> Answer { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>When it was first sent; null if it has not been. Under the queue's lock.</summary>
+    public long? SentAt { get; set; }
+}
+
+/// <summary>
+/// Publishes without an answer, in order. A session sends what it has not sent yet; the next one begins with the first again. In each topic so the order holds, also where an old session is still being served: each
+/// sends in order, and whichever is first with a key appends it. Thread-safe: its lock is a leaf.
+/// </summary>
+internal sealed class PublishQueue(TopicClientOptions options)
+{
+    private readonly Lock _lock = new();
+    private readonly LinkedList<PendingPublish> _unanswered = new();
+    private readonly Dictionary<long, LinkedListNode<PendingPublish>> _byNumber = [];
+    private LinkedListNode<PendingPublish>? _next;
+    private long _lastNumber;
+    private int _underWay;
+    private Exception? _end;
+
+    /// <summary>Takes in a message; throws what has ended the client.</summary>
+    public PendingPublish Add(string topic, PublishKind kind, byte[] data)
+    {
+        lock (_lock)
+        {
+            if (_end is not null)
+            {
+                throw _end;
+            }
+
+            var publish = new PendingPublish(++_lastNumber, topic, kind, data);
+            LinkedListNode<PendingPublish> node = _unanswered.AddLast(publish);
+            _byNumber.Add(publish.Number, node);
+            _next ??= node;
+            return publish;
+        }
+    }
+
+    /// <summary>A new session begins: what has no answer is to be sent again. Fails what was first sent too long ago, and gives how many are repeated.</summary>
+    public int Rewind()
+    {
+        List<PendingPublish> tooOld = [];
+        int repeated;
+        lock (_lock)
+        {
+            foreach (PendingPublish publish in _unanswered)
+            {
+                if (IsTooOld(publish))
+                {
+                    tooOld.Add(publish);
+                }
+            }
+
+            tooOld.ForEach(publish => Remove(publish.Number));
+            (_next, _underWay) = (_unanswered.First, 0);
+            repeated = _unanswered.Count(publish => publish.SentAt is not null);
+        }
+
+        foreach (PendingPublish publish in tooOld)
+        {
+            publish.Answer.TrySetException(TooOld());
+        }
+
+        return repeated;
+    }
+
+    /// <summary>The next to send, if no more than so many are under way; null if there is none, or no room.</summary>
+    public PendingPublish? TryNext(int maxUnderWay)
+    {
+        while (true)
+        {
+            PendingPublish publish;
+            lock (_lock)
+            {
+                if (_next is null || _underWay >= maxUnderWay)
+                {
+                    return null;
+                }
+
+                publish = _next.Value;
+                if (!IsTooOld(publish))
+                {
+                    publish.SentAt ??= options.Connect.TimeProvider.GetTimestamp();
+                    (_next, _underWay) = (_next.Next, _underWay + 1);
+                    return publish;
+                }
+
+                Remove(publish.Number);
+            }
+
+            publish.Answer.TrySetException(TooOld());
+        }
+    }
+
+    /// <summary>The server has answered.</summary>
+    public void Confirm(long number, string cursor) => TakeOut(number)?.Answer.TrySetResult(cursor);
+
+    /// <summary>The server refuses this one.</summary>
+    public void Fail(long number, Exception failure) => TakeOut(number)?.Answer.TrySetException(failure);
+
+    /// <summary>Takes back what has not been sent yet; false if it may be in its topic.</summary>
+    public bool TryTakeBack(PendingPublish publish)
+    {
+        lock (_lock)
+        {
+            return publish.SentAt is null && Remove(publish.Number) is not null;
+        }
+    }
+
+    /// <summary>Nothing is sent any more.</summary>
+    public void End(Exception failure)
+    {
+        PendingPublish[] all;
+        lock (_lock)
+        {
+            _end = failure;
+            all = [.. _unanswered];
+            _unanswered.Clear();
+            _byNumber.Clear();
+            _next = null;
+        }
+
+        foreach (PendingPublish publish in all)
+        {
+            publish.Answer.TrySetException(failure);
+        }
+    }
+
+    private PendingPublish? TakeOut(long number)
+    {
+        lock (_lock)
+        {
+            return Remove(number);
+        }
+    }
+
+    // Under the lock.
+    private PendingPublish? Remove(long number)
+    {
+        if (!_byNumber.Remove(number, out LinkedListNode<PendingPublish>? node))
+        {
+            return null;
+        }
+
+        if (node == _next)
+        {
+            _next = node.Next;
+        }
+        else if (_next is null || node.Value.Number < _next.Value.Number)
+        {
+            _underWay--;
+        }
+
+        _unanswered.Remove(node);
+        return node.Value;
+    }
+
+    private bool IsTooOld(PendingPublish publish) => publish.SentAt is { } sentAt && options.Connect.TimeProvider.GetElapsedTime(sentAt) > options.RepeatFor;
+
+    private TopicException TooOld() => new(
+        "unknown",
+        $"No answer has come within {options.RepeatFor} (RepeatFor): the message may be in the topic or not. A repeat could double it.",
+        null);
+}

@@ -1,0 +1,237 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text.Json;
+
+namespace Duologue.Client;
+
+/// <summary>All topics over one WebSocket. Source: docs/topics-protocol.md.</summary>
+internal sealed class SocketSession(Connection connection, SessionWork work)
+{
+    public const string Subprotocol = "duologue.topics.v1";
+
+    // So many publishes may be without an answer.
+    private const int MaxUnderWay = 64;
+
+    private readonly Lock _lock = new();
+
+    // Guarded by the lock: what was asked for, and what the server has said that it has begun.
+    private readonly Dictionary<string, TopicFeed> _asked = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (string Topic, TopicFeed Feed)> _byRef = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, TopicFeed> _begun = new(StringComparer.Ordinal);
+    private long _lastRef;
+
+    /// <summary>How to connect. A page may be larger than the largest message that is in it: Base64 and escapes make it grow.</summary>
+    public static ConnectOptions Vary(ConnectOptions options) =>
+        options with { Subprotocols = [Subprotocol], MaxMessageSize = (int)Math.Min(int.MaxValue, FeedRequests.LargestPage(options)) };
+
+    /// <summary>Runs until the connection has ended or it is stopped. Nothing of it is under way then.</summary>
+    public async Task RunAsync(CancellationToken stop)
+    {
+        work.Begin();
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(stop, connection.Aborted);
+        Task asking = AskAsync(either.Token);
+        Task hearing = HearAsync(either.Token);
+        await Task.WhenAny(asking, hearing).ConfigureAwait(false);
+        await either.CancelAsync().ConfigureAwait(false);
+        await Task.WhenAll(asking, hearing).ConfigureAwait(false);
+    }
+
+    private async Task AskAsync(CancellationToken stop)
+    {
+        try
+        {
+            while (true)
+            {
+                await AskForFeedsAsync(stop).ConfigureAwait(false);
+                while (work.Publishes.TryNext(MaxUnderWay) is { } publish)
+                {
+                    await connection.SendAsync(Encode(publish), MessageType.Text, stop).ConfigureAwait(false);
+                }
+
+                await work.Signal.WaitAsync(stop).ConfigureAwait(false);
+            }
+        }
+        catch (Exception e) when (e is OperationCanceledException or ConnectionClosedException)
+        {
+            // The caller looks which of the two has ended.
+        }
+    }
+
+    private async Task AskForFeedsAsync(CancellationToken stop)
+    {
+        TopicFeed[] wanted = work.ListFeeds();
+        string[] unwanted;
+        TopicFeed[] missing;
+        lock (_lock)
+        {
+            unwanted = [.. _asked.Where(pair => !wanted.Contains(pair.Value)).Select(pair => pair.Key)];
+            foreach (string topic in unwanted)
+            {
+                _asked.Remove(topic);
+                _begun.Remove(topic);
+            }
+
+            missing = [.. wanted.Where(feed => !_asked.ContainsKey(feed.Topic))];
+        }
+
+        foreach (string topic in unwanted)
+        {
+            await connection.SendAsync(Encode("unsubscribe", topic, null, null), MessageType.Text, stop).ConfigureAwait(false);
+        }
+
+        foreach (TopicFeed feed in missing)
+        {
+            string reference;
+            lock (_lock)
+            {
+                reference = "s" + (++_lastRef).ToString(CultureInfo.InvariantCulture);
+                _asked.Add(feed.Topic, feed);
+                _byRef.Add(reference, (feed.Topic, feed));
+            }
+
+            await connection.SendAsync(Encode("subscribe", feed.Topic, feed.After, reference), MessageType.Text, stop).ConfigureAwait(false);
+        }
+    }
+
+    private async Task HearAsync(CancellationToken stop)
+    {
+        try
+        {
+            while (true)
+            {
+                Message message = await connection.ReceiveAsync(stop).ConfigureAwait(false);
+                await HandleAsync(FeedMessage.Parse(message.Data.Span, null), stop).ConfigureAwait(false);
+            }
+        }
+        catch (Exception e) when (e is OperationCanceledException or ConnectionClosedException)
+        {
+            // The caller looks which of the two has ended.
+        }
+        catch (JsonException e)
+        {
+            // RFC 6455 §7.4.1, 1003: data that cannot be accepted. Another server, or a part on the way, speaks otherwise.
+            work.Report.Logger.ConnectFailed("The server speaks no " + Subprotocol + ": " + e.Message, e);
+            await connection.CloseAsync(1003, "no " + Subprotocol).ConfigureAwait(false);
+        }
+    }
+
+    private async ValueTask HandleAsync(FeedMessage message, CancellationToken stop)
+    {
+        switch (message.Type)
+        {
+            case "items" when Find(message.Topic) is { } feed:
+                await feed.AcceptAsync(message, stop).ConfigureAwait(false);
+                break;
+            case "subscribed":
+                Begin(message.Ref);
+                break;
+            case "published" when message is { Ref: ['p', .. var digits], Id: { } id } && long.TryParse(digits, CultureInfo.InvariantCulture, out long number):
+                work.Publishes.Confirm(number, id);
+                work.Signal.Set();
+                break;
+            case "error":
+                Fail(message);
+                break;
+            default:
+                // New types may come: a client ignores those that it does not know.
+                break;
+        }
+    }
+
+    private TopicFeed? Find(string? topic)
+    {
+        lock (_lock)
+        {
+            return topic is not null && _begun.TryGetValue(topic, out TopicFeed? feed) ? feed : null;
+        }
+    }
+
+    // Pages of an earlier subscription to the same topic may come until then.
+    private void Begin(string? reference)
+    {
+        lock (_lock)
+        {
+            if (reference is not null && _byRef.Remove(reference, out (string Topic, TopicFeed Feed) asked) && _asked.TryGetValue(asked.Topic, out TopicFeed? feed) && feed == asked.Feed)
+            {
+                _begun[asked.Topic] = feed;
+            }
+        }
+    }
+
+    private void Fail(FeedMessage error)
+    {
+        var failure = new TopicException(error.Code ?? "", error.Sentence ?? "The server gave no reason.", null);
+        if (error.Ref is ['p', .. var digits] && long.TryParse(digits, CultureInfo.InvariantCulture, out long number))
+        {
+            work.Publishes.Fail(number, failure);
+            work.Signal.Set();
+            return;
+        }
+
+        TopicFeed? feed = null;
+        lock (_lock)
+        {
+            if (error.Ref is not null && _byRef.Remove(error.Ref, out (string Topic, TopicFeed Feed) asked))
+            {
+                feed = asked.Feed;
+            }
+        }
+
+        feed?.End(failure);
+    }
+
+    private static byte[] Encode(string type, string topic, string? after, string? reference)
+    {
+        var output = new ArrayBufferWriter<byte>(128);
+        using (var writer = new Utf8JsonWriter(output))
+        {
+            writer.WriteStartObject();
+            writer.WriteString("type"u8, type);
+            writer.WriteString("topic"u8, topic);
+            if (after is not null)
+            {
+                writer.WriteString("after"u8, after);
+            }
+
+            if (reference is not null)
+            {
+                writer.WriteString("ref"u8, reference);
+            }
+
+            writer.WriteEndObject();
+        }
+
+        return output.WrittenSpan.ToArray();
+    }
+
+    private static byte[] Encode(PendingPublish publish)
+    {
+        var output = new ArrayBufferWriter<byte>(publish.Data.Length + 160);
+        using (var writer = new Utf8JsonWriter(output))
+        {
+            writer.WriteStartObject();
+            writer.WriteString("type"u8, "publish"u8);
+            writer.WriteString("topic"u8, publish.Topic);
+            writer.WriteString("ref"u8, "p" + publish.Number.ToString(CultureInfo.InvariantCulture));
+            writer.WriteString("key"u8, publish.Key);
+            switch (publish.Kind)
+            {
+                case PublishKind.Text:
+                    writer.WriteString("data"u8, publish.Data);
+                    break;
+                case PublishKind.Json:
+                    writer.WritePropertyName("data"u8);
+                    writer.WriteRawValue(publish.Data);
+                    break;
+                default:
+                    writer.WriteBase64String("data"u8, publish.Data);
+                    writer.WriteString("encoding"u8, "base64"u8);
+                    break;
+            }
+
+            writer.WriteEndObject();
+        }
+
+        return output.WrittenSpan.ToArray();
+    }
+}

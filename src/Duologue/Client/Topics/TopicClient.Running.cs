@@ -1,0 +1,329 @@
+using Duologue.Client;
+
+namespace Duologue;
+
+/// <summary>One session after the other, by whichever way gets through.</summary>
+public sealed partial class TopicClient
+{
+    // So many failures in a row of one way, and the next is tried.
+    private const int WayPatience = 3;
+
+    private readonly FeedAddress _address;
+    private readonly TopicClientOptions _options;
+    private readonly ClientReport _report;
+    private readonly Backoff _backoff;
+    private readonly StateCell _state;
+    private readonly PublishQueue _publishes;
+    private readonly SemaphoreSlim _room;
+    private readonly AsyncSignal _work = new();
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Lock _lock = new();
+
+    // Guarded by the lock.
+    private readonly Dictionary<string, TopicFeed> _feeds = new(StringComparer.Ordinal);
+    private FeedWays _ways;
+    private bool _wayIsAsked;
+    private bool _isDisposed;
+    private CancellationTokenSource? _session;
+    private Task? _running;
+    private Exception? _end;
+
+    private int _way;
+
+    private TimeProvider Time => _options.Connect.TimeProvider;
+
+    private FeedWays Ways
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _ways;
+            }
+        }
+    }
+
+    private void Start()
+    {
+        lock (_lock)
+        {
+            ObjectDisposedException.ThrowIf(_isDisposed, this);
+            _running ??= Task.Run(RunAsync);
+        }
+    }
+
+    private TopicFeed Add(TopicFeed feed)
+    {
+        Start();
+        lock (_lock)
+        {
+            if (_end is not null)
+            {
+                throw EndOf(_end);
+            }
+
+            if (!_feeds.TryAdd(feed.Topic, feed))
+            {
+                throw new InvalidOperationException($"This client reads the topic {feed.Topic} already; one subscription per topic at a time.");
+            }
+        }
+
+        _work.Set();
+        return feed;
+    }
+
+    private void Remove(TopicFeed feed)
+    {
+        lock (_lock)
+        {
+            _feeds.Remove(feed.Topic);
+        }
+
+        // Whoever brings it pages waits for room no more.
+        feed.End(null);
+        _work.Set();
+    }
+
+    private TopicFeed[] ListFeeds()
+    {
+        lock (_lock)
+        {
+            return [.. _feeds.Values];
+        }
+    }
+
+    private async Task RunAsync()
+    {
+        Exception? failure = null;
+        try
+        {
+            using var requests = new FeedRequests(_address, _options);
+            var work = new SessionWork(_work, ListFeeds, _publishes, _options, _report);
+            Connection? opened = null;
+            FeedWays way = BestOf(Ways);
+            while (!_stop.IsCancellationRequested)
+            {
+                using CancellationTokenSource session = BeginSession(ref way);
+                Volatile.Write(ref _way, (int)way);
+                if (opened is not null && way != FeedWays.WebSocket)
+                {
+                    // The application has asked for another way since it was opened.
+                    await opened.DisposeAsync().ConfigureAwait(false);
+                    opened = null;
+                }
+
+                SessionEnd end;
+                (end, opened) = way == FeedWays.WebSocket
+                    ? (await TalkAsync(opened, work, session.Token).ConfigureAwait(false), null)
+                    : await AskAsync(new RequestSession(requests, way, work, new RequestSession.Ties(SetState, () => (Ways & (Ways - 1)) != 0)), session.Token).ConfigureAwait(false);
+                if (opened is not null)
+                {
+                    way = Change(way, FeedWays.WebSocket, "a WebSocket gets through");
+                    continue;
+                }
+
+                if (session.IsCancellationRequested)
+                {
+                    continue;
+                }
+
+                // Another way is tried before a refusal of this one counts.
+                bool mayChange = end.IsWaysFault && NextOf(way, Ways) != way;
+                Verdict verdict = mayChange ? end.Verdict with { Kind = VerdictKind.Return } : end.Verdict;
+                TimeSpan? wait = end.Lasted is { } lasted ? _backoff.AfterConversation(verdict, lasted) : _backoff.AfterFailure(verdict);
+                failure = end.Failure;
+                if (wait is null)
+                {
+                    break;
+                }
+
+                if (end.Lasted is null && (mayChange || _backoff.Failures % WayPatience == 0))
+                {
+                    way = Change(way, NextOf(way, Ways), end.Failure?.Message ?? "it does not get through");
+                }
+
+                SetState(new ClientStateEventArgs(ClientState.Waiting, end.Close, failure, _backoff.Failures, wait.Value));
+                _report.Waiting(end.Close, failure, wait.Value);
+                await DelayAsync(wait.Value, session.Token).ConfigureAwait(false);
+            }
+        }
+        catch (Exception e)
+        {
+            failure = e;
+            throw;
+        }
+        finally
+        {
+            Finish(_stop.IsCancellationRequested ? null : failure);
+        }
+    }
+
+    private void SetState(ClientStateEventArgs change) => _state.Set(change);
+
+    // What the application has asked for meanwhile comes first.
+    private CancellationTokenSource BeginSession(ref FeedWays way)
+    {
+        var session = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
+        bool isAsked;
+        FeedWays ways;
+        lock (_lock)
+        {
+            (isAsked, ways, _wayIsAsked, _session) = (_wayIsAsked, _ways, false, session);
+        }
+
+        if (isAsked)
+        {
+            way = Change(way, BestOf(ways), "the application has asked for it");
+        }
+
+        return session;
+    }
+
+    private FeedWays Change(FeedWays from, FeedWays to, string reason)
+    {
+        if (from != to)
+        {
+            _report.ChangedWay(from, to, reason);
+        }
+
+        return to;
+    }
+
+    private async Task<SessionEnd> TalkAsync(Connection? opened, SessionWork work, CancellationToken stop)
+    {
+        SetState(new ClientStateEventArgs(ClientState.Connecting, null, null, _backoff.Failures, TimeSpan.Zero));
+        Connection connection;
+        try
+        {
+            connection = opened ?? await ConnectAsync(stop).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            return default;
+        }
+#pragma warning disable CA1031 // What the application's own hooks throw is an attempt that failed, too: it is told by the state, logged and counted.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            return SessionEnd.OfFailure(e, Time.GetUtcNow());
+        }
+
+        long openedAt = Time.GetTimestamp();
+        _report.Opened();
+        SetState(new ClientStateEventArgs(ClientState.Open, null, null, 0, TimeSpan.Zero));
+        await new SocketSession(connection, work).RunAsync(stop).ConfigureAwait(false);
+
+        // Where another way is to be used it does not wait for the peer: nothing more is read from here.
+        Task<CloseInfo> closing = connection.CloseAsync().AsTask();
+        if (stop.IsCancellationRequested && !_stop.IsCancellationRequested)
+        {
+            return default;
+        }
+
+        CloseInfo close = await closing.ConfigureAwait(false);
+        return new SessionEnd(Verdict.Of(close), Time.GetElapsedTime(openedAt), close, null, IsWaysFault: false);
+    }
+
+    private async Task<Connection> ConnectAsync(CancellationToken stop)
+    {
+        ConnectOptions options = _options.Connect;
+        options = _options.BeforeConnect is null ? options : await _options.BeforeConnect(options, stop).ConfigureAwait(false);
+        Connection connection = await Connection.ConnectAsync(_address.Socket, SocketSession.Vary(options), stop).ConfigureAwait(false);
+        if (connection.Subprotocol is not null)
+        {
+            return connection;
+        }
+
+        await connection.DisposeAsync().ConfigureAwait(false);
+        throw new HandshakeException($"{WebSocketUri.Display(_address.Socket)} has a WebSocket, but none of {SocketSession.Subprotocol}.", null) { Failure = ConnectFailure.Subprotocol };
+    }
+
+    // Requests, and beside them now and then an attempt to open a WebSocket; if it opens, it is given.
+    private async Task<(SessionEnd End, Connection? Opened)> AskAsync(RequestSession session, CancellationToken stop)
+    {
+        SetState(new ClientStateEventArgs(ClientState.Connecting, null, null, _backoff.Failures, TimeSpan.Zero));
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        Task<SessionEnd> asking = session.RunAsync(both.Token);
+        Task<Connection?> probing = ProbeAsync(both.Token);
+        await Task.WhenAny(asking, probing).ConfigureAwait(false);
+        await both.CancelAsync().ConfigureAwait(false);
+        SessionEnd end = await asking.ConfigureAwait(false);
+        if (session.HasWorked)
+        {
+            _backoff.Reset();
+        }
+
+        Connection? opened = await probing.ConfigureAwait(false);
+        if (opened is not null && stop.IsCancellationRequested)
+        {
+            await opened.DisposeAsync().ConfigureAwait(false);
+            opened = null;
+        }
+
+        return (end, opened);
+    }
+
+    private async Task<Connection?> ProbeAsync(CancellationToken stop)
+    {
+        while (!stop.IsCancellationRequested)
+        {
+            // Without a WebSocket among the ways it only waits for the end.
+            bool isWanted = (Ways & FeedWays.WebSocket) != 0;
+            await DelayAsync(isWanted ? _options.UpgradeInterval : Timeout.InfiniteTimeSpan, stop).ConfigureAwait(false);
+            try
+            {
+                if (!stop.IsCancellationRequested)
+                {
+                    return await ConnectAsync(stop).ConfigureAwait(false);
+                }
+            }
+#pragma warning disable CA1031 // It is an attempt beside a way that works; it is logged and counted where it failed.
+            catch (Exception)
+#pragma warning restore CA1031
+            {
+                continue;
+            }
+        }
+
+        return null;
+    }
+
+    private async Task DelayAsync(TimeSpan delay, CancellationToken stop) =>
+        await Task.Delay(delay, Time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+
+    private void Finish(Exception? failure)
+    {
+        TopicFeed[] feeds;
+        Exception end = failure ?? new ObjectDisposedException(nameof(TopicClient));
+        lock (_lock)
+        {
+            _end = end;
+            feeds = [.. _feeds.Values];
+        }
+
+        foreach (TopicFeed feed in feeds)
+        {
+            feed.End(failure is null ? null : EndOf(failure));
+        }
+
+        _publishes.End(EndOf(end));
+        _report.Ended(null, failure);
+        SetState(new ClientStateEventArgs(ClientState.Ended, null, failure, _backoff.Failures, TimeSpan.Zero));
+    }
+
+    private TopicException EndOf(Exception failure) => new("ended", $"The client of {WebSocketUri.Display(_address.Socket)} has ended: {failure.Message}", failure);
+
+    private static FeedWays BestOf(FeedWays ways) => NextOf(FeedWays.Polling, ways);
+
+    // The ways stand in their order in the enumeration; behind the last comes the first.
+    private static FeedWays NextOf(FeedWays way, FeedWays ways)
+    {
+        FeedWays next = way;
+        do
+        {
+            next = next == FeedWays.Polling ? FeedWays.WebSocket : (FeedWays)((int)next << 1);
+        }
+        while ((ways & next) == 0);
+        return next;
+    }
+}

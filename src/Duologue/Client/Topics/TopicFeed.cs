@@ -1,0 +1,84 @@
+using System.Threading.Channels;
+
+namespace Duologue.Client;
+
+/// <summary>
+/// One subscription of the application's: up to where it has the topic, and what waits to be read. The one session of the moment brings pages; the position moves with each item that is taken, so that whatever ends in
+/// between, the next session begins behind the last item.
+/// </summary>
+internal sealed class TopicFeed(string topic, string after, int maxUnread, ClientReport report)
+{
+    private readonly Channel<TopicNews> _news = Channel.CreateBounded<TopicNews>(new BoundedChannelOptions(maxUnread) { SingleReader = true, SingleWriter = true });
+    private string? _resetToldAfter;
+
+    public string Topic { get; } = topic;
+
+    /// <summary>Where to go on: a cursor, or what the application began with.</summary>
+    public string After { get; private set; } = after;
+
+    /// <summary>Whether <see cref="After"/> is a cursor by now.</summary>
+    public bool HasPosition { get; private set; } = after is not (TopicClient.Now or TopicClient.Oldest);
+
+    public ChannelReader<TopicNews> News => _news.Reader;
+
+    /// <summary>Takes a page, as fast as it is read.</summary>
+    public async ValueTask AcceptAsync(FeedMessage page, CancellationToken cancellationToken)
+    {
+        if (page.IsReset)
+        {
+            await AcceptResetAsync(page.Lost, cancellationToken).ConfigureAwait(false);
+        }
+
+        foreach (TopicItem item in page.Items)
+        {
+            await AcceptAsync(item, cancellationToken).ConfigureAwait(false);
+        }
+
+        if (page.Next is { } next)
+        {
+            MoveTo(next);
+        }
+    }
+
+    /// <summary>Takes an item that follows <see cref="After"/>.</summary>
+    public async ValueTask AcceptAsync(TopicItem item, CancellationToken cancellationToken)
+    {
+        if (await TryWriteAsync(item, cancellationToken).ConfigureAwait(false))
+        {
+            MoveTo(item.Cursor);
+        }
+    }
+
+    /// <summary>Takes the notice that messages are gone. The position stays: it is what comes next that has a new one.</summary>
+    public async ValueTask AcceptResetAsync(long? lost, CancellationToken cancellationToken)
+    {
+        // Who was cut right behind the notice is given it again.
+        if (_resetToldAfter != After)
+        {
+            await TryWriteAsync(new TopicReset(Topic, After, lost), cancellationToken).ConfigureAwait(false);
+            _resetToldAfter = After;
+            report.Reset(Topic, lost);
+        }
+    }
+
+    /// <summary>Goes on from here.</summary>
+    public void MoveTo(string cursor) => (After, HasPosition) = (cursor, true);
+
+    // False if nobody reads any more: then nobody goes on from here, either.
+    private async ValueTask<bool> TryWriteAsync(TopicNews news, CancellationToken cancellationToken)
+    {
+        while (await _news.Writer.WaitToWriteAsync(cancellationToken).ConfigureAwait(false))
+        {
+            if (_news.Writer.TryWrite(news))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>There is no more to come.</summary>
+    /// <param name="failure">Why; null if the application has ended it.</param>
+    public void End(Exception? failure) => _news.Writer.TryComplete(failure);
+}

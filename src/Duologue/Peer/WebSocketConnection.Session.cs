@@ -1,0 +1,57 @@
+using Microsoft.Extensions.Logging;
+
+namespace Duologue;
+
+// What a carrier that is a session of Engine.IO needs of its connection: see EngineIo.SessionCarrier.
+internal sealed partial class WebSocketConnection
+{
+    /// <inheritdoc/>
+    public override Transport Transport => _carrier?.Transport ?? Transport.WebSocket;
+
+    /// <summary>Sends a ping whose answer is a round trip. Any thread.</summary>
+    public void BeginPing()
+    {
+        bool flush;
+        lock (Gate)
+        {
+            if (CannotSend)
+            {
+                return;
+            }
+
+            _pings ??= [];
+            flush = _pings.Count < MaxOutstandingPings && SendPing();
+        }
+
+        if (flush)
+        {
+            Flush();
+        }
+    }
+
+    /// <summary>The peer gave no sign of life, as the carrier judges it.</summary>
+    public void EndForSilence(TimeSpan timeout)
+    {
+        if (_setup.Logger.IsEnabled(LogLevel.Information))
+        {
+            _setup.Logger.KeepAliveTimedOut(Id, timeout);
+        }
+
+        End(CloseCause.KeepAliveTimeout);
+    }
+
+    /// <summary>The peer broke a rule that is not one of the frames'.</summary>
+    public void Violate(ProtocolViolation violation)
+    {
+        CutOpenMessage();
+        OnViolation(violation);
+    }
+
+    private void ThrowIfSessionCannot(bool cannot, string what)
+    {
+        if (cannot && _setup.IsSession)
+        {
+            throw new NotSupportedException($"A session over Engine.IO cannot {what}.");
+        }
+    }
+}

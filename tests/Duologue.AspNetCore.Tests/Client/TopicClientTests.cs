@@ -1,0 +1,335 @@
+using System.Collections.Concurrent;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Duologue.AspNetCore.Tests.Support;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+
+namespace Duologue.AspNetCore.Tests.Client;
+
+public class TopicClientTests
+{
+    private static readonly TopicClientOptions Quick = new()
+    {
+        InitialDelay = TimeSpan.FromMilliseconds(1),
+        MaxDelay = TimeSpan.FromMilliseconds(20),
+        Spread = TimeSpan.FromMilliseconds(5),
+        PollInterval = TimeSpan.FromMilliseconds(20),
+        UpgradeInterval = Timeout.InfiniteTimeSpan,
+    };
+
+    public static TheoryData<FeedWays> EachWay => [FeedWays.WebSocket, FeedWays.ServerSentEvents, FeedWays.LongPolling, FeedWays.Polling];
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [MemberData(nameof(EachWay))]
+    public async Task By_each_way_a_topic_is_read_from_a_place_on_and_published_to(FeedWays way)
+    {
+        await using TestHost host = await StartAsync();
+        host.Topics.Publish("room/a b", "old");
+        await using TopicClient client = Open(host, Quick with { Ways = way });
+        await using Reader reader = Reader.Of(client, "room/a b", TopicClient.Oldest);
+        Assert.Equal("old", (await reader.ItemAsync()).Text);
+
+        string text = await client.PublishAsync("room/a b", "täxt\n\"", Token).WaitAsync(TestHost.Patience, Token);
+        string json = await client.PublishAsync("room/a b", 15, (JsonTypeInfo<int>)JsonSerializerOptions.Default.GetTypeInfo(typeof(int)), Token).WaitAsync(TestHost.Patience, Token);
+        string binary = await client.PublishAsync("room/a b", new byte[] { 0, 255 }, Token).WaitAsync(TestHost.Patience, Token);
+        TopicItem[] items = [await reader.ItemAsync(), await reader.ItemAsync(), await reader.ItemAsync()];
+        Assert.Equal([text, json, binary], items.Select(item => item.Cursor));
+        Assert.Equal(["täxt\n\"", "15"], items.Take(2).Select(item => item.Text));
+        Assert.Equal([0, 255], items[2].Data.ToArray());
+        Assert.Equal([(MessageType.Text, false), (MessageType.Text, true), (MessageType.Binary, false)], items.Select(item => (item.Type, item.IsJson)));
+        Assert.Equal((way, ClientState.Open), (client.Way, client.State));
+
+        // From a cursor on, in another client; and a client that ends its subscription may begin it anew.
+        await using TopicClient other = Open(host, Quick with { Ways = way });
+        await using (Reader second = Reader.Of(other, "room/a b", text))
+        {
+            Assert.Equal("15", (await second.ItemAsync()).Text);
+        }
+
+        await using Reader third = Reader.Of(other, "room/a b", json);
+        Assert.Equal(binary, (await third.ItemAsync()).Cursor);
+    }
+
+    [Theory]
+    [MemberData(nameof(EachWay))]
+    public async Task By_each_way_one_begins_now_and_what_is_gone_is_told(FeedWays way)
+    {
+        await using TestHost host = await StartAsync(options =>
+        {
+            options.TopicHistory = new TopicHistory { MaxCount = 2 };
+            options.TopicHistories["ticks"] = new TopicHistory { MaxCount = int.MaxValue, MaxBytes = int.MaxValue };
+        });
+        TopicPosition first = await host.Topics.PublishAsync("news", "1", Token);
+        for (int i = 2; i <= 5; i++)
+        {
+            host.Topics.Publish("news", $"{i}");
+        }
+
+        await using TopicClient client = Open(host, Quick with { Ways = way });
+        await using Reader late = Reader.Of(client, "news", first.ToString());
+        TopicReset reset = Assert.IsType<TopicReset>(await late.NextAsync());
+        Assert.Equal(2, reset.Lost);
+        Assert.Equal(["4", "5"], [(await late.ItemAsync()).Text, (await late.ItemAsync()).Text]);
+
+        // Another topic of the same client, which begins now: what it is given first was published after it began.
+        using var publishing = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        host.Topics.Publish("ticks", "before");
+        Task ticking = TickAsync(host.Topics, publishing.Token);
+        await using Reader now = Reader.Of(client, "ticks", TopicClient.Now);
+        int number = int.Parse((await now.ItemAsync()).Text, null);
+        Assert.Equal(number + 1, int.Parse((await now.ItemAsync()).Text, null));
+        await publishing.CancelAsync();
+        await ticking;
+    }
+
+    [Theory]
+    [MemberData(nameof(EachWay))]
+    public async Task By_each_way_a_refusal_ends_what_is_refused_alone(FeedWays way)
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapTopics("/topics/{**name}").WithOptions(endpoint =>
+        {
+            endpoint.AllowPublishing = true;
+            endpoint.AuthorizeSubscribe = access => access.Topic != "secret";
+            endpoint.AuthorizePublish = access => access.Topic != "secret";
+        }));
+        host.Topics.Publish("open", "1");
+        await using TopicClient client = Open(host, Quick with { Ways = way });
+        await using Reader open = Reader.Of(client, "open", TopicClient.Oldest);
+        await using Reader secret = Reader.Of(client, "secret", TopicClient.Oldest);
+        await using Reader wrong = Reader.Of(client, "open/x", "no cursor");
+        Assert.Equal("forbidden", (await Assert.ThrowsAsync<TopicException>(secret.NextAsync)).Code);
+        Assert.Contains((await Assert.ThrowsAsync<TopicException>(wrong.NextAsync)).Code, (string[])["bad_cursor", "bad_request"]);
+        Assert.Equal("forbidden", (await Assert.ThrowsAsync<TopicException>(() => client.PublishAsync("secret", "x", Token).WaitAsync(TestHost.Patience, Token))).Code);
+        await client.PublishAsync("open", "2", Token).WaitAsync(TestHost.Patience, Token);
+        Assert.Equal(["1", "2"], [(await open.ItemAsync()).Text, (await open.ItemAsync()).Text]);
+    }
+
+    [Fact]
+    public async Task Where_no_WebSocket_gets_through_another_way_is_used_and_a_WebSocket_as_soon_as_it_does()
+    {
+        bool isStripped = true;
+        await using TestHost host = await StartAsync(_ => { }, app => app.Use(next => context =>
+        {
+            if (Volatile.Read(ref isStripped))
+            {
+                // As a proxy does that knows no upgrades.
+                context.Request.Headers.Remove("Upgrade");
+                context.Request.Headers.Remove("Connection");
+            }
+
+            return next(context);
+        }));
+        var ways = new ConcurrentQueue<FeedWays>();
+        await using TopicClient client = Open(host, Quick with { UpgradeInterval = TimeSpan.FromMilliseconds(50) });
+        await using Reader reader = Reader.Of(client, "news", TopicClient.Oldest);
+        host.Topics.Publish("news", "1");
+        Assert.Equal("1", (await reader.ItemAsync()).Text);
+        Assert.Equal(FeedWays.ServerSentEvents, client.Way);
+
+        Volatile.Write(ref isStripped, false);
+        await Eventually.True(() => client.Way == FeedWays.WebSocket);
+        await client.PublishAsync("news", "2", Token).WaitAsync(TestHost.Patience, Token);
+        Assert.Equal("2", (await reader.ItemAsync()).Text);
+    }
+
+    [Fact]
+    public async Task Where_neither_WebSockets_nor_streams_get_through_it_polls()
+    {
+        await using TestHost host = await StartAsync(_ => { }, app => app.Use(next => context =>
+        {
+            context.Request.Headers.Remove("Upgrade");
+            if (context.Request.Headers.Accept == "text/event-stream")
+            {
+                // As a proxy that waits for the end of an answer before it sends any of it on, and gives up.
+                context.Response.StatusCode = StatusCodes.Status504GatewayTimeout;
+                return Task.CompletedTask;
+            }
+
+            return next(context);
+        }));
+        host.Topics.Publish("news", "1");
+        await using TopicClient client = Open(host, Quick);
+        await using Reader reader = Reader.Of(client, "news", TopicClient.Oldest);
+        Assert.Equal("1", (await reader.ItemAsync()).Text);
+        await client.PublishAsync("news", "2", Token).WaitAsync(TestHost.Patience, Token);
+        Assert.Equal("2", (await reader.ItemAsync()).Text);
+        Assert.Equal(FeedWays.LongPolling, client.Way);
+    }
+
+    [Fact]
+    public async Task A_change_of_way_that_the_application_asks_for_loses_and_doubles_nothing()
+    {
+        await using TestHost host = await StartAsync();
+        await using TopicClient client = Open(host, Quick);
+        await using Reader reader = Reader.Of(client, "news", TopicClient.Oldest);
+        int number = 0;
+        foreach (FeedWays way in (FeedWays[])[FeedWays.Polling, FeedWays.WebSocket, FeedWays.LongPolling, FeedWays.ServerSentEvents, FeedWays.WebSocket])
+        {
+            Task<string> before = client.PublishAsync("news", $"{number}", Token);
+            client.UseWays(way);
+            Task<string> behind = client.PublishAsync("news", $"{number + 1}", Token);
+            Assert.Equal([$"{number}", $"{number + 1}"], [(await reader.ItemAsync()).Text, (await reader.ItemAsync()).Text]);
+            await Task.WhenAll(before, behind).WaitAsync(TestHost.Patience, Token);
+            await Eventually.True(() => client.Way == way);
+            number += 2;
+        }
+
+        Assert.Throws<ArgumentOutOfRangeException>(() => client.UseWays(FeedWays.None));
+        Assert.Equal(number, (await host.Topics.ReadAsync("news", TopicStart.Oldest, 100, Token)).Messages.Count);
+    }
+
+    [Theory]
+    [InlineData(FeedWays.WebSocket)]
+    [InlineData(FeedWays.LongPolling)]
+    public async Task A_publish_whose_answer_is_cut_off_is_in_the_topic_once(FeedWays way)
+    {
+        await using TestHost host = await StartAsync();
+        await using var proxy = new CuttingProxy(host.Url, 1, _ => null) { CutsFirstAnswers = way == FeedWays.WebSocket ? 2 : 1 };
+        await using var client = new TopicClient(new Uri(proxy.Url, "/topics"), Quick with { Ways = way });
+        string cursor = await client.PublishAsync("news", "once", Token).WaitAsync(TestHost.Patience, Token);
+        TopicPage page = await host.Topics.ReadAsync("news", TopicStart.Oldest, 100, Token);
+        Assert.Equal(cursor, Assert.Single(page.Messages).Position.ToString());
+        Assert.Equal(1, proxy.Cuts);
+    }
+
+    [Fact]
+    public async Task Who_is_refused_altogether_does_not_ask_for_ever()
+    {
+        int asked = 0;
+        await using TestHost host = await TestHost.StartAsync(app => app.MapGet("/topics/{**name}", context =>
+        {
+            Interlocked.Increment(ref asked);
+            context.Response.StatusCode = StatusCodes.Status401Unauthorized;
+            return Task.CompletedTask;
+        }));
+        await using TopicClient client = Open(host, Quick with { MaxRefusals = 2 });
+        await using Reader reader = Reader.Of(client, "news", TopicClient.Oldest);
+        TopicException end = await Assert.ThrowsAsync<TopicException>(reader.NextAsync);
+        Assert.Equal(("ended", ClientState.Ended), (end.Code, client.State));
+        Assert.Equal("ended", (await Assert.ThrowsAsync<TopicException>(() => client.PublishAsync("news", "x", Token))).Code);
+        Assert.Equal(2, asked);
+    }
+
+    [Fact]
+    public async Task Each_request_has_the_headers_of_the_moment()
+    {
+        var tokens = new ConcurrentQueue<string>();
+        await using TestHost host = await StartAsync(_ => { }, app => app.Use(next => context =>
+        {
+            tokens.Enqueue(context.Request.Headers.Authorization.ToString());
+            return next(context);
+        }));
+        int number = 0;
+        await using TopicClient client = Open(host, Quick with
+        {
+            Ways = FeedWays.LongPolling,
+            BeforeConnect = (options, _) => new(options with { Headers = [new("Authorization", $"Bearer {Interlocked.Increment(ref number)}")] }),
+        });
+        await client.PublishAsync("news", "1", Token).WaitAsync(TestHost.Patience, Token);
+        await client.PublishAsync("news", "2", Token).WaitAsync(TestHost.Patience, Token);
+        Assert.Equal(["Bearer 1", "Bearer 2"], tokens);
+    }
+
+    [Fact]
+    public async Task A_client_that_is_disposed_ends_its_subscriptions_and_fails_what_is_not_confirmed()
+    {
+        await using TestHost host = await StartAsync();
+        TopicClient client = Open(host, Quick);
+        await using Reader reader = Reader.Of(client, "news", TopicClient.Oldest);
+        await client.PublishAsync("news", "1", Token).WaitAsync(TestHost.Patience, Token);
+        await reader.ItemAsync();
+        ValueTask<bool> more = reader.MoveAsync();
+        await client.DisposeAsync().AsTask().WaitAsync(TestHost.Patience, Token);
+        Assert.False(await more.AsTask().WaitAsync(TestHost.Patience, Token));
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => client.PublishAsync("news", "2", Token));
+
+        var away = new TopicClient(new Uri("http://127.0.0.1:1/topics"), Quick);
+        Task<string> unsent = away.PublishAsync("news", "3", Token);
+        using var giveUp = new CancellationTokenSource();
+        Task<string> cancelled = away.PublishAsync("news", "4", giveUp.Token);
+        await giveUp.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => cancelled.WaitAsync(TestHost.Patience, Token));
+        await away.DisposeAsync().AsTask().WaitAsync(TestHost.Patience, Token);
+        Assert.Equal("ended", (await Assert.ThrowsAsync<TopicException>(() => unsent.WaitAsync(TestHost.Patience, Token))).Code);
+    }
+
+    [Fact]
+    public async Task A_topic_has_one_subscription_at_a_time_and_options_are_checked()
+    {
+        await using TestHost host = await StartAsync();
+        host.Topics.Publish("news", "1");
+        await using TopicClient client = Open(host, Quick);
+        await using Reader reader = Reader.Of(client, "news", TopicClient.Oldest);
+        await reader.ItemAsync();
+        await using Reader second = Reader.Of(client, "news", TopicClient.Oldest);
+        await Assert.ThrowsAsync<InvalidOperationException>(second.NextAsync);
+        Assert.Throws<ArgumentOutOfRangeException>(() => new TopicClient(host.Url, Quick with { Ways = FeedWays.None }));
+        Assert.Throws<ArgumentOutOfRangeException>(() => new TopicClient(host.Url, Quick with { PollWait = TimeSpan.FromMinutes(2) }));
+        Assert.Throws<ArgumentOutOfRangeException>(() => new TopicClient(host.Url, Quick with { MaxUnread = 0 }));
+    }
+
+    private static TopicClient Open(TestHost host, TopicClientOptions options) => new(new Uri(host.Url, "/topics"), options);
+
+    private static Task<TestHost> StartAsync() => StartAsync(_ => { });
+
+    private static Task<TestHost> StartAsync(Action<DuologueOptions> options) => StartAsync(options, _ => { });
+
+    private static Task<TestHost> StartAsync(Action<DuologueOptions> options, Action<WebApplication> before) => TestHost.StartAsync(
+        app =>
+        {
+            before(app);
+
+            // Before the endpoint is chosen, for some of the tests take away what it is chosen by.
+            app.UseRouting();
+            app.MapTopics("/topics/{**name}").WithOptions(endpoint => endpoint.AllowPublishing = true);
+        },
+        options);
+
+    private static async Task TickAsync(Topics topics, CancellationToken stop)
+    {
+        for (int i = 0; !stop.IsCancellationRequested; i++)
+        {
+            topics.Publish("ticks", $"{i}");
+            await Task.Delay(5, CancellationToken.None);
+        }
+    }
+
+    /// <summary>Reads one thing after the other, with a patience.</summary>
+    private sealed class Reader(IAsyncEnumerator<TopicNews> news, CancellationTokenSource stop) : IAsyncDisposable
+    {
+        public static Reader Of(TopicClient client, string topic, string after)
+        {
+            var stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
+            return new Reader(client.SubscribeAsync(topic, after, stop.Token).GetAsyncEnumerator(stop.Token), stop);
+        }
+
+        public ValueTask<bool> MoveAsync() => news.MoveNextAsync();
+
+        public async Task<TopicNews> NextAsync()
+        {
+            Assert.True(await news.MoveNextAsync().AsTask().WaitAsync(TestHost.Patience, Token), "The subscription has ended.");
+            return news.Current;
+        }
+
+        public async Task<TopicItem> ItemAsync() => Assert.IsType<TopicItem>(await NextAsync());
+
+        public async ValueTask DisposeAsync()
+        {
+            await stop.CancelAsync();
+            try
+            {
+                await news.DisposeAsync();
+            }
+            catch (NotSupportedException)
+            {
+                // A test has failed while it waited; that is what it is to tell.
+            }
+
+            stop.Dispose();
+        }
+    }
+}

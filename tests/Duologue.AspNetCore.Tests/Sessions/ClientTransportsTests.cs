@@ -1,0 +1,317 @@
+using System.Text;
+using Duologue.AspNetCore.Tests.Support;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+
+namespace Duologue.AspNetCore.Tests.Sessions;
+
+/// <summary>This client's transports against this server.</summary>
+public class ClientTransportsTests
+{
+    private const Transports All = Transports.WebSocket | Transports.LongPolling | Transports.Polling;
+
+    private static readonly ConnectOptions Patient = new() { ConnectTimeout = TestHost.Patience, PollingInterval = TimeSpan.FromMilliseconds(20) };
+
+    [Theory]
+    [InlineData(Transports.WebSocket, Transport.WebSocket)]
+    [InlineData(Transports.LongPolling, Transport.LongPolling)]
+    [InlineData(Transports.Polling, Transport.Polling)]
+    [InlineData(All, Transport.WebSocket)]
+    [InlineData(Transports.LongPolling | Transports.Polling, Transport.LongPolling)]
+    public async Task The_same_conversation_goes_over_each(Transports transports, Transport expected)
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/talk", Talks.Echo));
+
+        await using Connection connection = await ConnectAsync(host, "/talk", Patient with { Transports = transports });
+
+        Assert.Equal(expected, connection.Transport);
+        await EchoesAsync(connection);
+    }
+
+    [Theory]
+    [InlineData(Transports.LongPolling)]
+    [InlineData(Transports.Polling)]
+    [InlineData(Transports.WebSocket)]
+    public async Task The_server_hears_the_clients_close(Transports transports)
+    {
+        var ended = new TaskCompletionSource<CloseInfo>(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/engine.io/", async connection =>
+        {
+            await Talks.Idle(connection);
+            ended.SetResult(await connection.Closed);
+        }));
+        await using Connection connection = await ConnectAsync(host, "/engine.io/?EIO=4", Patient with { Transports = transports, CloseTimeout = TestHost.Patience });
+
+        CloseInfo info = await connection.CloseAsync(4001, "done").AsTask().WaitAsync(TestHost.Patience, Cancellation);
+
+        Assert.Equal((4001, true, CloseCause.LocalClose), (info.Code, info.WasClean, info.Cause));
+        CloseInfo atServer = await ended.Task.WaitAsync(TestHost.Patience, Cancellation);
+        Assert.Equal((CloseCause.PeerClosed, true), (atServer.Cause, atServer.WasClean));
+        Assert.Equal(transports == Transports.WebSocket ? 4001 : 1005, atServer.Code);
+    }
+
+    [Theory]
+    [InlineData(Transports.LongPolling)]
+    [InlineData(Transports.Polling)]
+    [InlineData(Transports.WebSocket)]
+    public async Task The_client_hears_the_servers_close_behind_the_last_message(Transports transports)
+    {
+        await using TestHost host = await TestHost.StartAsync(
+            app => app.MapDuologue("/talk", async connection =>
+            {
+                await connection.ReceiveAsync();
+                await connection.SendAsync("last");
+                await connection.CloseAsync(4002, "enough");
+            }),
+            options => options.CloseTimeout = TestHost.Patience);
+        await using Connection connection = await ConnectAsync(host, "/talk?EIO=4", Patient with { Transports = transports });
+
+        await connection.SendAsync("go", Cancellation);
+
+        Assert.Equal("last", (await ReceiveAsync(connection)).Text);
+        CloseInfo info = await connection.Closed.WaitAsync(TestHost.Patience, Cancellation);
+        Assert.Equal((CloseCause.PeerClosed, true), (info.Cause, info.WasClean));
+        Assert.Equal(transports == Transports.WebSocket ? 4002 : 1005, info.Code);
+    }
+
+    [Fact]
+    public async Task A_refused_WebSocket_makes_it_long_polling_and_is_not_tried_again_for_a_while()
+    {
+        int handshakes = 0;
+        await using TestHost host = await TestHost.StartAsync(app =>
+        {
+            app.Use((context, next) =>
+            {
+                if (context.Request.Headers.Upgrade.Count == 0)
+                {
+                    return next(context);
+                }
+
+                Interlocked.Increment(ref handshakes);
+                context.Response.StatusCode = StatusCodes.Status403Forbidden;
+                return Task.CompletedTask;
+            });
+            app.MapDuologue("/talk", Talks.Echo);
+        });
+
+        await using Connection connection = await ConnectAsync(host, "/talk", Patient with { Transports = All });
+        await using Connection again = await ConnectAsync(host, "/talk", Patient with { Transports = All });
+
+        Assert.Equal(Transport.LongPolling, connection.Transport);
+        Assert.Equal(Transport.LongPolling, again.Transport);
+        Assert.Equal(1, Volatile.Read(ref handshakes));
+        await EchoesAsync(connection);
+        await EchoesAsync(again);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_handshake_stripped_of_its_Upgrade_makes_it_long_polling(bool pollingFirst)
+    {
+        await using TestHost host = await TestHost.StartAsync(app =>
+        {
+            app.Use((context, next) =>
+            {
+                context.Request.Headers.Remove("Upgrade");
+                context.Request.Headers.Connection = "";
+                return next(context);
+            });
+            app.UseRouting();
+            app.MapDuologue("/talk", Talks.Echo);
+        });
+
+        await using Connection connection = await ConnectAsync(host, "/talk", Patient with { Transports = All, PollingFirst = pollingFirst });
+
+        await EchoesAsync(connection);
+        Assert.Equal(Transport.LongPolling, connection.Transport);
+    }
+
+    [Fact]
+    public async Task Where_no_transport_gets_through_the_failure_names_the_first_and_the_last()
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapGet("/talk", () => Results.StatusCode(404)));
+
+        HandshakeException failure = await Assert.ThrowsAsync<HandshakeException>(() => ConnectAsync(host, "/talk", Patient with { Transports = All }));
+
+        Assert.Equal(404, (int)failure.StatusCode!);
+        Assert.Contains("No WebSocket with", failure.Message, StringComparison.Ordinal);
+        Assert.Contains("No session with", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(Transports.LongPolling)]
+    [InlineData(Transports.Polling)]
+    public async Task Polling_goes_on_over_a_WebSocket_in_place_and_nothing_is_lost_doubled_or_disordered(Transports polled)
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/talk", Talks.Echo));
+        await using Connection connection = await ConnectAsync(host, "/talk", Patient with { Transports = polled | Transports.WebSocket, PollingFirst = true, SendQueuePolicy = SendQueuePolicy.Wait });
+
+        // Both ways from before the change until after it.
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
+        patience.CancelAfter(TestHost.Patience);
+        Task<int> sending = Task.Run(
+            async () =>
+            {
+                int sent = 0;
+                while (connection.Transport != Transport.WebSocket)
+                {
+                    await connection.SendAsync($"{sent++}", patience.Token);
+                }
+
+                for (int i = 0; i < 200; i++)
+                {
+                    await connection.SendAsync($"{sent++}", patience.Token);
+                }
+
+                await connection.SendAsync("end", patience.Token);
+                return sent;
+            },
+            patience.Token);
+        int received = 0;
+        while ((await connection.ReceiveAsync(patience.Token)).Text is var text && text != "end")
+        {
+            Assert.Equal($"{received++}", text);
+        }
+
+        Assert.Equal(await sending, received);
+        Assert.Equal(Transport.WebSocket, connection.Transport);
+        await EchoesAsync(connection);
+        Assert.Equal(Transport.WebSocket, Assert.Single(host.Connections).Transport);
+    }
+
+    [Fact]
+    public async Task Messages_as_large_as_a_packet_may_be_go_both_ways_over_polling()
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/talk", Talks.Echo));
+        await using Connection connection = await ConnectAsync(host, "/talk", Patient with { Transports = Transports.LongPolling });
+        byte[] large = new byte[700_000];
+        Random.Shared.NextBytes(large);
+
+        Task sending = Task.Run(
+            async () =>
+            {
+                for (int i = 0; i < 3; i++)
+                {
+                    await connection.SendAsync(large, MessageType.Binary, Cancellation);
+                }
+            },
+            Cancellation);
+        for (int i = 0; i < 3; i++)
+        {
+            Assert.Equal(large, (await ReceiveAsync(connection)).ToArray());
+        }
+
+        await sending;
+    }
+
+    [Fact]
+    public async Task A_message_over_the_clients_limit_ends_the_session_as_it_ends_a_WebSocket()
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/talk", async connection =>
+        {
+            await connection.SendAsync(new byte[5000], MessageType.Binary);
+            await Talks.Idle(connection);
+        }));
+        await using Connection connection = await ConnectAsync(host, "/talk", Patient with { Transports = Transports.LongPolling, MaxMessageSize = 1000 });
+
+        ProtocolViolationException ended = await Assert.ThrowsAsync<ProtocolViolationException>(() => ReceiveAsync(connection));
+
+        Assert.Equal(ProtocolViolation.MessageTooBig, ended.Violation);
+        Assert.Equal(CloseCause.MessageTooBig, ended.CloseInfo.Cause);
+    }
+
+    [Fact]
+    public async Task The_heartbeat_keeps_an_idle_session()
+    {
+        await using TestHost host = await TestHost.StartAsync(
+            app => app.MapDuologue("/talk", Talks.Echo),
+            options => (options.KeepAliveInterval, options.KeepAliveTimeout) = (TimeSpan.FromMilliseconds(100), TestHost.Patience));
+        await using Connection connection = await ConnectAsync(host, "/talk", Patient with { Transports = Transports.LongPolling });
+
+        // The server measures each ping of its heartbeat.
+        Connection atServer = Assert.Single(host.Connections);
+        await Eventually.True(() => atServer.Latency is not null);
+
+        await EchoesAsync(connection);
+    }
+
+    [Fact]
+    public async Task A_server_that_is_gone_ends_the_connection()
+    {
+        TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/talk", Talks.Echo));
+        await using TestHost _ = host;
+        await using Connection connection = await ConnectAsync(host, "/talk", Patient with { Transports = Transports.LongPolling });
+        await EchoesAsync(connection);
+
+        Assert.Single(host.Connections).Abort();
+
+        CloseInfo info = await connection.Closed.WaitAsync(TestHost.Patience, Cancellation);
+        Assert.NotEqual(CloseCause.LocalClose, info.Cause);
+    }
+
+    [Fact]
+    public async Task What_a_session_cannot_carry_is_named()
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/talk", Talks.Echo));
+        await using Connection connection = await ConnectAsync(host, "/talk", Patient with { Transports = Transports.LongPolling });
+
+        Assert.Contains("in pieces", Assert.Throws<NotSupportedException>(() => connection.OpenWrite(MessageType.Text)).Message, StringComparison.Ordinal);
+        Assert.Contains("the server pings", (await Assert.ThrowsAsync<NotSupportedException>(async () => await connection.PingAsync(Cancellation))).Message, StringComparison.Ordinal);
+        await Assert.ThrowsAsync<ArgumentException>(() => ConnectAsync(host, "/talk", Patient with { Transports = Transports.LongPolling, Subprotocols = ["chat"] }));
+    }
+
+    [Fact]
+    public async Task The_browsers_class_takes_the_same_transports()
+    {
+        await using TestHost host = await TestHost.StartAsync(app =>
+        {
+            app.Use((context, next) =>
+            {
+                if (context.Request.Headers.Upgrade.Count == 0)
+                {
+                    return next(context);
+                }
+
+                context.Response.StatusCode = StatusCodes.Status400BadRequest;
+                return Task.CompletedTask;
+            });
+            app.MapDuologue("/talk", Talks.Echo);
+        });
+        var options = new Browser.WebSocketOptions { Connection = Browser.WebSocketOptions.DefaultConnection with { Transports = All, ConnectTimeout = TestHost.Patience } };
+        var heard = new TaskCompletionSource<object?>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var closed = new TaskCompletionSource<Browser.CloseEvent>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var socket = new Browser.WebSocket(host.WebSocketUrl("/talk").ToString(), options);
+        socket.OnOpen = _ => socket.Send("hello");
+        socket.OnMessage = e => heard.TrySetResult(e.Data);
+        socket.OnClose = e => closed.TrySetResult(e);
+
+        Assert.Equal("hello", await heard.Task.WaitAsync(TestHost.Patience, Cancellation));
+        socket.Close();
+        Assert.True((await closed.Task.WaitAsync(TestHost.Patience, Cancellation)).WasClean);
+    }
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    private static Task<Connection> ConnectAsync(TestHost host, string path, ConnectOptions options) =>
+        Connection.ConnectAsync(host.WebSocketUrl(path), options, TestContext.Current.CancellationToken).AsTask();
+
+    private static async Task<Message> ReceiveAsync(Connection connection)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
+        patience.CancelAfter(TestHost.Patience);
+        return await connection.ReceiveAsync(patience.Token);
+    }
+
+    private static async Task EchoesAsync(Connection connection)
+    {
+        string text = $"ähnlich 🍵 \u001E {new string('x', 3000)}";
+        await connection.SendAsync(text, Cancellation);
+        await connection.SendAsync("", Cancellation);
+        await connection.SendAsync(new byte[] { 0, 1, 2, 255 }, MessageType.Binary, Cancellation);
+        byte[] first = (await ReceiveAsync(connection)).ToArray();
+        Assert.Equal(text, Encoding.UTF8.GetString(first));
+        Assert.Equal("", (await ReceiveAsync(connection)).Text);
+        Assert.Equal([0, 1, 2, 255], (await ReceiveAsync(connection)).ToArray());
+    }
+}

@@ -1,0 +1,569 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json;
+using Duologue.AspNetCore.Tests.Support;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Time.Testing;
+
+namespace Duologue.AspNetCore.Tests.Sessions;
+
+/// <summary>The polled transport, rule by rule, in raw HTTP.</summary>
+public class SessionPollingTests
+{
+    private static Task<TestHost> StartAsync() => StartAsync(_ => { });
+
+    private static Task<TestHost> StartAsync(Action<DuologueOptions> options) =>
+        TestHost.StartAsync(app => app.MapDuologue<EchoHandler>("/engine.io"), options);
+
+    [Fact]
+    public async Task The_handshake_says_five_things()
+    {
+        await using TestHost host = await StartAsync(options => (options.KeepAliveInterval, options.KeepAliveTimeout) = (TimeSpan.FromMilliseconds(300_000), TimeSpan.FromMilliseconds(200)));
+        await using SessionClient client = await SessionClient.OpenAsync(host);
+
+        Assert.Equal(["maxPayload", "pingInterval", "pingTimeout", "sid", "upgrades"], client.Handshake.EnumerateObject().Select(member => member.Name).Order());
+        Assert.Equal((300_000, 200, 1_000_000), (client.Handshake.GetProperty("pingInterval").GetInt32(), client.Handshake.GetProperty("pingTimeout").GetInt32(), client.Handshake.GetProperty("maxPayload").GetInt32()));
+        Assert.Equal("[\"websocket\"]", client.Handshake.GetProperty("upgrades").GetRawText());
+    }
+
+    [Theory]
+    [InlineData("/engine.io")]
+    [InlineData("/engine.io/")]
+    public async Task The_path_may_end_in_a_slash(string path)
+    {
+        await using TestHost host = await StartAsync();
+        await using var client = new SessionClient(host, path);
+
+        await client.OpenAsync();
+    }
+
+    [Theory]
+    [InlineData("GET", "EIO=4&transport=abc", 400, 0)]
+    [InlineData("GET", "EIO=4", 400, 0)]
+    [InlineData("GET", "EIO=4&transport=webtransport", 400, 0)]
+    [InlineData("GET", "EIO=4&transport=polling&sid=nobody", 400, 1)]
+    [InlineData("POST", "EIO=4&transport=polling&sid=__proto__", 400, 1)]
+    [InlineData("GET", "EIO=4&transport=websocket&sid=nobody", 400, 1)]
+    [InlineData("POST", "EIO=4&transport=polling", 400, 2)]
+    [InlineData("PUT", "EIO=4&transport=polling&sid=", 400, 2)]
+    [InlineData("GET", "EIO=4&transport=websocket", 400, 3)]
+    [InlineData("GET", "transport=polling", 400, 5)]
+    [InlineData("GET", "EIO=3&transport=polling", 400, 5)]
+    [InlineData("GET", "EIO=abc&transport=polling", 400, 5)]
+    [InlineData("GET", "EIO=4&EIO=5&transport=polling", 400, 5)]
+    public async Task A_request_without_a_session_is_told_what_is_wrong(string method, string query, int status, int code)
+    {
+        await using TestHost host = await StartAsync();
+        await using var client = new SessionClient(host);
+
+        (int answered, string body) = await client.AskAsync(new HttpMethod(method), query);
+
+        Assert.Equal(status, answered);
+        using JsonDocument error = JsonDocument.Parse(body);
+        Assert.Equal(code, error.RootElement.GetProperty("code").GetInt32());
+        Assert.Empty(host.Connections);
+    }
+
+    [Theory]
+    [InlineData("PUT", "", 405)]
+    [InlineData("DELETE", "", 405)]
+    [InlineData("GET", "&transport=websocket", 400)]
+    [InlineData("GET", "&EIO=3", 400)]
+    [InlineData("GET", "&wait=soon", 400)]
+    [InlineData("GET", "&transport=abc", 400)]
+    public async Task A_wrong_request_disturbs_no_session(string method, string more, int status)
+    {
+        await using TestHost host = await StartAsync();
+        await using SessionClient client = await SessionClient.OpenAsync(host);
+
+        Assert.Equal(status, (await client.AskAsync(new HttpMethod(method), client.Query + more)).Status);
+
+        Assert.Equal((200, "ok"), await client.PostAsync("4hello"));
+        Assert.Equal((200, "4hello"), await client.GetAsync());
+    }
+
+    [Fact]
+    public async Task What_waits_comes_back_in_one_body_and_in_order()
+    {
+        await using TestHost host = await StartAsync();
+        await using SessionClient client = await SessionClient.OpenAsync(host);
+
+        Assert.Equal((200, "ok"), await client.PostAsync("4one\u001e4\u001ebAQIDBA==\u001e4€ and 🍵"));
+        Assert.Equal((200, "ok"), await client.PostAsync("4last"));
+
+        Assert.Equal((200, "4one\u001e4\u001ebAQIDBA==\u001e4€ and 🍵\u001e4last"), await client.GetAsync());
+    }
+
+    [Theory]
+    [InlineData("b+/8=", "b+/8=")]
+    [InlineData("b-_8", "b+/8=")]
+    [InlineData("bAQIDBA", "bAQIDBA==")]
+    [InlineData("b", "b")]
+    public async Task Binary_is_taken_in_both_alphabets_with_padding_or_without(string sent, string echoed)
+    {
+        await using TestHost host = await StartAsync();
+        await using SessionClient client = await SessionClient.OpenAsync(host);
+
+        Assert.Equal((200, "ok"), await client.PostAsync(sent));
+
+        Assert.Equal((200, echoed), await client.GetAsync());
+    }
+
+    [Fact]
+    public async Task A_text_with_the_separator_in_it_leaves_as_binary()
+    {
+        await using TestHost host = await StartAsync();
+        await using SessionClient client = await SessionClient.OpenAsync(host);
+
+        host.Connections.Single().Send("a\u001eb");
+
+        Assert.Equal((200, "b" + Convert.ToBase64String("a\u001eb"u8)), await client.GetAsync());
+    }
+
+    [Fact]
+    public async Task A_held_poll_is_answered_by_the_next_message_and_says_long_polling()
+    {
+        await using TestHost host = await StartAsync();
+        await using SessionClient client = await SessionClient.OpenAsync(host);
+        Task<(int, string)> held = client.GetAsync();
+
+        Assert.Equal((200, "ok"), await client.PostAsync("4news"));
+
+        Assert.Equal((200, "4news"), await held);
+        Assert.Equal(Transport.LongPolling, host.Connections.Single().Transport);
+    }
+
+    [Fact]
+    public async Task A_poll_that_does_not_wait_is_answered_at_once_and_says_polling()
+    {
+        await using TestHost host = await StartAsync();
+        await using SessionClient client = await SessionClient.OpenAsync(host);
+
+        Assert.Equal((200, "6"), await client.GetAsync("wait=0"));
+        Assert.Equal(Transport.Polling, host.Connections.Single().Transport);
+        await client.PostAsync("4x");
+        Assert.Equal((200, "4x"), await client.GetAsync("wait=0"));
+    }
+
+    [Fact]
+    public async Task A_poll_that_waits_so_long_ends_with_nothing()
+    {
+        await using TestHost host = await StartAsync();
+        await using SessionClient client = await SessionClient.OpenAsync(host);
+
+        Assert.Equal((200, "6"), await client.GetAsync("wait=0.2"));
+        Task<(int, string)> held = client.GetAsync("wait=50");
+        await client.PostAsync("4x");
+
+        Assert.Equal((200, "4x"), await held);
+    }
+
+    [Fact]
+    public async Task The_server_pings_and_a_pong_makes_the_next_ping()
+    {
+        var time = new FakeTimeProvider();
+        await using TestHost host = await StartWithAsync(time);
+        await using SessionClient client = await SessionClient.OpenAsync(host);
+
+        for (int round = 0; round < 3; round++)
+        {
+            // The ping is due, and the time for the pong is not over, whenever the poll comes.
+            Task<(int Status, string Body)> held = client.GetAsync();
+            time.Advance(TimeSpan.FromMilliseconds(400));
+            Assert.Equal((200, "2"), await held);
+            Assert.Equal((200, "ok"), await client.PostAsync("3"));
+        }
+
+        Assert.NotNull(host.Connections.Single().Latency);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_session_without_a_pong_ends_by_the_clock_whether_it_is_polled_or_not(bool polled)
+    {
+        var time = new FakeTimeProvider();
+        await using TestHost host = await StartWithAsync(time);
+        await using SessionClient client = await SessionClient.OpenAsync(host);
+        Connection connection = host.Connections.Single();
+        time.Advance(TimeSpan.FromMilliseconds(300));
+        if (polled)
+        {
+            Assert.Equal((200, "2"), await client.GetAsync());
+        }
+
+        time.Advance(TimeSpan.FromMilliseconds(199));
+        Assert.Equal(200, (await client.GetAsync("wait=0")).Status);
+        time.Advance(TimeSpan.FromMilliseconds(1));
+
+        Assert.Equal(400, (await client.GetAsync()).Status);
+        Assert.Equal(CloseCause.KeepAliveTimeout, (await connection.Closed.WaitAsync(TestHost.Patience, TestContext.Current.CancellationToken)).Cause);
+    }
+
+    [Fact]
+    public async Task A_held_poll_is_closed_when_the_pong_does_not_come()
+    {
+        var time = new FakeTimeProvider();
+        await using TestHost host = await StartWithAsync(time);
+        await using SessionClient client = await SessionClient.OpenAsync(host);
+        Connection connection = host.Connections.Single();
+        time.Advance(TimeSpan.FromMilliseconds(300));
+        Assert.Equal((200, "2"), await client.GetAsync("wait=0"));
+        Task<(int, string)> held = client.GetAsync();
+
+        await Eventually.True(() => connection.Transport == Transport.LongPolling);
+        time.Advance(TimeSpan.FromMilliseconds(400));
+
+        (int status, string body) = await held;
+        Assert.Equal((200, "1"), (status, body));
+    }
+
+    [Fact]
+    public async Task Two_polls_at_a_time_close_the_session()
+    {
+        await using TestHost host = await StartAsync();
+        await using SessionClient client = await SessionClient.OpenAsync(host);
+        Connection connection = host.Connections.Single();
+        Task<(int Status, string Body)> one = client.GetAsync();
+        Task<(int Status, string Body)> two = client.GetAsync();
+
+        (int Status, string Body)[] answers = await Task.WhenAll(one, two);
+
+        Assert.Equal([(200, "1"), (400, "")], answers.Order());
+        Assert.Equal(400, (await client.GetAsync()).Status);
+        CloseInfo info = await connection.Closed.WaitAsync(TestHost.Patience, TestContext.Current.CancellationToken);
+        Assert.Equal((CloseCause.ProtocolViolation, ProtocolViolation.OverlappingRequests), (info.Cause, info.Violation!.Value));
+    }
+
+    [Fact]
+    public async Task A_poll_that_the_client_drops_closes_the_session()
+    {
+        await using TestHost host = await StartAsync();
+        await using SessionClient client = await SessionClient.OpenAsync(host);
+        Connection connection = host.Connections.Single();
+        Assert.Equal((200, "6"), await client.GetAsync("wait=0"));
+        using (await RawPoll.SendAsync(host, $"GET /engine.io/?{client.Query} HTTP/1.1\r\nHost: a\r\n\r\n"))
+        {
+            // So the server has it.
+            await Eventually.True(() => connection.Transport == Transport.LongPolling);
+        }
+
+        Assert.Equal(CloseCause.ConnectionLost, (await connection.Closed.WaitAsync(TestHost.Patience, TestContext.Current.CancellationToken)).Cause);
+        Assert.Equal(400, (await client.GetAsync()).Status);
+    }
+
+    [Fact]
+    public async Task A_second_post_while_one_is_read_closes_the_session()
+    {
+        await using TestHost host = await StartAsync();
+        await using SessionClient client = await SessionClient.OpenAsync(host);
+        Connection connection = host.Connections.Single();
+        using RawPoll slow = await RawPoll.SendAsync(host, $"POST /engine.io/?{client.Query} HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n");
+
+        // The server asks for the body: it is reading.
+        await slow.ReadUntilAsync("100 Continue");
+
+        Assert.Equal(400, (await client.PostAsync("4x")).Status);
+        Assert.Equal(ProtocolViolation.OverlappingRequests, (await connection.Closed.WaitAsync(TestHost.Patience, TestContext.Current.CancellationToken)).Violation);
+        await slow.ReadToEndAsync();
+    }
+
+    [Theory]
+    [InlineData(100, 200, false)]
+    [InlineData(101, 413, false)]
+    [InlineData(100, 200, true)]
+    [InlineData(101, 413, true)]
+    public async Task A_body_may_be_as_long_as_the_payload_and_no_longer(int length, int status, bool chunked)
+    {
+        await using TestHost host = await StartAsync(options => options.MaxSessionPayload = 100);
+        await using SessionClient client = await SessionClient.OpenAsync(host);
+        string body = "4" + new string('x', length - 1);
+        HttpContent content = chunked ? new StreamContent(new UnknownLength(Encoding.UTF8.GetBytes(body))) : new StringContent(body);
+
+        (int answered, string said) = await client.AskAsync(HttpMethod.Post, client.Query, content);
+
+        Assert.Equal((status, status == 200 ? "ok" : ""), (answered, said));
+        Assert.Equal((200, "ok"), await client.PostAsync("4y"));
+        Assert.Equal((200, status == 200 ? body : "4y"), await client.GetAsync());
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("abc")]
+    [InlineData("4x\u001e")]
+    [InlineData("4x\u001eabc\u001e4y")]
+    [InlineData("2")]
+    [InlineData("2probe")]
+    [InlineData("b!!!!")]
+    [InlineData("7")]
+    public async Task A_bad_packet_is_refused_and_closes_the_session(string body)
+    {
+        await using TestHost host = await StartAsync();
+        await using SessionClient client = await SessionClient.OpenAsync(host);
+        Connection connection = host.Connections.Single();
+
+        Assert.Equal(400, (await client.PostAsync(body)).Status);
+
+        Assert.Equal(400, (await client.GetAsync()).Status);
+        CloseInfo info = await connection.Closed.WaitAsync(TestHost.Patience, TestContext.Current.CancellationToken);
+        Assert.Equal((CloseCause.ProtocolViolation, ProtocolViolation.InvalidPacket), (info.Cause, info.Violation!.Value));
+    }
+
+    [Fact]
+    public async Task Packets_before_a_bad_one_are_delivered()
+    {
+        var received = new List<string>();
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/engine.io", async connection =>
+        {
+            await foreach (Message message in connection.ReadAllAsync())
+            {
+                lock (received)
+                {
+                    received.Add(message.Text);
+                }
+            }
+        }));
+        await using SessionClient client = await SessionClient.OpenAsync(host);
+        await client.PostAsync("4first");
+        await Eventually.True(() => Count() == 1);
+
+        Assert.Equal(400, (await client.PostAsync("4second\u001eabc\u001e4third")).Status);
+
+        await Eventually.True(() => host.Connections.Count == 0);
+        Assert.Equal(["first", "second"], received);
+
+        int Count()
+        {
+            lock (received)
+            {
+                return received.Count;
+            }
+        }
+    }
+
+    [Fact]
+    public async Task An_octet_stream_is_the_old_protocol_and_closes_the_session()
+    {
+        await using TestHost host = await StartAsync();
+        await using SessionClient client = await SessionClient.OpenAsync(host);
+        var content = new ByteArrayContent("4x"u8.ToArray());
+        content.Headers.ContentType = new MediaTypeHeaderValue("application/octet-stream");
+
+        Assert.Equal(400, (await client.AskAsync(HttpMethod.Post, client.Query, content)).Status);
+        Assert.Equal(400, (await client.GetAsync()).Status);
+    }
+
+    [Fact]
+    public async Task The_client_closes_and_a_held_poll_ends_with_nothing()
+    {
+        await using TestHost host = await StartAsync();
+        await using SessionClient client = await SessionClient.OpenAsync(host);
+        Connection connection = host.Connections.Single();
+        Assert.Equal((200, "6"), await client.GetAsync("wait=0"));
+        Task<(int, string)> held = client.GetAsync();
+        await Eventually.True(() => connection.Transport == Transport.LongPolling);
+
+        Assert.Equal((200, "ok"), await client.PostAsync("1"));
+
+        Assert.Equal((200, "6"), await held);
+        CloseInfo info = await connection.Closed.WaitAsync(TestHost.Patience, TestContext.Current.CancellationToken);
+        Assert.Equal((CloseCause.PeerClosed, true, true), (info.Cause, info.ByPeer, info.WasClean));
+        Assert.Equal(400, (await client.GetAsync()).Status);
+    }
+
+    [Fact]
+    public async Task A_poll_that_crossed_the_close_of_its_client_ends_with_nothing_too()
+    {
+        var time = new FakeTimeProvider();
+        await using TestHost host = await StartWithAsync(time);
+        await using SessionClient client = await SessionClient.OpenAsync(host);
+        Connection connection = host.Connections.Single();
+
+        Assert.Equal((200, "ok"), await client.PostAsync("1"));
+        Assert.Equal((200, "6"), await client.GetAsync());
+
+        Assert.Equal(400, (await client.GetAsync()).Status);
+        Assert.Equal(CloseCause.PeerClosed, (await connection.Closed.WaitAsync(TestHost.Patience, TestContext.Current.CancellationToken)).Cause);
+    }
+
+    [Fact]
+    public async Task A_session_that_its_client_has_closed_is_forgotten_a_moment_later()
+    {
+        var time = new FakeTimeProvider();
+        await using TestHost host = await StartWithAsync(time);
+        await using SessionClient client = await SessionClient.OpenAsync(host);
+        Connection connection = host.Connections.Single();
+
+        Assert.Equal((200, "ok"), await client.PostAsync("1"));
+        time.Advance(TimeSpan.FromMilliseconds(250));
+
+        Assert.True((await connection.Closed.WaitAsync(TestHost.Patience, TestContext.Current.CancellationToken)).WasClean);
+        Assert.Equal(400, (await client.GetAsync()).Status);
+    }
+
+    [Fact]
+    public async Task Packets_behind_a_close_do_not_count_and_those_before_do()
+    {
+        var received = new List<string>();
+        var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/engine.io", async connection =>
+        {
+            await foreach (Message message in connection.ReadAllAsync())
+            {
+                received.Add(message.Text);
+            }
+
+            ended.SetResult();
+        }));
+        await using SessionClient client = await SessionClient.OpenAsync(host);
+
+        Assert.Equal((200, "ok"), await client.PostAsync("4before\u001e1\u001e4behind"));
+
+        await ended.Task.WaitAsync(TestHost.Patience, TestContext.Current.CancellationToken);
+        Assert.Equal(["before"], received);
+    }
+
+    [Fact]
+    public async Task The_server_closes_and_the_next_poll_has_what_waited_and_the_close()
+    {
+        await using TestHost host = await StartAsync();
+        await using SessionClient client = await SessionClient.OpenAsync(host);
+        Connection connection = host.Connections.Single();
+        connection.Send("last words");
+
+        Task<CloseInfo> closing = connection.CloseAsync(4000, "enough").AsTask();
+
+        Assert.Equal((200, "4last words\u001e1"), await client.GetAsync());
+        CloseInfo info = await closing.WaitAsync(TestHost.Patience, TestContext.Current.CancellationToken);
+        Assert.Equal((4000, "enough", CloseCause.LocalClose, true, 0L), (info.Code, info.Reason, info.Cause, info.WasClean, info.UnsentBytes));
+        Assert.Equal(400, (await client.GetAsync()).Status);
+    }
+
+    [Fact]
+    public async Task What_no_poll_fetches_before_the_end_is_said_to_be_unsent()
+    {
+        await using TestHost host = await StartAsync(options => options.CloseTimeout = TimeSpan.FromMilliseconds(200));
+        await using SessionClient client = await SessionClient.OpenAsync(host);
+        Connection connection = host.Connections.Single();
+        connection.Send("never read");
+
+        CloseInfo info = await connection.CloseAsync().AsTask().WaitAsync(TestHost.Patience, TestContext.Current.CancellationToken);
+
+        Assert.Equal((CloseCause.CloseTimeout, false), (info.Cause, info.WasClean));
+        Assert.True(info.UnsentBytes >= "never read".Length, $"{info.UnsentBytes}");
+    }
+
+    [Fact]
+    public async Task A_long_queue_leaves_in_answers_of_about_the_payload()
+    {
+        await using TestHost host = await StartAsync(options => options.MaxSessionPayload = 1_000);
+        await using SessionClient client = await SessionClient.OpenAsync(host);
+        Connection connection = host.Connections.Single();
+        string[] texts = [.. Enumerable.Range(0, 50).Select(i => $"{i}:" + new string('x', 90)), new string('y', 5_000)];
+        foreach (string text in texts)
+        {
+            Assert.NotEqual(SendResult.Dropped, connection.Send(text));
+        }
+
+        (int status, string first) = await client.GetAsync();
+        Assert.Equal(200, status);
+        Assert.InRange(first.Length, 90, 1_000);
+        List<string> rest = await client.CollectAsync(texts.Length - first.Split('\u001e').Length);
+
+        Assert.Equal(texts.Select(text => "4" + text), [.. first.Split('\u001e'), .. rest]);
+    }
+
+    [Fact]
+    public async Task A_handler_that_is_behind_holds_the_post_back_and_loses_nothing()
+    {
+        var release = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/engine.io", async connection =>
+        {
+            await foreach (Message message in connection.ReadAllAsync())
+            {
+                await release.Task;
+                await connection.SendAsync(message.Data, message.Type);
+            }
+        }));
+        await using SessionClient client = await SessionClient.OpenAsync(host);
+        string[] texts = [.. Enumerable.Range(0, 40).Select(i => $"{i}:" + new string('x', 10_000))];
+
+        Task<(int, string)> post = client.PostAsync(string.Join('\u001e', texts.Select(text => "4" + text)));
+        Assert.NotSame(post, await Task.WhenAny(post, Task.Delay(200, TestContext.Current.CancellationToken)));
+        Task<List<string>> echoed = client.CollectAsync(texts.Length);
+        release.SetResult();
+
+        Assert.Equal((200, "ok"), await post);
+        Assert.Equal(texts.Select(text => "4" + text), await echoed);
+    }
+
+    private static Task<TestHost> StartWithAsync(FakeTimeProvider time) => TestHost.StartAsync(
+        app => app.MapDuologue<EchoHandler>("/engine.io"),
+        options =>
+        {
+            options.KeepAliveInterval = TimeSpan.FromMilliseconds(300);
+            options.KeepAliveTimeout = TimeSpan.FromMilliseconds(200);
+            options.DrainWindow = TimeSpan.Zero;
+        },
+        build => build.Services.AddSingleton<TimeProvider>(time));
+
+    /// <summary>A stream that does not tell how long it is, so that it is sent in chunks.</summary>
+    private sealed class UnknownLength(byte[] bytes) : MemoryStream(bytes)
+    {
+        public override bool CanSeek => false;
+    }
+
+    /// <summary>A request in bytes of its own.</summary>
+    private sealed class RawPoll : IDisposable
+    {
+        private readonly TcpClient _client = new();
+        private readonly StringBuilder _seen = new();
+
+        public static async Task<RawPoll> SendAsync(TestHost host, string text)
+        {
+            var poll = new RawPoll();
+            await poll._client.ConnectAsync(IPAddress.Loopback, host.Url.Port, TestContext.Current.CancellationToken);
+            await poll.WriteAsync(text);
+            return poll;
+        }
+
+        public async Task WriteAsync(string text) =>
+            await _client.GetStream().WriteAsync(Encoding.ASCII.GetBytes(text), TestContext.Current.CancellationToken);
+
+        public async Task ReadUntilAsync(string text)
+        {
+            while (!_seen.ToString().Contains(text, StringComparison.Ordinal))
+            {
+                Assert.True(await ReadAsync(), $"Never saw {text} in: {_seen}");
+            }
+        }
+
+        public async Task ReadToEndAsync()
+        {
+            try
+            {
+                while (await ReadAsync())
+                {
+                }
+            }
+            catch (IOException)
+            {
+                // A reset ends it as well.
+            }
+        }
+
+        public void Dispose() => _client.Dispose();
+
+        private async Task<bool> ReadAsync()
+        {
+            using var patience = new CancellationTokenSource(TestHost.Patience);
+            byte[] buffer = new byte[4096];
+            int count = await _client.GetStream().ReadAsync(buffer, patience.Token);
+            _seen.Append(Encoding.ASCII.GetString(buffer, 0, count));
+            return count > 0;
+        }
+    }
+}

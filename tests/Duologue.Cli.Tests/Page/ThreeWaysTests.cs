@@ -1,0 +1,101 @@
+using System.Net.Sockets;
+using System.Text;
+using Duologue.Cli.Tests.Support;
+using Microsoft.Playwright;
+
+namespace Duologue.Cli.Tests.Page;
+
+/// <summary>Chromium looking at the three ways, against the real server.</summary>
+public sealed class ThreeWaysTests(Browser browser) : IClassFixture<Browser>
+{
+    private const string Ready = "body[data-ready]";
+    private static readonly string[] Titles = ["AJAX polling", "Long polling", "Server-sent events", "WebSocket"];
+
+    [Fact]
+    public async Task Each_way_brings_each_message_and_counts_what_that_took()
+    {
+        await using ServeTool server = await ServeTool.StartAsync();
+        await using OpenPage page = await browser.OpenAsync($"{server.Url}/three-ways", null, Ready);
+        await page.Page.GetByLabel("or by itself").SelectOptionAsync("0");
+        await page.Page.Locator("#interval").FillAsync("0.5");
+        Assert.Equal(Titles, await page.Page.Locator(".pane h2").AllTextContentsAsync());
+
+        // The page has published one itself. One more from here, and one by somebody else.
+        await page.Page.GetByRole(AriaRole.Button, new() { Name = "Publish a message" }).ClickAsync();
+        using var http = new HttpClient();
+        using HttpResponseMessage posted = await http.PostAsync(
+            new Uri($"{server.Url}/topics/three-ways"), new StringContent("""{"from":"elsewhere","number":1,"text":"Hello <b>from</b> elsewhere"}""", Encoding.UTF8, "application/json"), TestContext.Current.CancellationToken);
+        posted.EnsureSuccessStatusCode();
+        for (int way = 0; way < Titles.Length; way++)
+        {
+            await page.Page.Locator($"#way-{way} .messages").GetByText("Hello <b>from</b> elsewhere").WaitForAsync();
+            await page.Page.Locator($"#way-{way} .delay output").Filter(new() { HasTextRegex = new("^[0-9.]+ m?s$") }).WaitForAsync();
+            await page.Page.WaitForFunctionAsync("way => document.querySelectorAll(`#way-${way} .strip .arrived`).length > 0 || document.querySelector(`#way-${way} [data-count=messages]`).textContent > 2", way);
+        }
+
+        // Polling asks for nothing again and again; the others wait, with one request open.
+        await page.Page.WaitForFunctionAsync("() => Number(document.querySelector('#way-0 [data-count=empty]').textContent) > 1");
+        await page.Page.WaitForFunctionAsync("() => [1, 2, 3].every(way => document.querySelector(`#way-${way} [data-count=open]`).textContent === '1')");
+        Assert.Equal("1", await page.Page.Locator("#way-2 [data-count=requests]").TextContentAsync());
+        Assert.Equal("1", await page.Page.Locator("#way-3 [data-count=requests]").TextContentAsync());
+        Assert.Equal(0, await page.Page.Locator(".messages b b, .messages span b").CountAsync());
+        Assert.Empty(page.Complaints);
+    }
+
+    [Fact]
+    public async Task The_page_of_the_talk_leads_there()
+    {
+        await using ServeTool server = await ServeTool.StartAsync();
+        await using OpenPage page = await browser.OpenAsync(server.Url);
+        await page.Page.GetByRole(AriaRole.Link, new() { Name = "side by side" }).ClickAsync();
+        await page.Page.Locator(Ready).WaitForAsync();
+        Assert.Empty(page.Complaints);
+    }
+
+    [Theory]
+    [InlineData(ColorScheme.Light)]
+    [InlineData(ColorScheme.Dark)]
+    public async Task It_fits_a_phone_of_360_pixels(ColorScheme scheme)
+    {
+        await using ServeTool server = await ServeTool.StartAsync();
+        await using OpenPage page = await browser.OpenAsync($"{server.Url}/three-ways", new() { ViewportSize = new() { Width = 360, Height = 740 }, ColorScheme = scheme, HasTouch = true }, Ready);
+        await page.Page.WaitForFunctionAsync("() => Number(document.querySelector('#way-3 [data-count=messages]').textContent) > 0");
+        Assert.Equal(360, await page.Page.EvaluateAsync<int>("() => document.documentElement.scrollWidth"));
+        Assert.Equal(scheme == ColorScheme.Dark ? "rgb(21, 23, 26)" : "rgb(250, 248, 243)", await page.Page.EvaluateAsync<string>("() => getComputedStyle(document.body).backgroundColor"));
+        Assert.Empty(page.Complaints);
+    }
+
+    [Fact]
+    public async Task A_way_goes_on_when_the_server_comes_back()
+    {
+        await using ServeTool server = await ServeTool.StartAsync();
+        await using OpenPage page = await browser.OpenAsync($"{server.Url}/three-ways", null, Ready);
+        await page.Page.GetByLabel("or by itself").SelectOptionAsync("0");
+        await page.Page.Locator("#interval").FillAsync("0.5");
+        await server.Tool.KillAsync();
+        await page.Page.WaitForFunctionAsync("() => [0, 1, 2, 3].every(way => document.querySelector(`#way-${way} [data-count=open]`).textContent === '0')");
+        await using ServeTool again = await ServeTool.StartAtAsync(server.Url);
+        await page.Page.WaitForFunctionAsync("() => [1, 2, 3].every(way => document.querySelector(`#way-${way} [data-count=open]`).textContent === '1')");
+        await page.Page.GetByRole(AriaRole.Button, new() { Name = "Publish a message" }).ClickAsync();
+        string text = (await page.Page.Locator("#last").Filter(new() { HasTextRegex = new("^“") }).TextContentAsync())!.Trim('“', '”');
+        for (int way = 0; way < Titles.Length; way++)
+        {
+            await page.Page.Locator($"#way-{way} .messages").GetByText(text).WaitForAsync();
+        }
+    }
+
+    [Fact]
+    public async Task The_head_of_a_request_is_measured_to_the_byte()
+    {
+        await using ServeTool server = await ServeTool.StartAsync();
+        var url = new Uri(server.Url);
+        using var client = new TcpClient();
+        await client.ConnectAsync(url.Host, url.Port, TestContext.Current.CancellationToken);
+        string request = $"GET /three-ways/head?x=1 HTTP/1.1\r\nHost: {url.Authority}\r\nX-Long: {new string('x', 100)}\r\nConnection: close\r\n\r\n";
+        NetworkStream stream = client.GetStream();
+        await stream.WriteAsync(Encoding.ASCII.GetBytes(request), TestContext.Current.CancellationToken);
+        using var reader = new StreamReader(stream);
+        string answer = await reader.ReadToEndAsync(TestContext.Current.CancellationToken);
+        Assert.Contains($"\n{request.Length}", answer, StringComparison.Ordinal);
+    }
+}

@@ -1,0 +1,68 @@
+using Duologue.AspNetCore;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+
+namespace Duologue.Redis.Tests.Support;
+
+/// <summary>A server process's worth of Duologue, on a real Kestrel, that shares topics by a store.</summary>
+internal sealed class Node : IAsyncDisposable
+{
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(120);
+
+    private readonly WebApplication _app;
+
+    private Node(WebApplication app)
+    {
+        _app = app;
+        Url = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
+    }
+
+    public string Url { get; }
+
+    public Topics Topics => _app.Services.GetRequiredService<Topics>();
+
+    public RedisBroker Broker => _app.Services.GetRequiredService<RedisBroker>();
+
+    public IServiceProvider Services => _app.Services;
+
+    public static async Task<Node> StartAsync(StoreServer store, Action<RedisBrokerOptions>? configure = null, Action<DuologueOptions>? duologue = null)
+    {
+        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
+        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        builder.Logging.ClearProviders();
+        builder.Services.AddDuologue(duologue ?? (_ => { })).UseRedis(store.Address, options =>
+        {
+            options.PublishTimeout = TimeSpan.FromMinutes(5);
+            configure?.Invoke(options);
+        });
+        WebApplication app = builder.Build();
+        app.MapTopics("/topics/{**name}").WithOptions(options => options.AllowPublishing = true);
+        await app.StartAsync(TestContext.Current.CancellationToken);
+        var node = new Node(app);
+        await Eventually.True(() => node.Broker.IsConnected);
+        return node;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _app.StopAsync(CancellationToken.None);
+        await _app.DisposeAsync();
+    }
+}
+
+internal static class Eventually
+{
+    public static async Task True(Func<bool> condition)
+    {
+        using var patience = new CancellationTokenSource(Node.Patience);
+        while (!condition())
+        {
+            Assert.False(patience.IsCancellationRequested, "It did not come to hold in time.");
+            await Task.Delay(10, TestContext.Current.CancellationToken);
+        }
+    }
+}

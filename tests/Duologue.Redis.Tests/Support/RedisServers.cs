@@ -1,0 +1,149 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using Garnet;
+
+namespace Duologue.Redis.Tests.Support;
+
+/// <summary>A server for one test: Garnet in this process, which needs nothing installed, or redis-server as a process that can be killed.</summary>
+internal abstract class StoreServer : IAsyncDisposable
+{
+    public abstract string Address { get; }
+
+    public static StoreServer Start(string kind) => kind == "garnet" ? GarnetStore.Start() : new RedisStore();
+
+    public abstract ValueTask DisposeAsync();
+
+    /// <summary>
+    /// Where nobody listens at this moment, and below the ports that the system gives to those who ask for any: nobody takes it while a killed server is away.
+    /// </summary>
+    protected static int FreePort()
+    {
+        while (true)
+        {
+            int port = Random.Shared.Next(20_000, 32_000);
+            using var probe = new TcpListener(IPAddress.Loopback, port);
+            try
+            {
+                probe.Start();
+                return port;
+            }
+            catch (SocketException)
+            {
+                // Somebody has it.
+            }
+        }
+    }
+}
+
+internal sealed class GarnetStore : StoreServer
+{
+    private readonly GarnetServer _server;
+
+    private GarnetStore(GarnetServer server, int port) => (_server, Address) = (server, string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{port}"));
+
+    public override string Address { get; }
+
+    public static GarnetStore Start()
+    {
+        for (int attempt = 0; ; attempt++)
+        {
+            int port = FreePort();
+            try
+            {
+                // Scripts are off in Garnet unless asked for, and atomic only as transactions.
+                var server = new GarnetServer(["--port", port.ToString(CultureInfo.InvariantCulture), "--bind", "127.0.0.1", "--lua", "--lua-transaction-mode", "true", "--memory", "64m", "--index", "8m", "--logger-level", "None"]);
+                server.Start();
+                return new GarnetStore(server, port);
+            }
+            catch (SocketException) when (attempt < 10)
+            {
+                // Somebody else was faster.
+            }
+        }
+    }
+
+    public override ValueTask DisposeAsync()
+    {
+        _server.Dispose();
+        return ValueTask.CompletedTask;
+    }
+}
+
+internal sealed class RedisStore : StoreServer
+{
+    private static readonly string? Program = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
+        .Append("/usr/bin").Select(folder => Path.Combine(folder, "redis-server")).FirstOrDefault(File.Exists);
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("duologue-redis-").FullName;
+    private readonly int _port;
+    private Process _process;
+
+    public RedisStore()
+    {
+        Assert.SkipUnless(Program is not null, "redis-server is not installed (Debian: redis-server); the same tests run on Garnet.");
+        do
+        {
+            _port = FreePort();
+        }
+        while (!TryRun(out _process));
+    }
+
+    public override string Address => string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{_port}");
+
+    /// <summary>As kill -9 does: nothing is said to anyone.</summary>
+    public async Task KillAsync()
+    {
+        _process.Kill();
+        await _process.WaitForExitAsync(TestContext.Current.CancellationToken);
+    }
+
+    public async Task RestartAsync()
+    {
+        while (!TryRun(out _process))
+        {
+            await Task.Delay(100, TestContext.Current.CancellationToken);
+        }
+    }
+
+    public void ForgetAll() => Array.ForEach(Directory.GetDirectories(_folder), folder => Directory.Delete(folder, recursive: true));
+
+    public async Task SignalAsync(string signal)
+    {
+        using var kill = Process.Start("kill", [$"-{signal}", _process.Id.ToString(CultureInfo.InvariantCulture)]);
+        await kill.WaitForExitAsync(TestContext.Current.CancellationToken);
+    }
+
+    public override async ValueTask DisposeAsync()
+    {
+        if (!_process.HasExited)
+        {
+            _process.Kill();
+        }
+
+        await _process.WaitForExitAsync(CancellationToken.None);
+        _process.Dispose();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    // Whether it came so far as to listen; the port may have been taken since it was looked at.
+    private bool TryRun(out Process process)
+    {
+        var start = new ProcessStartInfo(Program!) { RedirectStandardOutput = true };
+        string[] arguments = ["--port", _port.ToString(CultureInfo.InvariantCulture), "--bind", "127.0.0.1", "--dir", _folder, "--appendonly", "yes", "--save", ""];
+        Array.ForEach(arguments, start.ArgumentList.Add);
+        process = Process.Start(start)!;
+        while (process.StandardOutput.ReadLine() is { } line)
+        {
+            if (line.Contains("Ready to accept connections", StringComparison.Ordinal))
+            {
+                _ = process.StandardOutput.ReadToEndAsync();
+                return true;
+            }
+        }
+
+        process.WaitForExit();
+        return false;
+    }
+}

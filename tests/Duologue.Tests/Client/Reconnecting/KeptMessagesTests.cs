@@ -1,0 +1,102 @@
+using Duologue.Client;
+using Microsoft.Extensions.Time.Testing;
+
+namespace Duologue.Tests.Client.Reconnecting;
+
+public sealed class KeptMessagesTests : IDisposable
+{
+    private readonly FakeTimeProvider _time = new();
+    private readonly List<(MessageFate Fate, long[] Numbers)> _lost = [];
+    private readonly KeptMessages _kept;
+
+    public KeptMessagesTests() => _kept = new KeptMessages(_time, 10, (fate, messages) => _lost.Add((fate, [.. messages.Select(message => message.Number)])));
+
+    public void Dispose() => _kept.Dispose();
+
+    [Fact]
+    public void While_away_some_wait_and_some_are_dropped()
+    {
+        Add(WhenAway.Keep);
+        Add(WhenAway.Drop);
+        Add(WhenAway.KeepFor(TimeSpan.FromSeconds(1)));
+        Assert.Equal([(MessageFate.Dropped, "2")], Lost());
+        Assert.Equal([1, 3], TakeAll());
+    }
+
+    [Fact]
+    public void While_open_all_wait_and_a_cut_drops_those_that_are_not_kept()
+    {
+        _kept.Open();
+        Add(WhenAway.Keep);
+        Add(WhenAway.Drop);
+        Add(WhenAway.Keep);
+        Add(WhenAway.Drop);
+        _kept.Close();
+        Assert.Equal([(MessageFate.Dropped, "2 4")], Lost());
+        Assert.Equal([1, 3], TakeAll());
+    }
+
+    [Fact]
+    public async Task A_time_that_is_over_is_told_when_it_is()
+    {
+        KeptMessage first = Add(WhenAway.KeepFor(TimeSpan.FromSeconds(10)));
+        Add(WhenAway.KeepFor(TimeSpan.FromSeconds(5)));
+        Add(WhenAway.Keep);
+        _time.Advance(TimeSpan.FromSeconds(4));
+        Assert.Empty(_lost);
+        _time.Advance(TimeSpan.FromSeconds(2));
+        Assert.Equal([(MessageFate.Expired, "2")], Lost());
+        _time.Advance(TimeSpan.FromSeconds(5));
+        Assert.Equal([(MessageFate.Expired, "2"), (MessageFate.Expired, "1")], Lost());
+        Assert.Equal(MessageFate.Expired, await first.Fate!.Task);
+        Assert.Equal([3], TakeAll());
+    }
+
+    [Fact]
+    public void No_more_waits_than_may()
+    {
+        Add(WhenAway.Keep, 6);
+        Add(WhenAway.Keep, 5);
+        Add(WhenAway.Keep, 4);
+        Assert.Equal([(MessageFate.Overflowed, "2")], Lost());
+        Assert.Equal([1, 3], TakeAll());
+        Add(WhenAway.Keep, 10);
+        Assert.Single(_lost);
+    }
+
+    [Fact]
+    public void What_nothing_has_left_of_comes_first_again()
+    {
+        Add(WhenAway.Keep);
+        Add(WhenAway.Keep);
+        _kept.PutBack(_kept.TryTake()!);
+        Assert.Equal([1, 2], TakeAll());
+    }
+
+    [Fact]
+    public void At_the_end_all_are_dropped_and_so_is_what_comes_later()
+    {
+        Add(WhenAway.Keep);
+        Add(WhenAway.Keep);
+        _kept.End();
+        Add(WhenAway.Keep);
+        Assert.Equal([(MessageFate.Dropped, "1 2"), (MessageFate.Dropped, "3")], Lost());
+    }
+
+    private KeptMessage Add(WhenAway whenAway) => Add(whenAway, 1);
+
+    private KeptMessage Add(WhenAway whenAway, int size) => _kept.Add(new byte[size], MessageType.Binary, whenAway, isWaitedFor: true);
+
+    private (MessageFate Fate, string Numbers)[] Lost() => [.. _lost.Select(lost => (lost.Fate, string.Join(' ', lost.Numbers)))];
+
+    private List<long> TakeAll()
+    {
+        List<long> all = [];
+        while (_kept.TryTake() is { } message)
+        {
+            all.Add(message.Number);
+        }
+
+        return all;
+    }
+}

@@ -1,0 +1,47 @@
+using Duologue.Client;
+using Duologue.Tests.Client.Peers;
+using Duologue.Tests.Peer;
+
+namespace Duologue.Tests.Client.Reconnecting;
+
+public class UnconfirmedTests
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task What_a_pong_has_come_behind_has_arrived()
+    {
+        await using KestrelServer server = await KestrelServer.StartAsync(KestrelServer.EchoAsync);
+        await using Connection connection = await Connection.ConnectAsync(server.Uri, Token);
+        var unconfirmed = new Unconfirmed(connection, TimeProvider.System);
+
+        // The second comes while the ping behind the first is under way, or rests: another one follows.
+        for (int i = 1; i <= 2; i++)
+        {
+            await connection.SendAsync("abc", Token);
+            unconfirmed.Add(Message(i));
+        }
+
+        await Waiting.Until(() => unconfirmed.Take().Count == 0);
+    }
+
+    [Fact]
+    public async Task What_no_pong_has_come_behind_is_unknown()
+    {
+        await using var server = new RawServer(async exchange =>
+        {
+            await exchange.WriteAsync(exchange.Accept());
+            await exchange.ReadToEndAsync();
+        });
+        Connection connection = await Connection.ConnectAsync(server.Uri, Token);
+        var unconfirmed = new Unconfirmed(connection, TimeProvider.System);
+        unconfirmed.Add(Message(4));
+        unconfirmed.Add(Message(6));
+        connection.Abort();
+        await connection.Closed.Soon();
+        unconfirmed.Add(Message(7));
+        Assert.Equal(new Unconfirmed.Sent(4, 7, 3, 9), unconfirmed.Take());
+    }
+
+    private static KeptMessage Message(long number) => new(number, MessageType.Text, "abc"u8.ToArray(), keeps: true, long.MaxValue);
+}

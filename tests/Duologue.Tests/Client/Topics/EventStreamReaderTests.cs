@@ -1,0 +1,54 @@
+using System.Globalization;
+using System.IO.Pipelines;
+using System.Text;
+using Duologue.Client;
+
+namespace Duologue.Tests.Client.Topics;
+
+public class EventStreamReaderTests
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData("id: 1\ndata: a\n\nid: 2\ndata: b\n\n", "message 1 a|message 2 b")]
+    [InlineData("event: reset\r\nid:1\r\ndata:  x\r\ndata: y\r\n\r\n", "reset 1  x\ny")]
+    [InlineData("retry: 5\nid: 7\n\n", "message 7 -")]
+    [InlineData(":\n\n: x\n\nfoo: bar\ndata\n\n", "message - ")]
+    [InlineData("id: 1\ndata: a\n\nid: 2\ndata: cut", "message 1 a")]
+    [InlineData("id: 1\ndata: a\n", "")]
+    public async Task Events_are_read_in_whatever_pieces_they_come(string text, string expected)
+    {
+        byte[] bytes = Encoding.UTF8.GetBytes(text);
+        for (int size = 1; size <= bytes.Length; size++)
+        {
+            var pipe = new Pipe();
+            Task writing = WriteAsync(pipe.Writer, bytes, size);
+            var reader = new EventStreamReader(pipe.Reader.AsStream(), 1_000);
+            List<string> events = [];
+            while (await reader.ReadAsync(Token) is { } e)
+            {
+                events.Add(string.Create(CultureInfo.InvariantCulture, $"{e.Type} {e.Id ?? "-"} {(e.Data is null ? "-" : Encoding.UTF8.GetString(e.Data))}"));
+            }
+
+            await writing;
+            Assert.Equal(expected, string.Join('|', events));
+        }
+    }
+
+    [Fact]
+    public async Task A_line_without_an_end_is_not_read_for_ever()
+    {
+        var reader = new EventStreamReader(new MemoryStream(new byte[5_000]), 1_000);
+        await Assert.ThrowsAsync<InvalidDataException>(async () => await reader.ReadAsync(Token));
+    }
+
+    private static async Task WriteAsync(PipeWriter writer, byte[] bytes, int size)
+    {
+        for (int i = 0; i < bytes.Length; i += size)
+        {
+            await writer.WriteAsync(bytes.AsMemory(i, Math.Min(size, bytes.Length - i)), Token);
+        }
+
+        await writer.CompleteAsync();
+    }
+}

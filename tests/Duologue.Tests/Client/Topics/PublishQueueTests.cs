@@ -1,0 +1,80 @@
+using Duologue.Client;
+using Microsoft.Extensions.Time.Testing;
+
+namespace Duologue.Tests.Client.Topics;
+
+public class PublishQueueTests
+{
+    private readonly FakeTimeProvider _time = new();
+    private readonly PublishQueue _queue;
+
+    public PublishQueueTests() => _queue = new PublishQueue(new TopicClientOptions { Connect = new ConnectOptions { TimeProvider = _time }, RepeatFor = TimeSpan.FromMinutes(1) });
+
+    [Fact]
+    public async Task What_has_no_answer_is_sent_again_in_order_with_its_key()
+    {
+        PendingPublish[] all = [.. Enumerable.Range(0, 4).Select(_ => Add())];
+        Assert.Equal(all[0], _queue.TryNext(2));
+        Assert.Equal(all[1], _queue.TryNext(2));
+        Assert.Null(_queue.TryNext(2));
+        _queue.Confirm(all[0].Number, "a-1");
+        Assert.Equal("a-1", await all[0].Answer.Task);
+        Assert.Equal(all[2], _queue.TryNext(2));
+        string key = all[1].Key;
+
+        Assert.Equal(2, _queue.Rewind());
+
+        Assert.Equal([all[1], all[2], all[3], null], [_queue.TryNext(9), _queue.TryNext(9), _queue.TryNext(9), _queue.TryNext(9)]);
+        Assert.Equal(key, all[1].Key);
+        Assert.Equal(4, all.Select(publish => publish.Key).Distinct().Count());
+    }
+
+    [Fact]
+    public async Task What_was_first_sent_too_long_ago_is_not_sent_again()
+    {
+        PendingPublish sent = Add();
+        PendingPublish unsent = Add();
+        _queue.TryNext(1);
+        _time.Advance(TimeSpan.FromSeconds(61));
+        Assert.Equal(0, _queue.Rewind());
+        Assert.Equal(unsent, _queue.TryNext(9));
+        TopicException unknown = await Assert.ThrowsAsync<TopicException>(() => sent.Answer.Task);
+        Assert.Equal("unknown", unknown.Code);
+        Assert.False(unsent.Answer.Task.IsCompleted);
+    }
+
+    [Fact]
+    public async Task One_that_is_refused_makes_room_for_the_next()
+    {
+        PendingPublish first = Add();
+        PendingPublish second = Add();
+        _queue.TryNext(1);
+        _queue.Fail(first.Number, new TopicException("forbidden", "", null));
+        Assert.Equal(second, _queue.TryNext(1));
+        Assert.Equal("forbidden", (await Assert.ThrowsAsync<TopicException>(() => first.Answer.Task)).Code);
+    }
+
+    [Fact]
+    public void What_has_not_been_sent_can_be_taken_back()
+    {
+        PendingPublish first = Add();
+        PendingPublish second = Add();
+        Assert.Equal(first, _queue.TryNext(9));
+        Assert.False(_queue.TryTakeBack(first));
+        Assert.True(_queue.TryTakeBack(second));
+        Assert.Null(_queue.TryNext(9));
+        Assert.Equal(1, _queue.Rewind());
+        Assert.Equal(first, _queue.TryNext(9));
+    }
+
+    [Fact]
+    public async Task The_end_fails_all_and_takes_no_more()
+    {
+        PendingPublish publish = Add();
+        _queue.End(new TopicException("ended", "", null));
+        await Assert.ThrowsAsync<TopicException>(() => publish.Answer.Task);
+        Assert.Throws<TopicException>(Add);
+    }
+
+    private PendingPublish Add() => _queue.Add("t", PublishKind.Text, []);
+}

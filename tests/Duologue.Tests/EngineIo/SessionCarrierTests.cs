@@ -1,0 +1,342 @@
+using System.Text;
+using Duologue.EngineIo;
+using Duologue.Protocol;
+using Duologue.Tests.Peer;
+using Microsoft.Extensions.Time.Testing;
+
+namespace Duologue.Tests.EngineIo;
+
+/// <summary>The common core of a session, over a transport that is a list: no HTTP, no WebSocket.</summary>
+public class SessionCarrierTests
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(25);
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(20);
+
+    [Fact]
+    public async Task What_is_sent_waits_for_the_transport_in_order()
+    {
+        var session = new TestSession(Role.Server);
+        Assert.Equal(SendResult.Sent, session.Connection.Send("one"));
+        Assert.Equal(SendResult.Queued, session.Connection.Send([2], MessageType.Binary));
+        Task waiting = session.Connection.SendAsync("three", TestContext.Current.CancellationToken).AsTask();
+        Assert.False(waiting.IsCompleted);
+
+        await Waiting.Until(() => session.First.Take(10) && session.First.Taken.Count == 3);
+
+        Assert.Equal(["one", "[2]", "three"], session.First.Taken);
+        await waiting.Soon();
+        Assert.Equal(0, session.Connection.BufferedAmount);
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(3)]
+    [InlineData(7)]
+    public async Task A_switch_of_the_transport_keeps_the_order_loses_nothing_and_doubles_nothing(int before)
+    {
+        var session = new TestSession(Role.Server);
+        string[] texts = [.. Enumerable.Range(0, 10).Select(i => $"{i}")];
+        foreach (string text in texts[..8])
+        {
+            session.Connection.Send(text);
+        }
+
+        session.First.Take(before);
+        var second = new ListTransport(session) { TakesAtOnce = true };
+        session.Carrier.Switch(second);
+        foreach (string text in texts[8..])
+        {
+            session.Connection.Send(text);
+        }
+
+        await Waiting.Until(() => second.Taken.Count == 10 - before);
+        Assert.True(session.First.Take(10));
+        string[] taken = [.. session.First.Taken, .. second.Taken];
+        Assert.Equal(texts, taken);
+    }
+
+    [Fact]
+    public async Task A_message_in_pieces_is_one_packet()
+    {
+        var session = new TestSession(Role.Server, options => options with { SendQueueLimit = 1000 });
+        session.First.TakesAtOnce = true;
+        string text = new('x', 10_000);
+
+        await session.Connection.SendAsync(text, TestContext.Current.CancellationToken).Soon();
+
+        Assert.Equal([text], session.First.Taken);
+    }
+
+    [Fact]
+    public async Task A_clients_frames_leave_unmasked()
+    {
+        var session = new TestSession(Role.Client);
+        session.First.TakesAtOnce = true;
+
+        await session.Connection.SendAsync("hello", TestContext.Current.CancellationToken).Soon();
+
+        Assert.Equal(["hello"], session.First.Taken);
+    }
+
+    [Theory]
+    [InlineData((int)Role.Server)]
+    [InlineData((int)Role.Client)]
+    public async Task What_arrives_is_received_in_order(int role)
+    {
+        var session = new TestSession((Role)role);
+        session.Carrier.OnMessage(MessageType.Text, "one"u8);
+        session.Carrier.OnMessage(MessageType.Binary, [2]);
+        await session.Carrier.DispatchAsync().Soon();
+
+        Assert.Equal("one", (await session.Connection.ReceiveAsync(TestContext.Current.CancellationToken).Soon()).Text);
+        Assert.Equal([2], (await session.Connection.ReceiveAsync(TestContext.Current.CancellationToken).Soon()).ToArray());
+    }
+
+    [Fact]
+    public async Task Who_does_not_receive_holds_the_transport_back_and_loses_nothing()
+    {
+        var session = new TestSession(Role.Server);
+        string[] texts = [.. Enumerable.Range(0, 30).Select(i => $"{i}:" + new string('x', 10_000))];
+        foreach (string text in texts)
+        {
+            session.Carrier.OnMessage(MessageType.Text, Encoding.UTF8.GetBytes(text));
+        }
+
+        Task dispatched = session.Carrier.DispatchAsync().AsTask();
+        Assert.False(dispatched.IsCompleted);
+
+        foreach (string text in texts)
+        {
+            Assert.Equal(text, (await session.Connection.ReceiveAsync(TestContext.Current.CancellationToken).Soon()).Text);
+        }
+
+        await dispatched.Soon();
+    }
+
+    [Fact]
+    public async Task A_close_from_here_is_the_last_packet_and_its_echo_ends_the_conversation()
+    {
+        var session = new TestSession(Role.Server);
+        session.Connection.Send("last");
+        Task<CloseInfo> closing = session.Connection.CloseAsync(4000, "enough").AsTask();
+
+        Assert.True(session.First.Take(10));
+        Assert.Equal(["last", "close 4000 enough"], session.First.Taken);
+        session.Carrier.OnClose(4000, "enough");
+        await session.Carrier.DispatchAsync().Soon();
+
+        CloseInfo info = await closing.Soon();
+        Assert.Equal((CloseCause.LocalClose, true, (ushort)4000), (info.Cause, info.WasClean, info.Code));
+        Assert.True(session.First.Ended);
+    }
+
+    [Fact]
+    public async Task What_was_not_taken_is_unsent_when_the_way_is_lost()
+    {
+        var session = new TestSession(Role.Server);
+        session.Connection.Send("one");
+        session.Connection.Send("two");
+
+        session.Carrier.Lose();
+
+        CloseInfo info = await session.Connection.Closed.Soon();
+        Assert.Equal(CloseCause.ConnectionLost, info.Cause);
+        Assert.True(info.UnsentBytes >= 6, $"{info.UnsentBytes}");
+        await Assert.ThrowsAsync<ConnectionClosedException>(() => session.Connection.SendAsync("three", TestContext.Current.CancellationToken).AsTask());
+    }
+
+    [Fact]
+    public async Task The_server_pings_one_at_a_time_and_counts_the_silence_from_when_the_ping_was_due()
+    {
+        var session = new TestSession(Role.Server);
+        session.First.TakesAtOnce = true;
+        session.Time.Advance(Interval);
+        session.Carrier.CheckClock();
+        Assert.Equal(["ping"], session.First.Taken);
+
+        Task<TimeSpan> asked = session.Connection.PingAsync(TestContext.Current.CancellationToken).AsTask();
+        Assert.Equal(["ping"], session.First.Taken);
+        session.Carrier.OnPong();
+        await session.Carrier.DispatchAsync().Soon();
+        Assert.Equal(["ping", "ping"], session.First.Taken);
+        session.Time.Advance(TimeSpan.FromMilliseconds(30));
+        session.Carrier.OnPong();
+        await session.Carrier.DispatchAsync().Soon();
+        Assert.True(await asked.Soon() > TimeSpan.Zero);
+
+        session.Time.Advance(Interval + TimeSpan.FromSeconds(1));
+        session.Carrier.CheckClock();
+        session.Time.Advance(Timeout - TimeSpan.FromSeconds(1) - TimeSpan.FromTicks(1));
+        session.Carrier.CheckClock();
+        Assert.False(session.Connection.Closed.IsCompleted);
+        session.Time.Advance(TimeSpan.FromTicks(1));
+        session.Carrier.CheckClock();
+
+        Assert.Equal(CloseCause.KeepAliveTimeout, (await session.Connection.Closed.Soon()).Cause);
+    }
+
+    [Fact]
+    public async Task The_client_answers_pings_and_ends_when_none_comes()
+    {
+        var session = new TestSession(Role.Client);
+        session.Time.Advance(Interval + Timeout - TimeSpan.FromSeconds(1));
+        session.Carrier.OnPing();
+        Assert.True(session.First.Take(1));
+        Assert.Equal(["pong"], session.First.Taken);
+        session.Time.Advance(Interval + Timeout - TimeSpan.FromTicks(1));
+        session.Carrier.CheckClock();
+        Assert.False(session.Connection.Closed.IsCompleted);
+
+        session.Time.Advance(TimeSpan.FromTicks(1));
+        session.Carrier.CheckClock();
+
+        Assert.Equal(CloseCause.KeepAliveTimeout, (await session.Connection.Closed.Soon()).Cause);
+    }
+
+    [Fact]
+    public async Task A_violation_ends_the_conversation_at_once()
+    {
+        var session = new TestSession(Role.Server);
+
+        session.Carrier.Violate(ProtocolViolation.InvalidPacket);
+
+        CloseInfo info = await session.Connection.Closed.Soon();
+        Assert.Equal((CloseCause.ProtocolViolation, ProtocolViolation.InvalidPacket), (info.Cause, info.Violation!.Value));
+    }
+
+    [Fact]
+    public async Task What_the_protocol_cannot_carry_is_named()
+    {
+        var client = new TestSession(Role.Client);
+
+        Assert.Throws<NotSupportedException>(() => client.Connection.OpenWrite(MessageType.Binary));
+        await Assert.ThrowsAsync<NotSupportedException>(() => client.Connection.PingAsync(TestContext.Current.CancellationToken).AsTask());
+    }
+
+    [Fact]
+    public async Task Many_threads_send_while_the_transport_changes_and_nothing_is_lost_or_out_of_order()
+    {
+        const int Threads = 4;
+        const int Each = 500;
+        var session = new TestSession(Role.Server, options => options with { SendQueueLimit = 16 * 1024 * 1024 });
+        session.First.TakesAtOnce = true;
+        var second = new ListTransport(session) { TakesAtOnce = true };
+        Task[] senders = [.. Enumerable.Range(0, Threads).Select(thread => Task.Run(() =>
+        {
+            for (int i = 0; i < Each; i++)
+            {
+                Assert.NotEqual(SendResult.Dropped, session.Connection.Send($"{thread}:{i}"));
+            }
+        }))];
+        await Waiting.Until(() => session.First.Taken.Count > 0);
+
+        session.Carrier.Switch(second);
+        await Task.WhenAll(senders).Soon();
+        await Waiting.Until(() => session.First.Taken.Count + second.Taken.Count == Threads * Each);
+
+        string[] all = [.. session.First.Taken, .. second.Taken];
+        for (int thread = 0; thread < Threads; thread++)
+        {
+            Assert.Equal(Enumerable.Range(0, Each).Select(i => $"{thread}:{i}"), all.Where(text => text.StartsWith($"{thread}:", StringComparison.Ordinal)));
+        }
+    }
+
+    private sealed class TestSession
+    {
+        public TestSession(Role role)
+            : this(role, options => options)
+        {
+        }
+
+        public TestSession(Role role, Func<ConnectionOptions, ConnectionOptions> vary)
+        {
+            Connection = new WebSocketConnection(new ConnectionSetup
+            {
+                Role = role,
+                IsSession = true,
+                Options = vary(new ConnectionOptions { KeepAliveInterval = System.Threading.Timeout.InfiniteTimeSpan, TimeProvider = Time }),
+            });
+            First = new ListTransport(this);
+            Carrier = new SessionCarrier(Connection, First, Interval, Timeout);
+            Carrier.Start();
+        }
+
+        public FakeTimeProvider Time { get; } = new();
+
+        public WebSocketConnection Connection { get; }
+
+        public ListTransport First { get; }
+
+        public SessionCarrier Carrier { get; }
+    }
+
+    private sealed class ListTransport(TestSession session) : SessionTransport
+    {
+        private readonly Lock _lock = new();
+        private readonly List<string> _taken = [];
+
+        public bool TakesAtOnce { get; set; }
+
+        public volatile bool Ended;
+
+        public override Transport Kind => Transport.LongPolling;
+
+        public IReadOnlyList<string> Taken
+        {
+            get
+            {
+                lock (_lock)
+                {
+                    return [.. _taken];
+                }
+            }
+        }
+
+        /// <summary>Takes at most so many packets; false if some are left.</summary>
+        public bool Take(int most)
+        {
+            var sink = new ListSink(_taken, _lock, most);
+            return !session.Carrier.Take(this, ref sink);
+        }
+
+        public override void OnPackets()
+        {
+            if (TakesAtOnce)
+            {
+                Take(int.MaxValue);
+            }
+        }
+
+        public override void OnEnd(bool aborted) => Ended = true;
+    }
+
+    private struct ListSink(List<string> taken, Lock gate, int most) : IPacketSink
+    {
+        private int _count;
+
+        public bool Message(MessageType type, ReadOnlySpan<byte> data) =>
+            Add(type == MessageType.Text ? Encoding.UTF8.GetString(data) : $"[{string.Join(' ', data.ToArray())}]");
+
+        public bool Ping() => Add("ping");
+
+        public bool Pong() => Add("pong");
+
+        public bool Close(ushort code, string reason) => Add($"close {code} {reason}");
+
+        private bool Add(string packet)
+        {
+            if (_count == most)
+            {
+                return false;
+            }
+
+            _count++;
+            lock (gate)
+            {
+                taken.Add(packet);
+            }
+
+            return true;
+        }
+    }
+}
