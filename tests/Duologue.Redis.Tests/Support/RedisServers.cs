@@ -11,6 +11,9 @@ internal abstract class StoreServer : IAsyncDisposable
 {
     public abstract string Address { get; }
 
+    /// <summary>The address, for a client of a server that stays, on a machine that takes its time.</summary>
+    public string PatientAddress => Address + ",asyncTimeout=120000,connectTimeout=60000";
+
     public static StoreServer Start(string kind) => kind == "garnet" ? GarnetStore.Start() : new RedisStore();
 
     public abstract ValueTask DisposeAsync();
