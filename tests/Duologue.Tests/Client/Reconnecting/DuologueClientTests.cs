@@ -12,7 +12,14 @@ namespace Duologue.Tests.Client.Reconnecting;
 
 public class DuologueClientTests
 {
-    private static readonly DuologueClientOptions Quick = new() { InitialDelay = TimeSpan.FromMilliseconds(1), MaxDelay = TimeSpan.FromMilliseconds(20), Spread = TimeSpan.FromMilliseconds(5) };
+    // Quick to come back, and patient with a busy machine.
+    private static readonly DuologueClientOptions Quick = new()
+    {
+        InitialDelay = TimeSpan.FromMilliseconds(1),
+        MaxDelay = TimeSpan.FromMilliseconds(20),
+        Spread = TimeSpan.FromMilliseconds(5),
+        Connect = new ConnectOptions { ConnectTimeout = TimeSpan.FromMinutes(1), CloseTimeout = TimeSpan.FromMinutes(1) },
+    };
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
