@@ -51,4 +51,7 @@ internal enum Dialect
 
     /// <summary>Text is judged when its frame is whole, or the application's buffer is full.</summary>
     TextByFrame = 8192,
+
+    /// <summary>The bit that marks a compressed message (RSV1) may stand in a control frame.</summary>
+    FirstBitInControl = 16384,
 }

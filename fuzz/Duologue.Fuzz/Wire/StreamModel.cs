@@ -138,12 +138,13 @@ internal static class StreamModel
         }
 
         bool final = bytes[0] >= 0x80;
-        if ((bytes[0] & 0b0111_0000) != 0)
+        int opcode = bytes[0] & 0x0F;
+        int reserved = dialect.HasFlag(Dialect.FirstBitInControl) && opcode >= 8 ? 0b0011_0000 : 0b0111_0000;
+        if ((bytes[0] & reserved) != 0)
         {
             return "ReservedBitSet";
         }
 
-        int opcode = bytes[0] & 0x0F;
         string? violation = opcode switch
         {
             Frame.Text or Frame.Binary => inMessage ? "ExpectedContinuation" : null,

@@ -15,7 +15,7 @@ namespace Duologue.EventLoop.Loops;
 /// A socket belongs to its loop for life. Other threads only enqueue and wake: <see cref="Enqueue"/> and <see cref="Post"/>. No lock is
 /// held while a handler runs.
 /// </remarks>
-internal abstract class Loop
+internal abstract partial class Loop
 {
     // How often deadlines are looked at while there are any, and how long an exhausted listener rests at most.
     private const int TickMilliseconds = 200;
@@ -180,38 +180,6 @@ internal abstract class Loop
         }
     }
 
-    /// <summary>Accepts from a listener until <see cref="Unlisten"/>. Loop thread.</summary>
-    public void Listen(LoopListener listener)
-    {
-        if (_stopping)
-        {
-            listener.OnStopped();
-            return;
-        }
-
-        _listeners.Add(listener);
-        StartAccepting(listener);
-    }
-
-    /// <summary>Stops accepting; the descriptor may be closed when the listener's task completes. Loop thread.</summary>
-    public void Unlisten(LoopListener listener)
-    {
-        if (_listeners.Remove(listener))
-        {
-            StopAccepting(listener);
-        }
-    }
-
-    /// <summary>Accepts again where the listener's owner had enough. Loop thread.</summary>
-    public void ResumeAccepting(LoopListener listener)
-    {
-        if (listener.IsPaused && _listeners.Contains(listener))
-        {
-            listener.IsPaused = false;
-            StartAccepting(listener);
-        }
-    }
-
     /// <summary>Creates what must be created on the loop's own thread.</summary>
     protected virtual void Prepare()
     {
@@ -223,82 +191,8 @@ internal abstract class Loop
     /// <summary>Makes <see cref="Wait"/> return. Any thread.</summary>
     protected abstract void Wake();
 
-    protected abstract void StartAccepting(LoopListener listener);
-
-    protected abstract void StopAccepting(LoopListener listener);
-
     /// <summary>Gives all of the backend's resources back; after the last turn.</summary>
     protected abstract void Release();
-
-    /// <summary>Accepting failed for want of descriptors or the like: rests until one may be free, instead of trying in vain.</summary>
-    protected void Exhausted(LoopListener listener, int error)
-    {
-        Reserve?.Release();
-        listener.IsPaused = true;
-        NeedTick();
-        if (!listener.IsExhausted)
-        {
-            listener.IsExhausted = true;
-            LoopLog.AcceptPaused(_logger, listener.Owner.Name, Number, error);
-        }
-    }
-
-    /// <summary>Accepting failed by neither of these. True if that may come back at once: then the listener rests as if exhausted.</summary>
-    protected bool AcceptFailed(LoopListener listener, int error)
-    {
-        if (!listener.HasFailed)
-        {
-            // A state of the listener fails a call as often as it is made: once is enough to say so.
-            listener.HasFailed = true;
-            LoopLog.AcceptFailed(_logger, listener.Owner.Name, error, Number);
-        }
-
-        // accept(2): what happened to a connection on its way in is reported here as well, and concerns that connection alone.
-        if (Errno.IsOfOneConnection(error))
-        {
-            return false;
-        }
-
-        listener.IsPaused = true;
-        listener.IsExhausted = true;
-        NeedTick();
-        return true;
-    }
-
-    /// <summary>A connection was accepted. False if the listener must rest.</summary>
-    protected bool Accepted(LoopListener listener, int descriptor)
-    {
-        if (_stopping)
-        {
-            _ = Libc.Close(descriptor);
-            return false;
-        }
-
-        listener.HasFailed = false;
-        if (listener.IsExhausted)
-        {
-            listener.IsExhausted = false;
-            LoopLog.AcceptResumed(_logger, listener.Owner.Name, Number);
-        }
-
-        try
-        {
-            if (listener.Owner.OnAccepted(this, listener, descriptor))
-            {
-                return true;
-            }
-        }
-        catch (Exception e)
-        {
-            // No memory for one more: its peer is told by the end, and the loop carries the others.
-            Report(e);
-            _ = Libc.Close(descriptor);
-            return true;
-        }
-
-        listener.IsPaused = true;
-        return false;
-    }
 
     /// <summary>The number by which the kernel's events name a socket.</summary>
     protected ulong NameOf(LoopSocket socket) => _sockets.NameOf(socket);
@@ -562,18 +456,6 @@ internal abstract class Loop
 
         Blocks.Trim();
         _tickNeeded = _deadlines.Count > 0 || _listeners.Exists(static listener => listener.IsExhausted) || Blocks.HasSpare;
-    }
-
-    // With a reserve at the next tick only: a connection that ends would else bring one that takes its descriptor, and the reserve along, over and over.
-    private void TryAcceptAgain()
-    {
-        foreach (LoopListener listener in _listeners)
-        {
-            if (listener.IsExhausted && Reserve?.TryFill() != false)
-            {
-                ResumeAccepting(listener);
-            }
-        }
     }
 
     private void NeedTick()

@@ -1,9 +1,11 @@
+using System.Diagnostics.Metrics;
 using System.Net.WebSockets;
 using System.Text;
 using Duologue.AspNetCore.Tests.Support;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.Metrics.Testing;
 
 namespace Duologue.AspNetCore.Tests.Handshake;
 
@@ -42,6 +44,7 @@ public class CompressionAdmissionTests
     public async Task Above_the_cap_connections_share_and_a_place_is_given_back_at_the_end()
     {
         await using TestHost host = await StartAsync(2);
+        using var sharedInstead = new MetricCollector<long>(host.Services.GetRequiredService<IMeterFactory>(), ServerMetrics.MeterName, "duologue.server.compression.shared_instead");
         List<Connection> open = [];
         for (int i = 0; i < 4; i++)
         {
@@ -51,6 +54,7 @@ public class CompressionAdmissionTests
 
         Assert.Equal(["permessage-deflate", "permessage-deflate", Shared, Shared], open.Select(connection => connection.Extensions));
         Assert.Single(host.Log.GetSnapshot(), record => record.Id.Name == "DedicatedCompressorsExhausted");
+        Assert.Equal(2, sharedInstead.GetMeasurementSnapshot().Sum(measured => measured.Value));
 
         // Who asks for no memory needs no place.
         await using Connection asksForNone = await ConnectAsync(host, "/dedicated", Compression.Shared);

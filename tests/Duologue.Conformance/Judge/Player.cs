@@ -276,7 +276,8 @@ internal sealed class Player
             }
         }
 
-        while (cut.Every > 0 && bytes.Length - at > cut.Every)
+        // Once the violation is answered the cuts tell nothing more, and cost more time than the judged peer lingers.
+        while (cut.Every > 0 && bytes.Length - at > cut.Every && _transcript.ClosedAt == 0)
         {
             await _wire.WriteAsync(bytes.Slice(at, cut.Every), _patience);
             at += cut.Every;

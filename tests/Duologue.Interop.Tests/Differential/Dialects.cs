@@ -12,4 +12,7 @@ internal static class Dialects
     /// <summary>System.Net.WebSockets of .NET 10.</summary>
     public const Dialect System = Dialect.AnyLengthForm | Dialect.LateCharacters | Dialect.WholeHeader | Dialect.BadReasonIsProtocolError
         | Dialect.NoCodeIs1000 | Dialect.ServerEchoes1010 | Dialect.NoMessageLimit | Dialect.EmptyEndUnjudged | Dialect.TextByFrame | Dialect.CloseLengthAnnounced;
+
+    /// <summary>The same where compression was agreed: a compressed message has no last fragment without a byte.</summary>
+    public const Dialect SystemWithCompression = (System & ~Dialect.EmptyEndUnjudged) | Dialect.FirstBitInControl;
 }

@@ -1,6 +1,7 @@
 using System.IO.Pipelines;
 using Duologue.Carriers;
 using Duologue.Protocol;
+using Duologue.Protocol.Deflate;
 
 namespace Duologue.Interop.Tests.Differential;
 
@@ -17,6 +18,7 @@ internal static class DuologueReceiver
             Role = given.ToServer ? Role.Server : Role.Client,
             Options = new ConnectionOptions { MaxControlFramesPerSecond = 0, MaxSmallFragmentsPerSecond = 0, MaxFragments = 0 },
             Handler = recorder,
+            Deflate = Agreement(given.Compression),
         });
         Task running = RunAsync(toConnection.Reader, fromConnection.Writer, connection);
         foreach (byte[] chunk in given.Chunks)
@@ -32,6 +34,15 @@ internal static class DuologueReceiver
         await connection.Handled.WaitAsync(cancellationToken);
         return Outcome.Of(recorder.Messages, written.ToArray(), given.ToServer, connection.Closed.IsCompleted);
     }
+
+    private static DeflateAgreement? Agreement(Takeover? takeover) => takeover is null ? null : new DeflateAgreement
+    {
+        SendsWithContext = false,
+        SendWindowBits = 15,
+        ReceivesWithContext = takeover == Takeover.On,
+        ReceiveWindowBits = 15,
+        Threshold = 0,
+    };
 
     private static async Task RunAsync(PipeReader input, PipeWriter output, WebSocketConnection connection)
     {

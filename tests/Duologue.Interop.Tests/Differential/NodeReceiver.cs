@@ -26,6 +26,7 @@ internal sealed class NodeReceiver : IDisposable
         var line = new JsonObject
         {
             ["server"] = given.ToServer,
+            ["takeover"] = given.Compression?.ToString(),
             ["chunks"] = new JsonArray([.. given.Chunks.Select(chunk => (JsonNode)Convert.ToBase64String(chunk))]),
         };
         await _process.StandardInput.WriteLineAsync(line.ToJsonString().AsMemory(), cancellationToken);

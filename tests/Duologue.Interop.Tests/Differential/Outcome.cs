@@ -26,7 +26,7 @@ internal sealed record Outcome(IReadOnlyList<string> Messages, int? CloseSent, b
     /// <param name="dialect">How another implementation reads it.</param>
     public static Outcome Expected(StreamCase given, Dialect dialect, out StreamEvent? last)
     {
-        StreamLimits limits = dialect.HasFlag(Dialect.NoMessageLimit) ? StreamLimits.None : new StreamLimits(1 << 20, 0);
+        StreamLimits limits = dialect.HasFlag(Dialect.NoMessageLimit) ? StreamLimits.None : new StreamLimits(StreamCase.MessageLimit, 0);
         List<StreamEvent> events = StreamModel.Read(given.Bytes, given.ToServer, limits, dialect, out _);
         last = events.LastOrDefault();
         List<string> messages = [.. events.Where(e => e.Opcode is Frame.Text or Frame.Binary).Select(e => Describe(e.Opcode == Frame.Binary, e.Data))];

@@ -7,7 +7,16 @@ namespace Duologue.Interop.Tests.Differential;
 /// <param name="Chunks">The bytes; after the last the stream ends.</param>
 internal sealed record StreamCase(bool ToServer, IReadOnlyList<byte[]> Chunks)
 {
-    public byte[] Bytes => [.. Chunks.SelectMany(chunk => chunk)];
+    /// <summary>The largest message that a receiver takes, if it has a limit.</summary>
+    public const int MessageLimit = 1 << 20;
+
+    /// <summary>What was agreed about compression; null if nothing was.</summary>
+    public Takeover? Compression { get; init; }
+
+    /// <summary>The same conversation without compression: what the model reads. Null if that is what is sent.</summary>
+    public byte[]? Twin { get; init; }
+
+    public byte[] Bytes => Twin ?? [.. Chunks.SelectMany(chunk => chunk)];
 
     public static StreamCase Generate(int seed)
     {
@@ -25,6 +34,18 @@ internal sealed record StreamCase(bool ToServer, IReadOnlyList<byte[]> Chunks)
         }
 
         return Of(toServer, stream, random);
+    }
+
+    /// <summary>A stream with compressed messages, cut short between two frames if at all: within one the twin has other bytes.</summary>
+    public static StreamCase GenerateCompressed(int seed)
+    {
+        var random = new Random(seed);
+        bool toServer = random.Next(2) == 0;
+        Takeover takeover = random.Next(2) == 0 ? Takeover.On : Takeover.Off;
+        (List<byte[]> frames, List<byte[]> twin) = CompressedStreams.Generate(random, toServer, takeover == Takeover.On, MessageLimit);
+        int count = random.Next(6) == 0 ? random.Next(frames.Count + 1) : frames.Count;
+        StreamCase given = Of(toServer, [.. frames.Take(count).SelectMany(frame => frame)], random);
+        return given with { Compression = takeover, Twin = [.. twin.Take(count).SelectMany(frame => frame)] };
     }
 
     /// <summary>In one piece, or in random ones.</summary>
@@ -47,4 +68,11 @@ internal sealed record StreamCase(bool ToServer, IReadOnlyList<byte[]> Chunks)
 
         return new StreamCase(toServer, chunks);
     }
+}
+
+/// <summary>Whether a compressed message may refer to those before it.</summary>
+internal enum Takeover
+{
+    Off,
+    On,
 }

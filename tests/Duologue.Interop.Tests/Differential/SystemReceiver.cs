@@ -8,7 +8,16 @@ internal static class SystemReceiver
     public static async Task<Outcome> PlayAsync(StreamCase given, CancellationToken cancellationToken)
     {
         using var wire = new ChunkStream(given.Chunks);
-        using WebSocket socket = WebSocket.CreateFromStream(wire, new WebSocketCreationOptions { IsServer = given.ToServer, KeepAliveInterval = TimeSpan.Zero });
+        using WebSocket socket = WebSocket.CreateFromStream(wire, new WebSocketCreationOptions
+        {
+            IsServer = given.ToServer,
+            KeepAliveInterval = TimeSpan.Zero,
+            DangerousDeflateOptions = given.Compression is not { } takeover ? null : new WebSocketDeflateOptions
+            {
+                ClientContextTakeover = takeover == Takeover.On,
+                ServerContextTakeover = takeover == Takeover.On,
+            },
+        });
         var messages = new List<string>();
         byte[] buffer = new byte[128 * 1024]; // larger than any frame of a case
         var message = new MemoryStream();

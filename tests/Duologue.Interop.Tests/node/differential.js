@@ -1,10 +1,10 @@
 // Receives given streams of bytes with npm's `ws` and says what it made of them: one case a line on stdin, one answer a line on stdout.
-//   in:  { server, chunks: [base64, ...] }      out: { messages: [{ binary, data }], written: base64, ended, error }
+//   in:  { server, takeover: null | 'On' | 'Off', chunks: [base64, ...] }      out: { messages: [{ binary, data }], written: base64, ended, error }
 'use strict';
 
 const readline = require('node:readline');
 const { Duplex } = require('node:stream');
-const { WebSocket } = require('ws');
+const { PerMessageDeflate, WebSocket } = require('ws');
 
 // A socket without a network: what is pushed arrives, what is written is kept.
 class Wire extends Duplex {
@@ -20,7 +20,15 @@ class Wire extends Duplex {
 
 const pause = () => new Promise((resolve) => setImmediate(resolve));
 
-async function play({ server, chunks }) {
+// What a handshake would have agreed.
+function agree(ws, server, takeover) {
+  const deflate = new PerMessageDeflate({ isServer: server, maxPayload: 1 << 20 });
+  const params = takeover === 'On' ? {} : { client_no_context_takeover: [true], server_no_context_takeover: [true] };
+  deflate.accept([params]);
+  ws._extensions = { [PerMessageDeflate.extensionName]: deflate };
+}
+
+async function play({ server, takeover, chunks }) {
   const messages = [];
   let error = null;
   const ws = new WebSocket(null, undefined, { autoPong: true, closeTimeout: 5000 });
@@ -28,11 +36,18 @@ async function play({ server, chunks }) {
   const closed = new Promise((resolve) => ws.on('close', () => resolve(true)));
   ws.on('message', (data, binary) => messages.push({ binary, data: data.toString('base64') }));
   ws.on('error', (e) => (error = e.message));
+  if (takeover) {
+    agree(ws, server, takeover);
+  }
   const wire = new Wire();
   ws.setSocket(wire, Buffer.alloc(0), { allowSynchronousEvents: true, maxPayload: 1 << 20, skipUTF8Validation: false });
+  const receiver = ws._receiver;
   for (const chunk of chunks) {
     wire.push(Buffer.from(chunk, 'base64'));
-    await pause();
+    // While ws inflates it reads on behind a violation: one chunk at a time.
+    do {
+      await pause();
+    } while (receiver.writableLength > 0 && !receiver.errored && !receiver.destroyed);
   }
   wire.push(null);
   let timer;
