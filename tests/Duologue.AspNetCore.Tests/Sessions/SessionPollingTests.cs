@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Sockets;
@@ -323,33 +324,22 @@ public class SessionPollingTests
     [Fact]
     public async Task Packets_before_a_bad_one_are_delivered()
     {
-        var received = new List<string>();
+        var received = new ConcurrentQueue<string>();
         await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/engine.io", async connection =>
         {
             await foreach (Message message in connection.ReadAllAsync())
             {
-                lock (received)
-                {
-                    received.Add(message.Text);
-                }
+                received.Enqueue(message.Text);
             }
         }));
         await using SessionClient client = await SessionClient.OpenAsync(host);
         await client.PostAsync("4first");
-        await Eventually.True(() => Count() == 1);
+        await Eventually.True(() => received.Count == 1);
 
         Assert.Equal(400, (await client.PostAsync("4second\u001eabc\u001e4third")).Status);
 
-        await Eventually.True(() => host.Connections.Count == 0);
+        await Eventually.True(() => host.Connections.Count == 0 && received.Count == 2);
         Assert.Equal(["first", "second"], received);
-
-        int Count()
-        {
-            lock (received)
-            {
-                return received.Count;
-            }
-        }
     }
 
     [Fact]
