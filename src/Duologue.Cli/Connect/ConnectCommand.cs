@@ -45,6 +45,11 @@ internal static class ConnectCommand
         try
         {
             await using Connection connection = await Connection.ConnectAsync(url, connectOptions, stop.Token).ConfigureAwait(false);
+            if (verbose)
+            {
+                printer.PrintTransport(connection.Transport);
+            }
+
             var plan = new ConnectPlan(
                 command.GetValue(options.Binary),
                 command.GetValue(options.Once),

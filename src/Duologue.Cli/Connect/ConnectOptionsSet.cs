@@ -13,6 +13,8 @@ internal sealed class ConnectOptionsSet
     private static readonly Duration OnceWait = new(TimeSpan.FromSeconds(10));
     private static readonly Duration PipeWait = new(TimeSpan.FromSeconds(1));
     private static readonly Duration PingEvery = new(TimeSpan.FromSeconds(1));
+    private static readonly TimeSpan ShortestPolling = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan LongestPolling = TimeSpan.FromSeconds(55);
     private static readonly ConnectOptions Defaults = new();
 
     public Argument<string> Url { get; } = new("URL") { Description = "ws://host[:port]/path or wss://…; http and https mean the same." };
@@ -33,11 +35,31 @@ internal sealed class ConnectOptionsSet
 
     public Option<Duration?> Ping { get; }
 
-    public Option<bool> Verbose { get; } = new("--verbose", "-v") { Description = "Print both heads of the opening handshake as they went over the wire, with cookies and credentials." };
+    public Option<bool> Verbose { get; } = new("--verbose", "-v") { Description = "Print both heads of the opening handshake as they went over the wire, with cookies and credentials, and which transport carries the conversation." };
 
     public Option<bool> Explain { get; } = CliOption.Switch("--explain", "Like --verbose, and say what each line means.");
 
     public Option<bool> Insecure { get; } = new("--insecure", "-k") { Description = "Accept any certificate of the server. For development only: it gives up the protection of TLS." };
+
+    public Option<Transports?> Transport { get; } = new("--transport")
+    {
+        HelpName = "NAME,…",
+        Description = $"What may carry the conversation: {TransportNames.All}, several of them with commas between, or auto for all. The first that gets through is taken. Default websocket.",
+        CustomParser = result =>
+        {
+            string given = string.Join(',', result.Tokens.Select(token => token.Value));
+            if (!TransportNames.TryParse(given, out Transports transports))
+            {
+                result.AddError($"--transport takes {TransportNames.All}, several of them with commas between, or auto; it was given \"{given}\".");
+            }
+
+            return transports;
+        },
+    };
+
+    public Option<bool> PollingFirst { get; } = CliOption.Switch("--polling-first", "Open by polling and go on over a WebSocket, in place, as soon as one gets through. Takes websocket and a polled transport in --transport.");
+
+    public Option<Duration> PollingInterval { get; } = CliOption.FiniteTime("--polling-interval", "How long the transport polling waits between its requests, 10ms to 55s.", Defaults.PollingInterval);
 
     public Option<string?> Proxy { get; } = CliOption.Create<string?>("--proxy", "URL", "http://, https://, socks4://, socks4a:// or socks5://; none for no proxy. Default: the system's.");
 
@@ -76,7 +98,7 @@ internal sealed class ConnectOptionsSet
 
     public IEnumerable<Option> All =>
     [
-        Protocol, Header, Origin, Compression, Binary, Once, Wait, Ping, Verbose, Explain, Insecure, Http, Proxy, Timeout, MaxMessageSize, PingInterval, PingTimeout, CloseTimeout, Json,
+        Protocol, Header, Origin, Compression, Binary, Once, Wait, Ping, Verbose, Explain, Insecure, Http, Transport, PollingFirst, PollingInterval, Proxy, Timeout, MaxMessageSize, PingInterval, PingTimeout, CloseTimeout, Json,
     ];
 
     public TimeSpan GetWait(ParseResult command) =>
@@ -117,6 +139,20 @@ internal sealed class ConnectOptionsSet
             headers.Add(new(header[..colon].Trim(), header[(colon + 1)..].Trim()));
         }
 
+        Transports transports = command.GetValue(Transport) ?? Defaults.Transports;
+        if (command.GetValue(PollingFirst) && (!transports.HasFlag(Transports.WebSocket) || transports == Transports.WebSocket))
+        {
+            error = "--polling-first takes websocket and a polled transport in --transport, such as --transport auto.";
+            return false;
+        }
+
+        TimeSpan pollingInterval = command.GetValue(PollingInterval).Value;
+        if (pollingInterval < ShortestPolling || pollingInterval > LongestPolling)
+        {
+            error = $"--polling-interval takes a time from {new Duration(ShortestPolling)} to {new Duration(LongestPolling)}.";
+            return false;
+        }
+
         string? proxy = command.GetValue(Proxy);
         bool noProxy = proxy is "none";
         Uri? proxyUrl = null;
@@ -137,6 +173,9 @@ internal sealed class ConnectOptionsSet
             Origin = command.GetValue(Origin),
             HttpVersion = command.GetValue(Http) == "2" ? HttpVersion.Version20 : HttpVersion.Version11,
             HttpVersionPolicy = HttpVersionPolicy.RequestVersionExact,
+            Transports = transports,
+            PollingFirst = command.GetValue(PollingFirst),
+            PollingInterval = pollingInterval,
             Compression = command.GetRequiredValue(Compression),
             UseProxy = !noProxy,
             Proxy = proxyUrl is null ? null : new WebProxy(proxyUrl) { Credentials = ReadCredentials(proxyUrl) },

@@ -46,6 +46,7 @@ internal sealed class ConnectSession(Connection connection, Uri url, ConnectPlan
         report.Tell(new OpenEvent(null, url.ToString(), connection.Subprotocol, null)
         {
             Extensions = connection.Extensions.Length == 0 ? null : connection.Extensions,
+            Transport = TransportNames.NameOf(connection.Transport),
         });
         if (!isTyped)
         {
@@ -54,7 +55,8 @@ internal sealed class ConnectSession(Connection connection, Uri url, ConnectPlan
 
         string protocol = connection.Subprotocol is null ? "" : $", subprotocol {connection.Subprotocol}";
         string extensions = connection.Extensions.Length == 0 ? "" : $", {connection.Extensions}";
-        report.Say($"[green]Connected[/] to {Report.Safe(url.GetLeftPart(UriPartial.Path) + protocol + extensions)}. [grey]Type a line to send it; Ctrl+D or Ctrl+C ends.[/]");
+        string transport = connection.Transport == Transport.WebSocket ? "" : $", by {TransportNames.NameOf(connection.Transport)}";
+        report.Say($"[green]Connected[/] to {Report.Safe(url.GetLeftPart(UriPartial.Path) + protocol + extensions + transport)}. [grey]Type a line to send it; Ctrl+D or Ctrl+C ends.[/]");
         report.Editor = LineEditor.ForConsole();
     }
 
@@ -177,12 +179,36 @@ internal sealed class ConnectSession(Connection connection, Uri url, ConnectPlan
         return true;
     }
 
-    // Piece by piece, so that a file of any size passes through a buffer of one.
     private async Task SendWholeInputAsync(CancellationToken ended)
     {
         await using Stream input = Console.OpenStandardInput();
-        await using Stream message = connection.OpenWrite(MessageType.Binary);
-        await input.CopyToAsync(message, PieceSize, ended).ConfigureAwait(false);
+        if (TryOpenWrite() is { } message)
+        {
+            // Piece by piece, so that a file of any size passes through a buffer of one.
+            await using (message.ConfigureAwait(false))
+            {
+                await input.CopyToAsync(message, PieceSize, ended).ConfigureAwait(false);
+            }
+
+            return;
+        }
+
+        using var whole = new MemoryStream();
+        await input.CopyToAsync(whole, PieceSize, ended).ConfigureAwait(false);
+        await connection.SendAsync(whole.GetBuffer().AsMemory(0, (int)whole.Length), MessageType.Binary, ended).ConfigureAwait(false);
+    }
+
+    /// <summary>Null over Engine.IO, where a message is one packet and cannot begin before its end is known.</summary>
+    private Stream? TryOpenWrite()
+    {
+        try
+        {
+            return connection.OpenWrite(MessageType.Binary);
+        }
+        catch (NotSupportedException)
+        {
+            return null;
+        }
     }
 
     private async Task PingAsync(TimeSpan interval, CancellationToken ended)
@@ -200,6 +226,10 @@ internal sealed class ConnectSession(Connection connection, Uri url, ConnectPlan
         catch (Exception e) when (e is OperationCanceledException or ConnectionClosedException)
         {
             // The session is over, which its end tells.
+        }
+        catch (NotSupportedException e)
+        {
+            report.Say($"[yellow]No --ping here:[/] [grey]{Report.Safe(e.Message)}[/]");
         }
     }
 

@@ -12,6 +12,13 @@ internal sealed class HandshakePrinter(Report report, bool explain)
         PrintHead(trace.Response, "[green]<[/]", isRequest: false, trace.Request);
     }
 
+    /// <summary>Tells what carries the conversation: of several transports that were allowed, the first that got through.</summary>
+    public void PrintTransport(Transport transport)
+    {
+        report.Say($"[green]=[/] [bold]Transport: {TransportNames.NameOf(transport)}[/]");
+        Note(TransportNames.Explain(transport));
+    }
+
     private void PrintHead(string head, string mark, bool isRequest, string request)
     {
         if (head.Length == 0)

@@ -29,6 +29,9 @@ internal sealed record OpenEvent(int? Id, string Url, string? Protocol, string? 
 {
     /// <summary>The agreed extensions; absent if none were.</summary>
     public string? Extensions { get; init; }
+
+    /// <summary>What carries the conversation that <c>connect</c> opened: websocket, long-polling or polling; it may change later.</summary>
+    public string? Transport { get; init; }
 }
 
 /// <summary><c>Type</c> is <c>text</c>, with <c>Text</c>, or <c>binary</c>, with <c>Base64</c>.</summary>

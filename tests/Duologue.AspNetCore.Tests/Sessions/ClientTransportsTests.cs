@@ -2,6 +2,7 @@ using System.Text;
 using Duologue.AspNetCore.Tests.Support;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Time.Testing;
 
 namespace Duologue.AspNetCore.Tests.Sessions;
 
@@ -125,6 +126,35 @@ public class ClientTransportsTests
 
         await EchoesAsync(connection);
         Assert.Equal(Transport.LongPolling, connection.Transport);
+    }
+
+    [Fact]
+    public async Task A_handshake_that_is_reset_on_its_way_makes_it_long_polling()
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/talk", Talks.Echo));
+        await using Middlebox middlebox = Middlebox.Resetting(host.Url);
+
+        await using Connection connection = await Connection.ConnectAsync(middlebox.WebSocketUrl("/talk"), Patient with { Transports = All }, Cancellation);
+
+        Assert.Equal(Transport.LongPolling, connection.Transport);
+        await EchoesAsync(connection);
+    }
+
+    [Fact]
+    public async Task A_handshake_that_nobody_answers_makes_it_long_polling_after_half_of_the_time()
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/talk", Talks.Echo));
+        await using Middlebox middlebox = Middlebox.Swallowing(host.Url);
+        var time = new FakeTimeProvider();
+        ConnectOptions options = Patient with { Transports = Transports.WebSocket | Transports.LongPolling, ConnectTimeout = TimeSpan.FromSeconds(10), TimeProvider = time };
+
+        Task<Connection> connecting = Connection.ConnectAsync(middlebox.WebSocketUrl("/talk"), options, Cancellation).AsTask();
+        await middlebox.MetHandshake.WaitAsync(TestHost.Patience, Cancellation);
+        time.Advance(TimeSpan.FromSeconds(6));
+        await using Connection connection = await connecting.WaitAsync(TestHost.Patience, Cancellation);
+
+        Assert.Equal(Transport.LongPolling, connection.Transport);
+        await EchoesAsync(connection);
     }
 
     [Fact]

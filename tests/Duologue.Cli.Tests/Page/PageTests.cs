@@ -145,7 +145,7 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
     [Fact]
     public async Task The_page_comes_back_when_the_server_does()
     {
-        await using ServeTool server = await ServeTool.StartAsync();
+        await using ServeTool server = await ServeTool.StartToComeBackAsync();
         await using OpenPage ada = await browser.OpenAsync(server.Url);
         await using OpenPage ben = await browser.OpenAsync(server.Url);
         await ada.NameAsync("Ada");

@@ -68,7 +68,7 @@ public sealed class ThreeWaysTests(Browser browser) : IClassFixture<Browser>
     [Fact]
     public async Task A_way_goes_on_when_the_server_comes_back()
     {
-        await using ServeTool server = await ServeTool.StartAsync();
+        await using ServeTool server = await ServeTool.StartToComeBackAsync();
         await using OpenPage page = await browser.OpenAsync($"{server.Url}/three-ways", null, Ready);
         await page.Page.GetByLabel("or by itself").SelectOptionAsync("0");
         await page.Page.Locator("#interval").FillAsync("0.5");

@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
 using System.Text;
 using System.Text.RegularExpressions;
 
@@ -249,6 +251,31 @@ internal sealed partial class ServeTool : IAsyncDisposable
     public static Task<ServeTool> StartAsync(params string[] arguments) => StartAtAsync("http://127.0.0.1:0", arguments);
 
     public static Task<ServeTool> StartAtAsync(string url, params string[] arguments) => ListeningAsync(Tool.Start(["serve", "--urls", url, .. arguments]));
+
+    /// <summary>
+    /// Starts one that is to end and to come back on its port. The port is below those that the system gives to whoever asks for any: nobody takes it meanwhile.
+    /// </summary>
+    public static async Task<ServeTool> StartToComeBackAsync()
+    {
+        while (true)
+        {
+            int port = Random.Shared.Next(20_000, 32_000);
+            using (var probe = new TcpListener(IPAddress.Loopback, port))
+            {
+                try
+                {
+                    probe.Start();
+                }
+                catch (SocketException)
+                {
+                    // Somebody has it.
+                    continue;
+                }
+            }
+
+            return await StartAtAsync(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{port}"));
+        }
+    }
 
     /// <summary>Starts it where these system calls are forbidden.</summary>
     public static Task<ServeTool> StartSandboxedAsync(int[] forbidden, params string[] arguments) =>

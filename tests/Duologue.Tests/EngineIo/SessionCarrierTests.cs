@@ -152,6 +152,9 @@ public class SessionCarrierTests
         session.First.TakesAtOnce = true;
         session.Time.Advance(Interval);
         session.Carrier.CheckClock();
+
+        // By this thread, or by one that the wheel had look at the clock at the same time.
+        await Waiting.Until(() => session.First.Taken.Count > 0);
         Assert.Equal(["ping"], session.First.Taken);
 
         Task<TimeSpan> asked = session.Connection.PingAsync(TestContext.Current.CancellationToken).AsTask();

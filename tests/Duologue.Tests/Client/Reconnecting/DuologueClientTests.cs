@@ -12,7 +12,14 @@ namespace Duologue.Tests.Client.Reconnecting;
 
 public class DuologueClientTests
 {
-    private static readonly DuologueClientOptions Quick = new() { InitialDelay = TimeSpan.FromMilliseconds(1), MaxDelay = TimeSpan.FromMilliseconds(20), Spread = TimeSpan.FromMilliseconds(5) };
+    // Quick to come back, and patient with a busy machine.
+    private static readonly DuologueClientOptions Quick = new()
+    {
+        InitialDelay = TimeSpan.FromMilliseconds(1),
+        MaxDelay = TimeSpan.FromMilliseconds(20),
+        Spread = TimeSpan.FromMilliseconds(5),
+        Connect = new ConnectOptions { ConnectTimeout = TimeSpan.FromMinutes(1) },
+    };
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
@@ -277,7 +284,7 @@ public class DuologueClientTests
             closed.TrySetResult((socket.CloseStatus, socket.CloseStatusDescription));
             await socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, null, context.RequestAborted);
         });
-        await using var client = new DuologueClient(server.Uri, Quick);
+        await using var client = new DuologueClient(server.Uri, Quick with { Connect = Quick.Connect with { CloseTimeout = TimeSpan.FromMinutes(1) } });
         await client.OpenAsync(Token).Soon();
         for (int i = 0; i < 100; i++)
         {
