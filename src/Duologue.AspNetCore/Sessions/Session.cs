@@ -153,6 +153,18 @@ internal sealed class Session
         Carrier.Switch(socket);
         Polled!.Replace();
         ReportTransport();
+
+        bool ended;
+        lock (_lock)
+        {
+            ended = _ended;
+        }
+
+        if (ended)
+        {
+            // It ended between: nobody else knows of the WebSocket.
+            socket.RefuseProbe("The session has ended.");
+        }
     }
 
     /// <summary>Takes the one place for a POST; false if another is under way.</summary>

@@ -281,6 +281,48 @@ public class ClientTransportsTests
     }
 
     [Fact]
+    public async Task A_close_is_clean_where_the_server_forgets_the_session_before_it_answers_the_close()
+    {
+        var closing = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var refused = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        int polls = 0;
+        await using TestHost host = await TestHost.StartAsync(app =>
+        {
+            app.MapGet("/talk", async context =>
+            {
+                if (!context.Request.Query.ContainsKey("sid"))
+                {
+                    await context.Response.WriteAsync("""0{"sid":"s","upgrades":[],"pingInterval":60000,"pingTimeout":60000,"maxPayload":1000}""");
+                }
+                else if (Interlocked.Increment(ref polls) == 1)
+                {
+                    await closing.Task;
+                    await context.Response.WriteAsync("6");
+                }
+                else
+                {
+                    context.Response.StatusCode = StatusCodes.Status400BadRequest;
+                    refused.TrySetResult();
+                }
+            });
+            app.MapPost("/talk", async context =>
+            {
+                closing.TrySetResult();
+
+                // Long enough for a client that asks again to be refused first.
+                await Task.WhenAny(refused.Task, Task.Delay(300, Cancellation));
+                await context.Response.WriteAsync("ok");
+            });
+        });
+        await using Connection connection = await ConnectAsync(host, "/talk", Patient with { Transports = Transports.LongPolling, CloseTimeout = TestHost.Patience });
+        await Eventually.True(() => Volatile.Read(ref polls) == 1);
+
+        CloseInfo info = await connection.CloseAsync(1000, "").AsTask().WaitAsync(TestHost.Patience, Cancellation);
+
+        Assert.Equal((CloseCause.LocalClose, true), (info.Cause, info.WasClean));
+    }
+
+    [Fact]
     public async Task What_a_session_cannot_carry_is_named()
     {
         await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/talk", Talks.Echo));

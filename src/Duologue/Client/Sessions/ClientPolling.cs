@@ -180,6 +180,12 @@ internal sealed class ClientPolling : SessionTransport
         }
         catch (Exception error) when (IsFailure(error))
         {
+            if (_closed)
+            {
+                // The close, or its answer, is on its way: what the last request came to changes nothing.
+                return;
+            }
+
             if (_interval is null && !_stop.IsCancellationRequested && error is not SessionRequestException { Status: System.Net.HttpStatusCode.BadRequest })
             {
                 HeldInVain?.Invoke();
@@ -257,7 +263,7 @@ internal sealed class ClientPolling : SessionTransport
 
                 if (kind == PacketKind.Close)
                 {
-                    OnClosed();
+                    AskNoMore();
                 }
 
                 if (!more || kind == PacketKind.Close || !packets.HasMore)
@@ -277,11 +283,13 @@ internal sealed class ClientPolling : SessionTransport
         }
     }
 
-    private void OnClosed()
+    /// <summary>One side has closed: the request under way may end, and none begins behind it.</summary>
+    private void AskNoMore()
     {
         lock (_lock)
         {
             _closed = true;
+            _waiting?.TrySetResult();
         }
     }
 
@@ -309,6 +317,8 @@ internal sealed class ClientPolling : SessionTransport
 
                 if (payload.Closing is not null)
                 {
+                    // The server forgets a session that has closed: a request that comes behind would be refused.
+                    AskNoMore();
                     payload.Add('1');
                 }
 
@@ -378,8 +388,6 @@ internal sealed class ClientPolling : SessionTransport
         Task quiet;
         lock (_lock)
         {
-            _closed = true;
-            _waiting?.TrySetResult();
             if (_getting)
             {
                 _quiet ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
