@@ -15,25 +15,16 @@ internal static class PacketReader
     /// <returns>What it was; <see cref="PacketKind.Invalid"/> has given nothing.</returns>
     public static PacketKind BringToServer(ReadOnlySpan<byte> packet, SessionCarrier carrier)
     {
-        if (packet.IsEmpty)
+        if (BringToEither(packet, carrier) is { } kind)
         {
-            return PacketKind.Invalid;
+            return kind;
         }
 
-        ReadOnlySpan<byte> data = packet[1..];
         switch (packet[0])
         {
-            case (byte)'4':
-                carrier.OnMessage(MessageType.Text, data);
-                return PacketKind.Taken;
-            case (byte)'b':
-                return BringBinary(data, carrier) ? PacketKind.Taken : PacketKind.Invalid;
             case (byte)'3':
                 carrier.OnPong();
                 return PacketKind.Taken;
-            case (byte)'1':
-                carrier.OnClose(1005, "");
-                return PacketKind.Close;
             case (byte)'0' or (byte)'5' or (byte)'6':
                 // Without a meaning in a session that runs, and harmless.
                 return PacketKind.Taken;
@@ -46,6 +37,27 @@ internal static class PacketReader
     /// <summary>Gives what a server sent to the client's carrier, whose <see cref="SessionCarrier.DispatchAsync"/> must follow.</summary>
     /// <inheritdoc cref="BringToServer"/>
     public static PacketKind BringToClient(ReadOnlySpan<byte> packet, SessionCarrier carrier)
+    {
+        if (BringToEither(packet, carrier) is { } kind)
+        {
+            return kind;
+        }
+
+        switch (packet[0])
+        {
+            case (byte)'2':
+                carrier.OnPing();
+                return PacketKind.Taken;
+            case (byte)'6':
+                // It only ends a request that was held.
+                return PacketKind.Taken;
+            default:
+                return PacketKind.Invalid;
+        }
+    }
+
+    /// <summary>What both may send; null for the rest, which is not empty.</summary>
+    private static PacketKind? BringToEither(ReadOnlySpan<byte> packet, SessionCarrier carrier)
     {
         if (packet.IsEmpty)
         {
@@ -60,17 +72,11 @@ internal static class PacketReader
                 return PacketKind.Taken;
             case (byte)'b':
                 return BringBinary(data, carrier) ? PacketKind.Taken : PacketKind.Invalid;
-            case (byte)'2':
-                carrier.OnPing();
-                return PacketKind.Taken;
             case (byte)'1':
                 carrier.OnClose(1005, "");
                 return PacketKind.Close;
-            case (byte)'6':
-                // It only ends a request that was held.
-                return PacketKind.Taken;
             default:
-                return PacketKind.Invalid;
+                return null;
         }
     }
 
