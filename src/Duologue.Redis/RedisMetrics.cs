@@ -66,6 +66,12 @@ internal static partial class Log
     [LoggerMessage(5012, LogLevel.Error, "Another node that lives is called {Node}, too. Sessions of this one are not found by others; give each node a name of its own (RedisBrokerOptions.NodeName).", EventName = "RedisNodeNameTaken")]
     public static partial void NodeNameTaken(ILogger logger, string node);
 
+    [LoggerMessage(5014, LogLevel.Warning, "Node {Node} could not make its subscribers known; it tries again.", EventName = "RedisPresenceNotWritten")]
+    public static partial void PresenceNotWritten(ILogger logger, Exception exception, string node);
+
+    [LoggerMessage(5015, LogLevel.Warning, "Node {Node} could not read who subscribes on another; it tries again.", EventName = "RedisPresenceNotRead")]
+    public static partial void PresenceNotRead(ILogger logger, Exception exception, string node);
+
     [LoggerMessage(5013, LogLevel.Warning, "Node {Node} could not renew its lease; it tries again.", EventName = "RedisLeaseNotRenewed")]
     public static partial void LeaseNotRenewed(ILogger logger, Exception exception, string node);
 }
