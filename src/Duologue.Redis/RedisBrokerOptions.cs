@@ -30,7 +30,8 @@ public sealed class RedisBrokerOptions
     }
 
     /// <summary>
-    /// The URL by which other nodes reach this one, such as <c>http://10.0.0.1:8080</c>: they send it the requests of its sessions. Default none: it takes no forwards, and a balancer has to
+    /// The URL by which other nodes reach this one, such as <c>http://10.0.0.1:8080</c>: they send it the requests of its sessions. The port 0 stands for that of the
+    /// server's first address. Default none: it takes no forwards, and a balancer has to
     /// send each session's requests to its node.
     /// </summary>
     public Uri? NodeAddress { get; set; }
