@@ -210,13 +210,14 @@ internal sealed class PresenceView
                 }
             }
         }
-        catch (Exception error) when (!stop.IsCancellationRequested)
+        catch (Exception error)
         {
+            if (stop.IsCancellationRequested)
+            {
+                return;
+            }
+
             Log.PresenceNotRead(_logger, error, _registry.Own.Name);
-        }
-        catch (OperationCanceledException)
-        {
-            return;
         }
 
         await _work.Writer.WriteAsync(new Work(null, new Hash(incarnation, generation, number, members)), CancellationToken.None).ConfigureAwait(false);

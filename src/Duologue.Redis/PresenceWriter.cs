@@ -154,10 +154,11 @@ internal sealed class PresenceWriter
             }
         }
 #pragma warning disable CA1031 // Whatever fails at the link: how much of it was written is not known, and all is written anew.
-        catch (Exception error) when (!stop.IsCancellationRequested)
+        catch (Exception error) when (error is not OperationCanceledException || !stop.IsCancellationRequested)
 #pragma warning restore CA1031
         {
-            if (!_hasFailed)
+            // When the node stops, the link may be closed before this has heard of it.
+            if (!_hasFailed && !stop.IsCancellationRequested)
             {
                 Log.PresenceNotWritten(_logger, error, _registry.Own.Name);
             }

@@ -218,7 +218,7 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
                 await _writer.LeaveAsync(patience.Token).ConfigureAwait(false);
             }
         }
-        catch (Exception error) when (error is OperationCanceledException or RedisException or TimeoutException)
+        catch (Exception error) when (error is OperationCanceledException or RedisException or TimeoutException or ObjectDisposedException)
         {
             // The process goes; its lease ends by itself.
         }

@@ -1,6 +1,9 @@
 using System.Collections.Concurrent;
+using System.Reflection;
 using Duologue.AspNetCore;
 using Duologue.Redis.Tests.Support;
+using Microsoft.Extensions.Logging.Abstractions;
+using StackExchange.Redis;
 
 namespace Duologue.Redis.Tests;
 
@@ -117,6 +120,36 @@ public class PresenceTests
         await using Node c = await Node.StartAsync(store);
         await Eventually.True(() => c.Topics.CountSubscribers("other") == 1);
         Assert.Equal([1, 1, 1], new[] { a, b, c }.Select(node => node.Topics.CountSubscribers("room")));
+    }
+
+    [Fact]
+    public async Task A_node_that_stopped_while_it_told_who_is_there_threw_at_its_end()
+    {
+        await using StoreServer store = StoreServer.Start("garnet");
+        await using ConnectionMultiplexer link = await ConnectionMultiplexer.ConnectAsync(store.PatientAddress);
+        using var stop = new CancellationTokenSource();
+        IDatabase database = DispatchProxy.Create<IDatabase, ClosesAtTheFirstCall>();
+        ((ClosesAtTheFirstCall)(object)database).Stop = stop;
+        var options = new RedisBrokerOptions { NodeName = "a" };
+        var registry = new NodeRegistry(options, "start", "duologue:v1:", TimeProvider.System, NullLogger.Instance, () => link.GetDatabase());
+        var writer = new PresenceWriter(options, registry, "duologue:v1:", TimeProvider.System, NullLogger.Instance, () => database);
+        await registry.RenewAsync(Token);
+        Assert.True(registry.IsRegistered);
+
+        await writer.RunAsync(stop.Token).WaitAsync(Node.Patience, Token);
+        Assert.True(stop.IsCancellationRequested);
+    }
+
+    /// <summary>A link that the node closes while it is used: it stops.</summary>
+    public class ClosesAtTheFirstCall : DispatchProxy
+    {
+        internal CancellationTokenSource Stop { get; set; } = null!;
+
+        protected override object? Invoke(MethodInfo? targetMethod, object?[]? args)
+        {
+            Stop.Cancel();
+            throw new ObjectDisposedException("the link");
+        }
     }
 
     [Fact]
