@@ -45,12 +45,13 @@ internal static class Entry
         };
     }
 
-    /// <summary>Reads a notification: epoch, offset, the name's length in bytes, the name, the entry. False if it is none.</summary>
-    public static bool TryReadNotification(ReadOnlyMemory<byte> payload, out string topic, out TopicMessage message)
+    /// <summary>Reads a notification: the layout's version, epoch, offset, the name's length in bytes, the name, the entry. False if it is none of this layout.</summary>
+    public static bool TryReadNotification(ReadOnlyMemory<byte> payload, int layout, out string topic, out TopicMessage message)
     {
         (topic, message) = ("", null!);
         ReadOnlyMemory<byte> rest = payload;
-        if (!TryTake(ref rest, out long epoch) || !TryTake(ref rest, out long offset) || !TryTake(ref rest, out long length) || length < 0 || length > rest.Length - HeadLength - TimeLength)
+        if (!TryTake(ref rest, out long version) || version != layout || !TryTake(ref rest, out long epoch) || !TryTake(ref rest, out long offset)
+            || !TryTake(ref rest, out long length) || length < 0 || length > rest.Length - HeadLength - TimeLength)
         {
             return false;
         }
@@ -58,6 +59,23 @@ internal static class Entry
         topic = Encoding.UTF8.GetString(rest.Span[..(int)length]);
         message = Decode(rest[(int)length..], new TopicPosition(epoch, offset));
         return true;
+    }
+
+    /// <summary>Which layout's version a notification is of; null if it is none.</summary>
+    public static long? LayoutOf(ReadOnlyMemory<byte> payload) => TryTake(ref payload, out long version) ? version : null;
+
+    /// <summary>Reads the answer to an append: what became of it, epoch, offset, time.</summary>
+    /// <exception cref="FormatException">It is none.</exception>
+    public static AppendAnswer AnswerOf(RedisResult result)
+    {
+        ReadOnlyMemory<byte> rest = (byte[])result!;
+        if (!TryTake(ref rest, out long outcome) || !TryTake(ref rest, out long epoch) || !TryTake(ref rest, out long offset)
+            || !Utf8Parser.TryParse(rest.Span, out long time, out int length) || length != rest.Length)
+        {
+            throw new FormatException("What the script answered is no answer of this version.");
+        }
+
+        return new AppendAnswer((AppendOutcome)outcome, new TopicPosition(epoch, offset), DateTimeOffset.FromUnixTimeMilliseconds(time));
     }
 
     public static TopicPage PageOf(RedisResult result)
@@ -89,3 +107,20 @@ internal static class Entry
         return true;
     }
 }
+
+/// <summary>What became of a publish; the numbers are the script's.</summary>
+internal enum AppendOutcome
+{
+    /// <summary>It is there, and was before.</summary>
+    Repeated = 0,
+    Appended = 1,
+
+    /// <summary>It was there before, and nothing tells where.</summary>
+    Trimmed = 2,
+
+    /// <summary>The one before it is not there: it comes again behind that.</summary>
+    Early = 3,
+}
+
+/// <summary>The script's answer to a publish.</summary>
+internal readonly record struct AppendAnswer(AppendOutcome Outcome, TopicPosition Position, DateTimeOffset Time);

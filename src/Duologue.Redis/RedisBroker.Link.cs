@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using System.Text;
 using StackExchange.Redis;
@@ -9,6 +10,7 @@ public sealed partial class RedisBroker
 {
     private const byte HeartbeatMark = (byte)'!';
 
+    private readonly ConcurrentDictionary<string, long> _strangers = new(StringComparer.Ordinal);
     private readonly Lock _linkLock = new();
     private readonly string _incarnation = Guid.NewGuid().ToString("N");
     private volatile IConnectionMultiplexer? _multiplexer;
@@ -26,15 +28,22 @@ public sealed partial class RedisBroker
     {
         try
         {
-            while (_multiplexer is null)
-            {
-                await ConnectAsync().ConfigureAwait(false);
-            }
-
             long touched = _time.GetTimestamp();
             while (true)
             {
+                while (_multiplexer is null)
+                {
+                    await ConnectAsync().ConfigureAwait(false);
+                }
+
                 await BeatAsync().ConfigureAwait(false);
+                if (IsDead)
+                {
+                    Log.GivenUp(_logger, NodeName, Lifetime.TotalSeconds * 2);
+                    await CloseLinkAsync().ConfigureAwait(false);
+                    continue;
+                }
+
                 if (_time.GetElapsedTime(touched) > _idle / 4 && IsConnected)
                 {
                     touched = _time.GetTimestamp();
@@ -61,27 +70,48 @@ public sealed partial class RedisBroker
             made = _options.ConnectionFactory is { } factory
                 ? await factory(_services).WaitAsync(_stop.Token).ConfigureAwait(false)
                 : await ConnectionMultiplexer.ConnectAsync(Prepare(_options.Configuration!.Clone())).WaitAsync(_stop.Token).ConfigureAwait(false);
-            made.ConnectionFailed += (_, failed) => Shake($"{failed.ConnectionType}: {failed.FailureType}");
-            made.ConnectionRestored += (_, restored) => Shake($"{restored.ConnectionType}: restored");
-            await made.GetSubscriber().SubscribeAsync(_scripts.Channel, (_, value) => Hear((byte[])value!)).WaitAsync(_stop.Token).ConfigureAwait(false);
+
+            // What is heard of, or over, a link that was given up says nothing about this one.
+            IConnectionMultiplexer link = made;
+            link.ConnectionFailed += (_, failed) => ShakeOf(link, $"{failed.ConnectionType}: {failed.FailureType}");
+            link.ConnectionRestored += (_, restored) => ShakeOf(link, $"{restored.ConnectionType}: restored");
+            await link.GetSubscriber().SubscribeAsync(_scripts.Channel, (_, value) => Hear(link, (byte[])value!)).WaitAsync(_stop.Token).ConfigureAwait(false);
             if (_options.SharePresence)
             {
-                await made.GetSubscriber().SubscribeAsync(PresenceWriter.ChannelOf(_scripts.Prefix), (_, value) => _view.Hear((byte[])value!)).WaitAsync(_stop.Token).ConfigureAwait(false);
+                await link.GetSubscriber().SubscribeAsync(PresenceWriter.ChannelOf(_scripts.Prefix), (_, value) => _view.Hear((byte[])value!)).WaitAsync(_stop.Token).ConfigureAwait(false);
             }
 
-            await _scripts.LoadAsync(made.GetDatabase()).WaitAsync(_stop.Token).ConfigureAwait(false);
+            await _scripts.LoadAsync(link.GetDatabase()).WaitAsync(_stop.Token).ConfigureAwait(false);
+            lock (_linkLock)
+            {
+                _heardAt = _time.GetTimestamp();
+            }
+
+            _multiplexer = link;
             Shake("begin");
-            _multiplexer = made;
         }
         catch (Exception error) when (!_stop.IsCancellationRequested)
         {
             Log.ConnectFailed(_logger, error, NodeName);
-            if (made is not null && _options.ConnectionFactory is null)
-            {
-                await made.DisposeAsync().ConfigureAwait(false);
-            }
-
+            await EndAsync(made).ConfigureAwait(false);
             await Task.Delay(_options.HeartbeatInterval, _time, _stop.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            await EndAsync(made).ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <summary>Nothing was heard for so long that the connection is taken for one whose other end is gone: TCP alone says that after minutes. One that the application made is the application's.</summary>
+    private bool IsDead
+    {
+        get
+        {
+            lock (_linkLock)
+            {
+                return _options.ConnectionFactory is null && _time.GetElapsedTime(_heardAt) > Lifetime * 2;
+            }
         }
     }
 
@@ -97,6 +127,11 @@ public sealed partial class RedisBroker
 
     private async Task BeatAsync()
     {
+        if (_multiplexer is not { } link)
+        {
+            return;
+        }
+
         long beat;
         bool isSilent;
         lock (_linkLock)
@@ -113,8 +148,8 @@ public sealed partial class RedisBroker
 
         try
         {
-            string mark = string.Create(CultureInfo.InvariantCulture, $"! {NodeName} {_incarnation} {beat}");
-            await _multiplexer!.GetSubscriber().PublishAsync(_scripts.Channel, mark).WaitAsync(_options.HeartbeatInterval, _time, _stop.Token).ConfigureAwait(false);
+            string mark = string.Create(CultureInfo.InvariantCulture, $"! {NodeName} {_incarnation} {beat} {_scripts.Layout}");
+            await link.GetSubscriber().PublishAsync(_scripts.Channel, mark).WaitAsync(_options.HeartbeatInterval, _time, _stop.Token).ConfigureAwait(false);
         }
         catch (Exception) when (!_stop.IsCancellationRequested)
         {
@@ -140,17 +175,29 @@ public sealed partial class RedisBroker
 
     private async Task CloseLinkAsync()
     {
-        if (_multiplexer is { } multiplexer && _options.ConnectionFactory is null)
+        // Taken away first: what waits is not sent into it, and what it still tells is not believed.
+        IConnectionMultiplexer? multiplexer = _multiplexer;
+        _multiplexer = null;
+        Shake("given up");
+        await EndAsync(multiplexer).ConfigureAwait(false);
+    }
+
+    private async Task EndAsync(IConnectionMultiplexer? multiplexer)
+    {
+        if (multiplexer is null || _options.ConnectionFactory is not null)
         {
-            try
-            {
-                await multiplexer.CloseAsync(allowCommandsToComplete: false).WaitAsync(TimeSpan.FromSeconds(2)).ConfigureAwait(false);
-                await multiplexer.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(2)).ConfigureAwait(false);
-            }
-            catch (Exception)
-            {
-                // The process goes; the server finds a closed socket.
-            }
+            return;
+        }
+
+        try
+        {
+            await multiplexer.CloseAsync(allowCommandsToComplete: false).WaitAsync(TimeSpan.FromSeconds(2)).ConfigureAwait(false);
+            await multiplexer.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(2)).ConfigureAwait(false);
+        }
+        catch (Exception error)
+        {
+            // The server finds a closed socket, now or when the process goes.
+            Log.CloseFailed(_logger, error, NodeName);
         }
     }
 
@@ -166,20 +213,26 @@ public sealed partial class RedisBroker
         }
     }
 
-    private void Hear(byte[] payload)
+    private void Hear(IConnectionMultiplexer link, byte[] payload)
     {
         try
         {
+            if (link != _multiplexer)
+            {
+                return;
+            }
+
             if (payload.Length > 0 && payload[0] == HeartbeatMark)
             {
                 HearBeat(Encoding.UTF8.GetString(payload).Split(' '));
             }
-            else if (Entry.TryReadNotification(payload, out string topic, out AspNetCore.TopicMessage message))
+            else if (Entry.TryReadNotification(payload, _scripts.Layout, out string topic, out AspNetCore.TopicMessage message))
             {
                 OnAppended(topic, message);
             }
-            else
+            else if (Entry.LayoutOf(payload) is null or TopicScripts.LayoutVersion)
             {
+                // Those of another layout are of topics that are not ours; its nodes are told of by their beats.
                 Log.NotificationUnreadable(_logger, NodeName);
             }
         }
@@ -193,15 +246,38 @@ public sealed partial class RedisBroker
 
     private void HearBeat(string[] parts)
     {
-        if (parts.Length != 4 || !long.TryParse(parts[3], CultureInfo.InvariantCulture, out long beat))
+        if (parts.Length < 5 || !long.TryParse(parts[3], CultureInfo.InvariantCulture, out long beat) || !int.TryParse(parts[4], CultureInfo.InvariantCulture, out int layout))
         {
             Log.NotificationUnreadable(_logger, NodeName);
+            return;
+        }
+
+        Forget(_strangers);
+        if (layout != _scripts.Layout)
+        {
+            if (!_strangers.ContainsKey(parts[1]))
+            {
+                Log.OtherLayout(_logger, NodeName, parts[1], layout, _scripts.Layout);
+            }
+
+            _strangers[parts[1]] = _time.GetTimestamp();
             return;
         }
 
         if (parts[2] == _incarnation)
         {
             HearOwnBeat(beat);
+        }
+    }
+
+    private void Forget(ConcurrentDictionary<string, long> heard)
+    {
+        foreach ((string node, long at) in heard)
+        {
+            if (_time.GetElapsedTime(at) > Lifetime)
+            {
+                heard.TryRemove(new(node, at));
+            }
         }
     }
 
@@ -234,6 +310,14 @@ public sealed partial class RedisBroker
             }
 
             Raise(Restored);
+        }
+    }
+
+    private void ShakeOf(IConnectionMultiplexer link, string reason)
+    {
+        if (link == _multiplexer)
+        {
+            Shake(reason);
         }
     }
 

@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
 using Duologue.AspNetCore;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using StackExchange.Redis;
@@ -23,6 +25,7 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly ConcurrentDictionary<string, int> _followed = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<ReadKey, SharedRead> _reads = new();
+    private readonly CancellationTokenRegistration _stopping;
     private readonly Task _link;
     private readonly Task _lease;
     private readonly Task _presence;
@@ -41,13 +44,14 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
     {
         (_options, _services, _time, _idle, _metrics) = (options.Value, services, time, server.Value.TopicIdleLifetime, metrics);
         _logger = loggers.CreateLogger(Log.Category);
-        _scripts = new TopicScripts(_options.KeyPrefix);
-        _publishes = new PublishQueue(_options, _scripts, metrics, time, _idle, () => _multiplexer?.GetDatabase());
-        Registry = new NodeRegistry(_options, _incarnation, _scripts.Prefix, time, _logger, () => _multiplexer?.GetDatabase());
-        _writer = new PresenceWriter(_options, Registry, _scripts.Prefix, time, _logger, () => _multiplexer?.GetDatabase());
-        _view = new PresenceView(Registry, _scripts.Prefix, _logger, () => _multiplexer?.GetDatabase(), TellPresence);
+        _scripts = new TopicScripts(_options.KeyPrefix, _options.Layout);
+        _publishes = new PublishQueue(_options, _scripts, metrics, time, _idle, GetDatabase);
+        Registry = new NodeRegistry(_options, _incarnation, _scripts.Prefix, time, _logger, GetDatabase);
+        _writer = new PresenceWriter(_options, Registry, _scripts.Prefix, time, _logger, GetDatabase);
+        _view = new PresenceView(Registry, _scripts.Prefix, _logger, GetDatabase, TellPresence);
         Restored += (_, _) => _writer.WriteAnew();
         metrics.Observe(this);
+        _stopping = services.GetService<IHostApplicationLifetime>()?.ApplicationStopping.Register(_publishes.Hasten) ?? default;
         _link = Task.Run(KeepLinkAsync);
         _lease = Task.Run(() => Registry.RunAsync(_stop.Token));
         _presence = _options.SharePresence ? Task.Run(() => Task.WhenAll(_writer.RunAsync(_stop.Token), _view.RunAsync(_stop.Token))) : Task.CompletedTask;
@@ -72,6 +76,9 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
     internal bool IsNameTaken => Registry.IsNameTaken;
 
     internal NodeRegistry Registry { get; }
+
+    /// <summary>How many nodes this one hears of that have another layout of keys: their topics and its are not the same.</summary>
+    internal int Strangers => _strangers.Count(node => _time.GetElapsedTime(node.Value) < Lifetime);
 
     /// <summary>How long the last heartbeat took through Redis and back.</summary>
     public TimeSpan Lag { get; private set; }
@@ -102,7 +109,7 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
         {
             return await read.JoinAsync(() => ReadHereAsync(key), () => _reads.TryRemove(new(key, read))).WaitAsync(cancellationToken).ConfigureAwait(false);
         }
-        catch (Exception error) when (error is RedisConnectionException or RedisTimeoutException or TimeoutException or RedisServerException)
+        catch (Exception error) when (error is RedisConnectionException or RedisTimeoutException or TimeoutException or RedisServerException or ObjectDisposedException)
         {
             throw new BrokerUnavailableException("The topic's log could not be read: Redis is away.", isUnknown: false, error);
         }
@@ -170,6 +177,7 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
             return;
         }
 
+        await _stopping.DisposeAsync().ConfigureAwait(false);
         await _publishes.DisposeAsync().ConfigureAwait(false);
         await GoAsync().ConfigureAwait(false);
         await _stop.CancelAsync().ConfigureAwait(false);
@@ -237,8 +245,21 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
 
     private async Task<TopicPage> ReadHereAsync(ReadKey key)
     {
-        IDatabase database = _multiplexer?.GetDatabase() ?? throw new BrokerUnavailableException("Redis has not been reached yet.", isUnknown: false, null);
+        IDatabase database = GetDatabase() ?? throw new BrokerUnavailableException("Redis has not been reached yet.", isUnknown: false, null);
         return await _scripts.ReadAsync(database, key.Topic, key.Start, key.MaxCount, key.MaxBytes, _idle).ConfigureAwait(false);
+    }
+
+    private IDatabase? GetDatabase()
+    {
+        try
+        {
+            return _multiplexer?.GetDatabase();
+        }
+        catch (ObjectDisposedException)
+        {
+            // Given up at this moment; another comes.
+            return null;
+        }
     }
 
     private readonly record struct ReadKey(string Topic, TopicStart Start, int MaxCount, int MaxBytes);

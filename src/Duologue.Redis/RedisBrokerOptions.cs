@@ -43,12 +43,15 @@ public sealed class RedisBrokerOptions
     public long MaxPendingBytes { get; set; } = 64L * 1024 * 1024;
 
     /// <summary>
-    /// How long a publish waits for a server that is away before it is refused with <see cref="Duologue.AspNetCore.BrokerUnavailableException"/>. Default 10 s; positive, at most 1 h. One whose answer
-    /// is under way waits for that, too: the timeout of StackExchange.Redis.
+    /// How long a publish waits for the server, or for its answer, before it is refused with <see cref="Duologue.AspNetCore.BrokerUnavailableException"/>. Default 10 s; positive, at most 1 h. From when
+    /// the application begins to stop at most 5 s.
     /// </summary>
     public TimeSpan PublishTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>How often a node tells the others that it lives, and finds that its link does. Default 1 s; 0.1 to 60 s. Five of these are a node's lease, after which it is gone, and a link that was not heard of for five is interrupted.</summary>
+    /// <summary>
+    /// How often a node tells the others that it lives, and finds that its link does. Default 1 s; 0.1 to 60 s. Five of these are a node's lease, after which it is gone, and a link that was not heard of for five is interrupted; after ten the
+    /// connection is given up and made anew, if it was made from <see cref="Configuration"/>.
+    /// </summary>
     public TimeSpan HeartbeatInterval { get; set; } = TimeSpan.FromSeconds(1);
 
     /// <summary>
@@ -56,6 +59,9 @@ public sealed class RedisBrokerOptions
     /// them. Default true. False: each node tells of its own subscribers only, and keeps nothing of others; the same for all nodes.
     /// </summary>
     public bool SharePresence { get; set; } = true;
+
+    /// <summary>For tests: the version of the keys' layout.</summary>
+    internal int Layout { get; set; } = TopicScripts.LayoutVersion;
 
     internal bool IsNodeNameSet => _nodeName is not null;
 

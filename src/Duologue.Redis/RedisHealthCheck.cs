@@ -11,6 +11,7 @@ internal sealed class RedisHealthCheck(RedisBroker broker) : IHealthCheck
         {
             ["node"] = broker.NodeName,
             ["nodes"] = broker.Nodes.Count,
+            ["nodes_of_other_layout"] = broker.Strangers,
             ["lag_ms"] = broker.Lag.TotalMilliseconds,
             ["pending"] = broker.PendingPublishes,
         };

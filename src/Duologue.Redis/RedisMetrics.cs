@@ -45,6 +45,7 @@ internal sealed class RedisMetrics
     {
         _meter.CreateObservableGauge("duologue.redis.connected", () => broker.IsConnected ? 1 : 0, "{link}", "1 while the link to Redis stands, else 0.");
         _meter.CreateObservableGauge("duologue.redis.nodes", () => broker.Nodes.Count, "{node}", "Nodes that live and stay, as the registry has them, this one included.");
+        _meter.CreateObservableGauge("duologue.redis.nodes.other_layout", () => broker.Strangers, "{node}", "Nodes that this one hears of, and shares no topics with: their version has another layout of keys.");
         _meter.CreateObservableGauge("duologue.redis.lag", () => broker.Lag.TotalSeconds, "s", "How long the last heartbeat took through Redis and back.");
         _meter.CreateObservableUpDownCounter("duologue.redis.publish.pending", () => broker.PendingPublishes, "{publish}", "Publishes that wait for Redis or its answer.");
     }
@@ -69,6 +70,15 @@ internal static partial class Log
 
     [LoggerMessage(5004, LogLevel.Warning, "Node {Node} got a notification that is none of this version, on its channel; it is passed over.", EventName = "RedisNotificationUnreadable")]
     public static partial void NotificationUnreadable(ILogger logger, string node);
+
+    [LoggerMessage(5005, LogLevel.Warning, "Node {Node} hears of node {Other}, which has layout {OtherLayout} of keys where this one has {Layout}: of another version, it shares no topics with this one.", EventName = "RedisOtherLayout")]
+    public static partial void OtherLayout(ILogger logger, string node, string other, int otherLayout, int layout);
+
+    [LoggerMessage(5006, LogLevel.Debug, "Node {Node} let go of a link to Redis that did not end in time.", EventName = "RedisCloseFailed")]
+    public static partial void CloseFailed(ILogger logger, Exception exception, string node);
+
+    [LoggerMessage(5007, LogLevel.Warning, "Node {Node} has heard nothing over its link to Redis for {Seconds} s; it gives the connection up and makes another.", EventName = "RedisLinkGivenUp")]
+    public static partial void GivenUp(ILogger logger, string node, double seconds);
 
     [LoggerMessage(5010, LogLevel.Information, "Node {Node} is there; it is reached at {Address}.", EventName = "RedisNodeCame")]
     public static partial void NodeCame(ILogger logger, string node, Uri? address);

@@ -7,21 +7,30 @@ namespace Duologue.Redis;
 
 /// <summary>The scripts that run in the server, and how they are called.</summary>
 /// <remarks>
-/// They use what Redis 7, Valkey 7.2 and Garnet (with Lua on) all have. Keys, channel and entries carry the layout's version: nodes of another version share nothing with these.
+/// They use what Redis 7, Valkey 7.2 and Garnet (with Lua on) all have. Keys, notifications and heartbeats carry the layout's version: what another version writes, these neither read nor change.
+/// Scripts of the same version may differ: each is called by its own hash.
 /// </remarks>
-internal sealed class TopicScripts(string prefix)
+internal sealed class TopicScripts(string prefix, int layout)
 {
-    public const int LayoutVersion = 1;
+    /// <summary>Of the keys and what they hold. A change that a script of before would misread makes it greater.</summary>
+    public const int LayoutVersion = 2;
 
     private static readonly string Append = Load("enter.lua") + Load("append.lua");
     private static readonly string Read = Load("enter.lua") + Load("read.lua");
 
-    private readonly string _prefix = string.Create(CultureInfo.InvariantCulture, $"{prefix}v{LayoutVersion}:");
+    private readonly string _prefix = string.Create(CultureInfo.InvariantCulture, $"{prefix}v{layout}:");
     private volatile Hashes? _hashes;
     private long _lastEpoch;
 
-    /// <summary>Where all nodes hear of what was appended.</summary>
-    public RedisChannel Channel => RedisChannel.Literal(_prefix + "hints");
+    public TopicScripts(string prefix)
+        : this(prefix, LayoutVersion)
+    {
+    }
+
+    public int Layout => layout;
+
+    /// <summary>Where all nodes hear of what was appended, and of each other; those of other layouts, too.</summary>
+    public RedisChannel Channel { get; } = RedisChannel.Literal(prefix + "hints");
 
     /// <summary>Gives the server the scripts, and remembers by which names it has them.</summary>
     public async Task<Hashes> LoadAsync(IDatabase database)
@@ -32,32 +41,39 @@ internal sealed class TopicScripts(string prefix)
     }
 
     /// <summary>Sends an append; the script must have been loaded. In the order of the calls; <paramref name="before"/> is the number of the topic's one before if that has no answer yet, else 0.</summary>
-    public Task<RedisResult> AppendAsync(IDatabase database, Hashes hashes, PendingAppend append, long before, string node, TimeSpan idle) => database.ScriptEvaluateAsync(
-        hashes.Append,
-        KeysOf(append.Topic),
+    public Task<RedisResult> AppendAsync(IDatabase database, Hashes hashes, PendingAppend append, long before, TimeSpan idle)
+    {
+        TopicHistory history = append.History;
+        RedisValue[] values =
         [
             NextEpoch(),
             Milliseconds(idle),
-            node,
-            append.Number,
-            append.History.MaxCount,
-            append.History.MaxBytes,
-            Milliseconds(append.History.MaxAge),
-            Channel.ToString(),
-            append.Topic,
             append.Head,
-            append.Message.Data,
-            append.Message.IdempotencyKey ?? "",
-            append.History.MaxIdempotencyKeys,
-            Milliseconds(append.History.MaxIdempotencyKeyAge),
+            append.Number,
             before,
-        ]);
+            history.MaxCount,
+            history.MaxBytes,
+            Milliseconds(history.MaxAge),
+            append.Message.Data,
+        ];
+        string tag = TagOf(append.Topic);
+        if (append.Message.IdempotencyKey is not { Length: > 0 } key)
+        {
+            return database.ScriptEvaluateAsync(hashes.Append, [tag + "h", tag + "l"], values);
+        }
+
+        return database.ScriptEvaluateAsync(
+            hashes.Append,
+            [tag + "h", tag + "l", tag + "k", tag + "o"],
+            [.. values, key, history.MaxIdempotencyKeys, Milliseconds(history.MaxIdempotencyKeyAge)]);
+    }
 
     /// <summary>Reads a topic, and keeps it from being forgotten.</summary>
     public async Task<TopicPage> ReadAsync(IDatabase database, string topic, TopicStart start, int maxCount, int maxBytes, TimeSpan idle)
     {
         Hashes hashes = _hashes ?? await LoadAsync(database).ConfigureAwait(false);
-        RedisKey[] keys = KeysOf(topic);
+        string tag = TagOf(topic);
+        RedisKey[] keys = [tag + "h", tag + "l"];
         RedisValue[] values =
         [
             NextEpoch(),
@@ -91,11 +107,7 @@ internal sealed class TopicScripts(string prefix)
     public static bool IsScriptMissing(RedisServerException error) => error.Message.Contains("NOSCRIPT", StringComparison.Ordinal);
 
     // The braces keep a topic's keys in one slot of a cluster; what stands before the name keeps the tag from being empty.
-    private RedisKey[] KeysOf(string topic)
-    {
-        string tag = $"{_prefix}{{t:{topic}}}:";
-        return [tag + "head", tag + "log", tag + "keys", tag + "order"];
-    }
+    private string TagOf(string topic) => $"{_prefix}{{t:{topic}}}";
 
     private static long Milliseconds(TimeSpan time) => (long)time.TotalMilliseconds;
 

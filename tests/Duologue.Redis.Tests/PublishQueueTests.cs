@@ -1,8 +1,10 @@
+using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
 using System.Reflection;
 using Duologue.AspNetCore;
 using Duologue.Redis.Tests.Support;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Time.Testing;
 using StackExchange.Redis;
 
 namespace Duologue.Redis.Tests;
@@ -33,6 +35,104 @@ public class PublishQueueTests
         TopicPage page = await scripts.ReadAsync(database, "t", TopicStart.Oldest, 10, 1_000, TimeSpan.FromMinutes(10));
         Assert.Equal(texts, page.Messages.Select(message => message.Text));
         Assert.Equal(page.Messages.Select(message => message.Position), placed.Select(one => one.Message.Position));
+    }
+
+    [Fact]
+    public async Task A_publish_whose_answer_did_not_come_kept_its_publisher_past_the_deadline()
+    {
+        var time = new FakeTimeProvider();
+        IDatabase database = DispatchProxy.Create<IDatabase, AnswersWhenTold>();
+        var answers = (AnswersWhenTold)(object)database;
+        IDatabase? reached = database;
+        await using ServiceProvider services = new ServiceCollection().AddMetrics().BuildServiceProvider();
+        var scripts = new TopicScripts("duologue:");
+        await scripts.LoadAsync(database);
+        await using var queue = new PublishQueue(new RedisBrokerOptions(), scripts, new RedisMetrics(services.GetRequiredService<IMeterFactory>()), time, TimeSpan.FromMinutes(10), () => Volatile.Read(ref reached));
+
+        Task sent = queue.AddAsync("t", Text("sent"), new TopicHistory());
+        await Eventually.True(() => answers.Appends.Count == 1);
+        Volatile.Write(ref reached, null);
+        time.Advance(TimeSpan.FromSeconds(5));
+        Task unsent = queue.AddAsync("t", Text("not sent"), new TopicHistory());
+
+        time.Advance(TimeSpan.FromSeconds(5.1));
+        BrokerUnavailableException refused = await Assert.ThrowsAsync<BrokerUnavailableException>(() => sent.WaitAsync(Node.Patience, Token));
+        Assert.True(refused.IsUnknown);
+        Assert.Contains("PublishTimeout", refused.Message, StringComparison.Ordinal);
+        Assert.False(unsent.IsCompleted);
+
+        time.Advance(TimeSpan.FromSeconds(5));
+        refused = await Assert.ThrowsAsync<BrokerUnavailableException>(() => unsent.WaitAsync(Node.Patience, Token));
+        Assert.False(refused.IsUnknown);
+
+        // Held as long as the client library holds it, and no longer; an answer that comes now is nobody's.
+        Assert.Equal(1, queue.Count);
+        Assert.True(answers.Appends.TryDequeue(out TaskCompletionSource<RedisResult>? append));
+        append.SetResult(RedisResult.Create((RedisValue)"1 7 1 1790000000000"));
+        await Eventually.True(() => queue.Count == 0);
+    }
+
+    [Theory]
+    [InlineData("NOSCRIPT No matching script.", false)]
+    [InlineData("READONLY You can't write against a read only replica.", false)]
+    [InlineData(null, true)]
+    public async Task A_publish_is_unknown_only_if_an_attempt_had_no_answer(string? refusal, bool isUnknown)
+    {
+        var time = new FakeTimeProvider();
+        IDatabase database = DispatchProxy.Create<IDatabase, AnswersWhenTold>();
+        var answers = (AnswersWhenTold)(object)database;
+        IDatabase? reached = database;
+        await using ServiceProvider services = new ServiceCollection().AddMetrics().BuildServiceProvider();
+        var scripts = new TopicScripts("duologue:");
+        await scripts.LoadAsync(database);
+        await using var queue = new PublishQueue(new RedisBrokerOptions(), scripts, new RedisMetrics(services.GetRequiredService<IMeterFactory>()), time, TimeSpan.FromMinutes(10), () => Volatile.Read(ref reached));
+        Task publish = queue.AddAsync("t", Text("x"), new TopicHistory());
+        await Eventually.True(() => answers.Appends.Count == 1);
+        Volatile.Write(ref reached, null);
+        Assert.True(answers.Appends.TryDequeue(out TaskCompletionSource<RedisResult>? append));
+        append.SetException(refusal is null ? new RedisTimeoutException(CommandFlags.None, "Timeout awaiting response.", CommandStatus.Sent) : new RedisServerException(RedisErrorKind.Unknown, CommandFlags.None, refusal));
+
+        // The answer is taken in on another thread; the time is over only when it has been.
+        await Eventually.True(() => queue.RetriesPending == 1);
+        time.Advance(TimeSpan.FromSeconds(10.1));
+        BrokerUnavailableException refused = await Assert.ThrowsAsync<BrokerUnavailableException>(() => publish.WaitAsync(Node.Patience, Token));
+        Assert.Equal(isUnknown, refused.IsUnknown);
+        Assert.Equal(0, queue.Count);
+    }
+
+    [Fact]
+    public async Task A_queue_that_ended_with_a_publish_under_way_never_told_its_publisher()
+    {
+        IDatabase database = DispatchProxy.Create<IDatabase, AnswersWhenTold>();
+        var answers = (AnswersWhenTold)(object)database;
+        await using ServiceProvider services = new ServiceCollection().AddMetrics().BuildServiceProvider();
+        var scripts = new TopicScripts("duologue:");
+        await scripts.LoadAsync(database);
+        var queue = new PublishQueue(new RedisBrokerOptions { PublishTimeout = TimeSpan.FromHours(1) }, scripts, new RedisMetrics(services.GetRequiredService<IMeterFactory>()), TimeProvider.System, TimeSpan.FromMinutes(10), () => database);
+        Task publish = queue.AddAsync("t", Text("x"), new TopicHistory());
+        await Eventually.True(() => answers.Appends.Count == 1);
+        await queue.DisposeAsync().AsTask().WaitAsync(Node.Patience, Token);
+        Assert.True((await Assert.ThrowsAsync<BrokerUnavailableException>(() => publish.WaitAsync(Node.Patience, Token))).IsUnknown);
+    }
+
+    private static TopicMessage Text(string text) => new(default, MessageType.Text, System.Text.Encoding.UTF8.GetBytes(text));
+
+    /// <summary>A server that is silent: appends are answered by the test alone.</summary>
+    public class AnswersWhenTold : DispatchProxy
+    {
+        internal ConcurrentQueue<TaskCompletionSource<RedisResult>> Appends { get; } = new();
+
+        protected override object? Invoke(MethodInfo? targetMethod, object?[]? args)
+        {
+            if (targetMethod!.Name == nameof(IDatabase.ExecuteAsync))
+            {
+                return Task.FromResult(RedisResult.Create((RedisValue)new string('0', 40)));
+            }
+
+            var answer = new TaskCompletionSource<RedisResult>(TaskCreationOptions.RunContinuationsAsynchronously);
+            Appends.Enqueue(answer);
+            return answer.Task;
+        }
     }
 
     /// <summary>Refuses the first append as a server does that has not been given the script yet, when it has answered the second: another node has given it the script in between.</summary>

@@ -27,7 +27,7 @@ public class RedisBrokerTests
 
         await Task.WhenAll(nodes.SelectMany((node, n) => Enumerable.Range(0, 100).Select(i => node.Topics.PublishAsync("news/a", $"{n}:{i}", Token).AsTask())));
 
-        List<string>[] read = await Task.WhenAll(readers.Select(reader => ReadAsync(reader, 300)));
+        List<string>[] read = await Task.WhenAll(readers.Select(reader => reader.TextsAsync(300)));
         Assert.Equal(read[0], read[1]);
         Assert.Equal(read[0], read[2]);
         for (int n = 0; n < 3; n++)
@@ -114,7 +114,7 @@ public class RedisBrokerTests
         await store.RestartAsync();
 
         await Task.WhenAll([.. publishes, .. during]);
-        Assert.Equal(Enumerable.Range(0, 250).Select(i => $"{i}"), await ReadAsync(reader, 250));
+        Assert.Equal(Enumerable.Range(0, 250).Select(i => $"{i}"), await reader.TextsAsync(250));
         await Eventually.True(() => Volatile.Read(ref interruptions) > 0 && b.Broker.IsConnected);
     }
 
@@ -125,22 +125,15 @@ public class RedisBrokerTests
         await using Node node = await Node.StartAsync(store);
         using TopicSubscription reader = await node.Topics.SubscribeAsync("t", TopicStart.Now, Token);
         await node.Topics.PublishAsync("t", "before", Token);
-        Assert.Equal(["before"], await ReadAsync(reader, 1));
+        Assert.Equal(["before"], await reader.TextsAsync(1));
         await store.KillAsync();
         store.ForgetAll();
         await store.RestartAsync();
         await node.Topics.PublishAsync("t", "after", Token);
 
-        TopicPage page;
-        bool wasReset = false;
-        do
-        {
-            page = await reader.ReadAsync(Token).AsTask().WaitAsync(Node.Patience, Token);
-            wasReset |= page.IsReset;
-        }
-        while (page.Messages.Count == 0);
+        (bool wasReset, List<string> texts) = await reader.TextsToAsync("after");
         Assert.True(wasReset);
-        Assert.Equal("after", page.Messages[^1].Text);
+        Assert.Equal("after", texts[^1]);
     }
 
     [Fact]
@@ -171,18 +164,5 @@ public class RedisBrokerTests
         var options = new RedisBrokerOptions { KeyPrefix = "a{b", NodeName = "a.b", NodeAddress = new Uri("ftp://x"), PublishTimeout = TimeSpan.Zero };
         ValidateOptionsResult result = new RedisBrokerOptionsValidator().Validate(null, options);
         Assert.All(["Configuration", "KeyPrefix", "NodeName", "NodeAddress", "PublishTimeout"], name => Assert.Contains(name, result.FailureMessage, StringComparison.Ordinal));
-    }
-
-    private static async Task<List<string>> ReadAsync(TopicSubscription reader, int count)
-    {
-        List<string> texts = [];
-        while (texts.Count < count)
-        {
-            TopicPage page = await reader.ReadAsync(Token).AsTask().WaitAsync(Node.Patience, Token);
-            Assert.False(page.IsReset);
-            texts.AddRange(page.Messages.Select(message => message.Text));
-        }
-
-        return texts;
     }
 }

@@ -1,21 +1,28 @@
--- Enters a topic: what both scripts begin with. ARGV[1] is an epoch that nobody has used, ARGV[2] the idle lifetime in milliseconds.
--- KEYS: 1 the head (hash), 2 the log (list), 3 offsets by idempotency key (hash), 4 the order of those keys (list). All share a hash tag.
+-- Enters a topic: what both scripts begin with. ARGV[1] is an epoch that nobody has used, ARGV[2] the idle lifetime in milliseconds, ARGV[3] in an append the entry's head.
+-- KEYS: 1 the head (hash), 2 the log (list), and where a publish has an idempotency key 3 offsets by key (hash), 4 the order of the keys (list). All share a hash tag.
+-- Fields of the head: epoch; at: offset, bytes, a time not after the oldest message's, greatest age in ms; life: the server's; touched; chain; keys: set if 3 and 4 are of this
+-- life of the topic; n and the 8 bytes of a node: its last number, the offset that had, when in seconds.
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 local idle = tonumber(ARGV[2])
-local head = redis.call('HMGET', KEYS[1], 'epoch', 'offset', 'run', 'bytes', 'touched', 'chain', 'age')
-local epoch, offset, bytes = head[1], tonumber(head[2] or '0'), tonumber(head[4] or '0')
-local chain = head[6] or ''
+local mine = 'n' .. string.sub(ARGV[3], 2, 9)
+local head = redis.call('HMGET', KEYS[1], 'epoch', 'at', 'life', 'touched', 'chain', 'keys', mine)
+local epoch, chain = head[1], head[5] or ''
+local offset, bytes, oldest, age = string.match(head[2] or '0 0 0 0', '(%d+) (%d+) (%d+) (%d+)')
+offset, bytes, oldest, age = tonumber(offset), tonumber(bytes), tonumber(oldest), tonumber(age)
 local function text(number) return string.format('%.0f', number) end
+local function lasts() return text(idle + idle / 4) end
 
--- Which life of which server this is: one that was restarted, or a replica that took over, may have less than its clients were told.
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or '-'
+-- Which life of which server this is: one that was restarted, or a replica that took over, may have less than its clients were told. The replication id is new after either, and the
+-- cheapest to have; where there is no replication (Garnet) it is always the same, and the run id says it.
+local life = string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)') or '0'
+if not string.find(life, '[^0]') then life = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or '-' end
 if not epoch then
   -- The topic is new, or was flushed, evicted or forgotten: nobody's position is one of this life.
-  redis.call('DEL', KEYS[2], KEYS[3], KEYS[4])
-  epoch, offset, bytes, chain = ARGV[1], 0, 0, ''
-  redis.call('HSET', KEYS[1], 'epoch', epoch, 'offset', '0', 'run', run, 'bytes', '0', 'chain', '')
-elseif head[3] ~= run then
+  redis.call('DEL', KEYS[2])
+  epoch, chain = ARGV[1], ''
+  redis.call('HSET', KEYS[1], 'epoch', epoch, 'life', life)
+elseif head[3] ~= life then
   -- The numbering goes on under a new epoch. Up to where this server has the old one is remembered: who has more of it has what was lost.
   local kept = 0
   local longer = epoch .. ':' .. text(offset) .. ','
@@ -24,11 +31,12 @@ elseif head[3] ~= run then
     if kept < 8 then longer = longer .. entry end
   end
   epoch, chain = ARGV[1], longer
-  redis.call('HSET', KEYS[1], 'epoch', epoch, 'run', run, 'chain', chain)
+  redis.call('HSET', KEYS[1], 'epoch', epoch, 'life', life, 'chain', chain)
 end
 
--- Not at each call: an eighth of the lifetime more or less is worth two commands.
-if now - tonumber(head[5] or '0') > idle / 8 then
+-- Not at each call: an eighth of the lifetime more or less is worth three commands.
+if now - tonumber(head[4] or '0') > idle / 8 then
   redis.call('HSET', KEYS[1], 'touched', text(now))
-  for i = 1, 4 do redis.call('PEXPIRE', KEYS[i], text(idle + idle / 4)) end
+  redis.call('PEXPIRE', KEYS[1], lasts())
+  redis.call('PEXPIRE', KEYS[2], lasts())
 end

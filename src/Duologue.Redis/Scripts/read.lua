@@ -2,15 +2,16 @@
 -- Answers epoch, offset of the newest, offset behind which the entries stand, lost (-1 unknown, 0 none), and the entries.
 if ARGV[3] == 'now' then return { epoch, text(offset), text(offset), 0, {} } end
 local length = redis.call('LLEN', KEYS[2])
-local age = tonumber(head[7] or '0')
-while length > 0 do
-  local oldest = redis.call('LINDEX', KEYS[2], 0)
-  if now - tonumber(string.sub(oldest, 18, 30)) <= age then break end
-  redis.call('LPOP', KEYS[2])
-  bytes = bytes - #oldest + 30
-  length = length - 1
-  redis.call('HSET', KEYS[1], 'bytes', text(bytes))
+local trimmed = false
+while length > 0 and now - oldest > age do
+  local first = redis.call('LINDEX', KEYS[2], 0)
+  oldest, trimmed = tonumber(string.sub(first, 18, 30)), true
+  if now - oldest > age then
+    redis.call('LPOP', KEYS[2])
+    bytes, length = bytes - #first + 30, length - 1
+  end
 end
+if trimmed then redis.call('HSET', KEYS[1], 'at', text(offset) .. ' ' .. text(bytes) .. ' ' .. text(oldest) .. ' ' .. text(age)) end
 
 local first = offset - length
 local from, lost = first, 0

@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
 namespace Duologue.Redis.Tests.Support;
@@ -34,13 +35,14 @@ internal sealed class Node : IAsyncDisposable
 
     public IServiceProvider Services => _app.Services;
 
-    public static Task<Node> StartAsync(StoreServer store, Action<RedisBrokerOptions>? configure = null, Action<DuologueOptions>? duologue = null) => StartAsync(store.Address, configure, duologue);
+    public static Task<Node> StartAsync(StoreServer store, Action<RedisBrokerOptions>? configure = null, Action<DuologueOptions>? duologue = null) => StartAsync(store.PatientAddress, configure, duologue);
 
-    public static async Task<Node> StartAsync(string store, Action<RedisBrokerOptions>? configure = null, Action<DuologueOptions>? duologue = null)
+    public static async Task<Node> StartAsync(string store, Action<RedisBrokerOptions>? configure = null, Action<DuologueOptions>? duologue = null, Action<HostOptions>? host = null)
     {
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
         builder.Logging.ClearProviders();
+        builder.Services.Configure(host ?? (_ => { }));
         builder.Services.AddDuologue(duologue ?? (_ => { })).UseRedis(store, options =>
         {
             options.PublishTimeout = TimeSpan.FromMinutes(5);

@@ -80,18 +80,31 @@ internal sealed class RedisStore : StoreServer
         .Append("/usr/bin").Select(folder => Path.Combine(folder, "redis-server")).FirstOrDefault(File.Exists);
 
     private readonly string _folder = Directory.CreateTempSubdirectory("duologue-redis-").FullName;
+    private readonly string[] _arguments;
     private readonly int _port;
     private Process _process;
 
+    /// <summary>Starts one that keeps an append-only file.</summary>
     public RedisStore()
+        : this("--appendonly", "yes")
+    {
+    }
+
+    /// <summary>Starts one with arguments; <c>{port}</c> in them is the port, for one that listens otherwise than by <c>--port</c>.</summary>
+    public RedisStore(params string[] arguments)
     {
         Assert.SkipUnless(Program is not null, "redis-server is not installed (Debian: redis-server); the same tests run on Garnet.");
+        _arguments = arguments;
+        int attempts = 0;
         do
         {
+            Assert.True(++attempts < 20, $"redis-server does not start with {string.Join(' ', arguments)}.");
             _port = FreePort();
         }
         while (!TryRun(out _process));
     }
+
+    public int Port => _port;
 
     public override string Address => string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{_port}");
 
@@ -134,7 +147,9 @@ internal sealed class RedisStore : StoreServer
     private bool TryRun(out Process process)
     {
         var start = new ProcessStartInfo(Program!) { RedirectStandardOutput = true };
-        string[] arguments = ["--port", _port.ToString(CultureInfo.InvariantCulture), "--bind", "127.0.0.1", "--dir", _folder, "--appendonly", "yes", "--save", ""];
+        string port = _port.ToString(CultureInfo.InvariantCulture);
+        string[] where = _arguments.Contains("{port}") ? [] : ["--port", port];
+        string[] arguments = [.. where, "--bind", "127.0.0.1", "--dir", _folder, "--save", "", .. _arguments.Select(argument => argument == "{port}" ? port : argument)];
         Array.ForEach(arguments, start.ArgumentList.Add);
         process = Process.Start(start)!;
         while (process.StandardOutput.ReadLine() is { } line)

@@ -1,0 +1,54 @@
+using Duologue.AspNetCore;
+
+namespace Duologue.Redis.Tests.Support;
+
+/// <summary>Reads as an application does that means to have all: a read that Redis was away for is asked again.</summary>
+internal static class Reading
+{
+    extension(TopicSubscription reader)
+    {
+        /// <summary>So many messages, with no reset among them.</summary>
+        public async Task<List<string>> TextsAsync(int count)
+        {
+            List<string> texts = [];
+            while (texts.Count < count)
+            {
+                TopicPage page = await reader.NextAsync();
+                Assert.False(page.IsReset);
+                texts.AddRange(page.Messages.Select(message => message.Text));
+            }
+
+            return texts;
+        }
+
+        /// <summary>All up to one, and whether there was a reset.</summary>
+        public async Task<(bool WasReset, List<string> Texts)> TextsToAsync(string last)
+        {
+            (bool wasReset, List<string> texts) = (false, []);
+            while (texts.Count == 0 || texts[^1] != last)
+            {
+                TopicPage page = await reader.NextAsync();
+                wasReset |= page.IsReset;
+                texts.AddRange(page.Messages.Select(message => message.Text));
+            }
+
+            return (wasReset, texts);
+        }
+
+        private async Task<TopicPage> NextAsync()
+        {
+            using var patience = new CancellationTokenSource(Node.Patience);
+            while (true)
+            {
+                try
+                {
+                    return await reader.ReadAsync(patience.Token);
+                }
+                catch (BrokerUnavailableException)
+                {
+                    await Task.Delay(50, patience.Token);
+                }
+            }
+        }
+    }
+}

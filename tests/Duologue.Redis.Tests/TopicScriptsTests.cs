@@ -1,0 +1,192 @@
+using System.Text;
+using Duologue.AspNetCore;
+using Duologue.Redis.Tests.Support;
+using StackExchange.Redis;
+
+namespace Duologue.Redis.Tests;
+
+/// <summary>What the scripts do in the server, called as a node does.</summary>
+public class TopicScriptsTests
+{
+    private static readonly TimeSpan Idle = TimeSpan.FromMinutes(10);
+
+    [Theory]
+    [InlineData("garnet")]
+    [InlineData("redis")]
+    public async Task A_repeat_that_was_trimmed_was_given_the_offset_of_another(string kind)
+    {
+        await using StoreServer store = StoreServer.Start(kind);
+        await using var server = await Server.ConnectAsync(store);
+        var few = new TopicHistory { MaxCount = 3 };
+        for (int number = 1; number <= 6; number++)
+        {
+            Assert.Equal((AppendOutcome.Appended, number), await server.AppendAsync(node: 1, number, few));
+            await server.AppendAsync(node: 2, number, few, topic: "other");
+        }
+
+        await server.AppendAsync(node: 2, 10, few);
+
+        // The last is known by its number, those in the log by what stands there; of the others nothing tells.
+        Assert.Equal((AppendOutcome.Repeated, 6), await server.AppendAsync(node: 1, 6, few));
+        Assert.Equal((AppendOutcome.Repeated, 5), await server.AppendAsync(node: 1, 5, few));
+        Assert.Equal(AppendOutcome.Trimmed, (await server.AppendAsync(node: 1, 2, few)).Outcome);
+        Assert.Equal((AppendOutcome.Appended, 8), await server.AppendAsync(node: 1, 7, few));
+    }
+
+    [Theory]
+    [InlineData("garnet")]
+    [InlineData("redis")]
+    public async Task A_trimmed_repeat_with_a_key_has_its_offset_by_that(string kind)
+    {
+        await using StoreServer store = StoreServer.Start(kind);
+        await using var server = await Server.ConnectAsync(store);
+        for (int number = 1; number <= 4; number++)
+        {
+            Assert.Equal((AppendOutcome.Appended, number), await server.AppendAsync(node: 1, number, TopicHistory.None, key: $"k{number}"));
+        }
+
+        Assert.Equal((AppendOutcome.Repeated, 2), await server.AppendAsync(node: 1, 2, TopicHistory.None, key: "k2"));
+        Assert.Equal((AppendOutcome.Repeated, 3), await server.AppendAsync(node: 2, 1, TopicHistory.None, key: "k3"));
+        Assert.Equal((AppendOutcome.Repeated, 3), await server.AppendAsync(node: 2, 1, TopicHistory.None, key: "k3"));
+    }
+
+    [Theory]
+    [InlineData("garnet")]
+    [InlineData("redis")]
+    public async Task More_than_256_nodes_made_the_numbers_of_all_be_forgotten(string kind)
+    {
+        await using StoreServer store = StoreServer.Start(kind);
+        await using var server = await Server.ConnectAsync(store);
+        for (int node = 1; node <= 300; node++)
+        {
+            Assert.Equal((AppendOutcome.Appended, node), await server.AppendAsync(node, 1, new TopicHistory()));
+        }
+
+        Assert.Equal((AppendOutcome.Repeated, 1), await server.AppendAsync(node: 1, 1, new TopicHistory()));
+        Assert.Equal((AppendOutcome.Repeated, 250), await server.AppendAsync(node: 250, 1, new TopicHistory()));
+    }
+
+    [Fact]
+    public async Task Numbers_of_nodes_that_left_long_ago_go_when_another_comes()
+    {
+        await using var store = new RedisStore();
+        await using var server = await Server.ConnectAsync(store);
+        await server.AppendAsync(node: 1, 1, new TopicHistory());
+        string head = "test:v2:{t:t}h";
+        for (int i = 0; i < 100; i++)
+        {
+            await server.Database.HashSetAsync(head, $"n{i:00000000}", "7 7 1000000000");
+        }
+
+        await server.AppendAsync(node: 2, 1, new TopicHistory());
+        Assert.Equal(2, (await server.Database.HashKeysAsync(head)).Count(field => ((byte[])field!).Length == 9));
+        Assert.Equal((AppendOutcome.Repeated, 1), await server.AppendAsync(node: 1, 1, new TopicHistory()));
+    }
+
+    [Theory]
+    [InlineData("garnet")]
+    [InlineData("redis")]
+    public async Task All_keys_expire_and_those_of_idempotency_are_not_another_lifes(string kind)
+    {
+        await using StoreServer store = StoreServer.Start(kind);
+        await using var server = await Server.ConnectAsync(store);
+        await server.AppendAsync(node: 1, 1, new TopicHistory { MaxIdempotencyKeyAge = TimeSpan.FromMinutes(30) }, key: "once");
+        foreach ((string key, int minutes) in new[] { ("h", 13), ("l", 13), ("k", 30), ("o", 30) })
+        {
+            TimeSpan? left = await server.Database.KeyTimeToLiveAsync("test:v2:{t:t}" + key);
+            Assert.InRange(left ?? TimeSpan.MaxValue, TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(minutes));
+        }
+
+        // As if it had expired: the offsets by key are left, and are of no position that there is.
+        await server.Database.KeyDeleteAsync("test:v2:{t:t}h");
+        Assert.Equal((AppendOutcome.Appended, 1), await server.AppendAsync(node: 1, 2, new TopicHistory(), key: "once"));
+        Assert.Equal((AppendOutcome.Repeated, 1), await server.AppendAsync(node: 1, 3, new TopicHistory(), key: "once"));
+    }
+
+    [Theory]
+    [InlineData("garnet")]
+    [InlineData("redis")]
+    public async Task A_topic_that_nobody_uses_is_forgotten_by_the_server(string kind)
+    {
+        await using StoreServer store = StoreServer.Start(kind);
+        await using var server = await Server.ConnectAsync(store);
+        TopicPosition first = (await server.AnswerAsync(node: 1, 1, new TopicHistory(), "t", null, TimeSpan.FromMilliseconds(500))).Position;
+        while (await server.Database.KeyExistsAsync("test:v2:{t:t}h") || await server.Database.KeyExistsAsync("test:v2:{t:t}l"))
+        {
+            await Task.Delay(50, TestContext.Current.CancellationToken);
+        }
+
+        TopicPage page = await server.Scripts.ReadAsync(server.Database, "t", TopicStart.After(first), 10, 1_000, Idle);
+        Assert.True(page.IsReset);
+        Assert.NotEqual(first.Epoch, page.Next.Epoch);
+    }
+
+    [Theory]
+    [InlineData("garnet")]
+    [InlineData("redis")]
+    public async Task Each_server_has_a_life_of_its_own(string kind)
+    {
+        await using StoreServer one = StoreServer.Start(kind);
+        await using StoreServer two = StoreServer.Start(kind);
+        await using var first = await Server.ConnectAsync(one);
+        await using var second = await Server.ConnectAsync(two);
+        await first.AppendAsync(node: 1, 1, new TopicHistory());
+        await second.AppendAsync(node: 1, 1, new TopicHistory());
+        string? life = await first.Database.HashGetAsync("test:v2:{t:t}h", "life");
+        string? other = await second.Database.HashGetAsync("test:v2:{t:t}h", "life");
+        Assert.Equal(40, life?.Length);
+        Assert.NotEqual(life, other);
+    }
+
+    [Theory]
+    [InlineData("garnet")]
+    [InlineData("redis")]
+    public async Task The_oldest_go_by_age_also_behind_some_that_went_by_count(string kind)
+    {
+        await using StoreServer store = StoreServer.Start(kind);
+        await using var server = await Server.ConnectAsync(store);
+        for (int number = 1; number <= 5; number++)
+        {
+            await server.AppendAsync(node: 1, number, new TopicHistory { MaxCount = 3 });
+        }
+
+        var young = new TopicHistory { MaxCount = 3, MaxAge = TimeSpan.FromMilliseconds(20) };
+        await Task.Delay(100, TestContext.Current.CancellationToken);
+        Assert.Equal((AppendOutcome.Appended, 6), await server.AppendAsync(node: 1, 6, young));
+        Assert.Equal(1, await server.Database.ListLengthAsync("test:v2:{t:t}l"));
+    }
+
+    private sealed class Server : IAsyncDisposable
+    {
+        private readonly ConnectionMultiplexer _link;
+        private TopicScripts.Hashes _hashes = null!;
+
+        private Server(ConnectionMultiplexer link) => _link = link;
+
+        public TopicScripts Scripts { get; } = new("test:");
+
+        public IDatabase Database => _link.GetDatabase();
+
+        public static async Task<Server> ConnectAsync(StoreServer store)
+        {
+            var server = new Server(await ConnectionMultiplexer.ConnectAsync(store.PatientAddress));
+            server._hashes = await server.Scripts.LoadAsync(server.Database);
+            return server;
+        }
+
+        public async Task<(AppendOutcome Outcome, int Offset)> AppendAsync(long node, long number, TopicHistory history, string topic = "t", string? key = null)
+        {
+            AppendAnswer answer = await AnswerAsync(node, number, history, topic, key, Idle);
+            return (answer.Outcome, (int)answer.Position.Offset);
+        }
+
+        public async Task<AppendAnswer> AnswerAsync(long node, long number, TopicHistory history, string topic, string? key, TimeSpan idle)
+        {
+            var message = new TopicMessage(default, MessageType.Text, Encoding.UTF8.GetBytes($"{node}:{number}")) { IdempotencyKey = key };
+            var append = new PendingAppend(topic, message, history, number, Entry.HeadOf(message, node, number), 0);
+            return Entry.AnswerOf(await Scripts.AppendAsync(Database, _hashes, append, 0, idle));
+        }
+
+        public ValueTask DisposeAsync() => _link.DisposeAsync();
+    }
+}
