@@ -9,6 +9,9 @@ internal sealed class SocketSession(Connection connection, SessionWork work)
 {
     public const string Subprotocol = "duologue.topics.v1";
 
+    // What stores the topics is away: it is asked for again.
+    private const string Unavailable = "unavailable";
+
     // So many publishes may be without an answer.
     private const int MaxUnderWay = 64;
 
@@ -18,7 +21,13 @@ internal sealed class SocketSession(Connection connection, SessionWork work)
     private readonly Dictionary<string, TopicFeed> _asked = new(StringComparer.Ordinal);
     private readonly Dictionary<string, (string Topic, TopicFeed Feed)> _byRef = new(StringComparer.Ordinal);
     private readonly Dictionary<string, TopicFeed> _begun = new(StringComparer.Ordinal);
+    private readonly Dictionary<TopicFeed, Retry> _retries = [];
     private long _lastRef;
+
+    // Guarded by the lock: how many publishes have no answer on this socket, and whether one of them is to be repeated when all have one.
+    private readonly Retry _publishing = new(work);
+    private int _publishesUnderWay;
+    private volatile bool _isRepeating;
 
     /// <summary>How to connect. A page may be larger than the largest message that is in it: Base64 and escapes make it grow.</summary>
     public static ConnectOptions Vary(ConnectOptions options) =>
@@ -43,8 +52,13 @@ internal sealed class SocketSession(Connection connection, SessionWork work)
             while (true)
             {
                 await AskForFeedsAsync(stop).ConfigureAwait(false);
-                while (work.Publishes.TryNext(MaxUnderWay) is { } publish)
+                while (MayPublish(out int most) && work.Publishes.TryNext(most) is { } publish)
                 {
+                    lock (_lock)
+                    {
+                        _publishesUnderWay++;
+                    }
+
                     await connection.SendAsync(Encode(publish), MessageType.Text, stop).ConfigureAwait(false);
                 }
 
@@ -57,9 +71,25 @@ internal sealed class SocketSession(Connection connection, SessionWork work)
         }
     }
 
+    // After a failure one at a time, so that none overtakes another that fails again.
+    private bool MayPublish(out int most)
+    {
+        lock (_lock)
+        {
+            most = _publishing.HasFailed ? 1 : MaxUnderWay;
+            if (_isRepeating && (_publishing.IsWaiting || _publishesUnderWay > 0))
+            {
+                return false;
+            }
+
+            _isRepeating = false;
+            return true;
+        }
+    }
+
     private async Task AskForFeedsAsync(CancellationToken stop)
     {
-        TopicFeed[] wanted = work.ListFeeds();
+        HashSet<TopicFeed> wanted = [.. work.ListFeeds()];
         string[] unwanted;
         TopicFeed[] missing;
         lock (_lock)
@@ -71,7 +101,12 @@ internal sealed class SocketSession(Connection connection, SessionWork work)
                 _begun.Remove(topic);
             }
 
-            missing = [.. wanted.Where(feed => !_asked.ContainsKey(feed.Topic))];
+            foreach (TopicFeed feed in _retries.Keys.Where(feed => !wanted.Contains(feed)).ToArray())
+            {
+                _retries.Remove(feed);
+            }
+
+            missing = [.. wanted.Where(feed => !_asked.ContainsKey(feed.Topic) && !(_retries.TryGetValue(feed, out Retry? retry) && retry.IsWaiting))];
         }
 
         foreach (string topic in unwanted)
@@ -127,10 +162,10 @@ internal sealed class SocketSession(Connection connection, SessionWork work)
                 break;
             case "published" when message is { Ref: ['p', .. var digits], Id: { } id } && long.TryParse(digits, CultureInfo.InvariantCulture, out long number):
                 work.Publishes.Confirm(number, id);
-                work.Signal.Set();
+                EndPublish(hasFailed: false);
                 break;
             case "error":
-                Fail(message);
+                Fail(message, stop);
                 break;
             default:
                 // New types may come: a client ignores those that it does not know.
@@ -154,30 +189,88 @@ internal sealed class SocketSession(Connection connection, SessionWork work)
             if (reference is not null && _byRef.Remove(reference, out (string Topic, TopicFeed Feed) asked) && _asked.TryGetValue(asked.Topic, out TopicFeed? feed) && feed == asked.Feed)
             {
                 _begun[asked.Topic] = feed;
+                _retries.Remove(feed);
             }
         }
     }
 
-    private void Fail(FeedMessage error)
+    private void Fail(FeedMessage error, CancellationToken stop)
     {
         var failure = new TopicException(error.Code ?? "", error.Sentence ?? "The server gave no reason.", null);
         if (error.Ref is ['p', .. var digits] && long.TryParse(digits, CultureInfo.InvariantCulture, out long number))
         {
-            work.Publishes.Fail(number, failure);
-            work.Signal.Set();
+            FailPublish(number, failure, stop);
             return;
         }
 
         TopicFeed? feed = null;
+        Retry? retry = null;
         lock (_lock)
         {
             if (error.Ref is not null && _byRef.Remove(error.Ref, out (string Topic, TopicFeed Feed) asked))
             {
                 feed = asked.Feed;
+                retry = failure.Code == Unavailable ? _retries.TryGetValue(feed, out Retry? earlier) ? earlier : _retries[feed] = new Retry(work) : null;
             }
         }
 
-        feed?.End(failure);
+        if (feed is null)
+        {
+            return;
+        }
+
+        if (retry is null || !retry.TryWait(failure, stop))
+        {
+            feed.End(failure);
+            return;
+        }
+
+        // What is away for the moment is asked for again, from the same place on.
+        lock (_lock)
+        {
+            if (_asked.TryGetValue(feed.Topic, out TopicFeed? asked) && asked == feed)
+            {
+                _asked.Remove(feed.Topic);
+            }
+        }
+
+        work.Signal.Set();
+    }
+
+    private void FailPublish(long number, TopicException failure, CancellationToken stop)
+    {
+        // A limit is on what the server has (MaxTopics), which may change: over HTTP both are a 503, and are repeated, too.
+        bool isTransient = failure.Code is Unavailable or "limit";
+        if (isTransient && (_isRepeating || _publishing.TryWait(failure, stop)))
+        {
+            // Nothing is sent until this one is counted, below.
+            lock (_lock)
+            {
+                _isRepeating = true;
+            }
+
+            work.Publishes.Repeat(number, failure);
+        }
+        else
+        {
+            work.Publishes.Fail(number, failure);
+        }
+
+        EndPublish(isTransient);
+    }
+
+    private void EndPublish(bool hasFailed)
+    {
+        lock (_lock)
+        {
+            _publishesUnderWay--;
+            if (!hasFailed && !_isRepeating)
+            {
+                _publishing.Succeeded();
+            }
+        }
+
+        work.Signal.Set();
     }
 
     private static byte[] Encode(string type, string topic, string? after, string? reference)
