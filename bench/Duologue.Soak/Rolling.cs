@@ -1,11 +1,12 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 
 namespace Duologue.Soak;
 
-/// <summary>What a rolling restart came to: connections opened in each second, once all stood.</summary>
-internal sealed record RollResult(SoakPlan Plan, int[] PerSecond, int Connections, long Published, long Delivered, TimeSpan[] Stops, IReadOnlyCollection<string> Complaints)
+/// <summary>What a rolling restart came to: clients that came back, and TCP connections that were opened, in each second, once all stood.</summary>
+internal sealed record RollResult(SoakPlan Plan, int[] PerSecond, int Opened, long Published, long Delivered, TimeSpan[] Stops, IReadOnlyCollection<string> Complaints)
 {
     public int Peak => PerSecond.Length == 0 ? 0 : PerSecond.Max();
 
@@ -14,8 +15,8 @@ internal sealed record RollResult(SoakPlan Plan, int[] PerSecond, int Connection
     public override string ToString()
     {
         var text = new StringBuilder();
-        text.AppendLine(CultureInfo.InvariantCulture, $"{Plan.Clients} clients with {Connections} connections; {Published:N0} published, {Delivered:N0} delivered; nodes stopped within {string.Join(", ", Stops.Select(stop => $"{stop.TotalSeconds:0.0} s"))}");
-        text.AppendLine(CultureInfo.InvariantCulture, $"reconnects: {PerSecond.Sum()}, at most {Peak} in a second");
+        text.AppendLine(CultureInfo.InvariantCulture, $"{Plan.Clients} clients; {Published:N0} published, {Delivered:N0} delivered; nodes stopped within {string.Join(", ", Stops.Select(stop => $"{stop.TotalSeconds:0.0} s"))}");
+        text.AppendLine(CultureInfo.InvariantCulture, $"clients came back {PerSecond.Sum()} times, at most {Peak} in a second; {Opened} TCP connections were opened");
         for (int second = 0; second < PerSecond.Length; second++)
         {
             text.AppendLine(CultureInfo.InvariantCulture, $"{second,4} s {PerSecond[second],4} {new string('#', (PerSecond[second] + 1) / 2)}");
@@ -35,10 +36,9 @@ internal sealed class Rolling(SoakPlan plan, TextWriter output)
 {
     private static readonly FeedWays[] Ways = [FeedWays.WebSocket, FeedWays.WebSocket, FeedWays.WebSocket, FeedWays.ServerSentEvents, FeedWays.LongPolling];
 
-    // Longer than clients that were sent away take to come back: what is counted belongs to one node.
-    private static readonly TimeSpan Calm = TimeSpan.FromSeconds(8);
-
     private readonly Ledger _ledger = new(plan.Topics);
+    private readonly ConcurrentQueue<double> _returns = new();
+    private readonly Stopwatch _clock = Stopwatch.StartNew();
 
     public async Task<RollResult> RunAsync(CancellationToken cancellationToken)
     {
@@ -50,11 +50,10 @@ internal sealed class Rolling(SoakPlan plan, TextWriter output)
         await CatchUpAsync(readers, cancellationToken);
         using var stop = new CancellationTokenSource();
         Task[] publishing = [.. Enumerable.Range(0, plan.Topics).Select(topic => Publisher.RunAsync(publisher, topic, plan.Rate, _ledger, new Random(plan.Seed + topic), stop.Token, over.Token))];
-        await Task.Delay(Calm, cancellationToken);
+        await Task.Delay(plan.Calm, cancellationToken);
 
-        int before = cluster.Front.Opened.Count;
-        double start = cluster.Front.Now;
-        int connections = cluster.Front.Open;
+        int before = cluster.Front.Opened;
+        double start = _clock.Elapsed.TotalSeconds;
         var stops = new List<TimeSpan>();
         foreach (NodeProcess node in cluster.Nodes)
         {
@@ -66,17 +65,17 @@ internal sealed class Rolling(SoakPlan plan, TextWriter output)
 
             stops.Add(node.LastStop);
             await node.RestartAsync(cancellationToken);
-            await Task.Delay(Calm, cancellationToken);
+            await Task.Delay(plan.Calm, cancellationToken);
         }
 
         await stop.CancelAsync();
         await Task.WhenAll(publishing);
         await CatchUpAsync(readers, cancellationToken);
-        double[] opened = [.. cluster.Front.Opened.Skip(before).Select(at => at - start)];
-        int[] perSecond = new int[(int)Math.Ceiling(cluster.Front.Now - start)];
-        foreach (double at in opened)
+        int opened = cluster.Front.Opened - before;
+        int[] perSecond = new int[(int)Math.Ceiling(_clock.Elapsed.TotalSeconds - start)];
+        foreach (double at in _returns.Where(at => at >= start))
         {
-            perSecond[Math.Min(perSecond.Length - 1, (int)at)]++;
+            perSecond[Math.Min(perSecond.Length - 1, (int)(at - start))]++;
         }
 
         await over.CancelAsync();
@@ -85,10 +84,25 @@ internal sealed class Rolling(SoakPlan plan, TextWriter output)
             await client.DisposeAsync();
         }
 
-        return new RollResult(plan, perSecond, connections, _ledger.Published, _ledger.Delivered, [.. stops], _ledger.Complaints);
+        return new RollResult(plan, perSecond, opened, _ledger.Published, _ledger.Delivered, [.. stops], _ledger.Complaints);
     }
 
-    private static TopicClient Open(Cluster cluster, FeedWays ways) => new(new Uri(cluster.Url, "/topics"), new TopicClientOptions { Ways = ways, UpgradeInterval = Timeout.InfiniteTimeSpan });
+    // As it comes, but for its ways: it is the client's own waits that are shown.
+    private TopicClient Open(Cluster cluster, FeedWays ways)
+    {
+        var client = new TopicClient(new Uri(cluster.Url, "/topics"), new TopicClientOptions { Ways = ways, UpgradeInterval = Timeout.InfiniteTimeSpan });
+        bool isAway = false;
+        client.StateChanged += (_, e) =>
+        {
+            if (e.State == ClientState.Open && isAway)
+            {
+                _returns.Enqueue(_clock.Elapsed.TotalSeconds);
+            }
+
+            isAway = e.State != ClientState.Open && (isAway || e.State == ClientState.Waiting);
+        };
+        return client;
+    }
 
     private async Task CatchUpAsync(Reader[] readers, CancellationToken cancellationToken)
     {

@@ -39,6 +39,9 @@ internal sealed record SoakPlan
     /// <summary>The mean pause between two faults.</summary>
     public TimeSpan Pause { get; init; } = TimeSpan.FromSeconds(3);
 
+    /// <summary>How long a rolling restart waits for clients to come back before the next node goes.</summary>
+    public TimeSpan Calm { get; init; } = TimeSpan.FromSeconds(8);
+
     /// <summary>A file of <c>samples/Cluster</c>.</summary>
     public string Balancer { get; init; } = "haproxy.cfg";
 

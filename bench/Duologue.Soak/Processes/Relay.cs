@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
@@ -12,12 +11,11 @@ internal sealed class Relay : IAsyncDisposable
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
     private readonly CancellationTokenSource _over = new();
     private readonly ConcurrentDictionary<long, (Socket One, Socket Other)> _pairs = new();
-    private readonly ConcurrentQueue<double> _opened = new();
-    private readonly Stopwatch _clock = Stopwatch.StartNew();
     private readonly int _target;
     private readonly Task _accepting;
     private long _last;
     private int _cuts;
+    private int _opened;
 
     public Relay(int target)
     {
@@ -38,11 +36,8 @@ internal sealed class Relay : IAsyncDisposable
 
     public int Open => _pairs.Count;
 
-    /// <summary>The seconds since it was made.</summary>
-    public double Now => _clock.Elapsed.TotalSeconds;
-
-    /// <summary>When each connection came, in seconds since it was made.</summary>
-    public IReadOnlyList<double> Opened => [.. _opened];
+    /// <summary>How many connections have come.</summary>
+    public int Opened => Volatile.Read(ref _opened);
 
     public void CutAll() => Cut(static _ => true);
 
@@ -98,7 +93,7 @@ internal sealed class Relay : IAsyncDisposable
                     continue;
                 }
 
-                _opened.Enqueue(Now);
+                Interlocked.Increment(ref _opened);
                 _ = CarryAsync(client);
             }
         }

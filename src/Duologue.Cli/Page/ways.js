@@ -71,6 +71,7 @@ class Way {
   // Where it begins: what was published before the page was opened is no news.
   async findBeginning() {
     const answer = await fetch(`topics/${this.topic}?after=now`, { cache: 'no-store' });
+    if (!answer.ok) throw new Error(`The server answered ${answer.status}.`);
     this.cursor = (await answer.json()).next;
   }
 
@@ -106,9 +107,16 @@ export class LongPolling extends Way {
 }
 
 export class EventStream extends Way {
-  start() {
+  async start() {
+    try {
+      if (!this.cursor) await this.findBeginning();
+    } catch {
+      setTimeout(() => this.start(), RETRY);
+      return;
+    }
+
     let request = null;
-    const source = new EventSource(`topics/${this.topic}?after=now`);
+    const source = new EventSource(`topics/${this.topic}?after=${this.cursor}`);
     const lost = () => {
       if (request) this.end(request, true);
       request = null;
@@ -123,11 +131,12 @@ export class EventStream extends Way {
       // "id: … LF data: … LF LF", in one chunk with its length in hexadecimal and two line ends.
       const length = 4 + event.lastEventId.length + 1 + 6 + encoder.encode(event.data).length + 2;
       this.bytes += length + length.toString(16).length + LINE;
+      this.cursor = event.lastEventId;
       this.onMessage(JSON.parse(event.data));
     };
     source.onerror = () => {
       lost();
-      // It comes back by itself, but not after an answer that is no stream: that of a server that is about to stop.
+      // It comes back by itself, but not after an answer that is no stream: that of a server that is about to stop, or of a proxy that found none. Then from where it was.
       if (source.readyState === EventSource.CLOSED) setTimeout(() => this.start(), RETRY);
     };
   }
@@ -166,4 +175,4 @@ function headOf(answer) {
   return length;
 }
 
-function pause(ms) { return new Promise(resolve => setTimeout(resolve, ms)); }
+export function pause(ms) { return new Promise(resolve => setTimeout(resolve, ms)); }
