@@ -6,9 +6,14 @@ using System.Text;
 namespace Duologue.Soak;
 
 /// <summary>What a rolling restart came to: clients that came back, and TCP connections that were opened, in each second, once all stood.</summary>
-internal sealed record RollResult(SoakPlan Plan, int[] PerSecond, int Opened, long Published, long Delivered, TimeSpan[] Stops, IReadOnlyCollection<string> Complaints)
+/// <remarks>
+/// What is bounded is when clients meant to come back, when they were sent away: on a machine that stands still for a moment, what was meant for several seconds happens in one.
+/// </remarks>
+internal sealed record RollResult(SoakPlan Plan, int[] PerSecond, int[] MeantPerSecond, int Opened, long Published, long Delivered, TimeSpan[] Stops, IReadOnlyCollection<string> Complaints)
 {
-    public int Peak => PerSecond.Length == 0 ? 0 : PerSecond.Max();
+    public int Peak => PerSecond.DefaultIfEmpty().Max();
+
+    public int MeantPeak => MeantPerSecond.DefaultIfEmpty().Max();
 
     public bool IsGood => Complaints.Count == 0;
 
@@ -16,7 +21,7 @@ internal sealed record RollResult(SoakPlan Plan, int[] PerSecond, int Opened, lo
     {
         var text = new StringBuilder();
         text.AppendLine(CultureInfo.InvariantCulture, $"{Plan.Clients} clients; {Published:N0} published, {Delivered:N0} delivered; nodes stopped within {string.Join(", ", Stops.Select(stop => $"{stop.TotalSeconds:0.0} s"))}");
-        text.AppendLine(CultureInfo.InvariantCulture, $"clients came back {PerSecond.Sum()} times, at most {Peak} in a second; {Opened} TCP connections were opened");
+        text.AppendLine(CultureInfo.InvariantCulture, $"clients came back {PerSecond.Sum()} times, at most {Peak} in a second, and meant to come at most {MeantPeak} in a second; {Opened} TCP connections were opened");
         for (int second = 0; second < PerSecond.Length; second++)
         {
             text.AppendLine(CultureInfo.InvariantCulture, $"{second,4} s {PerSecond[second],4} {new string('#', (PerSecond[second] + 1) / 2)}");
@@ -38,6 +43,7 @@ internal sealed class Rolling(SoakPlan plan, TextWriter output)
 
     private readonly Ledger _ledger = new(plan.Topics);
     private readonly ConcurrentQueue<double> _returns = new();
+    private readonly ConcurrentQueue<double> _meant = new();
     private readonly Stopwatch _clock = Stopwatch.StartNew();
 
     public async Task<RollResult> RunAsync(CancellationToken cancellationToken)
@@ -72,19 +78,23 @@ internal sealed class Rolling(SoakPlan plan, TextWriter output)
         await Task.WhenAll(publishing);
         await CatchUpAsync(readers, cancellationToken);
         int opened = cluster.Front.Opened - before;
-        int[] perSecond = new int[(int)Math.Ceiling(_clock.Elapsed.TotalSeconds - start)];
-        foreach (double at in _returns.Where(at => at >= start))
-        {
-            perSecond[Math.Min(perSecond.Length - 1, (int)(at - start))]++;
-        }
-
+        int[] perSecond = PerSecond(_returns, start);
+        int[] meant = PerSecond(_meant, start);
         await over.CancelAsync();
         foreach (IAsyncDisposable client in readers.Append<IAsyncDisposable>(publisher))
         {
             await client.DisposeAsync();
         }
 
-        return new RollResult(plan, perSecond, opened, _ledger.Published, _ledger.Delivered, [.. stops], _ledger.Complaints);
+        return new RollResult(plan, perSecond, meant, opened, _ledger.Published, _ledger.Delivered, [.. stops], _ledger.Complaints);
+    }
+
+    private static int[] PerSecond(IEnumerable<double> times, double start)
+    {
+        int[] seconds = [.. times.Where(at => at >= start).Select(at => (int)(at - start))];
+        int[] counts = new int[seconds.DefaultIfEmpty(-1).Max() + 1];
+        Array.ForEach(seconds, second => counts[second]++);
+        return counts;
     }
 
     // As it comes, but for its ways: it is the client's own waits that are shown.
@@ -97,6 +107,11 @@ internal sealed class Rolling(SoakPlan plan, TextWriter output)
             if (e.State == ClientState.Open && isAway)
             {
                 _returns.Enqueue(_clock.Elapsed.TotalSeconds);
+            }
+
+            if (e.State == ClientState.Waiting)
+            {
+                _meant.Enqueue((_clock.Elapsed + e.Delay).TotalSeconds);
             }
 
             isAway = e.State != ClientState.Open && (isAway || e.State == ClientState.Waiting);
