@@ -20,6 +20,7 @@ class Way {
   empty = 0;
   bytes = 0;
   open = 0;
+  failed = 0;   // Attempts in a row that came to nothing: it is reconnecting.
   asked = [];   // { from, to, news }: requests, to is null as long as one is open.
 
   constructor(topic, head, onMessage) {
@@ -60,6 +61,7 @@ class Way {
       if (!answer.ok) throw new Error(`The server answered ${answer.status}.`);
       const page = JSON.parse(text);
       this.cursor = page.next;
+      this.failed = 0;
       items = page.items;
     } finally {
       this.end(request, items.length > 0);
@@ -83,6 +85,7 @@ class Way {
         this.isReady();
         await once();
       } catch {
+        this.failed++;
         await pause(RETRY);
       }
     }
@@ -103,7 +106,8 @@ export class Polling extends Way {
 }
 
 export class LongPolling extends Way {
-  start() { this.askOn(() => this.ask(`&wait=${HELD_SECONDS}`)); }
+  // Behind a failure the first question is not held: its answer says that the server is there.
+  start() { this.askOn(() => this.ask(this.failed ? '' : `&wait=${HELD_SECONDS}`)); }
 }
 
 export class EventStream extends Way {
@@ -111,6 +115,7 @@ export class EventStream extends Way {
     try {
       if (!this.cursor) await this.findBeginning();
     } catch {
+      this.failed++;
       setTimeout(() => this.start(), RETRY);
       return;
     }
@@ -125,6 +130,7 @@ export class EventStream extends Way {
       lost();
       request = this.begin();
       this.bytes += STREAM_HEAD;
+      this.failed = 0;
       this.isReady();
     };
     source.onmessage = event => {
@@ -136,6 +142,7 @@ export class EventStream extends Way {
     };
     source.onerror = () => {
       lost();
+      this.failed++;
       // It comes back by itself, but not after an answer that is no stream: that of a server that is about to stop, or of a proxy that found none. Then from where it was.
       if (source.readyState === EventSource.CLOSED) setTimeout(() => this.start(), RETRY);
     };
@@ -158,11 +165,13 @@ export class Socket extends Way {
       this.bytes += length + (length < 126 ? 2 : 4);
       const page = JSON.parse(data);
       this.cursor = page.next;
+      this.failed = 0;
       page.items.forEach(this.onMessage);
       this.isReady();
     };
     socket.onclose = () => {
       if (request) this.end(request, true);
+      this.failed++;
       setTimeout(() => this.start(), RETRY);
     };
   }

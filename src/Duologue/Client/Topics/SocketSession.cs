@@ -111,7 +111,7 @@ internal sealed class SocketSession(Connection connection, SessionWork work)
 
         foreach (string topic in unwanted)
         {
-            await connection.SendAsync(Encode("unsubscribe", topic, null, null), MessageType.Text, stop).ConfigureAwait(false);
+            await connection.SendAsync(Encode("unsubscribe", topic, null, null, false), MessageType.Text, stop).ConfigureAwait(false);
         }
 
         foreach (TopicFeed feed in missing)
@@ -124,7 +124,8 @@ internal sealed class SocketSession(Connection connection, SessionWork work)
                 _byRef.Add(reference, (feed.Topic, feed));
             }
 
-            await connection.SendAsync(Encode("subscribe", feed.Topic, feed.After, reference), MessageType.Text, stop).ConfigureAwait(false);
+            feed.Asked();
+            await connection.SendAsync(Encode("subscribe", feed.Topic, feed.After, reference, feed.HasPresence), MessageType.Text, stop).ConfigureAwait(false);
         }
     }
 
@@ -157,8 +158,23 @@ internal sealed class SocketSession(Connection connection, SessionWork work)
             case "items" when Find(message.Topic) is { } feed:
                 await feed.AcceptAsync(message, stop).ConfigureAwait(false);
                 break;
+            case "items" when message.Topic is not null:
+                foreach (TopicFeed feed in FindPatterns(message.Topic))
+                {
+                    await feed.AcceptLiveAsync(message, stop).ConfigureAwait(false);
+                }
+
+                break;
             case "subscribed":
-                Begin(message.Ref);
+                if (Begin(message.Ref) is { } begun)
+                {
+                    await begun.BeginAsync(stop).ConfigureAwait(false);
+                }
+
+                break;
+            case "present" or "joined" or "left" when Find(message.Topic) is { } watched:
+                PresenceChange change = message.Type switch { "present" => PresenceChange.Present, "joined" => PresenceChange.Joined, _ => PresenceChange.Left };
+                await watched.AcceptPresenceAsync(change, message.Peers, stop).ConfigureAwait(false);
                 break;
             case "published" when message is { Ref: ['p', .. var digits], Id: { } id } && long.TryParse(digits, CultureInfo.InvariantCulture, out long number):
                 work.Publishes.Confirm(number, id);
@@ -181,8 +197,17 @@ internal sealed class SocketSession(Connection connection, SessionWork work)
         }
     }
 
+    // What comes by a pattern may come before it is said that it has begun.
+    private TopicFeed[] FindPatterns(string topic)
+    {
+        lock (_lock)
+        {
+            return [.. _asked.Values.Where(feed => feed.IsPattern && TopicPattern.Matches(feed.Topic, topic))];
+        }
+    }
+
     // Pages of an earlier subscription to the same topic may come until then.
-    private void Begin(string? reference)
+    private TopicFeed? Begin(string? reference)
     {
         lock (_lock)
         {
@@ -190,7 +215,10 @@ internal sealed class SocketSession(Connection connection, SessionWork work)
             {
                 _begun[asked.Topic] = feed;
                 _retries.Remove(feed);
+                return feed;
             }
+
+            return null;
         }
     }
 
@@ -273,7 +301,7 @@ internal sealed class SocketSession(Connection connection, SessionWork work)
         work.Signal.Set();
     }
 
-    private static byte[] Encode(string type, string topic, string? after, string? reference)
+    private static byte[] Encode(string type, string topic, string? after, string? reference, bool presence)
     {
         var output = new ArrayBufferWriter<byte>(128);
         using (var writer = new Utf8JsonWriter(output))
@@ -284,6 +312,11 @@ internal sealed class SocketSession(Connection connection, SessionWork work)
             if (after is not null)
             {
                 writer.WriteString("after"u8, after);
+            }
+
+            if (presence)
+            {
+                writer.WriteBoolean("presence"u8, true);
             }
 
             if (reference is not null)
