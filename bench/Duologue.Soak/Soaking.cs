@@ -55,13 +55,22 @@ internal sealed class Soaking(SoakPlan plan, TextWriter output)
 
         await CatchUpAsync(readers, cancellationToken);
         await over.CancelAsync();
-        foreach (IAsyncDisposable client in readers.Concat<IAsyncDisposable>(publishers))
-        {
-            await client.DisposeAsync();
-        }
-
+        Say($"all have all; the clients end");
+        await Task.WhenAll([.. readers.Select(reader => EndAsync(reader.Name, reader, cancellationToken)), .. publishers.Select(publisher => EndAsync("A publisher", publisher, cancellationToken))]);
         play.BadEnds.ForEach(_ledger.Complain);
         return new SoakResult(plan, _ledger.Published, _ledger.Delivered, _ledger.Missed, _ledger.Doubled, _ledger.Resets, cluster.Front.Cuts, play.Counts, _clock.Elapsed, _ledger.Complaints);
+    }
+
+    private async Task EndAsync(string name, IAsyncDisposable client, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await client.DisposeAsync().AsTask().WaitAsync(plan.Patience, cancellationToken);
+        }
+        catch (TimeoutException)
+        {
+            _ledger.Complain($"{name} does not end.");
+        }
     }
 
     // The first by number, the others spread, so that all topics have readers of all ways.

@@ -20,6 +20,8 @@ internal sealed class Reader : IAsyncDisposable
         _reading = [.. topics.Select((topic, index) => Task.Run(() => ReadAsync(topic, index, cancellationToken), CancellationToken.None))];
     }
 
+    public string Name => _name;
+
     /// <summary>What it still lacks, in words; null if nothing.</summary>
     public string? Lacks()
     {

@@ -39,8 +39,10 @@ internal sealed class Balancer : IAsyncDisposable
             }
 
             await File.WriteAllTextAsync(configuration, here, cancellationToken);
+
+            // One process: a worker of nginx outlives a master that is killed, and holds on to its output.
             string[] arguments = name == "nginx"
-                ? ["-e", "stderr", "-p", folder.FullName, "-c", configuration, "-g", "daemon off;"]
+                ? ["-e", "stderr", "-p", folder.FullName, "-c", configuration, "-g", "daemon off; master_process off;"]
                 : ["-db", "-f", configuration];
             var balancer = new Balancer(Child.Start(program, arguments, static _ => false), folder, port);
             if (await balancer.ListensAsync(cancellationToken))
@@ -60,8 +62,6 @@ internal sealed class Balancer : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        // Politely first: nginx has processes of its own.
-        await _child.SignalAsync("TERM");
         await _child.DisposeAsync();
         try
         {
