@@ -1,6 +1,6 @@
 // What it costs to wait for news: memory of the server per held request, and the time of one publish to all of them.
-//   Duologue.HeldRequests [--low 1000] [--high 8000] [--ways bare,long_polling,server_sent_events,websocket,long_polling+websocket] [--transport kestrel|auto|epoll|io_uring]
-// A way with + is several by turns. The transport is Kestrel's own, or UseEventLoop() with that backend.
+//   Duologue.HeldRequests [--low 1000] [--high 8000] [--ways bare,long_polling,server_sent_events,websocket] [--transport kestrel|auto|epoll|io_uring]
+// A way such as long_polling+websocket is several by turns. The transport is Kestrel's own, or UseEventLoop() with that backend.
 // The server is a process of its own; it runs this program as "serve". Memory is what is resident after a forced collection, at the higher number less that at the
 // lower, by their difference.
 

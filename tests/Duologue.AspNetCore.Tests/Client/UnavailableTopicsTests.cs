@@ -1,3 +1,4 @@
+using System.Net.WebSockets;
 using Duologue.AspNetCore.Tests.Support;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
@@ -94,6 +95,26 @@ public class UnavailableTopicsTests
         await Eventually.True(() => broker.Refused > refused + 1);
         await enoughAgain.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waitingAgain.WaitAsync(TestHost.Patience, Token));
+    }
+
+    [Fact]
+    public async Task A_socket_of_one_topic_is_told_to_come_back_later()
+    {
+        var broker = new AwayBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System), calls: 1);
+        await using TestHost host = await StartAsync(broker);
+        using ClientWebSocket early = await host.ConnectAsync("/topics/news?after=oldest");
+        Assert.Equal("close 1013 What stores the topics is away for the moment.", await early.ReceiveTextAsync());
+        using ClientWebSocket socket = await host.ConnectAsync("/topics/news?after=oldest");
+        Assert.Contains("\"items\":[]", await socket.ReceiveTextAsync(), StringComparison.Ordinal);
+        await socket.SendTextAsync("lost answer");
+        string last;
+        do
+        {
+            // The message itself, which is in the topic, may come before.
+            last = await socket.ReceiveTextAsync();
+        }
+        while (!last.StartsWith("close", StringComparison.Ordinal));
+        Assert.Equal("close 1013 What stores the topics is away for the moment: a message may have been published or not.", last);
     }
 
     private static TopicClient Open(TestHost host, TopicClientOptions options) => new(new Uri(host.Url, "/topics"), options);

@@ -189,7 +189,7 @@ public class DetachTests
     public async Task A_drain_closes_detached_conversations_with_1001(EventLoopBackend backend)
     {
         await using LoopHost host = await StartAsync(backend, new());
-        Connection[] clients = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => ConnectAsync(host, "/class")));
+        Connection[] clients = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => ConnectAsync(host, i % 2 == 0 ? "/class" : "/class?EIO=4")));
         foreach (Connection client in clients)
         {
             client.Send("here");
