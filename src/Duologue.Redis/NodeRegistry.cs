@@ -137,10 +137,10 @@ internal sealed class NodeRegistry
             }
         }
 #pragma warning disable CA1031 // Whatever fails at the link: the lease is renewed with the next heartbeat, or is over, which all others see.
-        catch (Exception error) when (!cancellationToken.IsCancellationRequested)
+        catch (Exception error) when (error is not OperationCanceledException || !cancellationToken.IsCancellationRequested)
 #pragma warning restore CA1031
         {
-            if (!_hasFailed)
+            if (!_hasFailed && !_hasLeft)
             {
                 _hasFailed = true;
                 Log.LeaseNotRenewed(_logger, error, Own.Name);
