@@ -31,7 +31,7 @@ if (!Build())
 }
 
 var selected = chosen.Length > 0 ? chosen : projects;
-if (selected.Contains("Duologue.Cli.Tests") || selected.Contains("Duologue.Browser.Tests"))
+if (selected.Contains("Duologue.Cli.Tests") || selected.Contains("Duologue.Browser.Tests") || selected.Contains("Duologue.Cluster.Tests"))
 {
     BringChromium();
 }
@@ -41,12 +41,12 @@ if (selected.Contains("Duologue.Interop.Tests") || selected.Contains("Duologue.B
     BringNode();
 }
 
-if (selected.Contains("Duologue.Redis.Tests") || selected.Contains("Duologue.Cli.Tests"))
+if (selected.Contains("Duologue.Redis.Tests") || selected.Contains("Duologue.Cli.Tests") || selected.Contains("Duologue.Cluster.Tests"))
 {
     BringRedis();
 }
 
-if (selected.Contains("Duologue.Interop.Tests") && OperatingSystem.IsLinux())
+if ((selected.Contains("Duologue.Interop.Tests") || selected.Contains("Duologue.Cluster.Tests")) && OperatingSystem.IsLinux())
 {
     BringProxy("nginx", "nginx-light");
     BringProxy("HAProxy", "haproxy");
@@ -212,7 +212,7 @@ void BringRedis()
 
     if (OnPath("redis-server") is null)
     {
-        Console.WriteLine("The tests against redis-server are skipped, and run on Garnet alone: install Redis 7 or later.");
+        Console.WriteLine("The tests against redis-server and of clusters (Duologue.Cluster.Tests) are skipped, the others run on Garnet: install Redis 7 or later.");
     }
 }
 

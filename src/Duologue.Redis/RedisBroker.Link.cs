@@ -151,7 +151,7 @@ public sealed partial class RedisBroker
             string mark = string.Create(CultureInfo.InvariantCulture, $"! {NodeName} {_incarnation} {beat} {_scripts.Layout}");
             await link.GetSubscriber().PublishAsync(_scripts.Channel, mark).WaitAsync(_options.HeartbeatInterval, _time, _stop.Token).ConfigureAwait(false);
         }
-        catch (Exception) when (!_stop.IsCancellationRequested)
+        catch (Exception error) when (error is not OperationCanceledException || !_stop.IsCancellationRequested)
         {
             // A beat that did not go out is one that is not heard: that is what counts.
         }

@@ -150,6 +150,18 @@ public class NodeRegistryTests
         Assert.Contains("NodeName", error.Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_link_that_is_closed_while_the_lease_is_renewed_does_not_fail_the_end_of_the_node()
+    {
+        using var stop = new CancellationTokenSource();
+        var registry = new NodeRegistry(new RedisBrokerOptions(), "start", "test:", TimeProvider.System, NullLogger.Instance, () =>
+        {
+            stop.Cancel();
+            throw new ObjectDisposedException("the link");
+        });
+        await registry.RunAsync(stop.Token).WaitAsync(Node.Patience, TestContext.Current.CancellationToken);
+    }
+
     private static NodeRegistry RegistryOf(ConnectionMultiplexer link, string name, TimeSpan heartbeat, Uri? address) => new(
         new RedisBrokerOptions { NodeName = name, HeartbeatInterval = heartbeat, NodeAddress = address },
         Guid.NewGuid().ToString("N"),

@@ -1,11 +1,12 @@
 // Ties the four ways to the document: one topic, one clock.
 
-import { EventStream, LongPolling, Polling, Socket, measureHead } from './ways.js';
+import { EventStream, LongPolling, Polling, Socket, measureHead, pause } from './ways.js';
 import { Strip, showNews } from './strips.js';
 
 const TOPIC = 'three-ways';
 const KEPT = 12_000;
 const SHOWN = 5;
+const TRIES = 20;
 const $ = id => document.getElementById(id);
 const decimal = new Intl.NumberFormat('en');
 const ordinals = new Intl.PluralRules('en', { type: 'ordinal' });
@@ -67,11 +68,20 @@ async function publish() {
   published.set(`${me}/${number}`, performance.now());
   $('last').textContent = `“${text}”`;
   try {
-    const answer = await fetch(`topics/${TOPIC}`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ from: me, number, text }) });
-    if (!answer.ok) throw new Error(`The server answered ${answer.status}.`);
+    await post(JSON.stringify({ from: me, number, text }), `${me}-${number}`);
   } catch (error) {
     published.delete(`${me}/${number}`);
     $('last').textContent = `Not published: ${error.message}`;
+  }
+}
+
+// Whoever answers next time knows by the key whether the topic has it already.
+async function post(body, key) {
+  for (let tries = 1; ; tries++) {
+    const answer = await fetch(`topics/${TOPIC}`, { method: 'POST', headers: { 'Content-Type': 'application/json', 'Idempotency-Key': key }, body }).catch(error => ({ ok: false, status: 599, error }));
+    if (answer.ok) return;
+    if (answer.status < 500 || tries === TRIES) throw answer.error ?? new Error(`The server answered ${answer.status}.`);
+    await pause(500);
   }
 }
 

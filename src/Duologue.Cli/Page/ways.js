@@ -73,6 +73,7 @@ class Way {
   // Where it begins: what was published before the page was opened is no news.
   async findBeginning() {
     const answer = await fetch(`topics/${this.topic}?after=now`, { cache: 'no-store' });
+    if (!answer.ok) throw new Error(`The server answered ${answer.status}.`);
     this.cursor = (await answer.json()).next;
   }
 
@@ -110,9 +111,17 @@ export class LongPolling extends Way {
 }
 
 export class EventStream extends Way {
-  start() {
+  async start() {
+    try {
+      if (!this.cursor) await this.findBeginning();
+    } catch {
+      this.failed++;
+      setTimeout(() => this.start(), RETRY);
+      return;
+    }
+
     let request = null;
-    const source = new EventSource(`topics/${this.topic}?after=${this.cursor ?? 'now'}`);
+    const source = new EventSource(`topics/${this.topic}?after=${this.cursor}`);
     const lost = () => {
       if (request) this.end(request, true);
       request = null;
@@ -134,7 +143,7 @@ export class EventStream extends Way {
     source.onerror = () => {
       lost();
       this.failed++;
-      // It comes back by itself, but not after an answer that is no stream: that of a server that is about to stop.
+      // It comes back by itself, but not after an answer that is no stream: that of a server that is about to stop, or of a proxy that found none. Then from where it was.
       if (source.readyState === EventSource.CLOSED) setTimeout(() => this.start(), RETRY);
     };
   }
@@ -175,4 +184,4 @@ function headOf(answer) {
   return length;
 }
 
-function pause(ms) { return new Promise(resolve => setTimeout(resolve, ms)); }
+export function pause(ms) { return new Promise(resolve => setTimeout(resolve, ms)); }

@@ -196,6 +196,30 @@ public class TopicClientTests
         Assert.Equal(1, proxy.Cuts);
     }
 
+    [Theory]
+    [InlineData(FeedWays.WebSocket)]
+    [InlineData(FeedWays.ServerSentEvents)]
+    public async Task Those_whom_a_server_sends_away_as_it_stops_come_back_spread(FeedWays way)
+    {
+        await using TestHost host = await StartAsync();
+        host.Topics.Publish("news", "old");
+
+        // An hour's part is not taken for that of a millisecond, by any dice.
+        await using TopicClient client = Open(host, Quick with { Ways = way, Spread = TimeSpan.FromHours(1) });
+        var waits = new TaskCompletionSource<TimeSpan>(TaskCreationOptions.RunContinuationsAsynchronously);
+        client.StateChanged += (_, e) =>
+        {
+            if (e.State == ClientState.Waiting)
+            {
+                waits.TrySetResult(e.Delay);
+            }
+        };
+        await using Reader reader = Reader.Of(client, "news", TopicClient.Oldest);
+        await reader.ItemAsync();
+        await host.StopAsync();
+        Assert.True(await waits.Task.WaitAsync(TestHost.Patience, Token) > TimeSpan.FromMilliseconds(20));
+    }
+
     [Fact]
     public async Task Who_is_refused_altogether_does_not_ask_for_ever()
     {

@@ -130,7 +130,7 @@ internal sealed class RequestSession(FeedRequests requests, FeedWays way, Sessio
             silence.CancelAfter(Options.StreamTimeout);
         }
 
-        throw new IOException("The stream has ended.");
+        throw new StreamEndedException();
     }
 
     private async Task PublishAllAsync(CancellationToken stop)
@@ -201,9 +201,12 @@ internal sealed class RequestSession(FeedRequests requests, FeedWays way, Sessio
 
     private async Task<bool> WaitAsync(Backoff backoff, Exception failure, CancellationToken stop)
     {
-        Verdict verdict = failure is TopicException { StatusCode: { } status, RetryAfter: var retryAfter }
-            ? Verdict.Of(status, retryAfter, Time.GetUtcNow())
-            : new Verdict(VerdictKind.Return, null);
+        Verdict verdict = failure switch
+        {
+            TopicException { StatusCode: { } status, RetryAfter: var retryAfter } => Verdict.Of(status, retryAfter, Time.GetUtcNow()),
+            StreamEndedException => new Verdict(VerdictKind.Spread, null),
+            _ => new Verdict(VerdictKind.Return, null),
+        };
         if (backoff.AfterFailure(verdict) is not { } wait)
         {
             _ended.TrySetResult(new SessionEnd(new Verdict(VerdictKind.End, null), null, null, failure, IsWaysFault: false));
@@ -228,6 +231,9 @@ internal sealed class RequestSession(FeedRequests requests, FeedWays way, Sessio
         _hasWorked = true;
         ties.SetState(new ClientStateEventArgs(ClientState.Open, null, null, 0, TimeSpan.Zero));
     }
+
+    /// <summary>The answer has come to its end as HTTP has it, which it does where the server stops, and then for all its clients at once: as a Close with 1001.</summary>
+    private sealed class StreamEndedException() : IOException("The stream has ended.");
 
     /// <summary>To the client.</summary>
     /// <param name="SetState">Tells how things stand.</param>
