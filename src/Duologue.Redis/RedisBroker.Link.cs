@@ -64,6 +64,11 @@ public sealed partial class RedisBroker
             made.ConnectionFailed += (_, failed) => Shake($"{failed.ConnectionType}: {failed.FailureType}");
             made.ConnectionRestored += (_, restored) => Shake($"{restored.ConnectionType}: restored");
             await made.GetSubscriber().SubscribeAsync(_scripts.Channel, (_, value) => Hear((byte[])value!)).WaitAsync(_stop.Token).ConfigureAwait(false);
+            if (_options.SharePresence)
+            {
+                await made.GetSubscriber().SubscribeAsync(PresenceWriter.ChannelOf(_scripts.Prefix), (_, value) => _view.Hear((byte[])value!)).WaitAsync(_stop.Token).ConfigureAwait(false);
+            }
+
             await _scripts.LoadAsync(made.GetDatabase()).WaitAsync(_stop.Token).ConfigureAwait(false);
             Shake("begin");
             _multiplexer = made;

@@ -35,6 +35,16 @@ internal sealed partial class TopicHub
         Events.Raise();
     }
 
+    void IBrokerListener.Joined(string topic, TopicSubscriber subscriber) => HappenedElsewhere(TopicEventKind.Joined, topic, subscriber);
+
+    void IBrokerListener.Left(string topic, TopicSubscriber subscriber) => HappenedElsewhere(TopicEventKind.Left, topic, subscriber);
+
+    private void HappenedElsewhere(TopicEventKind kind, string topic, TopicSubscriber subscriber)
+    {
+        Events.Add(new TopicEvent(kind, topic, _topics.GetValueOrDefault(topic), subscriber) { IsElsewhere = true });
+        Events.Raise();
+    }
+
     /// <summary>Ends the notifications of a topic or a pattern.</summary>
     public void Unfollow(string topic)
     {
@@ -105,10 +115,12 @@ internal sealed partial class TopicHub
                     Reset?.Invoke(this, new TopicResetEventArgs(happened.Topic, happened.Lost, happened.Subscribers!));
                     break;
                 case TopicEventKind.Joined:
+                    Announce(happened);
                     TellWatchers(happened);
                     Joined?.Invoke(this, new TopicPresenceEventArgs(happened.Topic, happened.Subscriber));
                     break;
                 default:
+                    Announce(happened);
                     TellWatchers(happened);
                     Left?.Invoke(this, new TopicPresenceEventArgs(happened.Topic, happened.Subscriber));
                     break;
@@ -122,9 +134,17 @@ internal sealed partial class TopicHub
         }
     }
 
+    private void Announce(TopicEvent happened)
+    {
+        if (_memory is null && !happened.IsElsewhere)
+        {
+            Broker.Announce(happened.Topic, happened.Subscriber, happened.Kind == TopicEventKind.Joined);
+        }
+    }
+
     private static void TellWatchers(TopicEvent happened)
     {
-        WebSocketConnection[] watchers = happened.Node!.ListWatchers();
+        WebSocketConnection[] watchers = happened.Node?.ListWatchers() ?? [];
         if (watchers.Length > 0)
         {
             Fanout.Send(watchers, TopicsProtocol.PresenceFrame(happened.Topic, happened.Kind == TopicEventKind.Joined, happened.Subscriber));
@@ -144,6 +164,9 @@ internal enum TopicEventKind
 /// <summary>Something that is told of a topic.</summary>
 internal readonly record struct TopicEvent(TopicEventKind Kind, string Topic, Topic? Node, TopicSubscriber Subscriber)
 {
+    /// <summary>Of somebody who joined or left: whether that was in another process.</summary>
+    public bool IsElsewhere { get; init; }
+
     /// <summary>Of a reset: how many messages are known lost.</summary>
     public long? Lost { get; init; }
 
