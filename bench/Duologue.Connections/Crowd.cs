@@ -5,7 +5,9 @@ using System.Text;
 namespace Duologue.Connections;
 
 /// <summary>Connections that were opened and have each had one message echoed; then they are silent.</summary>
-internal sealed class Crowd(int port) : IDisposable
+/// <param name="port">The server's.</param>
+/// <param name="network">They come from 127.0.this.1 and on: a port is not free for a minute after its connection has ended.</param>
+internal sealed class Crowd(int port, byte network) : IDisposable
 {
     private const int Lanes = 16;
 
@@ -21,6 +23,11 @@ internal sealed class Crowd(int port) : IDisposable
 
     private readonly List<Socket> _sockets = [];
     private int _next;
+
+    public Crowd(int port)
+        : this(port, 0)
+    {
+    }
 
     public int Count => _sockets.Count;
 
@@ -86,7 +93,7 @@ internal sealed class Crowd(int port) : IDisposable
     private async Task<Socket> OpenAsync(int number, byte[] buffer)
     {
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        socket.Bind(new IPEndPoint(new IPAddress([127, 0, 0, (byte)(1 + (number / PerAddress))]), 0));
+        socket.Bind(new IPEndPoint(new IPAddress([127, 0, network, (byte)(1 + (number / PerAddress))]), 0));
         await socket.ConnectAsync(IPAddress.Loopback, port);
         await socket.SendAsync(_request);
         int length = 0;

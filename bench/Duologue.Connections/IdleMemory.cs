@@ -22,7 +22,11 @@ internal sealed record ServerMemory(long Live, long Committed, long Rss, long Ps
 
 internal static class IdleMemory
 {
-    private const int WarmUp = 500;
+    // Enough for the server's code to be what it stays: what the compiler takes is not the connections'.
+    private const int WarmUp = 2_000;
+    private const int WarmUps = 8;
+
+    private static readonly TimeSpan AnswerPeriod = TimeSpan.FromMilliseconds(100);
 
     /// <summary>Memory at each count, and per connection more than at the first.</summary>
     public static async Task MeasureSlopeAsync(int port, int[] counts)
@@ -34,8 +38,7 @@ internal static class IdleMemory
         foreach (int count in counts)
         {
             await crowd.GrowAsync(count);
-            crowd.AnswerPings();
-            await Task.Delay(TimeSpan.FromSeconds(3));
+            await RestAsync(crowd, TimeSpan.FromSeconds(3));
             ServerMemory now = await ServerMemory.OfAsync(port, collect: true);
             crowd.AnswerPings();
             first ??= now;
@@ -73,11 +76,21 @@ internal static class IdleMemory
             $"{when},{now.Live},{now.Committed},{now.Rss},{now.Pss},{(now.Rss - before.Rss) / 1e6:F1}"));
     }
 
+    // A ping that is not answered at once keeps something in the server that one of a peer at rest does not.
+    private static async Task RestAsync(Crowd crowd, TimeSpan time)
+    {
+        for (TimeSpan passed = TimeSpan.Zero; passed < time; passed += AnswerPeriod)
+        {
+            crowd.AnswerPings();
+            await Task.Delay(AnswerPeriod);
+        }
+    }
+
     private static async Task WarmUpAsync(int port)
     {
-        for (int i = 0; i < 4; i++)
+        for (byte i = 1; i <= WarmUps; i++)
         {
-            using var crowd = new Crowd(port);
+            using var crowd = new Crowd(port, network: i);
             await crowd.GrowAsync(WarmUp);
         }
 

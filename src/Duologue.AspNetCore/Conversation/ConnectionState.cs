@@ -4,12 +4,12 @@ namespace Duologue.AspNetCore;
 /// <remarks>An idle connection keeps this object: what all connections of an endpoint have in common is in a <see cref="ConnectionOrigin"/>.</remarks>
 internal partial class ConnectionState(string? userId, long openedAt)
 {
-    private const int Opening = 0;
-    private const int Opened = 1;
-    private const int Closed = 2;
+    private const byte Opening = 0;
+    private const byte Opened = 1;
+    private const byte Closed = 2;
 
-    private int _phase;
-    private Transport _transport;
+    private byte _phase;
+    private byte _transport;
 
     /// <summary>The name under which the registry finds the connection's user; null if nobody is signed in.</summary>
     public string? UserId { get; } = userId;
@@ -20,23 +20,23 @@ internal partial class ConnectionState(string? userId, long openedAt)
     /// <summary>Whether the handshake was answered before the connection ended, so that it counts as one; false if it has ended first.</summary>
     public bool TryOpen(Transport transport)
     {
-        _transport = transport;
+        _transport = (byte)transport;
         return Interlocked.CompareExchange(ref _phase, Opened, Opening) == Opening;
     }
 
     /// <summary>As what the connection counts.</summary>
-    public Transport CountedAs => _transport;
+    public Transport CountedAs => (Transport)_transport;
 
     /// <summary>The connection counts as something else from now on; false if it does already, or counts no more.</summary>
     public bool TryMove(Transport now, out Transport before)
     {
-        before = _transport;
+        before = CountedAs;
         if (before == now || Volatile.Read(ref _phase) != Opened)
         {
             return false;
         }
 
-        _transport = now;
+        _transport = (byte)now;
         return true;
     }
 

@@ -1,5 +1,3 @@
-using System.Numerics;
-
 namespace Duologue.AspNetCore;
 
 /// <summary>
@@ -40,7 +38,10 @@ internal sealed class ConnectionTable
 
     private Part PartOf(long number) => _parts[number & (Parts - 1)];
 
-    /// <summary>An open-addressed table with linear probing: at most three quarters full, at least an eighth or small.</summary>
+    /// <summary>An open-addressed table with linear probing: at most four fifths full, at least a quarter or small.</summary>
+    /// <remarks>
+    /// It grows by a quarter, not to twice: with many connections at rest the empty places would be seen, and each is put in and taken out but once.
+    /// </remarks>
     private sealed class Part
     {
         private const int Smallest = 16;
@@ -60,9 +61,9 @@ internal sealed class ConnectionTable
                 }
 
                 _slots[slot] = connection;
-                if (++_count > _slots.Length / 4 * 3)
+                if (++_count > _slots.Length * 4L / 5)
                 {
-                    Resize(_slots.Length * 2);
+                    Resize(_slots.Length + (_slots.Length / 4));
                 }
 
                 return true;
@@ -88,11 +89,9 @@ internal sealed class ConnectionTable
                 }
 
                 // What was put further on because of it moves up, so that no search ends too early.
-                int mask = _slots.Length - 1;
-                for (int next = (hole + 1) & mask; _slots[next] is { } other; next = (next + 1) & mask)
+                for (int next = After(hole); _slots[next] is { } other; next = After(next))
                 {
-                    int home = HomeOf(other.Number);
-                    if (((next - home) & mask) >= ((next - hole) & mask))
+                    if (Distance(HomeOf(other.Number), next) >= Distance(hole, next))
                     {
                         _slots[hole] = other;
                         hole = next;
@@ -100,9 +99,9 @@ internal sealed class ConnectionTable
                 }
 
                 _slots[hole] = null;
-                if (--_count < _slots.Length / 8 && _slots.Length > Smallest)
+                if (--_count < _slots.Length / 4 && _slots.Length > Smallest)
                 {
-                    Resize(Math.Max(Smallest, (int)BitOperations.RoundUpToPowerOf2((uint)_count * 2)));
+                    Resize(Math.Max(Smallest, _slots.Length / 2));
                 }
 
                 return true;
@@ -133,13 +132,17 @@ internal sealed class ConnectionTable
             int slot = HomeOf(number);
             while (_slots[slot] is { } other && other.Number != number)
             {
-                slot = (slot + 1) & (_slots.Length - 1);
+                slot = After(slot);
             }
 
             return slot;
         }
 
-        private int HomeOf(long number) => (int)(number / Parts) & (_slots.Length - 1);
+        private int HomeOf(long number) => (int)((ulong)(number / Parts) % (uint)_slots.Length);
+
+        private int After(int slot) => slot + 1 == _slots.Length ? 0 : slot + 1;
+
+        private int Distance(int from, int to) => to >= from ? to - from : to - from + _slots.Length;
 
         private void Resize(int size)
         {

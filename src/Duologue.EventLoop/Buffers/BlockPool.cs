@@ -23,7 +23,7 @@ internal sealed unsafe class Block
     /// <summary>Behind the last byte that was written.</summary>
     public int End { get; set; }
 
-    /// <summary>The next block of a chain.</summary>
+    /// <summary>The next block of a ring; null while it is in none.</summary>
     public Block? Next { get; set; }
 
     public int Length => End - Start;

@@ -36,14 +36,15 @@ internal sealed partial class EventLoopCarrier : Carrier, ISocketHandler, IBuffe
     private readonly LoopSocket _socket;
     private readonly WebSocketConnection _connection;
 
-    // What few connections need lies apart. Made by the writer, looked at by the loop, too.
-    private OffLoop? _offLoop;
+    // What few connections need lies apart.
+    private Rarities? _rare;
 
-    // The loop's: bytes that the connection did not take yet; null if there are none.
-    private KeptBytes? _kept;
+    // Rings of blocks, see OutgoingBlocks. The writer's: what was written since the last flush on another thread than the loop's; taken as a whole, by
+    // the flush or by the end. And from a flush on another thread to the loop: exchanged as a whole.
+    private Block? _written;
+    private Block? _handedOver;
 
-    // The writer's: the block of the last GetSpan, and how much was put into the loop's own chain since the last flush.
-    private Block? _current;
+    // The writer's: how much was put into the loop's own chain since the last flush, and whether the last GetSpan was there.
     private int _placed;
     private bool _places;
     private bool _writesLarge;
@@ -88,21 +89,12 @@ internal sealed partial class EventLoopCarrier : Carrier, ISocketHandler, IBuffe
     /// <summary>Bytes written on the loop's thread or flushed on others, and not sent. Any thread.</summary>
     private uint Unsent => Volatile.Read(ref _handed) + Volatile.Read(ref _onLoop);
 
-    private bool HasHandedOver => Volatile.Read(ref _offLoop) is { } apart && Volatile.Read(ref apart.HandedOver) is not null;
+    private bool HasHandedOver => Volatile.Read(ref _handedOver) is not null;
 
-    // One at a time writes, so that nobody else makes it meanwhile.
-    private OffLoop Apart
-    {
-        get
-        {
-            if (_offLoop is null)
-            {
-                Volatile.Write(ref _offLoop, new OffLoop());
-            }
+    // The writer and the loop may need it at the same time.
+    private Rarities Rare => Volatile.Read(ref _rare) ?? Interlocked.CompareExchange(ref _rare, new Rarities(), null) ?? _rare;
 
-            return _offLoop;
-        }
-    }
+    private KeptBytes? Kept => _rare?.Kept;
 
     /// <summary>Takes the socket over. On the loop's thread, once, before anything else.</summary>
     /// <param name="received">What was received behind the handshake.</param>
@@ -121,7 +113,7 @@ internal sealed partial class EventLoopCarrier : Carrier, ISocketHandler, IBuffe
         {
             EndReceiving(error);
         }
-        else if (_kept is null)
+        else if (Kept is null)
         {
             _socket.Loop.StartReceiving(_socket);
         }
@@ -141,7 +133,7 @@ internal sealed partial class EventLoopCarrier : Carrier, ISocketHandler, IBuffe
 
     public void Advance(int count)
     {
-        Block block = _current!;
+        Block block = (_places ? _outgoing.Last : _written)!;
         Debug.Assert(count <= block.Room, "No more is written than there was room for.");
         block.End += count;
         if (_places)
@@ -177,7 +169,7 @@ internal sealed partial class EventLoopCarrier : Carrier, ISocketHandler, IBuffe
         // What was written elsewhere is to be handed over, and what is much is sent or waited for: all of that is the flush's.
         uint unsent = Unsent;
         if (_dead || unsent > HighMark || (unsent >= SendAtOnce && (_state & CarrierState.Gathering) == 0)
-            || !_socket.Loop.IsCurrentThread || _offLoop?.Written is not null)
+            || !_socket.Loop.IsCurrentThread || _written is not null)
         {
             return false;
         }
@@ -189,32 +181,25 @@ internal sealed partial class EventLoopCarrier : Carrier, ISocketHandler, IBuffe
             _socket.Loop.MarkDirty(_socket);
         }
 
-        _current = null;
         return true;
     }
 
     /// <inheritdoc/>
     public override ValueTask<bool> FlushAsync()
     {
-        Block? chain = TakeWritten();
+        Block? written = TakeWritten();
         int placed = _placed;
-        _current = null;
         _placed = 0;
         if (_dead)
         {
-            OutgoingBlocks.Release(chain, Pool);
+            OutgoingBlocks.Release(written, Pool);
             return new(false);
         }
 
         long length = placed;
-        if (chain is not null)
+        if (written is not null)
         {
-            long handed = 0;
-            for (Block? block = chain; block is not null; block = block.Next)
-            {
-                handed += block.Length;
-            }
-
+            long handed = OutgoingBlocks.LengthOf(written);
             length += handed;
             Interlocked.Add(ref _handed, (uint)handed);
         }
@@ -227,14 +212,14 @@ internal sealed partial class EventLoopCarrier : Carrier, ISocketHandler, IBuffe
         _writesLarge = length > BlockPool.Medium;
         if (!_socket.Loop.IsCurrentThread)
         {
-            HandOver(chain);
+            HandOver(written);
             return Result();
         }
 
-        if (chain is not null)
+        if (written is not null)
         {
             TakeHandedOver();
-            _outgoing.Append(chain, Pool);
+            _outgoing.Append(written, Pool);
         }
 
         if (Unsent >= SendAtOnce && (_state & CarrierState.Gathering) == 0)
@@ -260,7 +245,7 @@ internal sealed partial class EventLoopCarrier : Carrier, ISocketHandler, IBuffe
 
     public bool TryGetDirect(out Memory<byte> memory)
     {
-        if (_kept is null && (_state & CarrierState.Ended) == 0)
+        if (Kept is null && (_state & CarrierState.Ended) == 0)
         {
             return _connection.TryGetDirectBuffer(DirectMinimum, out memory);
         }
@@ -282,7 +267,7 @@ internal sealed partial class EventLoopCarrier : Carrier, ISocketHandler, IBuffe
             return;
         }
 
-        if (_kept is not null)
+        if (Kept is not null)
         {
             // It was under way when reading stopped.
             Keep(bytes);
@@ -399,11 +384,11 @@ internal sealed partial class EventLoopCarrier : Carrier, ISocketHandler, IBuffe
         Interlocked.MemoryBarrier();
     }
 
-    private void Keep(ReadOnlySpan<byte> bytes) => (_kept ??= new KeptBytes()).Add(bytes);
+    private void Keep(ReadOnlySpan<byte> bytes) => (Rare.Kept ??= new KeptBytes()).Add(bytes);
 
     private void Resume()
     {
-        if (_kept is not { } kept)
+        if (Kept is not { } kept)
         {
             return;
         }
@@ -429,7 +414,7 @@ internal sealed partial class EventLoopCarrier : Carrier, ISocketHandler, IBuffe
     private void EndReceiving(Exception? error)
     {
         _state |= CarrierState.ReceiveEnded;
-        if (_kept is { } kept)
+        if (Kept is { } kept)
         {
             kept.EndError = error;
         }
@@ -482,19 +467,18 @@ internal sealed partial class EventLoopCarrier : Carrier, ISocketHandler, IBuffe
 
     private void DropKept()
     {
-        _kept?.Release();
-        _kept = null;
+        if (_rare is { Kept: { } kept } rare)
+        {
+            kept.Release();
+            rare.Kept = null;
+        }
     }
 
-    /// <summary>What a connection has that was written to from other threads than the loop's, or whose peer reads slowly.</summary>
-    private sealed class OffLoop
+    /// <summary>What a connection has whose peer reads slowly, or sends faster than the application takes.</summary>
+    private sealed class Rarities
     {
-        // The writer's: what was written since the last flush on another thread than the loop's. Taken as a whole, by the flush or by the end.
-        public Block? Written;
-        public Block? Writing;
-
-        // From a flush on another thread to the loop: a chain, exchanged as a whole.
-        public Block? HandedOver;
+        // The loop's: bytes that the connection did not take yet; null if there are none.
+        public KeptBytes? Kept;
 
         // The flush that waits for the socket: 1 while somebody must complete it.
         public FlushSource? Flush;

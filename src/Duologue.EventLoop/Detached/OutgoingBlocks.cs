@@ -5,12 +5,15 @@ using Duologue.EventLoop.Native;
 namespace Duologue.EventLoop.Detached;
 
 /// <summary>
-/// The bytes of one socket that wait to be sent, oldest first, in a chain of blocks. A mutable struct of one owner: not thread-safe. Empty it holds nothing.
+/// The bytes of one socket that wait to be sent, oldest first, in a ring of blocks. A mutable struct of one owner: not thread-safe. Empty it holds nothing.
 /// </summary>
+/// <remarks>A ring is named by its last block, whose next one is the first: every connection has room for it, and this way it is one reference.</remarks>
 internal struct OutgoingBlocks
 {
-    private Block? _first;
     private Block? _last;
+
+    /// <summary>The block of the last <see cref="Reserve"/>, until it was sent; null if there is none.</summary>
+    public readonly Block? Last => _last;
 
     /// <summary>A block at the end with room for at least so many bytes behind what was written.</summary>
     /// <param name="count">How many bytes.</param>
@@ -24,7 +27,7 @@ internal struct OutgoingBlocks
             return last;
         }
 
-        if (!inUse && !large && _last is { Array.Length: BlockPool.Small } only && only == _first && only.Length + count <= BlockPool.Medium)
+        if (!inUse && !large && _last is { Array.Length: BlockPool.Small } only && only == only.Next && only.Length + count <= BlockPool.Medium)
         {
             // To copy some hundred bytes once costs less than to send two pieces.
             return Outgrow(only, pool);
@@ -34,31 +37,22 @@ internal struct OutgoingBlocks
         int waits = _last?.Length ?? 0;
         int size = waits > BlockPool.Small || large ? BlockPool.Large : waits > BlockPool.Small / 2 ? BlockPool.Medium : BlockPool.Small;
         Block block = pool.Rent(Math.Max(count, size));
-        Append(block);
-        return block;
+        block.Next = block;
+        return _last = Join(_last, block);
     }
 
-    /// <summary>Puts a chain behind this one; small things are copied into the last block instead, where they fit.</summary>
-    public void Append(Block chain, BlockPool pool)
+    /// <summary>Puts a ring behind this one; small things are copied into the last block instead, where they fit.</summary>
+    public void Append(Block ring, BlockPool pool)
     {
-        if (chain.Next is null && _last is { } last && chain.Length <= Math.Min(last.Room, BlockPool.Medium))
+        if (ring.Next == ring && _last is { } last && ring.Length <= Math.Min(last.Room, BlockPool.Medium))
         {
-            chain.Array.AsSpan(chain.Start, chain.Length).CopyTo(last.Array.AsSpan(last.End));
-            last.End += chain.Length;
-            pool.Return(chain);
+            ring.Array.AsSpan(ring.Start, ring.Length).CopyTo(last.Array.AsSpan(last.End));
+            last.End += ring.Length;
+            Release(ring, pool);
             return;
         }
 
-        Append(chain);
-    }
-
-    /// <summary>Gives the chain away.</summary>
-    public Block? Take()
-    {
-        Block? first = _first;
-        _first = null;
-        _last = null;
-        return first;
+        _last = Join(_last, ring);
     }
 
     /// <summary>Says where the bytes lie.</summary>
@@ -66,18 +60,24 @@ internal struct OutgoingBlocks
     public readonly unsafe int Gather(Span<IoVector> vectors)
     {
         int count = 0;
-        for (Block? block = _first; block is not null && count < vectors.Length; block = block.Next)
+        Block? block = _last;
+        while (block is not null && count < vectors.Length)
         {
-            if (block.Length == 0)
+            block = block.Next!;
+
+            // Else reserved, and not written to.
+            if (block.Length != 0)
             {
-                // Reserved, and not written to.
-                continue;
+                // In bounds: Address and Length are those of a pinned array's written part.
+                vectors[count].Start = block.Address;
+                vectors[count].Length = (nuint)block.Length;
+                count++;
             }
 
-            // In bounds: Address and Length are those of a pinned array's written part.
-            vectors[count].Start = block.Address;
-            vectors[count].Length = (nuint)block.Length;
-            count++;
+            if (block == _last)
+            {
+                break;
+            }
         }
 
         return count;
@@ -88,8 +88,9 @@ internal struct OutgoingBlocks
     {
         while (count > 0)
         {
-            Block block = _first!;
-            Debug.Assert(block is not null, "No more is sent than there is.");
+            Block last = _last!;
+            Debug.Assert(last is not null, "No more is sent than there is.");
+            Block block = last.Next!;
             int part = (int)Math.Min(count, block.Length);
             block.Start += part;
             count -= part;
@@ -98,10 +99,13 @@ internal struct OutgoingBlocks
                 return;
             }
 
-            _first = block.Next;
-            if (_first is null)
+            if (block == last)
             {
                 _last = null;
+            }
+            else
+            {
+                last.Next = block.Next;
             }
 
             block.Next = null;
@@ -109,17 +113,48 @@ internal struct OutgoingBlocks
         }
     }
 
-    public void Release(BlockPool pool) => Release(Take(), pool);
-
-    public static void Release(Block? chain, BlockPool pool)
+    /// <summary>Lets go of all.</summary>
+    public void Release(BlockPool pool)
     {
-        while (chain is not null)
+        Release(_last, pool);
+        _last = null;
+    }
+
+    /// <summary>Gives the blocks of a ring back.</summary>
+    public static void Release(Block? ring, BlockPool pool)
+    {
+        Block? block = ring?.Next;
+        while (block is not null)
         {
-            Block? next = chain.Next;
-            chain.Next = null;
-            pool.Return(chain);
-            chain = next;
+            Block? next = block == ring ? null : block.Next;
+            block.Next = null;
+            pool.Return(block);
+            block = next;
         }
+    }
+
+    /// <summary>Makes one ring of two.</summary>
+    /// <returns>Its last block.</returns>
+    public static Block Join(Block? before, Block ring)
+    {
+        if (before is not null)
+        {
+            (before.Next, ring.Next) = (ring.Next, before.Next);
+        }
+
+        return ring;
+    }
+
+    /// <summary>How many bytes there are in a ring.</summary>
+    public static long LengthOf(Block ring)
+    {
+        long length = ring.Length;
+        for (Block block = ring.Next!; block != ring; block = block.Next!)
+        {
+            length += block.Length;
+        }
+
+        return length;
     }
 
     private Block Outgrow(Block only, BlockPool pool)
@@ -127,28 +162,9 @@ internal struct OutgoingBlocks
         Block larger = pool.Rent(BlockPool.Medium);
         only.Array.AsSpan(only.Start, only.Length).CopyTo(larger.Array);
         larger.End = only.Length;
-        _first = larger;
+        larger.Next = larger;
         _last = larger;
-        pool.Return(only);
+        Release(only, pool);
         return larger;
-    }
-
-    private void Append(Block chain)
-    {
-        if (_last is null)
-        {
-            _first = chain;
-        }
-        else
-        {
-            _last.Next = chain;
-        }
-
-        while (chain.Next is { } next)
-        {
-            chain = next;
-        }
-
-        _last = chain;
     }
 }

@@ -6,12 +6,14 @@ namespace Duologue.EventLoop.Loops;
 /// </summary>
 internal sealed class SocketTable
 {
-    private const int Smallest = 256;
+    // Grown by pages, which never move: an array that is copied to twice its size leaves empty places and large dead ones behind.
+    private const int PageBits = 8;
+    private const int PageSize = 1 << PageBits;
     private const uint GenerationMask = 0xFFFFFF;
 
     private readonly Stack<int> _free = new();
-    private LoopSocket?[] _sockets = new LoopSocket?[Smallest];
-    private uint[] _generations = new uint[Smallest];
+    private LoopSocket?[][] _sockets = [];
+    private uint[][] _generations = [];
     private int _used;
     private int _count;
 
@@ -23,41 +25,39 @@ internal sealed class SocketTable
     {
         if (!_free.TryPop(out int slot))
         {
-            // In this order: where there is no memory for one of them, the next try begins anew.
             slot = _used;
-            if (slot == _sockets.Length)
+            if (slot == _sockets.Length << PageBits)
             {
-                // By a quarter, not to twice: with many sockets at rest the empty places would be seen.
-                int size = slot + Math.Max(Smallest, slot / 4);
-                Array.Resize(ref _generations, size);
-                Array.Resize(ref _sockets, size);
+                LoopSocket?[][] sockets = [.. _sockets, new LoopSocket?[PageSize]];
+                uint[][] generations = [.. _generations, new uint[PageSize]];
+                (_sockets, _generations) = (sockets, generations);
             }
 
             _used++;
         }
 
-        _sockets[slot] = socket;
+        SocketAt(slot) = socket;
         socket.Slot = slot;
         Volatile.Write(ref _count, _count + 1);
     }
 
     public void Remove(LoopSocket socket)
     {
-        _sockets[socket.Slot] = null;
-        _generations[socket.Slot]++;
+        SocketAt(socket.Slot) = null;
+        GenerationAt(socket.Slot)++;
         _free.Push(socket.Slot);
         Volatile.Write(ref _count, _count - 1);
     }
 
     /// <summary>The number by which events name a socket.</summary>
-    public ulong NameOf(LoopSocket socket) => ((ulong)(_generations[socket.Slot] & GenerationMask) << 32) | (uint)socket.Slot;
+    public ulong NameOf(LoopSocket socket) => ((ulong)(GenerationAt(socket.Slot) & GenerationMask) << 32) | (uint)socket.Slot;
 
     /// <summary>The socket of an event; null if it was closed since.</summary>
     public LoopSocket? Find(ulong name)
     {
         uint slot = (uint)name;
         uint generation = (uint)(name >> 32) & GenerationMask;
-        return slot < (uint)_used && (_generations[slot] & GenerationMask) == generation ? _sockets[slot] : null;
+        return slot < (uint)_used && (GenerationAt((int)slot) & GenerationMask) == generation ? SocketAt((int)slot) : null;
     }
 
     /// <summary>Calls for each socket; it may remove the one it is called with.</summary>
@@ -65,10 +65,14 @@ internal sealed class SocketTable
     {
         for (int slot = 0; slot < _used; slot++)
         {
-            if (_sockets[slot] is { } socket)
+            if (SocketAt(slot) is { } socket)
             {
                 action(socket);
             }
         }
     }
+
+    private ref LoopSocket? SocketAt(int slot) => ref _sockets[slot >>> PageBits][slot & (PageSize - 1)];
+
+    private ref uint GenerationAt(int slot) => ref _generations[slot >>> PageBits][slot & (PageSize - 1)];
 }

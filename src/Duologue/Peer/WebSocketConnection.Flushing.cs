@@ -22,8 +22,6 @@ internal sealed partial class WebSocketConnection
     // The thread that handles a batch of received bytes: what it sends leaves when the batch ends. 0 between batches.
     private int _corkThread;
 
-    private bool _dropLogged;
-
     private bool IsCorked => _corkThread == Environment.CurrentManagedThreadId;
 
     /// <summary>
@@ -232,7 +230,7 @@ internal sealed partial class WebSocketConnection
         }
 
         // A stuck peer drops thousands: the log gets the first of a connection, the counters get all.
-        if (!Interlocked.Exchange(ref _dropLogged, true))
+        if (!Interlocked.Exchange(ref Rare.DropLogged, true))
         {
             _setup.Logger.MessagesDropped(Id, count, reason);
         }

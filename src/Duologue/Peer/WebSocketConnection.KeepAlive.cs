@@ -93,7 +93,7 @@ internal sealed partial class WebSocketConnection
         bool judged = Options.KeepAliveTimeout != Timeout.InfiniteTimeSpan;
         _awaitingSign = judged;
         _keepAliveDue = After(judged ? Options.KeepAliveTimeout : Options.KeepAliveInterval);
-        _pings ??= [];
+        _pings ??= new List<Ping>(1);
         return _pings.Count < MaxOutstandingPings && SendPing() ? Overdue.Flush : Overdue.None;
     }
 

@@ -374,6 +374,9 @@ internal sealed partial class WebSocketConnection
         // Frames that wait for the carrier, and how many of them go before a SendAsync that waits, too.
         public Outbox Outbox;
         public int Ahead;
+
+        // Whether the log has been told of one that was dropped. Any thread.
+        public bool DropLogged;
         public SemaphoreSlim? TurnOrNull;
 
         // Set in the constructor where compression was agreed; its state is the output's owner's.

@@ -1,8 +1,11 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using Duologue.AspNetCore;
+using Duologue.EventLoop.Buffers;
 using Duologue.EventLoop.Tests.Support;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 
 namespace Duologue.EventLoop.Tests.Detached;
@@ -49,6 +52,58 @@ public class AllocationTests
 
         // A timer, the runtime's own: a little per thousand rounds is nobody's message.
         Assert.True(allocated < 1000L * depth, $"{allocated} bytes were allocated in 1,000 rounds of {depth} messages.");
+    }
+
+    // A keep-alive ping is such a send: what it left behind would be with every connection at rest.
+    [Theory]
+    [MemberData(nameof(LoopHost.Backends), MemberType = typeof(LoopHost))]
+    public async Task The_first_send_from_another_thread_leaves_nothing_with_the_connection(EventLoopBackend backend)
+    {
+        await using LoopHost host = await LoopHost.StartAsync(
+            options => (options.Backend, options.Loops) = (backend, 1),
+            app => app.MapDuologue<EchoHandler>("/echo"),
+            builder => builder.Logging.SetMinimumLevel(LogLevel.Warning),
+            _ => { });
+        const int Warm = 20;
+        const int Count = 60;
+        List<RawPeer> peers = [];
+        try
+        {
+            while (peers.Count < Count)
+            {
+                peers.Add(await RawPeer.OpenAsync(host.Url, "/echo"));
+            }
+
+            Connections connections = host.Services.GetRequiredService<Connections>();
+            await Eventually.True(() => connections.Count == Count, () => $"{connections.Count} of {Count} connections are open.");
+            Connection[] all = [.. connections];
+            Task<long> measured = Task.Factory.StartNew(() => MeasureFirstSends(all, Warm, host.Loops.Loops[0].Blocks), TestContext.Current.CancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+            long allocated = await measured.WaitAsync(2 * LoopHost.Patience, TestContext.Current.CancellationToken);
+
+            Assert.True(allocated < 24L * (Count - Warm), $"{allocated} bytes were allocated by the first sends of {Count - Warm} connections.");
+        }
+        finally
+        {
+            peers.ForEach(peer => peer.Dispose());
+        }
+    }
+
+    private static long MeasureFirstSends(Connection[] connections, int warm, BlockPool pool)
+    {
+        Assert.True(SpinWait.SpinUntil(() => pool.Rented == 0, LoopHost.Patience), "A block is still in use.");
+        Block[] blocks = [.. Enumerable.Range(0, 8).Select(_ => pool.Rent(BlockPool.Small))];
+        Array.ForEach(blocks, pool.Return);
+        long allocated = 0;
+        for (int i = 0; i < connections.Length; i++)
+        {
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            SendResult result = connections[i].Send("news"u8, MessageType.Binary);
+            allocated += i < warm ? 0 : GC.GetAllocatedBytesForCurrentThread() - before;
+            Assert.NotEqual(SendResult.Dropped, result);
+            Assert.True(SpinWait.SpinUntil(() => pool.Rented == 0, LoopHost.Patience), "What was sent does not leave.");
+        }
+
+        return allocated;
     }
 
     private static long Measure(Socket peer, int port, byte[] batch, int answer)
