@@ -17,8 +17,8 @@ internal sealed class TopicScripts(string prefix)
     private static readonly string Read = Load("enter.lua") + Load("read.lua");
 
     private readonly string _prefix = string.Create(CultureInfo.InvariantCulture, $"{prefix}v{LayoutVersion}:");
+    private readonly EpochSource _epochs = new(TimeProvider.System);
     private volatile Hashes? _hashes;
-    private long _lastEpoch;
 
     /// <summary>Where all nodes hear of what was appended.</summary>
     public RedisChannel Channel => RedisChannel.Literal(_prefix + "hints");
@@ -36,7 +36,7 @@ internal sealed class TopicScripts(string prefix)
         hashes.Append,
         KeysOf(append.Topic),
         [
-            NextEpoch(),
+            _epochs.Next(),
             Milliseconds(idle),
             node,
             append.Number,
@@ -60,7 +60,7 @@ internal sealed class TopicScripts(string prefix)
         RedisKey[] keys = KeysOf(topic);
         RedisValue[] values =
         [
-            NextEpoch(),
+            _epochs.Next(),
             Milliseconds(idle),
             start.Kind switch { TopicStartKind.Now => "now", TopicStartKind.Oldest => "oldest", _ => "after" },
             start.Position.Epoch,
@@ -95,20 +95,6 @@ internal sealed class TopicScripts(string prefix)
     }
 
     private static long Milliseconds(TimeSpan time) => (long)time.TotalMilliseconds;
-
-    // Time first, so that one who looks at cursors sees order; then what makes those of two nodes, or of two lives of this one, differ.
-    private long NextEpoch()
-    {
-        while (true)
-        {
-            long last = Interlocked.Read(ref _lastEpoch);
-            long next = (TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds() << 20) | (uint)Random.Shared.Next(1 << 20);
-            if (next > last && Interlocked.CompareExchange(ref _lastEpoch, next, last) == last)
-            {
-                return next;
-            }
-        }
-    }
 
     private static string Load(string name)
     {

@@ -12,7 +12,7 @@ internal sealed record BackplaneOptions
           --contenders NAME,NAME  signalr, duologue, duologue-loop (all)
           --rounds N              of all of them (10)
           --seconds S             that each is measured for, in each round (2)
-          --warmup S              of each, once, at the start (10)
+          --warmup S              of each, once, at the start (20)
           --budget S              ends in time, with exit code 3: started again, it goes on where it ended
           --aof                   Redis writes down what it is told
           --out DIR               results.csv and results.md (artifacts/bench/backplane)
@@ -30,7 +30,7 @@ internal sealed record BackplaneOptions
 
     public double Seconds { get; init; } = 2;
 
-    public double Warmup { get; init; } = 10;
+    public double Warmup { get; init; } = 20;
 
     public double Budget { get; init; } = double.MaxValue;
 
