@@ -10,7 +10,7 @@ internal sealed class DuologueServer : IAsyncDisposable
     private readonly List<MessageHandler> _handlers = [];
     private volatile bool _draining;
 
-    public DuologueServer(IOptions<DuologueOptions> options, Connections connections, ServerMetrics metrics, TimeProvider timeProvider, ILoggerFactory loggers, Broker? broker = null)
+    public DuologueServer(IOptions<DuologueOptions> options, Connections connections, ServerMetrics metrics, TimeProvider timeProvider, ILoggerFactory loggers, Broker? broker = null, SessionNodes? nodes = null)
     {
         Options = options.Value;
         Connections = connections;
@@ -20,7 +20,8 @@ internal sealed class DuologueServer : IAsyncDisposable
         ConnectionLogger = Limited(Log.ConnectionsCategory);
         Admission = new AdmissionControl(Options.MaxConnections, Options.MaxConnectionsPerAddress);
         SessionAdmission = new AdmissionControl(0, Options.MaxSessionsPerAddress);
-        Node = Options.NodeName ?? SessionId.NewNode();
+        Nodes = nodes;
+        Node = nodes?.Name ?? Options.NodeName ?? SessionId.NewNode();
         Compression = new CompressionAdmission(Options.MaxDedicatedCompressors, metrics, HandshakeLogger);
         HandshakeRate = new HandshakeRate(Options.MaxHandshakesPerSecond, Options.MaxHandshakesPerSecondPerAddress, timeProvider);
         TopicLogger = Limited(Log.TopicsCategory);
@@ -46,6 +47,9 @@ internal sealed class DuologueServer : IAsyncDisposable
 
     /// <summary>What the ids of this server's sessions begin with.</summary>
     public string Node { get; }
+
+    /// <summary>The nodes among which this is one; null where it is alone.</summary>
+    public SessionNodes? Nodes { get; }
 
     public CompressionAdmission Compression { get; }
 

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Globalization;
 using System.Text;
 using StackExchange.Redis;
@@ -10,7 +9,6 @@ public sealed partial class RedisBroker
 {
     private const byte HeartbeatMark = (byte)'!';
 
-    private readonly ConcurrentDictionary<string, long> _heard = new(StringComparer.Ordinal);
     private readonly Lock _linkLock = new();
     private readonly string _incarnation = Guid.NewGuid().ToString("N");
     private volatile IConnectionMultiplexer? _multiplexer;
@@ -194,15 +192,6 @@ public sealed partial class RedisBroker
         {
             Log.NotificationUnreadable(_logger, NodeName);
             return;
-        }
-
-        _heard[parts[1]] = _time.GetTimestamp();
-        foreach ((string node, long at) in _heard)
-        {
-            if (_time.GetElapsedTime(at) > Lifetime)
-            {
-                _heard.TryRemove(new(node, at));
-            }
         }
 
         if (parts[2] == _incarnation)

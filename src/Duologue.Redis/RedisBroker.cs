@@ -10,6 +10,7 @@ namespace Duologue.Redis;
 public sealed partial class RedisBroker : Broker, IAsyncDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Goodbye = TimeSpan.FromSeconds(2);
 
     private readonly RedisBrokerOptions _options;
     private readonly IServiceProvider _services;
@@ -23,6 +24,7 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
     private readonly ConcurrentDictionary<string, int> _followed = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<ReadKey, SharedRead> _reads = new();
     private readonly Task _link;
+    private readonly Task _lease;
     private int _disposed;
 
     /// <summary>For the container: <c>UseRedis</c> registers it.</summary>
@@ -38,8 +40,10 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
         _logger = loggers.CreateLogger(Log.Category);
         _scripts = new TopicScripts(_options.KeyPrefix);
         _publishes = new PublishQueue(_options, _scripts, metrics, time, _idle, () => _multiplexer?.GetDatabase());
+        Registry = new NodeRegistry(_options, _incarnation, _scripts.Prefix, time, _logger, () => _multiplexer?.GetDatabase());
         metrics.Observe(this);
         _link = Task.Run(KeepLinkAsync);
+        _lease = Task.Run(() => Registry.RunAsync(_stop.Token));
     }
 
     /// <summary>The link is lost. Subscribers keep their connections. With no lock held; must not block.</summary>
@@ -54,8 +58,13 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
     /// <summary>Whether the link stands: notifications are sure to come.</summary>
     public bool IsConnected => _ready.Task.IsCompleted;
 
-    /// <summary>The nodes that this one hears of, itself included.</summary>
-    public IReadOnlyCollection<string> Nodes => [.. _heard.Where(node => _time.GetElapsedTime(node.Value) < Lifetime).Select(node => node.Key)];
+    /// <summary>The nodes that live, by their leases, this one included; one that is stopping is no more among them. While Redis is away for longer than a lease, nothing is known of others.</summary>
+    public IReadOnlyCollection<string> Nodes => Registry.Names;
+
+    /// <summary>Whether another node that lives has this one's name, which is logged as an error.</summary>
+    internal bool IsNameTaken => Registry.IsNameTaken;
+
+    internal NodeRegistry Registry { get; }
 
     /// <summary>How long the last heartbeat took through Redis and back.</summary>
     public TimeSpan Lag { get; private set; }
@@ -139,10 +148,41 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
             return;
         }
 
-        await _stop.CancelAsync().ConfigureAwait(false);
         await _publishes.DisposeAsync().ConfigureAwait(false);
+        await GoAsync().ConfigureAwait(false);
+        await _stop.CancelAsync().ConfigureAwait(false);
+        await _lease.ConfigureAwait(false);
         await _link.ConfigureAwait(false);
         _stop.Dispose();
+    }
+
+    /// <summary>Says that this node stops. If Redis is away, it is said with a later heartbeat.</summary>
+    internal async Task BeginLeavingAsync(CancellationToken cancellationToken)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        patience.CancelAfter(Goodbye);
+        try
+        {
+            await Registry.BeginLeavingAsync(patience.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            // The drain must not wait for it.
+        }
+    }
+
+    /// <summary>Goes in good order: the others need not wait for the lease to run out. If Redis is away, they do.</summary>
+    private async Task GoAsync()
+    {
+        using var patience = new CancellationTokenSource(Goodbye);
+        try
+        {
+            await Registry.LeaveAsync(patience.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            // The process goes; its lease ends by itself.
+        }
     }
 
     private void Unfollow(string topic)

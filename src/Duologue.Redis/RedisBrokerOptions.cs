@@ -1,4 +1,4 @@
-using System.Text;
+using Duologue.AspNetCore;
 using Microsoft.Extensions.Options;
 using StackExchange.Redis;
 
@@ -7,6 +7,9 @@ namespace Duologue.Redis;
 /// <summary>The options of the broker on Redis, Valkey or Garnet. Validated when the application starts.</summary>
 public sealed class RedisBrokerOptions
 {
+    private readonly string _defaultName = NewName();
+    private string? _nodeName;
+
     /// <summary>Where the server is, and how to get in: TLS, user, password. One of this and <see cref="ConnectionFactory"/> is needed. Default none.</summary>
     public ConfigurationOptions? Configuration { get; set; }
 
@@ -16,8 +19,21 @@ public sealed class RedisBrokerOptions
     /// <summary>What all keys and the channel begin with. Default <c>duologue:</c>; at most 64 characters, without braces: what stands in braces is the tag that keeps a topic's keys together.</summary>
     public string KeyPrefix { get; set; } = "duologue:";
 
-    /// <summary>The node's name, as others see it; 1 to 64 characters without spaces. Default the machine's name and a random end.</summary>
-    public string NodeName { get; set; } = $"{Environment.MachineName.Replace(' ', '-')}-{Guid.NewGuid():N}"[..Math.Min(64, Environment.MachineName.Length + 9)];
+    /// <summary>
+    /// The node's name, as others see it, and what the ids of its sessions begin with: 1 to 64 letters, digits, hyphens and underscores; no two nodes have the same. Default
+    /// <see cref="DuologueOptions.NodeName"/>, or the machine's name and a random end.
+    /// </summary>
+    public string NodeName
+    {
+        get => _nodeName ?? _defaultName;
+        set => _nodeName = value;
+    }
+
+    /// <summary>
+    /// The URL by which other nodes reach this one, such as <c>http://10.0.0.1:8080</c>: they send it the requests of its sessions. Default none: it takes no forwards, and a balancer has to
+    /// send each session's requests to its node.
+    /// </summary>
+    public Uri? NodeAddress { get; set; }
 
     /// <summary>The most publishes that wait for the server or its answer. Default 10,000; at least 1. Passed: a publish throws <see cref="Duologue.AspNetCore.BrokerUnavailableException"/>.</summary>
     public int MaxPendingPublishes { get; set; } = 10_000;
@@ -31,8 +47,16 @@ public sealed class RedisBrokerOptions
     /// </summary>
     public TimeSpan PublishTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>How often a node tells the others that it lives, and finds that its link does. Default 1 s; 0.1 to 60 s. A node not heard of for five of these is gone, and a link is interrupted.</summary>
+    /// <summary>How often a node tells the others that it lives, and finds that its link does. Default 1 s; 0.1 to 60 s. Five of these are a node's lease, after which it is gone, and a link that was not heard of for five is interrupted.</summary>
     public TimeSpan HeartbeatInterval { get; set; } = TimeSpan.FromSeconds(1);
+
+    internal bool IsNodeNameSet => _nodeName is not null;
+
+    private static string NewName()
+    {
+        string machine = string.Concat(Environment.MachineName.Select(c => char.IsAsciiLetterOrDigit(c) ? c : '-'));
+        return $"{machine[..Math.Min(machine.Length, 55)]}-{Guid.NewGuid():N}"[..(Math.Min(machine.Length, 55) + 9)];
+    }
 }
 
 /// <summary>Says of all options at once what is wrong with them.</summary>
@@ -44,7 +68,8 @@ internal sealed class RedisBrokerOptionsValidator : IValidateOptions<RedisBroker
         Check(options.Configuration is not null ^ options.ConnectionFactory is not null, "Configuration, ConnectionFactory: set one of them.");
         Check(options.Configuration is null || options.Configuration.EndPoints.Count > 0, "Configuration names no server; give HOST:PORT.");
         Check(options.KeyPrefix is { Length: > 0 and <= 64 } && options.KeyPrefix.AsSpan().IndexOfAny('{', '}') < 0, "KeyPrefix has 1 to 64 characters, none of which is a brace.");
-        Check(options.NodeName is { Length: > 0 and <= 64 } && options.NodeName.All(c => !char.IsWhiteSpace(c) && !char.IsControl(c)) && Encoding.UTF8.GetByteCount(options.NodeName) <= 256, "NodeName has 1 to 64 characters, without spaces.");
+        Check(SessionId.IsNode(options.NodeName), $"NodeName is \"{options.NodeName}\"; it must have 1 to 64 letters, digits, hyphens and underscores.");
+        Check(options.NodeAddress is null || NodeEntry.IsAddress(options.NodeAddress), $"NodeAddress is \"{options.NodeAddress}\"; it must be an absolute http or https URL without query, fragment and user.");
         Check(options.MaxPendingPublishes >= 1, $"MaxPendingPublishes is {options.MaxPendingPublishes}; it must be at least 1.");
         Check(options.MaxPendingBytes >= 1, $"MaxPendingBytes is {options.MaxPendingBytes}; it must be at least 1.");
         Check(options.PublishTimeout > TimeSpan.Zero && options.PublishTimeout <= TimeSpan.FromHours(1), $"PublishTimeout is {options.PublishTimeout}; it must be positive and at most 1 h.");

@@ -14,6 +14,11 @@ internal sealed class RedisHealthCheck(RedisBroker broker) : IHealthCheck
             ["lag_ms"] = broker.Lag.TotalMilliseconds,
             ["pending"] = broker.PendingPublishes,
         };
+        if (broker.IsNameTaken)
+        {
+            return Task.FromResult(HealthCheckResult.Degraded("Another node that lives has this one's name: its sessions are not found by others (NodeName).", null, data));
+        }
+
         return Task.FromResult(broker.IsConnected
             ? HealthCheckResult.Healthy(null, data)
             : HealthCheckResult.Degraded("The link to Redis is interrupted; publishes wait, and subscribers catch up after it.", null, data));

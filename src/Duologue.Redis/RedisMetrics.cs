@@ -31,7 +31,7 @@ internal sealed class RedisMetrics
     public void Observe(RedisBroker broker)
     {
         _meter.CreateObservableGauge("duologue.redis.connected", () => broker.IsConnected ? 1 : 0, "{link}", "1 while the link to Redis stands, else 0.");
-        _meter.CreateObservableGauge("duologue.redis.nodes", () => broker.Nodes.Count, "{node}", "Nodes that this one hears of, itself included.");
+        _meter.CreateObservableGauge("duologue.redis.nodes", () => broker.Nodes.Count, "{node}", "Nodes that live and stay, as the registry has them, this one included.");
         _meter.CreateObservableGauge("duologue.redis.lag", () => broker.Lag.TotalSeconds, "s", "How long the last heartbeat took through Redis and back.");
         _meter.CreateObservableUpDownCounter("duologue.redis.publish.pending", () => broker.PendingPublishes, "{publish}", "Publishes that wait for Redis or its answer.");
     }
@@ -56,4 +56,16 @@ internal static partial class Log
 
     [LoggerMessage(5004, LogLevel.Warning, "Node {Node} got a notification that is none of this version, on its channel; it is passed over.", EventName = "RedisNotificationUnreadable")]
     public static partial void NotificationUnreadable(ILogger logger, string node);
+
+    [LoggerMessage(5010, LogLevel.Information, "Node {Node} is there; it is reached at {Address}.", EventName = "RedisNodeCame")]
+    public static partial void NodeCame(ILogger logger, string node, Uri? address);
+
+    [LoggerMessage(5011, LogLevel.Information, "Node {Node} has gone.", EventName = "RedisNodeWent")]
+    public static partial void NodeWent(ILogger logger, string node);
+
+    [LoggerMessage(5012, LogLevel.Error, "Another node that lives is called {Node}, too. Sessions of this one are not found by others; give each node a name of its own (RedisBrokerOptions.NodeName).", EventName = "RedisNodeNameTaken")]
+    public static partial void NodeNameTaken(ILogger logger, string node);
+
+    [LoggerMessage(5013, LogLevel.Warning, "Node {Node} could not renew its lease; it tries again.", EventName = "RedisLeaseNotRenewed")]
+    public static partial void LeaseNotRenewed(ILogger logger, Exception exception, string node);
 }

@@ -65,11 +65,23 @@ public static class RedisServiceCollectionExtensions
         services.AddOptions<RedisBrokerOptions>().Configure(configure).ValidateOnStart();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<RedisBrokerOptions>, RedisBrokerOptionsValidator>());
         services.TryAddSingleton<RedisMetrics>();
+        services.TryAddSingleton<SessionNodes, RedisSessionNodes>();
         if (services.Any(service => service.ServiceType == typeof(RedisBroker)))
         {
             return services;
         }
 
+        services.AddOptions<RedisBrokerOptions>()
+            .PostConfigure<IOptions<DuologueOptions>>(static (redis, duologue) =>
+            {
+                if (!redis.IsNodeNameSet && duologue.Value.NodeName is { } name)
+                {
+                    redis.NodeName = name;
+                }
+            })
+            .Validate<IOptions<DuologueOptions>>(
+                static (redis, duologue) => duologue.Value.NodeName is null || duologue.Value.NodeName == redis.NodeName,
+                $"{nameof(DuologueOptions)}.{nameof(DuologueOptions.NodeName)} and {nameof(RedisBrokerOptions)}.{nameof(RedisBrokerOptions.NodeName)} differ: a node has one name; set one of them.");
         services.AddSingleton(static provider => new RedisBroker(
             provider.GetRequiredService<IOptions<RedisBrokerOptions>>(),
             provider.GetRequiredService<IOptions<DuologueOptions>>(),
@@ -78,6 +90,7 @@ public static class RedisServiceCollectionExtensions
             provider.GetRequiredService<ILoggerFactory>(),
             provider));
         services.Replace(ServiceDescriptor.Singleton<Broker>(static provider => provider.GetRequiredService<RedisBroker>()));
+        services.AddHostedService<NodeService>();
         services.AddHealthChecks().AddCheck<RedisHealthCheck>("duologue-redis");
         return services;
     }

@@ -85,6 +85,9 @@ internal sealed class TopicScripts(string prefix)
 
     public Hashes? Loaded => _hashes;
 
+    /// <summary>What all keys and channels of this layout begin with.</summary>
+    public string Prefix => _prefix;
+
     public static bool IsScriptMissing(RedisServerException error) => error.Message.Contains("NOSCRIPT", StringComparison.Ordinal);
 
     // The braces keep a topic's keys in one slot of a cluster; what stands before the name keeps the tag from being empty.

@@ -168,9 +168,9 @@ public class RedisBrokerTests
     [Fact]
     public void Options_that_cannot_work_are_named()
     {
-        var options = new RedisBrokerOptions { KeyPrefix = "a{b", NodeName = "a b", PublishTimeout = TimeSpan.Zero };
+        var options = new RedisBrokerOptions { KeyPrefix = "a{b", NodeName = "a.b", NodeAddress = new Uri("ftp://x"), PublishTimeout = TimeSpan.Zero };
         ValidateOptionsResult result = new RedisBrokerOptionsValidator().Validate(null, options);
-        Assert.All(["Configuration", "KeyPrefix", "NodeName", "PublishTimeout"], name => Assert.Contains(name, result.FailureMessage, StringComparison.Ordinal));
+        Assert.All(["Configuration", "KeyPrefix", "NodeName", "NodeAddress", "PublishTimeout"], name => Assert.Contains(name, result.FailureMessage, StringComparison.Ordinal));
     }
 
     private static async Task<List<string>> ReadAsync(TopicSubscription reader, int count)

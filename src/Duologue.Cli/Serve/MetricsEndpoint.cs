@@ -28,7 +28,7 @@ internal static class MetricsEndpoint
 
     private static readonly string[] Meters =
     [
-        "Duologue", "Duologue.AspNetCore", "Duologue.EventLoop", TalkWatch.MeterName, "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel", "Microsoft.AspNetCore.Routing", "System.Runtime",
+        "Duologue", "Duologue.AspNetCore", "Duologue.EventLoop", "Duologue.Redis", TalkWatch.MeterName, "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel", "Microsoft.AspNetCore.Routing", "System.Runtime",
     ];
 
     public static void AddMetricsEndpoint(this IServiceCollection services, MetricsAccess access)

@@ -3,7 +3,9 @@ using System.Security.Cryptography.X509Certificates;
 using Duologue.AspNetCore;
 using Duologue.Cli.Talk;
 using Duologue.Cli.Terminal;
+using Duologue.Redis;
 using Microsoft.Extensions.Options;
+using StackExchange.Redis;
 
 namespace Duologue.Cli.Serve;
 
@@ -51,14 +53,14 @@ internal static class ServeCommand
         (X509Certificate2 Certificate, string Origin)? certificate = tls ? DevelopmentCertificate.Get(TimeProvider.System.GetUtcNow()) : null;
         try
         {
-            await using WebApplication application = Build(options, command, echoPaths, certificate?.Certificate);
+            await using WebApplication application = Build(options, command, report, echoPaths, certificate?.Certificate);
             int? failure = await ListenUrls.TryStartAsync(application, urls, report).ConfigureAwait(false);
             if (failure is not null)
             {
                 return failure.Value;
             }
 
-            Announce(report, ListenUrls.GetBound(application), certificate?.Origin, echoPaths);
+            Announce(report, application, certificate?.Origin, echoPaths);
             await application.WaitForShutdownAsync(cancellationToken).ConfigureAwait(false);
             report.Say("[grey]Stopped; every connection was closed.[/]");
             report.Tell(new StoppedEvent());
@@ -74,7 +76,7 @@ internal static class ServeCommand
         }
     }
 
-    private static WebApplication Build(ServeOptions options, ParseResult command, string[] echoPaths, X509Certificate2? certificate)
+    private static WebApplication Build(ServeOptions options, ParseResult command, Report report, string[] echoPaths, X509Certificate2? certificate)
     {
         // Slim: no configuration files or environment of the directory it happens to be started in decides about a tool.
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "duologue" });
@@ -102,8 +104,14 @@ internal static class ServeCommand
             options.Apply(command, duologue);
             TopicsEndpoint.KeepNoHistoryOfOthers(duologue);
         });
+        ConfigurationOptions? redis = command.GetValue(options.Redis);
+        if (redis is not null)
+        {
+            RedisChoice.Apply(builder, redis, command.GetValue(options.Node), command.GetValue(options.LogLevel), report);
+        }
+
         builder.Services.AddSingleton(services => new TalkRoom(
-            services.GetRequiredService<Topics>(), TimeProvider.System, Math.Max(1, talkMessageSize - TalkLimits.FileHead)));
+            redis is null ? new TopicAudience(services.GetRequiredService<Topics>()) : new NodeAudience(), TimeProvider.System, Math.Max(1, talkMessageSize - TalkLimits.FileHead)));
         builder.Services.AddSingleton(services => new TalkWatch(
             services.GetRequiredService<System.Diagnostics.Metrics.IMeterFactory>(), services.GetRequiredService<ILoggerFactory>(), TimeProvider.System));
         builder.Services.AddHostedService<TalkClock>();
@@ -135,8 +143,9 @@ internal static class ServeCommand
         return application;
     }
 
-    private static void Announce(Report report, IReadOnlyList<string> bound, string? certificate, string[] echoPaths)
+    private static void Announce(Report report, WebApplication application, string? certificate, string[] echoPaths)
     {
+        IReadOnlyList<string> bound = ListenUrls.GetBound(application);
         string local = ListenUrls.GetLocal(bound[0]);
         string socket = ToWebSocket(local);
         report.Say($"[bold]Duologue[/] is listening. Open [underline green]{Report.Safe(local)}[/] in a browser.");
@@ -154,6 +163,14 @@ internal static class ServeCommand
         {
             report.Say($"  certificate    {Report.Safe(certificate)}");
             report.Tell(new NoteEvent($"TLS with {certificate}"));
+        }
+
+        if (application.Services.GetService<RedisBroker>() is { } broker)
+        {
+            string servers = RedisChoice.Describe(application.Services.GetRequiredService<IOptions<RedisBrokerOptions>>().Value.Configuration!);
+            string text = $"{servers}, as node {broker.NodeName}: the topics of all nodes there are one; the talk is this node's own";
+            report.Say($"  redis          {Report.Safe(text)}");
+            report.Tell(new NoteEvent($"Redis at {text}"));
         }
 
         report.Say("[grey]Ctrl+C stops it.[/]");

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Duologue.AspNetCore;
 using Duologue.Cli.Terminal;
+using StackExchange.Redis;
 
 namespace Duologue.Cli.Serve;
 
@@ -57,7 +58,9 @@ internal sealed class ServeOptions
 
     public Option<int> MaxSessionsPerAddress { get; } = CliOption.Count("--max-sessions-per-address", "The most sessions over Engine.IO from one address; 0 for no limit. Passed: 503 with Retry-After.", Defaults.MaxSessionsPerAddress);
 
-    public Option<string> NodeName { get; } = CliOption.Create<string>("--node-name", "NAME", "What the ids of this server's sessions begin with, so that a proxy can send their requests here: letters, digits, - and _. Default a random name.");
+    public Option<ConfigurationOptions?> Redis { get; } = RedisChoice.Create();
+
+    public Option<string?> Node { get; } = CliOption.NodeName("--node", "This server's name among the nodes, with which the ids of its sessions begin, so that a proxy can send their requests here: 1 to 64 letters, digits, - and _. Default a random name.");
 
     public Option<int> MaxHandshakes { get; } = CliOption.Count("--max-handshakes", "The most handshakes accepted per second; 0 for no limit. Passed: 503 with Retry-After.", Defaults.MaxHandshakesPerSecond);
 
@@ -87,7 +90,7 @@ internal sealed class ServeOptions
     [
         Urls, Tls, Echo, AllowOrigin, MaxMessageSize, MaxFragments, SendQueueLimit, SendQueuePolicy, Compression, Threshold, PingInterval, PingTimeout, HandshakeTimeout,
         CloseTimeout, SendTimeout, MessageTimeout, MaxControlFrames, MaxSmallFragments, MaxMessages, MaxConnections, MaxConnectionsPerAddress,
-        MaxSessionsPerAddress, NodeName,
+        MaxSessionsPerAddress, Redis, Node,
         MaxHandshakes, MaxHandshakesPerAddress, RetryAfter, MaxTopics, MaxTopicsPerConnection,
         DrainWindow, Metrics, EventLoop, Loops, LogLevel, Json,
     ];
@@ -115,7 +118,7 @@ internal sealed class ServeOptions
         options.MaxConnections = command.GetValue(MaxConnections);
         options.MaxConnectionsPerAddress = command.GetValue(MaxConnectionsPerAddress);
         options.MaxSessionsPerAddress = command.GetValue(MaxSessionsPerAddress);
-        options.NodeName = command.GetValue(NodeName);
+        options.NodeName = command.GetValue(Node);
         options.RetryAfter = command.GetValue(RetryAfter).Value;
         options.MaxTopics = command.GetValue(MaxTopics);
         options.MaxTopicsPerConnection = command.GetValue(MaxTopicsPerConnection);

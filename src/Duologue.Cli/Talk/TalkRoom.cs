@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Duologue.AspNetCore;
 using Duologue.Cli.Terminal;
 
 namespace Duologue.Cli.Talk;
@@ -8,7 +7,7 @@ namespace Duologue.Cli.Talk;
 /// The conversation of all who are here. Each thing that happens is published twice: as an event and as a line. One lock makes
 /// one order of it for everybody; nothing under it waits, since publishing and <see cref="Connection.Send(string)"/> do not. Thread-safe.
 /// </summary>
-internal sealed class TalkRoom(Topics topics, TimeProvider timeProvider, int maxFile)
+internal sealed class TalkRoom(TalkAudience audience, TimeProvider timeProvider, int maxFile)
 {
     /// <summary>What the names of the talk's own topics begin with.</summary>
     public const string TopicPrefix = "talk/";
@@ -41,15 +40,15 @@ internal sealed class TalkRoom(Topics topics, TimeProvider timeProvider, int max
             if (wantsEvents)
             {
                 Greet(member);
-                connection.Subscribe(Events);
+                audience.Add(connection, Events);
             }
             else
             {
                 TellHistory(member);
-                connection.Subscribe(Lines);
+                audience.Add(connection, Lines);
                 if (TalkProtocol.FromQuery(connection.Request, "clock") is not null)
                 {
-                    connection.Subscribe(Clock);
+                    audience.Add(connection, Clock);
                 }
             }
         }
@@ -59,6 +58,7 @@ internal sealed class TalkRoom(Topics topics, TimeProvider timeProvider, int max
     {
         lock (_gate)
         {
+            audience.Forget(connection);
             if (_members.Remove(connection.Id, out TalkMember? member))
             {
                 Publish(new Left(Now, member.Person), $"{member.Person.Name} left");
@@ -89,8 +89,8 @@ internal sealed class TalkRoom(Topics topics, TimeProvider timeProvider, int max
         {
             var said = new Said(text) { Seq = ++_lastSeq, Time = Now, From = member.Person };
             _history.Add(said, null);
-            Tell(Events, Encode(said));
-            Tell(Lines, TalkProtocol.ToLine(said));
+            audience.Tell(Events, Encode(said));
+            audience.Tell(Lines, TalkProtocol.ToLine(said));
         }
     }
 
@@ -109,13 +109,13 @@ internal sealed class TalkRoom(Topics topics, TimeProvider timeProvider, int max
 
             // The sender has the file: it is told that it was passed on, and left out while the others get it.
             string own = member.WantsEvents ? Events : Lines;
-            member.Connection.Unsubscribe(own);
-            Tell(Events, TalkProtocol.EncodeFile(file, kept), MessageType.Binary);
+            audience.Remove(member.Connection, own);
+            audience.Tell(Events, TalkProtocol.EncodeFile(file, kept), MessageType.Binary);
             string line = TalkProtocol.ToLine($"{file.From.Name} sent {file.Name} ({file.Mime}, {ByteSize.Describe(file.Size)})");
-            Tell(Lines, line);
-            Tell(Lines, kept, MessageType.Binary);
+            audience.Tell(Lines, line);
+            audience.Tell(Lines, kept, MessageType.Binary);
             member.Connection.Send(member.WantsEvents ? Encode(file with { Ref = head.Ref }) : line);
-            member.Connection.Subscribe(own);
+            audience.Add(member.Connection, own);
         }
     }
 
@@ -141,8 +141,8 @@ internal sealed class TalkRoom(Topics topics, TimeProvider timeProvider, int max
     {
         lock (_gate)
         {
-            Tell(Events, Encode(new Clock(Now, _members.Count)));
-            Tell(Clock, TalkProtocol.ToLine($"it is {timeProvider.GetUtcNow():HH:mm:ss} UTC"));
+            audience.Tell(Events, Encode(new Clock(Now, _members.Count)));
+            audience.Tell(Clock, TalkProtocol.ToLine($"it is {timeProvider.GetUtcNow():HH:mm:ss} UTC"));
         }
     }
 
@@ -184,25 +184,8 @@ internal sealed class TalkRoom(Topics topics, TimeProvider timeProvider, int max
 
     private void Publish(TalkEvent happening, string line)
     {
-        Tell(Events, Encode(happening));
-        Tell(Lines, TalkProtocol.ToLine(line));
-    }
-
-    // Where nobody listens nothing is published: these topics keep no history, and where there are as many topics as there may be, publishing to a new one throws.
-    private void Tell(string topic, string text)
-    {
-        if (topics.CountSubscribers(topic) > 0)
-        {
-            topics.Publish(topic, text);
-        }
-    }
-
-    private void Tell(string topic, ReadOnlySpan<byte> data, MessageType type)
-    {
-        if (topics.CountSubscribers(topic) > 0)
-        {
-            topics.Publish(topic, data, type);
-        }
+        audience.Tell(Events, Encode(happening));
+        audience.Tell(Lines, TalkProtocol.ToLine(line));
     }
 
     private string Distinct(string name, int ownId)

@@ -105,6 +105,16 @@ internal static class CliOption
             ?? Error<string>(result, $"{name} takes one of {string.Join(", ", words)}; it was given \"{Single(result)}\"."),
     };
 
+    /// <summary>A name as it stands in ids and on wires: the server's own rule for the names of nodes.</summary>
+    public static Option<string?> NodeName(string name, string description) => new(name)
+    {
+        Description = description,
+        HelpName = "NAME",
+        CustomParser = result => Single(result) is { Length: >= 1 and <= 64 } given && given.All(static c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_')
+            ? given
+            : Error<string?>(result, $"{name} takes 1 to 64 letters, digits, hyphens and underscores; it was given \"{Single(result)}\"."),
+    };
+
     private static string NoTime(string name, string given) =>
         $"{name} takes a time above 0 with its unit, such as 500ms, 20s, 5m or 1h, at most 49 days, or none; it was given \"{given}\".";
 

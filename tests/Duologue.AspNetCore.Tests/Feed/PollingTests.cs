@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Duologue.AspNetCore.Tests.Support;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
 namespace Duologue.AspNetCore.Tests.Feed;
@@ -130,6 +131,9 @@ public class PollingTests
         using HttpResponseMessage response = await feed.SendAsync(FeedHost.Get(path));
         Assert.Equal(status, (int)response.StatusCode);
         Assert.Contains(expected, await response.Content.ReadAsStringAsync(Token), StringComparison.Ordinal);
+        await Eventually.True(
+            () => feed.Host.Log.GetSnapshot().Any(record => record.Id == new EventId(3305, "FeedRefused") && record.Message.Contains($"with {status} (", StringComparison.Ordinal)),
+            () => "The log does not tell of it.");
     }
 
     [Fact]

@@ -136,6 +136,12 @@ public sealed class ServeTests
     [InlineData("--echo", "/metrics")]
     [InlineData("--metrics", "Some")]
     [InlineData("--allow-origin", "nonsense")]
+    [InlineData("--node", "a.b")]
+    [InlineData("--redis", "")]
+    [InlineData("--redis", ",ssl=true")]
+    [InlineData("--redis", "redis://localhost:6379")]
+    [InlineData("--redis", "localhost:99999")]
+    [InlineData("--redis", "a b:6379")]
     [InlineData("--no-such-option", "1")]
     public async Task A_bad_value_is_a_usage_error_that_shows_it(string option, string value)
     {

@@ -14,7 +14,7 @@ public sealed class SessionsTests
     [InlineData("/talk")]
     public async Task The_handshake_says_what_the_switches_say(string path)
     {
-        await using ServeTool server = await ServeTool.StartAsync("--echo", "/engine.io", "--ping-interval", "300ms", "--ping-timeout", "200ms", "--node-name", "n1");
+        await using ServeTool server = await ServeTool.StartAsync("--echo", "/engine.io", "--ping-interval", "300ms", "--ping-timeout", "200ms", "--node", "n1");
         using var http = new HttpClient { BaseAddress = new Uri(server.Url) };
 
         string open = await http.GetStringAsync(new Uri($"{path}?EIO=4&transport=polling", UriKind.Relative), Token);

@@ -29,12 +29,14 @@ internal sealed class Node : IAsyncDisposable
 
     public IServiceProvider Services => _app.Services;
 
-    public static async Task<Node> StartAsync(StoreServer store, Action<RedisBrokerOptions>? configure = null, Action<DuologueOptions>? duologue = null)
+    public static Task<Node> StartAsync(StoreServer store, Action<RedisBrokerOptions>? configure = null, Action<DuologueOptions>? duologue = null) => StartAsync(store.Address, configure, duologue);
+
+    public static async Task<Node> StartAsync(string store, Action<RedisBrokerOptions>? configure = null, Action<DuologueOptions>? duologue = null)
     {
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
         builder.Logging.ClearProviders();
-        builder.Services.AddDuologue(duologue ?? (_ => { })).UseRedis(store.Address, options =>
+        builder.Services.AddDuologue(duologue ?? (_ => { })).UseRedis(store, options =>
         {
             options.PublishTimeout = TimeSpan.FromMinutes(5);
             configure?.Invoke(options);
@@ -46,6 +48,9 @@ internal sealed class Node : IAsyncDisposable
         await Eventually.True(() => node.Broker.IsConnected);
         return node;
     }
+
+    /// <summary>Begins the stop, as SIGTERM does.</summary>
+    public Task StopAsync() => _app.StopAsync(CancellationToken.None);
 
     public async ValueTask DisposeAsync()
     {

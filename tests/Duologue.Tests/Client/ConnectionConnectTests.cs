@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using System.Net.WebSockets;
 using Duologue.Tests.Client.Peers;
 using Microsoft.AspNetCore.Http;
@@ -149,5 +151,56 @@ public class ConnectionConnectTests
         Assert.Contains(records, record => record.Id.Name == "ConnectFailed" && record.Message.Contains("403", StringComparison.Ordinal));
         Assert.DoesNotContain(records, record => record.Message.Contains("s3cret", StringComparison.Ordinal));
         Assert.All(records, record => Assert.Equal("Duologue.Client", record.Category));
+    }
+
+    [Fact]
+    public async Task An_address_that_does_not_answer_is_told_of_and_the_next_is_taken()
+    {
+        await using KestrelServer server = await KestrelServer.StartAsync(KestrelServer.EchoAsync);
+        var logs = new FakeLogCollector();
+        using var factory = new LoggerFactory([new FakeLoggerProvider(logs)], new LoggerFilterOptions { MinLevel = LogLevel.Debug });
+        ConnectOptions options = Options with { LoggerFactory = factory, Resolve = (_, _) => Task.FromResult<IPAddress[]>([IPAddress.IPv6Loopback, IPAddress.Loopback]) };
+        await using Connection connection = await Connection.ConnectAsync(new UriBuilder(server.Uri) { Host = "two.example" }.Uri, options, Cancelled);
+
+        FakeLogRecord told = Assert.Single(logs.GetSnapshot(), record => record.Id == new EventId(2002, "ConnectAttemptFailed"));
+        Assert.Contains($"[::1]:{server.Uri.Port}", told.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_caller_that_gives_up_is_told_of()
+    {
+        using var stop = new CancellationTokenSource();
+        await using var server = new RawServer(async exchange =>
+        {
+            await stop.CancelAsync();
+            await Task.Delay(Timeout.Infinite, exchange.Stop);
+        });
+        var logs = new FakeLogCollector();
+        using var factory = new LoggerFactory([new FakeLoggerProvider(logs)], new LoggerFilterOptions { MinLevel = LogLevel.Debug });
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () => await Connection.ConnectAsync(server.Uri, Options with { LoggerFactory = factory }, stop.Token));
+
+        FakeLogRecord told = Assert.Single(logs.GetSnapshot(), record => record.Id == new EventId(2003, "ConnectCancelled"));
+        Assert.DoesNotContain("x=1", told.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_connection_that_is_reset_is_told_of()
+    {
+        await using var server = new RawServer(async exchange =>
+        {
+            await exchange.WriteAsync(exchange.Accept());
+            await exchange.Stream.ReadExactlyAsync(new byte[8], exchange.Stop);
+            exchange.Stream.Socket.LingerState = new LingerOption(true, 0);
+            exchange.Stream.Socket.Close();
+        });
+        var logs = new FakeLogCollector();
+        using var factory = new LoggerFactory([new FakeLoggerProvider(logs)], new LoggerFilterOptions { MinLevel = LogLevel.Debug });
+        await using Connection connection = await Connection.ConnectAsync(server.Uri, Options with { LoggerFactory = factory }, Cancelled);
+        await connection.SendAsync("hello everyone", Cancelled);
+        Assert.Equal(CloseCause.ConnectionLost, (await connection.Closed.WaitAsync(Cancelled)).Cause);
+
+        FakeLogRecord told = Assert.Single(logs.GetSnapshot(), record => record.Id == new EventId(1006, "TransportFailed"));
+        Assert.Contains(connection.Id, told.Message, StringComparison.Ordinal);
+        Assert.NotNull(told.Exception);
     }
 }

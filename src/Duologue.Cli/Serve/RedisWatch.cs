@@ -1,0 +1,75 @@
+using Duologue.Cli.Terminal;
+using Duologue.Redis;
+using Microsoft.Extensions.Options;
+
+namespace Duologue.Cli.Serve;
+
+/// <summary>Says when Redis cannot be reached, and when it is there again. The server goes on either way.</summary>
+internal sealed class RedisWatch(RedisBroker broker, IOptions<RedisBrokerOptions> options, Report report, TimeProvider timeProvider) : BackgroundService
+{
+    // Longer than a healthy server takes to be reached, shorter than somebody looks at a terminal in doubt.
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
+
+    private readonly Lock _lock = new();
+    private bool _isAway;
+
+    private string Servers => RedisChoice.Describe(options.Value.Configuration!);
+
+    public override Task StartAsync(CancellationToken cancellationToken)
+    {
+        broker.Interrupted += OnInterrupted;
+        broker.Restored += OnRestored;
+        return base.StartAsync(cancellationToken);
+    }
+
+    public override Task StopAsync(CancellationToken cancellationToken)
+    {
+        broker.Interrupted -= OnInterrupted;
+        broker.Restored -= OnRestored;
+        return base.StopAsync(cancellationToken);
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        await Task.Delay(Patience, timeProvider, stoppingToken).ConfigureAwait(false);
+        if (!broker.IsConnected)
+        {
+            Tell(isAway: true, $"Redis at {Servers} cannot be reached. Is it started, and is --redis right?");
+            if (broker.IsConnected)
+            {
+                // It came at that very moment, and its event came before this.
+                OnRestored(null, EventArgs.Empty);
+            }
+        }
+    }
+
+    private void OnInterrupted(object? sender, EventArgs e) => Tell(isAway: true, $"The link to Redis at {Servers} is lost.");
+
+    private void OnRestored(object? sender, EventArgs e) => Tell(isAway: false, $"Redis at {Servers} is there; node {broker.NodeName} shares its topics.");
+
+    private void Tell(bool isAway, string what)
+    {
+        lock (_lock)
+        {
+            // What begins well is not news: how the server began has told it.
+            if (isAway == _isAway)
+            {
+                return;
+            }
+
+            _isAway = isAway;
+        }
+
+        if (isAway)
+        {
+            string text = $"{what} The server goes on and tries again; until then topics can neither be read nor published to, and who subscribes stays and catches up.";
+            report.Say($"[red]error:[/] {Report.Safe(text)}");
+            report.Tell(new NoteEvent(text));
+        }
+        else
+        {
+            report.Say($"[green]{Report.Safe(what)}[/]");
+            report.Tell(new NoteEvent(what));
+        }
+    }
+}

@@ -1,0 +1,145 @@
+using System.Net;
+using System.Text.Json;
+using Duologue.Cli.Serve;
+using Duologue.Cli.Tests.Support;
+using Duologue.Redis.Tests.Support;
+using StackExchange.Redis;
+
+namespace Duologue.Cli.Tests.Serve;
+
+/// <summary>Several <c>duologue serve --redis</c> are nodes of one.</summary>
+public sealed class RedisTests
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task What_is_published_to_one_node_is_polled_and_pushed_by_the_other()
+    {
+        await using StoreServer store = StoreServer.Start("garnet");
+        await using ServeTool one = await StartAsync(store, "one");
+        await using ServeTool two = await StartAsync(store, "two");
+        using var http = new HttpClient();
+        await using TestClient socket = await TestClient.ConnectAsync(two.At("/topics/news?after=now"));
+        await socket.ReceiveAsync();
+        using HttpResponseMessage posted = await http.PostAsync(new Uri($"{one.Url}/topics/news"), new StringContent("extra!"), Token);
+        Assert.Equal(HttpStatusCode.OK, posted.StatusCode);
+        Assert.Contains("extra!", (await socket.ReceiveAsync()).Text, StringComparison.Ordinal);
+        using JsonDocument page = JsonDocument.Parse(await http.GetStringAsync(new Uri($"{two.Url}/topics/news"), Token));
+        Assert.Equal("extra!", page.RootElement.GetProperty("items")[0].GetProperty("data").GetString());
+    }
+
+    [Fact]
+    public async Task What_is_sent_to_publish_at_one_node_reaches_the_fan_out_of_the_other()
+    {
+        await using StoreServer store = StoreServer.Start("garnet");
+        await using ServeTool one = await StartAsync(store, "one");
+        await using ServeTool two = await StartAsync(store, "two");
+        await using TestClient listener = await TestClient.ConnectAsync(two.At("/fanout"));
+        await using TestClient source = await TestClient.ConnectAsync(one.At("/fanout/publish"));
+        Task<(MessageType, byte[] Data, string Text)> heard = ReceiveAsync(listener);
+
+        // The node subscribes in its own time, and the fan-out has no history: it is told until it hears.
+        while (!heard.IsCompleted)
+        {
+            await source.SendAsync("to all");
+            await Task.WhenAny(heard, Task.Delay(100, Token));
+        }
+
+        Assert.Equal("to all", (await heard).Text);
+    }
+
+    [Fact]
+    public async Task The_talk_stays_whole_on_each_node()
+    {
+        await using StoreServer store = StoreServer.Start("garnet");
+        await using ServeTool one = await StartAsync(store, "one");
+        await using ServeTool two = await StartAsync(store, "two");
+        await using TestClient elsewhere = await TestClient.ConnectAsync(two.At("/talk?name=else"));
+        await using TestClient ann = await TestClient.ConnectAsync(one.At("/talk?name=ann"));
+        await using TestClient ben = await TestClient.ConnectAsync(one.At("/talk?name=ben"));
+        Assert.Contains("ben joined", (await ann.ReceiveAsync()).Text, StringComparison.Ordinal);
+
+        // The sender of a file has it, and is told of it alone.
+        await ben.SendAsync(new byte[] { 1, 2, 3 });
+        Assert.Contains("ben sent", (await ben.ReceiveAsync()).Text, StringComparison.Ordinal);
+        Assert.Contains("ben sent", (await ann.ReceiveAsync()).Text, StringComparison.Ordinal);
+        Assert.Equal([1, 2, 3], (await ann.ReceiveAsync()).Data);
+        await ann.SendAsync("/who");
+        Assert.Contains("here: ann, ben", (await ann.ReceiveAsync()).Text, StringComparison.Ordinal);
+        await elsewhere.SendAsync("/who");
+        Assert.Contains("here: else", (await elsewhere.ReceiveAsync()).Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_server_whose_redis_is_away_says_so_in_one_line_stays_and_comes_back()
+    {
+        await using var store = new RedisStore();
+        await store.KillAsync();
+        await using ServeTool server = await StartAsync(store, "one");
+        string error = await server.Tool.WaitForErrorAsync(line => line.StartsWith("error:", StringComparison.Ordinal));
+        Assert.Contains(store.Address, error, StringComparison.Ordinal);
+        Assert.Contains("cannot be reached", error, StringComparison.Ordinal);
+        using var http = new HttpClient();
+        using HttpResponseMessage page = await http.GetAsync(new Uri(server.Url), Token);
+        Assert.Equal(HttpStatusCode.OK, page.StatusCode);
+
+        await store.RestartAsync();
+        await server.Tool.WaitForErrorAsync(line => line.Contains("is there; node one", StringComparison.Ordinal));
+        using HttpResponseMessage posted = await http.PostAsync(new Uri($"{server.Url}/topics/news"), new StringContent("extra!"), Token);
+        Assert.Equal(HttpStatusCode.OK, posted.StatusCode);
+        Assert.DoesNotContain("Exception", server.Tool.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_link_that_is_lost_is_said_and_so_is_its_return()
+    {
+        await using var store = new RedisStore();
+        await using ServeTool server = await StartAsync(store, "one");
+        using var http = new HttpClient();
+        using HttpResponseMessage posted = await http.PostAsync(new Uri($"{server.Url}/topics/news"), new StringContent("extra!"), Token);
+        Assert.Equal(HttpStatusCode.OK, posted.StatusCode);
+        await store.KillAsync();
+        await server.Tool.WaitForErrorAsync(line => line.Contains("is lost", StringComparison.Ordinal));
+        await store.RestartAsync();
+        await server.Tool.WaitForErrorAsync(line => line.Contains("is there; node one", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_line_says_where_topics_are_and_no_password()
+    {
+        await using StoreServer store = StoreServer.Start("garnet");
+        await using ServeTool server = await ServeTool.StartAsync("--redis", store.Address + ",password=geheim", "--node", "one");
+        string line = await server.Tool.WaitForErrorAsync(line => line.Contains("  redis ", StringComparison.Ordinal));
+        Assert.Contains($"{store.Address}, as node one", line, StringComparison.Ordinal);
+        Assert.DoesNotContain("geheim", server.Tool.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("localhost", "localhost:6379")]
+    [InlineData("cache.example.com:6380,ssl=true,password=geheim", "cache.example.com:6380")]
+    [InlineData("127.0.0.1:1,[::1]:2", "127.0.0.1:1, [::1]:2")]
+    public void Servers_are_read_and_shown(string given, string shown)
+    {
+        Assert.Null(RedisChoice.TryRead(given, out ConfigurationOptions? configuration));
+        Assert.Equal(shown, RedisChoice.Describe(configuration!));
+    }
+
+    [Theory]
+    [InlineData("localhost:6379,password=geheim,nonsense=1")]
+    [InlineData("redis://:geheim@localhost:6379")]
+    public void What_cannot_be_read_is_said_without_the_password(string given)
+    {
+        string? error = RedisChoice.TryRead(given, out _);
+        Assert.NotNull(error);
+        Assert.DoesNotContain("geheim", error, StringComparison.Ordinal);
+        Assert.Contains("HOST:PORT", error, StringComparison.Ordinal);
+    }
+
+    private static Task<ServeTool> StartAsync(StoreServer store, string node) => ServeTool.StartAsync("--redis", store.Address, "--node", node);
+
+    private static async Task<(MessageType Type, byte[] Data, string Text)> ReceiveAsync(TestClient client)
+    {
+        (MessageType type, byte[] data, string text) = await client.ReceiveAsync();
+        return (type, data, text);
+    }
+}
