@@ -14,6 +14,11 @@ if (args is ["node", ..] && NodeArguments.Parse(args.AsSpan(1)) is { } node)
     return 0;
 }
 
+if (args is ["scale", ..])
+{
+    return ScaleCommand.Run(args[1..], Console.Out);
+}
+
 bool faults = args is ["faults", ..];
 if (args is ["node", ..] || BackplaneOptions.Parse(args.AsSpan(faults ? 1 : 0)) is not { } options)
 {

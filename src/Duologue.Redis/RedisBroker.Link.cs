@@ -63,7 +63,10 @@ public sealed partial class RedisBroker
                 : await ConnectionMultiplexer.ConnectAsync(Prepare(_options.Configuration!.Clone())).WaitAsync(_stop.Token).ConfigureAwait(false);
             made.ConnectionFailed += (_, failed) => Shake($"{failed.ConnectionType}: {failed.FailureType}");
             made.ConnectionRestored += (_, restored) => Shake($"{restored.ConnectionType}: restored");
-            await made.GetSubscriber().SubscribeAsync(_scripts.Channel, (_, value) => Hear((byte[])value!)).WaitAsync(_stop.Token).ConfigureAwait(false);
+
+            // Heard one after the other: a handler of its own for each notification would have them in any order, and each hole makes the log be read.
+            ChannelMessageQueue notifications = await made.GetSubscriber().SubscribeAsync(_scripts.Channel).WaitAsync(_stop.Token).ConfigureAwait(false);
+            notifications.OnMessage(notification => Hear((byte[])notification.Message!));
             await _scripts.LoadAsync(made.GetDatabase()).WaitAsync(_stop.Token).ConfigureAwait(false);
             Shake("begin");
             _multiplexer = made;
@@ -171,7 +174,7 @@ public sealed partial class RedisBroker
             }
             else if (Entry.TryReadNotification(payload, out string topic, out AspNetCore.TopicMessage message))
             {
-                OnAppended(topic, message);
+                _inbox.Add(new AspNetCore.AppendedMessage(topic, message));
             }
             else
             {

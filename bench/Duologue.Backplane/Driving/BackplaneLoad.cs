@@ -18,6 +18,9 @@ internal sealed class BackplaneLoad : ILinkHandler, IDisposable
 
     private readonly Poller _poller = new();
     private readonly LoadShape _shape;
+    private readonly IReadOnlyList<int> _nodes;
+    private readonly int _redis;
+    private readonly CpuTime _joinCost;
     private readonly Dialect _dialect;
     private readonly Link[] _links;
     private readonly Client[] _clients;
@@ -36,8 +39,12 @@ internal sealed class BackplaneLoad : ILinkHandler, IDisposable
 
     /// <summary>Opens all connections and joins all topics.</summary>
     /// <param name="ports">Of the nodes; the first has the publishers.</param>
-    public BackplaneLoad(LoadShape shape, Engine engine, IReadOnlyList<int> ports)
+    /// <param name="nodes">Their processes, whose CPU time counts.</param>
+    /// <param name="redis">The process of Redis.</param>
+    public BackplaneLoad(LoadShape shape, Engine engine, IReadOnlyList<int> ports, IReadOnlyList<int> nodes, int redis)
     {
+        (_nodes, _redis) = (nodes, redis);
+        CpuTime before = Sum(nodes);
         (_shape, _dialect) = (shape, Dialect.Of(engine));
         _interval = shape.Rate > 0 ? (double)Stopwatch.Frequency / shape.Rate : 0;
         (_inTopic, _delivered) = (new int[shape.Topics], new long[shape.Topics]);
@@ -56,6 +63,7 @@ internal sealed class BackplaneLoad : ILinkHandler, IDisposable
         }
 
         RunUntil(() => Array.TrueForAll(_clients, client => client.IsJoined || client.Role == Role.Publisher), After(Patience), "Not all have joined");
+        _joinCost = Sum(nodes) - before;
     }
 
     private enum Role : byte
@@ -70,9 +78,7 @@ internal sealed class BackplaneLoad : ILinkHandler, IDisposable
     }
 
     /// <summary>Lets it run warm, measures for so long, and waits for what is then on its way.</summary>
-    /// <param name="nodes">The processes whose CPU time counts.</param>
-    /// <param name="redis">The process of Redis.</param>
-    public Dictionary<string, double> Run(TimeSpan warmup, TimeSpan duration, IReadOnlyList<int> nodes, int redis)
+    public Dictionary<string, double> Run(TimeSpan warmup, TimeSpan duration)
     {
         _start = Latencies.Now;
         RunUntil(() => false, After(warmup), null);
@@ -81,14 +87,15 @@ internal sealed class BackplaneLoad : ILinkHandler, IDisposable
         _firstMeasured = _next;
         long deliveries = _deliveries;
         int publishes = _next;
-        CpuTime before = Sum(nodes);
-        CpuTime redisBefore = CpuTime.Of(redis);
+        CpuTime[] before = [.. _nodes.Select(CpuTime.Of)];
+        CpuTime redisBefore = CpuTime.Of(_redis);
         CpuTime ownBefore = CpuTime.Of(Environment.ProcessId);
         long begin = Latencies.Now;
         RunUntil(() => false, After(duration), null);
         double elapsed = Stopwatch.GetElapsedTime(begin).TotalNanoseconds;
-        CpuTime used = Sum(nodes) - before;
-        CpuTime redisUsed = CpuTime.Of(redis) - redisBefore;
+        CpuTime[] each = [.. _nodes.Select((node, i) => CpuTime.Of(node) - before[i])];
+        CpuTime used = each[0] + each[1];
+        CpuTime redisUsed = CpuTime.Of(_redis) - redisBefore;
         CpuTime ownUsed = CpuTime.Of(Environment.ProcessId) - ownBefore;
         double count = Math.Max(1, _deliveries - deliveries);
         double published = Math.Max(1, _next - publishes);
@@ -105,6 +112,9 @@ internal sealed class BackplaneLoad : ILinkHandler, IDisposable
             ["user_ns"] = used.User / count,
             ["sys_ns"] = used.System / count,
             ["srv_util"] = used.Nanoseconds / elapsed,
+            ["first_ns"] = each[0].Nanoseconds / published,
+            ["second_ns"] = each[1].Nanoseconds / published,
+            ["join_ns"] = _joinCost.Nanoseconds / (double)_links.Length,
             ["redis_ns"] = redisUsed.Nanoseconds / published,
             ["gen_util"] = ownUsed.Nanoseconds / elapsed,
             ["p50_us"] = _across.Percentile(50),

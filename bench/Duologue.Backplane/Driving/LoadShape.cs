@@ -19,6 +19,7 @@ internal sealed record LoadShape(string Name, int Topics, int Receivers, int Rat
         new("crowd", Topics: 1, Receivers: 500, Rate: 20, Depth: 0),
         new("rooms", Topics: 100, Receivers: 5, Rate: 1_000, Depth: 0),
         new("crowd-full", Topics: 1, Receivers: 500, Rate: 0, Depth: 8),
+        new("halls-full", Topics: 10, Receivers: 50, Rate: 0, Depth: 4),
         new("rooms-full", Topics: 100, Receivers: 5, Rate: 0, Depth: 1),
     ];
 

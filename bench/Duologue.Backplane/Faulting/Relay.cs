@@ -9,7 +9,7 @@ namespace Duologue.Backplane;
 /// </summary>
 internal sealed class Relay : IDisposable
 {
-    private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
+    private readonly TcpListener _listener = Listen();
     private readonly IReadOnlyList<int> _ports;
     private readonly HashSet<Socket> _open = [];
     private readonly CancellationTokenSource _stop = new();
@@ -19,7 +19,6 @@ internal sealed class Relay : IDisposable
     public Relay(IReadOnlyList<int> ports)
     {
         _ports = ports;
-        _listener.Start();
         _ = AcceptAsync();
     }
 
@@ -53,11 +52,36 @@ internal sealed class Relay : IDisposable
         _stop.Dispose();
     }
 
+    // Not any port that the system gives: what a busy machine has lately used of those is not free yet.
+    private static TcpListener Listen()
+    {
+        while (true)
+        {
+            TcpListener listener = new(IPAddress.Loopback, RedisProcess.FreePort());
+            try
+            {
+                listener.Start();
+                return listener;
+            }
+            catch (SocketException)
+            {
+                listener.Dispose();
+            }
+        }
+    }
+
     // Without the linger time the end is a reset, as when a machine goes.
     private static void Reset(Socket socket)
     {
-        socket.LingerState = new LingerOption(enable: true, seconds: 0);
-        socket.Dispose();
+        try
+        {
+            socket.LingerState = new LingerOption(enable: true, seconds: 0);
+            socket.Dispose();
+        }
+        catch (ObjectDisposedException)
+        {
+            // It has ended meanwhile by itself.
+        }
     }
 
     private async Task AcceptAsync()

@@ -14,9 +14,11 @@ internal sealed record BackplaneOptions
           --seconds S             that each is measured for, in each round (2)
           --warmup S              of each, once, at the start (20)
           --budget S              ends in time, with exit code 3: started again, it goes on where it ended
+          --listeners N           that hear of all publishes beside the nodes, as more nodes would: what each costs Redis
           --aof                   Redis writes down what it is told
           --out DIR               results.csv and results.md (artifacts/bench/backplane)
           --no-build
+        or   bench/backplane/run scale [--help]
         or   bench/backplane/run faults [--contenders NAME,NAME] [--only NAME,NAME] [--out DIR]
         """;
 
@@ -33,6 +35,8 @@ internal sealed record BackplaneOptions
     public double Warmup { get; init; } = 20;
 
     public double Budget { get; init; } = double.MaxValue;
+
+    public int Listeners { get; init; }
 
     public bool AppendOnly { get; init; }
 
@@ -77,6 +81,7 @@ internal sealed record BackplaneOptions
             "--only" => this with { Only = names },
             "--out" => this with { Out = value },
             "--rounds" when int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out int rounds) => this with { Rounds = rounds },
+            "--listeners" when int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out int listeners) && listeners <= 1_000 => this with { Listeners = listeners },
             "--seconds" when TrySeconds(value, out double seconds) && seconds > 0 => this with { Seconds = seconds },
             "--warmup" when TrySeconds(value, out double warmup) => this with { Warmup = warmup },
             "--budget" when TrySeconds(value, out double budget) => this with { Budget = budget },

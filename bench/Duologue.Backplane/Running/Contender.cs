@@ -17,19 +17,23 @@ internal sealed record Contender(string Name, string Title, Engine Engine, bool 
 internal sealed class Cluster : IDisposable
 {
     private readonly List<NodeProcess> _nodes = [];
+    private readonly List<Listener> _listeners = [];
 
     /// <param name="nodeCore">The processor that the nodes share; null for any.</param>
     /// <param name="restCore">That of Redis.</param>
-    public Cluster(Contender contender, bool appendOnly, int? nodeCore, int? restCore)
+    public Cluster(Contender contender, BackplaneOptions options, int? nodeCore, int? restCore)
     {
         Contender = contender;
-        Redis = new RedisProcess(appendOnly, restCore);
+        Redis = new RedisProcess(options.AppendOnly, restCore);
         try
         {
             for (int i = 0; i < LoadShape.Nodes; i++)
             {
                 _nodes.Add(NodeProcess.Start(new NodeArguments(contender.Engine, Redis.Address, Port: 0, contender.EventLoop), nodeCore));
             }
+
+            // The channel is there now: whoever is a node hears of everything in it.
+            _listeners.AddRange(Enumerable.Range(0, options.Listeners).Select(_ => new Listener(Redis.Port)));
         }
         catch
         {
@@ -46,6 +50,7 @@ internal sealed class Cluster : IDisposable
 
     public void Dispose()
     {
+        _listeners.ForEach(listener => listener.Dispose());
         _nodes.ForEach(node => node.Dispose());
         Redis.Dispose();
     }

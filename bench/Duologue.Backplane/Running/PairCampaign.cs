@@ -20,7 +20,7 @@ internal sealed class PairCampaign(BackplaneOptions options, ResultFile results)
 
     public static IReadOnlyList<string> Figures { get; } =
     [
-        "mps", "publishes", "cpu_ns", "user_ns", "sys_ns", "srv_util", "redis_ns", "gen_util", "p50_us", "p99_us", "beside_p50_us", "beside_p99_us", "missing",
+        "mps", "publishes", "cpu_ns", "user_ns", "sys_ns", "srv_util", "first_ns", "second_ns", "join_ns", "redis_ns", "gen_util", "p50_us", "p99_us", "beside_p50_us", "beside_p99_us", "missing",
     ];
 
     /// <summary>False if the budget did not suffice: run again to go on.</summary>
@@ -41,7 +41,7 @@ internal sealed class PairCampaign(BackplaneOptions options, ResultFile results)
         foreach (Contender contender in options.Contenders)
         {
             Say($"{contender.Title} starts, and is warmed up");
-            Cluster cluster = new(contender, options.AppendOnly, _pins ? 1 : null, _pins ? 0 : null);
+            Cluster cluster = new(contender, options, _pins ? 1 : null, _pins ? 0 : null);
             _clusters.Add(cluster);
             WarmUp(cluster);
         }
@@ -88,7 +88,7 @@ internal sealed class PairCampaign(BackplaneOptions options, ResultFile results)
 
     private static Dictionary<string, double> Drive(LoadShape shape, Cluster cluster, TimeSpan warmup, TimeSpan duration)
     {
-        using BackplaneLoad load = new(shape, cluster.Contender.Engine, [.. cluster.Nodes.Select(node => node.Port)]);
-        return load.Run(warmup, duration, [.. cluster.Nodes.Select(node => node.Id)], cluster.Redis.Id);
+        using BackplaneLoad load = new(shape, cluster.Contender.Engine, [.. cluster.Nodes.Select(node => node.Port)], [.. cluster.Nodes.Select(node => node.Id)], cluster.Redis.Id);
+        return load.Run(warmup, duration);
     }
 }
