@@ -5,14 +5,15 @@ using System.Text;
 
 namespace Duologue.HeldRequests;
 
-/// <summary>Clients on raw sockets, each of which waits for news in one way.</summary>
-internal sealed class Crowd(int port, string way) : IAsyncDisposable
+/// <summary>Clients on raw sockets, which wait for news: in one way, or by turns in several.</summary>
+internal sealed class Crowd(int port, string[] ways) : IAsyncDisposable
 {
     private const string Topic = "/topics/news";
     private const string Bare = "/bare";
 
-    private readonly List<Socket> _clients = [];
-    private readonly byte[] _request = Encoding.ASCII.GetBytes(way switch
+    private readonly List<(Socket Socket, string Way)> _clients = [];
+
+    private static byte[] RequestOf(string way) => Encoding.ASCII.GetBytes(way switch
     {
         "bare" => $"GET {Bare} HTTP/1.1\r\nHost: x\r\n\r\n",
         "long_polling" => $"GET {Topic}?after=now&wait=3000 HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -21,7 +22,7 @@ internal sealed class Crowd(int port, string way) : IAsyncDisposable
         _ => throw new ArgumentException($"{way} is none of bare, long_polling, server_sent_events, websocket.", nameof(way)),
     });
 
-    private bool AnswersAtOnce => way is not ("bare" or "long_polling");
+    private static bool AnswersAtOnce(string way) => way is not ("bare" or "long_polling");
 
     public async Task GrowToAsync(int count)
     {
@@ -29,8 +30,9 @@ internal sealed class Crowd(int port, string way) : IAsyncDisposable
         {
             var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
             await socket.ConnectAsync(IPAddress.Loopback, port);
-            _clients.Add(socket);
-            await AskAsync(socket);
+            string way = ways[_clients.Count % ways.Length];
+            _clients.Add((socket, way));
+            await AskAsync(socket, way);
         }
 
         // A held poll says nothing until there is news; a moment for the last of them to be held.
@@ -47,7 +49,7 @@ internal sealed class Crowd(int port, string way) : IAsyncDisposable
             string received = "";
             while (!received.Contains("extra!", StringComparison.Ordinal))
             {
-                int length = await client.ReceiveAsync(buffer);
+                int length = await client.Socket.ReceiveAsync(buffer);
                 received += length == 0 ? throw new IOException($"The server ended a connection after: {received}") : Encoding.ASCII.GetString(buffer, 0, length);
             }
 
@@ -56,23 +58,23 @@ internal sealed class Crowd(int port, string way) : IAsyncDisposable
         using var publisher = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         await publisher.ConnectAsync(IPAddress.Loopback, port);
         Interlocked.Exchange(ref start, Stopwatch.GetTimestamp());
-        await publisher.SendAsync(Encoding.ASCII.GetBytes($"POST {(way == "bare" ? Bare : Topic)} HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n\r\nextra!"));
+        await publisher.SendAsync(Encoding.ASCII.GetBytes($"POST {(ways is ["bare"] ? Bare : Topic)} HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n\r\nextra!"));
         double[] delays = await Task.WhenAll(waiting);
-        if (!AnswersAtOnce)
+        foreach ((Socket socket, string way) in _clients)
         {
-            foreach (Socket client in _clients)
+            if (!AnswersAtOnce(way))
             {
-                await AskAsync(client);
+                await AskAsync(socket, way);
             }
         }
 
         return [.. delays.Order()];
     }
 
-    private async Task AskAsync(Socket socket)
+    private static async Task AskAsync(Socket socket, string way)
     {
-        await socket.SendAsync(_request);
-        if (AnswersAtOnce)
+        await socket.SendAsync(RequestOf(way));
+        if (AnswersAtOnce(way))
         {
             byte[] buffer = new byte[2048];
             string received = "";
@@ -87,9 +89,9 @@ internal sealed class Crowd(int port, string way) : IAsyncDisposable
 
     public ValueTask DisposeAsync()
     {
-        foreach (Socket client in _clients)
+        foreach ((Socket socket, string _) in _clients)
         {
-            client.Dispose();
+            socket.Dispose();
         }
 
         return ValueTask.CompletedTask;

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Runtime;
+using Duologue.EventLoop;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 
@@ -10,11 +11,22 @@ namespace Duologue.HeldRequests;
 /// <summary>The server: topics, and a page that collects garbage and says what is left.</summary>
 internal static class HeldServer
 {
-    public static async Task RunAsync()
+    public static async Task RunAsync(string transport)
     {
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
+        if (transport != "kestrel")
+        {
+            builder.WebHost.UseEventLoop(options => options.Backend = transport switch
+            {
+                "epoll" => EventLoopBackend.Epoll,
+                "io_uring" => EventLoopBackend.IoUring,
+                "auto" => EventLoopBackend.Auto,
+                _ => throw new ArgumentException($"{transport} is none of kestrel, auto, epoll, io_uring.", nameof(transport)),
+            });
+        }
+
         builder.Services.AddDuologue();
         WebApplication application = builder.Build();
         application.MapTopics("/topics/{**name}").WithOptions(topics => (topics.AllowPublishing, topics.MaxWait, topics.KeepAliveInterval) = (true, TimeSpan.FromHours(1), TimeSpan.FromHours(1)));
@@ -58,7 +70,7 @@ internal sealed class ServerProcess : IDisposable
 
     public int Port { get; }
 
-    public static async Task<ServerProcess> StartAsync()
+    public static async Task<ServerProcess> StartAsync(string transport)
     {
         var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardOutput = true, RedirectStandardInput = true };
         if (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet")
@@ -67,6 +79,7 @@ internal sealed class ServerProcess : IDisposable
         }
 
         start.ArgumentList.Add("serve");
+        start.ArgumentList.Add(transport);
         Process process = Process.Start(start)!;
         string line = await process.StandardOutput.ReadLineAsync() ?? throw new IOException("The server did not start.");
         return new ServerProcess(process, int.Parse(line.Split(' ')[1], CultureInfo.InvariantCulture));

@@ -1,19 +1,21 @@
 // What it costs to wait for news: memory of the server per held request, and the time of one publish to all of them.
-//   Duologue.HeldRequests [--low 1000] [--high 8000] [--ways bare,long_polling,server_sent_events,websocket]
+//   Duologue.HeldRequests [--low 1000] [--high 8000] [--ways bare,long_polling,server_sent_events,websocket] [--transport kestrel|auto|epoll|io_uring]
+// A way such as long_polling+websocket is several by turns. The transport is Kestrel's own, or UseEventLoop() with that backend.
 // The server is a process of its own; it runs this program as "serve". Memory is what is resident after a forced collection, at the higher number less that at the
 // lower, by their difference.
 
 using System.Globalization;
 using Duologue.HeldRequests;
 
-if (args is ["serve"])
+if (args is ["serve", var serverTransport])
 {
-    await HeldServer.RunAsync();
+    await HeldServer.RunAsync(serverTransport);
     return 0;
 }
 
 int low = ValueOf("--low", 1_000);
 int high = ValueOf("--high", 8_000);
+string transport = TextOf("--transport") ?? "kestrel";
 string[] ways = (TextOf("--ways") ?? "bare,long_polling,server_sent_events,websocket").Split(',');
 if (low < 1 || high <= low)
 {
@@ -32,8 +34,8 @@ return 0;
 
 async Task MeasureAsync(string way)
 {
-    using var server = await ServerProcess.StartAsync();
-    await using var crowd = new Crowd(server.Port, way);
+    using var server = await ServerProcess.StartAsync(transport);
+    await using var crowd = new Crowd(server.Port, way.Split('+'));
 
     // What is made once, whoever comes.
     await crowd.GrowToAsync(100);

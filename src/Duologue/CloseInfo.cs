@@ -36,7 +36,7 @@ public enum CloseCause
     /// <summary>The peer broke the protocol; see <see cref="CloseInfo.Violation"/>.</summary>
     ProtocolViolation,
 
-    /// <summary>A message exceeded the message limit.</summary>
+    /// <summary>A message exceeded the message limit; over polling also one that the server refused for its size.</summary>
     MessageTooBig,
 
     /// <summary>The peer exceeded a limit on fragments, on the rate of frames or on the time of a message.</summary>

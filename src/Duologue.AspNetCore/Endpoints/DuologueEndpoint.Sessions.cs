@@ -181,6 +181,23 @@ internal sealed partial class DuologueEndpoint
         }
 
         Activity.Current = null;
+
+        // The session needs nothing of the request: where the transport goes on without it, so does the WebSocket that carries the session, or tries to.
+        if (socket.Request.Detach?.TryDetach(socket.Request.Connection) == true)
+        {
+            if (socket.Opened is { } detached)
+            {
+                LogAccepted(detached, detached: true);
+                if (_default!.Conversation is { } talk)
+                {
+                    // It outlives the request. It never throws, and whoever wants to know its end asks the connection's.
+                    _ = DelegateConversation.RunAsync(detached, talk, _server.ConnectionLogger);
+                }
+            }
+
+            return;
+        }
+
         Task carried = socket.Request.CarryAsync();
         if (socket.Opened is { } connection)
         {
@@ -219,7 +236,7 @@ internal sealed partial class DuologueEndpoint
         }
 
         var socket = new SocketTransport(session, query.WantsBase64);
-        socket.Socket = new WebSocketConnection(SocketSetup(settings, socket));
+        socket.Socket = new WebSocketConnection(SocketSetup(settings, socket), (opened ?? session.Carrier.Connection).Request, new object());
         if (opened is not null)
         {
             session.OpenOn(socket, opened);

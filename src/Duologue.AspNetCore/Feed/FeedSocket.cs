@@ -19,6 +19,10 @@ internal sealed class FeedSocket(TopicHub topics, string topic, TopicStart start
         {
             await connection.CloseAsync(TryAgainLater, $"There are {limit.Limit} topics, which is the most ({limit.Option}).").ConfigureAwait(false);
         }
+        catch (BrokerUnavailableException)
+        {
+            await connection.CloseAsync(TryAgainLater, "What stores the topics is away for the moment.").ConfigureAwait(false);
+        }
         catch (ConnectionClosedException)
         {
             // It went while it was told what it had missed; its end is told by its own event.
@@ -37,6 +41,11 @@ internal sealed class FeedSocket(TopicHub topics, string topic, TopicStart start
         try
         {
             await topics.PublishAsync(topic, message.Data, message.Type, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (BrokerUnavailableException unavailable)
+        {
+            string fate = unavailable.IsUnknown ? "a message may have been published or not" : "a message was not published";
+            await connection.CloseAsync(TryAgainLater, $"What stores the topics is away for the moment: {fate}.").ConfigureAwait(false);
         }
         catch (TopicLimitException limit)
         {

@@ -203,7 +203,7 @@ internal sealed class PolledTransport(Session session) : SessionTransport, IValu
         var nobody = default(CloseOnly);
         if (session.Carrier.Take(this, ref nobody))
         {
-            session.Carrier.Lose();
+            session.Carrier.LoseClosed();
         }
     }
 

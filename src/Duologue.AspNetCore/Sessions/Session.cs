@@ -63,6 +63,18 @@ internal sealed class Session
         }
     }
 
+    /// <summary>Whether the conversation has ended.</summary>
+    public bool HasEnded
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _ended;
+            }
+        }
+    }
+
     /// <summary>The session is a WebSocket from its opening on.</summary>
     public void OpenOn(SocketTransport socket, WebSocketConnection connection)
     {

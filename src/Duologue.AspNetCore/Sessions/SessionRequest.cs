@@ -28,33 +28,61 @@ internal static class SessionRequest
         // A held request is not a slow one.
         context.Features.Get<IHttpRequestTimeoutFeature>()?.DisableTimeout();
         var body = new FrameBuffer();
-        PolledPayload payload;
+        bool isWritten = false;
         try
         {
-            CancellationTokenRegistration gone = context.RequestAborted.UnsafeRegister(static carrier => ((SessionCarrier)carrier!).Lose(), session.Carrier);
-            await using (gone.ConfigureAwait(false))
+            PolledPayload payload;
+            try
             {
-                payload = await polled.FillAsync(body, wait).ConfigureAwait(false);
+                CancellationTokenRegistration gone = context.RequestAborted.UnsafeRegister(static carrier => ((SessionCarrier)carrier!).Lose(), session.Carrier);
+                await using (gone.ConfigureAwait(false))
+                {
+                    payload = await polled.FillAsync(body, wait).ConfigureAwait(false);
+                }
+            }
+            finally
+            {
+                // Before the answer is written: the client may ask again as soon as it has the last byte.
+                polled.End();
+            }
+
+            isWritten = await WriteAsync(context.Response, body).ConfigureAwait(false);
+            if (isWritten && payload.Closing is { } closing)
+            {
+                // The client has nothing to answer a close with: having it is its answer.
+                session.Carrier.OnClose(closing.Code, closing.Reason);
+                await session.Carrier.DispatchAsync().ConfigureAwait(false);
             }
         }
         finally
         {
-            polled.End();
-        }
+            if (!isWritten)
+            {
+                // What was taken for this answer is gone, and a session with a gap is none.
+                session.Carrier.Lose();
+            }
 
-        if (payload.Closing is { } closing)
-        {
-            // The client has nothing to answer a close with: having it is its answer.
-            session.Carrier.OnClose(closing.Code, closing.Reason);
-            await session.Carrier.DispatchAsync().ConfigureAwait(false);
+            body.Release();
         }
+    }
 
-        HttpResponse response = context.Response;
+    /// <summary>False if the client was gone before.</summary>
+    private static async ValueTask<bool> WriteAsync(HttpResponse response, FrameBuffer body)
+    {
         response.ContentType = "text/plain; charset=UTF-8";
         response.Headers.CacheControl = "no-store";
         response.ContentLength = body.Length;
         response.BodyWriter.Write(body.Span);
-        body.Release();
+        try
+        {
+            // Not by the request's token: who has the last byte may hang up before this is told of it.
+            FlushResult flushed = await response.BodyWriter.FlushAsync(CancellationToken.None).ConfigureAwait(false);
+            return flushed is { IsCompleted: false, IsCanceled: false };
+        }
+        catch (Exception error) when (error is IOException or OperationCanceledException or ConnectionAbortedException)
+        {
+            return false;
+        }
     }
 
     /// <returns>The status that was answered.</returns>
@@ -123,7 +151,8 @@ internal static class SessionRequest
 
             if (result.IsCompleted)
             {
-                bool valid = await BringAsync(buffer, session).ConfigureAwait(false);
+                // Where the session has ended while the body came, nobody has it.
+                bool valid = !session.HasEnded && await BringAsync(buffer, session).ConfigureAwait(false);
                 reader.AdvanceTo(buffer.End);
                 return valid ? StatusCodes.Status200OK : StatusCodes.Status400BadRequest;
             }

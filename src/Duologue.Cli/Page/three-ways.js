@@ -8,6 +8,7 @@ const KEPT = 12_000;
 const SHOWN = 5;
 const $ = id => document.getElementById(id);
 const decimal = new Intl.NumberFormat('en');
+const ordinals = new Intl.PluralRules('en', { type: 'ordinal' });
 
 const me = crypto.getRandomValues(new Uint32Array(2)).join('-');
 const published = new Map();   // When each message was published, by the clock of this page.
@@ -88,7 +89,7 @@ function draw() {
   }
   const times = [...published.values()].filter(at => now - at < KEPT);
   showNews($('news'), times, now, KEPT);
-  for (const { way, strip, arrivals, messages, cell } of panes) {
+  for (const { pane, way, strip, arrivals, messages, cell } of panes) {
     while (arrivals.length && now - arrivals[0].at > KEPT) arrivals.shift();
     way.forget(now - KEPT);
     strip.draw(way.asked, arrivals, times, now, KEPT);
@@ -97,8 +98,18 @@ function draw() {
     set(cell('bytes'), formatBytes(way.bytes));
     set(cell('open'), way.open);
     set(cell('messages'), decimal.format(messages));
+    showState(pane.querySelector('.state'), way.failed);
   }
   requestAnimationFrame(draw);
+}
+
+function showState(node, failed) {
+  set(node, failed ? `Reconnecting: no answer${failed > 1 ? ` for the ${ordinal(failed)} time` : ''}` : '');
+}
+
+function ordinal(number) {
+  const ending = { one: 'st', two: 'nd', few: 'rd', other: 'th' }[ordinals.select(number)];
+  return `${decimal.format(number)}${ending}`;
 }
 
 function set(node, text) {

@@ -20,6 +20,7 @@ class Way {
   empty = 0;
   bytes = 0;
   open = 0;
+  failed = 0;   // Attempts in a row that came to nothing: it is reconnecting.
   asked = [];   // { from, to, news }: requests, to is null as long as one is open.
 
   constructor(topic, head, onMessage) {
@@ -60,6 +61,7 @@ class Way {
       if (!answer.ok) throw new Error(`The server answered ${answer.status}.`);
       const page = JSON.parse(text);
       this.cursor = page.next;
+      this.failed = 0;
       items = page.items;
     } finally {
       this.end(request, items.length > 0);
@@ -82,6 +84,7 @@ class Way {
         this.isReady();
         await once();
       } catch {
+        this.failed++;
         await pause(RETRY);
       }
     }
@@ -102,13 +105,14 @@ export class Polling extends Way {
 }
 
 export class LongPolling extends Way {
-  start() { this.askOn(() => this.ask(`&wait=${HELD_SECONDS}`)); }
+  // Behind a failure the first question is not held: its answer says that the server is there.
+  start() { this.askOn(() => this.ask(this.failed ? '' : `&wait=${HELD_SECONDS}`)); }
 }
 
 export class EventStream extends Way {
   start() {
     let request = null;
-    const source = new EventSource(`topics/${this.topic}?after=now`);
+    const source = new EventSource(`topics/${this.topic}?after=${this.cursor ?? 'now'}`);
     const lost = () => {
       if (request) this.end(request, true);
       request = null;
@@ -117,16 +121,19 @@ export class EventStream extends Way {
       lost();
       request = this.begin();
       this.bytes += STREAM_HEAD;
+      this.failed = 0;
       this.isReady();
     };
     source.onmessage = event => {
       // "id: … LF data: … LF LF", in one chunk with its length in hexadecimal and two line ends.
       const length = 4 + event.lastEventId.length + 1 + 6 + encoder.encode(event.data).length + 2;
       this.bytes += length + length.toString(16).length + LINE;
+      this.cursor = event.lastEventId;
       this.onMessage(JSON.parse(event.data));
     };
     source.onerror = () => {
       lost();
+      this.failed++;
       // It comes back by itself, but not after an answer that is no stream: that of a server that is about to stop.
       if (source.readyState === EventSource.CLOSED) setTimeout(() => this.start(), RETRY);
     };
@@ -149,11 +156,13 @@ export class Socket extends Way {
       this.bytes += length + (length < 126 ? 2 : 4);
       const page = JSON.parse(data);
       this.cursor = page.next;
+      this.failed = 0;
       page.items.forEach(this.onMessage);
       this.isReady();
     };
     socket.onclose = () => {
       if (request) this.end(request, true);
+      this.failed++;
       setTimeout(() => this.start(), RETRY);
     };
   }

@@ -166,6 +166,13 @@ internal sealed partial class SessionCarrier : Carrier, IValueTaskSource<bool>
         EndArrival(error);
     }
 
+    /// <summary>The peer has closed and takes nothing any more. What was not taken is lost, which the connection reports; its close was a clean one all the same.</summary>
+    public void LoseClosed()
+    {
+        _connection.ForgoAnswer();
+        Lose();
+    }
+
     /// <summary>The peer broke a rule: the connection ends because of it, at once.</summary>
     public void Violate(ProtocolViolation violation)
     {

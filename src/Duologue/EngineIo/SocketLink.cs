@@ -172,7 +172,7 @@ internal abstract class SocketLink(bool wantsBase64) : SessionTransport, IMessag
         var nobody = default(CloseOnly);
         if (Carrier.Take(this, ref nobody))
         {
-            Carrier.Lose();
+            Carrier.LoseClosed();
         }
     }
 

@@ -330,7 +330,7 @@ internal sealed partial class WebSocketConnection
             CloseCause final = forced && !(givenUp && IsFailure(Cause)) ? cause : Cause ?? cause;
 
             // A Close that still waits behind other frames was not sent, nor one that the carrier did not take before it was lost.
-            bool sent = CloseMark != 0 && (cause != CloseCause.ConnectionLost || _taken >= CloseMark);
+            bool sent = _rare is { NeedsNoAnswer: true } || (CloseMark != 0 && (cause != CloseCause.ConnectionLost || _taken >= CloseMark));
             bool clean = sent && _closeReceived && Violation is null && !forced;
             info = Describe(final, clean);
             Ending = info;

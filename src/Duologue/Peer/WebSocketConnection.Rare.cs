@@ -345,6 +345,9 @@ internal sealed partial class WebSocketConnection
         public long CloseDue;
         public long LingerDue;
 
+        // See Session: the peer's Close is not answered, and the end is a clean one.
+        public bool NeedsNoAnswer;
+
         // Set lazily, at most once a period and not with each flush and message: when it passes, what it watches may long be
         // another, and it is set anew from that one's beginning.
         public long SendDue;

@@ -40,6 +40,30 @@ internal sealed partial class WebSocketConnection
         End(CloseCause.KeepAliveTimeout);
     }
 
+    /// <summary>The carrier knows that the peer, which has closed, takes nothing any more: its Close needs no answer. What was not sent by then is told as such.</summary>
+    public void ForgoAnswer()
+    {
+        lock (Gate)
+        {
+            if (_closeReceived)
+            {
+                Rare.NeedsNoAnswer = true;
+            }
+        }
+    }
+
+    /// <summary>The other side has refused what was sent for its size. The carrier's end follows.</summary>
+    public void RefuseForSize(string sentence)
+    {
+        lock (Gate)
+        {
+            if (Cause is null && !_closeSent)
+            {
+                (Cause, SentReason) = (CloseCause.MessageTooBig, sentence);
+            }
+        }
+    }
+
     /// <summary>The peer broke a rule that is not one of the frames'.</summary>
     public void Violate(ProtocolViolation violation)
     {

@@ -252,6 +252,19 @@ public class ClientTransportsTests
     }
 
     [Fact]
+    public async Task A_message_over_the_servers_payload_ends_the_session_with_its_name()
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/talk", Talks.Echo), options => options.MaxSessionPayload = 1000);
+        await using Connection connection = await ConnectAsync(host, "/talk", Patient with { Transports = Transports.LongPolling });
+
+        await connection.SendAsync(new byte[5000], MessageType.Binary, Cancellation);
+
+        CloseInfo info = await connection.Closed.WaitAsync(TestHost.Patience, Cancellation);
+        Assert.Equal((CloseCause.MessageTooBig, false), (info.Cause, info.WasClean));
+        Assert.Contains("MaxSessionPayload", info.Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task The_heartbeat_keeps_an_idle_session()
     {
         await using TestHost host = await TestHost.StartAsync(

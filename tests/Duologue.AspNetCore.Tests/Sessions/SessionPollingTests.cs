@@ -6,6 +6,7 @@ using System.Text;
 using System.Text.Json;
 using Duologue.AspNetCore.Tests.Support;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Time.Testing;
 
@@ -262,6 +263,59 @@ public class SessionPollingTests
 
         Assert.Equal(CloseCause.ConnectionLost, (await connection.Closed.WaitAsync(TestHost.Patience, TestContext.Current.CancellationToken)).Cause);
         Assert.Equal(400, (await client.GetAsync()).Status);
+    }
+
+    [Fact]
+    public async Task What_was_taken_for_an_answer_that_cannot_be_written_ends_the_session_at_once()
+    {
+        var held = new TaskCompletionSource<CancellationToken>(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using TestHost host = await TestHost.StartAsync(
+            app =>
+            {
+                app.Use((context, next) =>
+                {
+                    if (context.Request.Query.ContainsKey("unnoticed"))
+                    {
+                        // As if the notice that the client has gone came later than the message.
+                        held.TrySetResult(context.RequestAborted);
+                        context.Features.Set<IHttpRequestLifetimeFeature>(new HttpRequestLifetimeFeature());
+                    }
+
+                    return next(context);
+                });
+                app.MapDuologue<EchoHandler>("/engine.io");
+            },
+            options => options.KeepAliveInterval = TimeSpan.FromHours(1));
+        await using SessionClient client = await SessionClient.OpenAsync(host);
+        Connection connection = host.Connections.Single();
+        CancellationToken gone;
+        Assert.Equal((200, "6"), await client.GetAsync("wait=0"));
+        using (await RawPoll.SendAsync(host, $"GET /engine.io/?{client.Query}&unnoticed=1 HTTP/1.1\r\nHost: a\r\n\r\n"))
+        {
+            gone = await held.Task.WaitAsync(TestHost.Patience, TestContext.Current.CancellationToken);
+            await Eventually.True(() => connection.Transport == Transport.LongPolling);
+        }
+
+        await Eventually.True(() => gone.IsCancellationRequested);
+        connection.Send("nobody is there");
+
+        CloseInfo info = await connection.Closed.WaitAsync(TestHost.Patience, TestContext.Current.CancellationToken);
+        Assert.Equal(CloseCause.ConnectionLost, info.Cause);
+    }
+
+    [Fact]
+    public async Task A_client_that_closes_while_something_waits_for_it_has_closed_cleanly()
+    {
+        await using TestHost host = await StartAsync();
+        await using SessionClient client = await SessionClient.OpenAsync(host);
+        Connection connection = host.Connections.Single();
+        connection.Send("never read");
+
+        Assert.Equal((200, "ok"), await client.PostAsync("1"));
+
+        CloseInfo info = await connection.Closed.WaitAsync(TestHost.Patience, TestContext.Current.CancellationToken);
+        Assert.Equal((CloseCause.PeerClosed, true, true), (info.Cause, info.ByPeer, info.WasClean));
+        Assert.True(info.UnsentBytes >= "never read".Length, $"{info.UnsentBytes}");
     }
 
     [Fact]

@@ -255,6 +255,60 @@ public class SessionSocketTests
     }
 
     [Fact]
+    public async Task Of_many_WebSockets_that_try_at_once_a_session_has_one()
+    {
+        await using TestHost host = await StartAsync(options => options.SessionUpgradeTimeout = TimeSpan.FromHours(1));
+        await using SessionClient client = await SessionClient.OpenAsync(host);
+
+        var clients = new List<RawClient>();
+        try
+        {
+            for (int i = 0; i < 20; i++)
+            {
+                clients.Add(await RawClient.ConnectAsync(host.Url));
+            }
+
+            // Each stays open behind its answer, so the one that was let in stays in.
+            RawAnswer[] answers = await Task.WhenAll(clients.Select(raw => raw.HandshakeAsync($"/engine.io/?EIO=4&transport=websocket&sid={client.Sid}")));
+
+            Assert.Equal([101, .. Enumerable.Repeat(400, 19)], answers.Select(answer => answer.Status).Order());
+            Assert.Equal((200, "ok"), await client.PostAsync("4x"));
+            Assert.Equal((200, "4x"), await client.GetAsync());
+        }
+        finally
+        {
+            foreach (RawClient raw in clients)
+            {
+                await raw.DisposeAsync();
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_WebSocket_that_tries_and_then_says_nothing_makes_room_for_another(bool probes)
+    {
+        await using TestHost host = await StartAsync(options => (options.SessionUpgradeTimeout, options.CloseTimeout) = (TimeSpan.FromMilliseconds(200), TimeSpan.FromMilliseconds(200)));
+        await using SessionClient client = await SessionClient.OpenAsync(host);
+        await using RawClient mute = await RawClient.ConnectAsync(host.Url);
+        Assert.Equal(101, (await mute.HandshakeAsync($"/engine.io/?EIO=4&transport=websocket&sid={client.Sid}")).Status);
+        if (probes)
+        {
+            // "2probe" as a client's frame, masked with zero. Neither the answer to it nor the close is read.
+            await mute.Stream.WriteAsync(new byte[] { 0x81, 0x86, 0, 0, 0, 0, (byte)'2', (byte)'p', (byte)'r', (byte)'o', (byte)'b', (byte)'e' }, TestContext.Current.CancellationToken);
+        }
+
+        await Eventually.True(() =>
+        {
+            using ClientWebSocket? next = TryUpgrade(client);
+            return next is not null;
+        });
+        Assert.Equal((200, "ok"), await client.PostAsync("4x"));
+        Assert.Equal((200, "4x"), await client.GetAsync());
+    }
+
+    [Fact]
     public async Task A_session_that_ends_closes_the_WebSocket_that_tries()
     {
         await using TestHost host = await StartAsync();

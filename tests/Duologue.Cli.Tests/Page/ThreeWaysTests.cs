@@ -74,6 +74,10 @@ public sealed class ThreeWaysTests(Browser browser) : IClassFixture<Browser>
         await page.Page.Locator("#interval").FillAsync("0.5");
         await server.Tool.KillAsync();
         await page.Page.WaitForFunctionAsync("() => [0, 1, 2, 3].every(way => document.querySelector(`#way-${way} [data-count=open]`).textContent === '0')");
+
+        // Each says so, and with each attempt anew.
+        await page.Page.WaitForFunctionAsync("() => [0, 1, 2, 3].every(way => document.querySelector(`#way-${way} .state`).textContent.startsWith('Reconnecting'))");
+        await page.Page.WaitForFunctionAsync("() => document.querySelector('#way-3 .state').textContent.includes('time')");
         await using ServeTool again = await ServeTool.StartAtAsync(server.Url);
         await page.Page.WaitForFunctionAsync("() => [1, 2, 3].every(way => document.querySelector(`#way-${way} [data-count=open]`).textContent === '1')");
         await page.Page.GetByRole(AriaRole.Button, new() { Name = "Publish a message" }).ClickAsync();
@@ -82,6 +86,8 @@ public sealed class ThreeWaysTests(Browser browser) : IClassFixture<Browser>
         {
             await page.Page.Locator($"#way-{way} .messages").GetByText(text).WaitForAsync();
         }
+
+        await page.Page.WaitForFunctionAsync("() => [0, 1, 2, 3].every(way => document.querySelector(`#way-${way} .state`).textContent === '')");
     }
 
     [Fact]

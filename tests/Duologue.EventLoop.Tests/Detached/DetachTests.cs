@@ -59,6 +59,57 @@ public class DetachTests
 
     [Theory]
     [MemberData(nameof(Backends))]
+    public async Task A_session_that_is_a_WebSocket_from_its_opening_on_leaves_Kestrel_too(EventLoopBackend backend)
+    {
+        var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using LoopHost host = await StartAsync(backend, ended);
+        await using Connection client = await ConnectAsync(host, "/class?EIO=4");
+        await using Connection talk = await ConnectAsync(host, "/delegate?EIO=4");
+        await ended.Task.WaitAsync(LoopHost.Patience, Token);
+        foreach (Connection connection in new[] { client, talk })
+        {
+            for (int i = 0; i < 10; i++)
+            {
+                connection.Send($"after the request {i}");
+                Assert.Equal($"after the request {i}", (await connection.ReceiveAsync(Token)).Text);
+            }
+        }
+
+        await AssertDetachedAsync(host, true);
+        Assert.True((await client.CloseAsync(1000, "enough")).WasClean);
+        talk.Send("end");
+        Assert.Equal("end", (await talk.ReceiveAsync(Token)).Text);
+        Assert.True((await talk.Closed.WaitAsync(LoopHost.Patience, Token)).WasClean);
+        await Eventually.True(() => host.SocketCount == 0, () => $"{host.SocketCount} sockets are left.");
+        Assert.Equal(0, host.RentedBlocks);
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task A_WebSocket_that_takes_over_from_polling_leaves_Kestrel_too(EventLoopBackend backend)
+    {
+        var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using LoopHost host = await StartAsync(backend, ended);
+        var options = new ConnectOptions { Transports = Transports.WebSocket | Transports.LongPolling, PollingFirst = true, ConnectTimeout = LoopHost.Patience };
+        await using (Connection client = await Connection.ConnectAsync(host.WebSocketUrl("/class"), options, Token))
+        {
+            // Messages all the way through the change, and some behind it.
+            int sent = 0;
+            for (int behind = 0; behind < 10; behind += client.Transport == Duologue.Transport.WebSocket && ended.Task.IsCompleted ? 1 : 0)
+            {
+                client.Send($"{++sent}");
+                Assert.Equal($"{sent}", (await client.ReceiveAsync(Token).AsTask().WaitAsync(LoopHost.Patience, Token)).Text);
+            }
+
+            Assert.True((await client.CloseAsync(1000, "enough")).WasClean);
+        }
+
+        await Eventually.True(() => host.SocketCount == 0, () => $"{host.SocketCount} sockets are left.");
+        Assert.Equal(0, host.RentedBlocks);
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
     public async Task Frames_sent_right_behind_the_handshake_are_not_lost(EventLoopBackend backend)
     {
         await using LoopHost host = await StartAsync(backend, new());
@@ -138,7 +189,7 @@ public class DetachTests
     public async Task A_drain_closes_detached_conversations_with_1001(EventLoopBackend backend)
     {
         await using LoopHost host = await StartAsync(backend, new());
-        Connection[] clients = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => ConnectAsync(host, "/class")));
+        Connection[] clients = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => ConnectAsync(host, i % 2 == 0 ? "/class" : "/class?EIO=4")));
         foreach (Connection client in clients)
         {
             client.Send("here");
@@ -170,7 +221,10 @@ public class DetachTests
         app.Use(async (context, next) =>
         {
             await next(context);
-            ended.TrySetResult();
+            if (context.Request.Query["transport"] != "polling")
+            {
+                ended.TrySetResult();
+            }
         });
         app.UseRouting();
         app.MapDuologue<EchoHandler>("/class");

@@ -145,6 +145,35 @@ public class SessionCarrierTests
         await Assert.ThrowsAsync<ConnectionClosedException>(() => session.Connection.SendAsync("three", TestContext.Current.CancellationToken).AsTask());
     }
 
+    [Theory]
+    [InlineData((int)Role.Server)]
+    [InlineData((int)Role.Client)]
+    public async Task A_clean_close_of_a_peer_that_takes_nothing_any_more_is_clean_and_says_what_was_not_sent(int role)
+    {
+        var session = new TestSession((Role)role);
+        session.Connection.Send("one");
+        session.Connection.Send("two");
+        session.Carrier.OnClose(1005, "");
+        await session.Carrier.DispatchAsync().Soon();
+
+        session.Carrier.LoseClosed();
+
+        CloseInfo info = await session.Connection.Closed.Soon();
+        Assert.Equal((CloseCause.PeerClosed, true, true), (info.Cause, info.ByPeer, info.WasClean));
+        Assert.True(info.UnsentBytes >= 6, $"{info.UnsentBytes}");
+    }
+
+    [Fact]
+    public async Task A_way_that_is_lost_without_a_close_is_not_clean_whoever_thinks_so()
+    {
+        var session = new TestSession(Role.Server);
+
+        session.Carrier.LoseClosed();
+
+        CloseInfo info = await session.Connection.Closed.Soon();
+        Assert.Equal((CloseCause.ConnectionLost, false), (info.Cause, info.WasClean));
+    }
+
     [Fact]
     public async Task The_server_pings_one_at_a_time_and_counts_the_silence_from_when_the_ping_was_due()
     {

@@ -24,7 +24,10 @@ public sealed partial class DuologueClient
 
     // Conversations that the reader has not begun with: one that is over may hold messages.
     private readonly Channel<Connection> _unread = Channel.CreateBounded<Connection>(MaxUnread);
+    // Guarded by the lock.
     private Task? _running;
+    private bool _isDisposed;
+
     private Connection? _reading;
     private volatile Connection? _current;
     private (ushort Code, string Reason) _closing = (1000, "");

@@ -69,7 +69,7 @@ public sealed partial class DuologueClient : IAsyncDisposable
     {
         lock (_lock)
         {
-            ObjectDisposedException.ThrowIf(_stop.IsCancellationRequested, this);
+            ObjectDisposedException.ThrowIf(_isDisposed || _stop.IsCancellationRequested, this);
             _running ??= Task.Run(RunAsync);
         }
     }
@@ -204,10 +204,19 @@ public sealed partial class DuologueClient : IAsyncDisposable
             throw new ArgumentException($"The reason is longer than {MaxReasonBytes} bytes (RFC 6455 §5.5).", nameof(reason));
         }
 
-        if (!_stop.IsCancellationRequested)
+        bool begins;
+        lock (_lock)
         {
-            Start();
-            _closing = (code, reason);
+            begins = !_isDisposed && !_stop.IsCancellationRequested;
+            if (begins)
+            {
+                _closing = (code, reason);
+                _running ??= Task.Run(RunAsync);
+            }
+        }
+
+        if (begins)
+        {
             await _stop.CancelAsync().ConfigureAwait(false);
         }
 
@@ -218,20 +227,20 @@ public sealed partial class DuologueClient : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         Task? running;
+        bool isFirst;
         lock (_lock)
         {
-            running = _running;
-            _stop.Cancel();
+            (running, isFirst, _isDisposed) = (_running, !_isDisposed, true);
         }
 
-        if (running is null)
+        await _stop.CancelAsync().ConfigureAwait(false);
+        if (running is null && isFirst)
         {
             Finish(null, null);
         }
-        else
-        {
-            await running.ConfigureAwait(false);
-        }
+
+        // Another call may be at it.
+        await (running ?? _ended.Task).ConfigureAwait(false);
     }
 
     private static void Check(ReadOnlySpan<byte> data, MessageType type)

@@ -337,6 +337,11 @@ internal sealed class ClientPolling : SessionTransport
         catch (Exception error) when (IsFailure(error))
         {
             EndPosting();
+            if (error is SessionRequestException { Status: System.Net.HttpStatusCode.RequestEntityTooLarge })
+            {
+                _carrier.Connection.RefuseForSize("The server, or a proxy before it, refused a request for its size (MaxSessionPayload; 413).");
+            }
+
             Fail(error);
         }
         finally
@@ -376,7 +381,7 @@ internal sealed class ClientPolling : SessionTransport
         var nobody = default(CloseOnly);
         if (_carrier.Take(this, ref nobody))
         {
-            _carrier.Lose();
+            _carrier.LoseClosed();
         }
     }
 

@@ -22,6 +22,9 @@ internal sealed class FeedMessage
 
     public List<TopicItem> Items { get; } = [];
 
+    /// <summary>Who subscribes: all of <c>present</c>, or the one of <c>joined</c> and <c>left</c>.</summary>
+    public List<TopicPeer> Peers { get; } = [];
+
     public string? Next { get; private set; }
 
     public bool IsReset { get; private set; }
@@ -73,6 +76,20 @@ internal sealed class FeedMessage
             {
                 reader.Read();
                 ReadItems(ref reader, json);
+            }
+            else if (reader.ValueTextEquals("subscribers"u8))
+            {
+                reader.Read();
+                Expect(ref reader, JsonTokenType.StartArray);
+                while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+                {
+                    Peers.Add(ReadPeer(ref reader));
+                }
+            }
+            else if (reader.ValueTextEquals("subscriber"u8))
+            {
+                reader.Read();
+                Peers.Add(ReadPeer(ref reader));
             }
             else if (reader.ValueTextEquals("lost"u8))
             {
@@ -183,6 +200,33 @@ internal sealed class FeedMessage
             IsJson = isJson,
             Data = isBinary ? Convert.FromBase64String(System.Text.Encoding.ASCII.GetString(data)) : data,
         };
+    }
+
+    private static TopicPeer ReadPeer(ref Utf8JsonReader reader)
+    {
+        Expect(ref reader, JsonTokenType.StartObject);
+        string? id = null;
+        string? user = null;
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            bool isId = reader.ValueTextEquals("id"u8);
+            bool isUser = reader.ValueTextEquals("user"u8);
+            reader.Read();
+            if (isId)
+            {
+                id = reader.GetString();
+            }
+            else if (isUser)
+            {
+                user = reader.GetString();
+            }
+            else
+            {
+                reader.Skip();
+            }
+        }
+
+        return new TopicPeer(id ?? throw new JsonException("A subscriber has no id."), user);
     }
 
     private static byte[] ReadString(ref Utf8JsonReader reader)

@@ -26,6 +26,9 @@ internal sealed class PendingPublish(long number, string topic, PublishKind kind
 
     /// <summary>When it was first sent; null if it has not been. Under the queue's lock.</summary>
     public long? SentAt { get; set; }
+
+    /// <summary>What the server said last, if that was that it cannot do it for the moment. Under the queue's lock.</summary>
+    public Exception? LastFailure { get; set; }
 }
 
 /// <summary>
@@ -82,10 +85,38 @@ internal sealed class PublishQueue(TopicClientOptions options)
 
         foreach (PendingPublish publish in tooOld)
         {
-            publish.Answer.TrySetException(TooOld());
+            publish.Answer.TrySetException(TooOld(publish));
         }
 
         return repeated;
+    }
+
+    /// <summary>
+    /// The server could not do it for the moment: it is to be sent again, and what was sent behind it, too, for in each topic it belongs behind it. What of that is in its topic by then is known by its key.
+    /// </summary>
+    public void Repeat(long number, Exception failure)
+    {
+        lock (_lock)
+        {
+            if (!_byNumber.TryGetValue(number, out LinkedListNode<PendingPublish>? node))
+            {
+                return;
+            }
+
+            node.Value.LastFailure = failure;
+            if (_next is not null && number >= _next.Value.Number)
+            {
+                // It is to be sent again already.
+                return;
+            }
+
+            for (LinkedListNode<PendingPublish>? sent = node; sent != _next; sent = sent!.Next)
+            {
+                _underWay--;
+            }
+
+            _next = node;
+        }
     }
 
     /// <summary>The next to send, if no more than so many are under way; null if there is none, or no room.</summary>
@@ -112,7 +143,7 @@ internal sealed class PublishQueue(TopicClientOptions options)
                 Remove(publish.Number);
             }
 
-            publish.Answer.TrySetException(TooOld());
+            publish.Answer.TrySetException(TooOld(publish));
         }
     }
 
@@ -181,8 +212,8 @@ internal sealed class PublishQueue(TopicClientOptions options)
 
     private bool IsTooOld(PendingPublish publish) => publish.SentAt is { } sentAt && options.Connect.TimeProvider.GetElapsedTime(sentAt) > options.RepeatFor;
 
-    private TopicException TooOld() => new(
+    private TopicException TooOld(PendingPublish publish) => new(
         "unknown",
-        $"No answer has come within {options.RepeatFor} (RepeatFor): the message may be in the topic or not. A repeat could double it.",
-        null);
+        $"No answer that it is done has come within {options.RepeatFor} (RepeatFor): the message may be in the topic or not. A repeat could double it.",
+        publish.LastFailure);
 }

@@ -43,6 +43,13 @@ internal sealed class RequestSession(FeedRequests requests, FeedWays way, Sessio
     private async Task AdjustAsync(Dictionary<TopicFeed, (Task Task, CancellationTokenSource Stop)> readers, CancellationToken stop)
     {
         TopicFeed[] wanted = work.ListFeeds();
+        foreach (TopicFeed feed in wanted.Where(feed => feed.NeedsSocket))
+        {
+            string what = feed.IsPattern ? $"The pattern {feed.Topic}" : $"Who subscribes to {feed.Topic}";
+            feed.End(new TopicException("needs_websocket", $"{what} can be had over a WebSocket only, and the way is {way}.", null));
+        }
+
+        wanted = [.. wanted.Where(feed => !feed.NeedsSocket)];
         foreach (TopicFeed feed in readers.Keys.Except(wanted).ToArray())
         {
             (Task task, CancellationTokenSource stopReader) = readers[feed];

@@ -9,6 +9,9 @@ internal sealed class SocketSession(Connection connection, SessionWork work)
 {
     public const string Subprotocol = "duologue.topics.v1";
 
+    // What stores the topics is away: it is asked for again.
+    private const string Unavailable = "unavailable";
+
     // So many publishes may be without an answer.
     private const int MaxUnderWay = 64;
 
@@ -18,7 +21,13 @@ internal sealed class SocketSession(Connection connection, SessionWork work)
     private readonly Dictionary<string, TopicFeed> _asked = new(StringComparer.Ordinal);
     private readonly Dictionary<string, (string Topic, TopicFeed Feed)> _byRef = new(StringComparer.Ordinal);
     private readonly Dictionary<string, TopicFeed> _begun = new(StringComparer.Ordinal);
+    private readonly Dictionary<TopicFeed, Retry> _retries = [];
     private long _lastRef;
+
+    // Guarded by the lock: how many publishes have no answer on this socket, and whether one of them is to be repeated when all have one.
+    private readonly Retry _publishing = new(work);
+    private int _publishesUnderWay;
+    private volatile bool _isRepeating;
 
     /// <summary>How to connect. A page may be larger than the largest message that is in it: Base64 and escapes make it grow.</summary>
     public static ConnectOptions Vary(ConnectOptions options) =>
@@ -43,8 +52,13 @@ internal sealed class SocketSession(Connection connection, SessionWork work)
             while (true)
             {
                 await AskForFeedsAsync(stop).ConfigureAwait(false);
-                while (work.Publishes.TryNext(MaxUnderWay) is { } publish)
+                while (MayPublish(out int most) && work.Publishes.TryNext(most) is { } publish)
                 {
+                    lock (_lock)
+                    {
+                        _publishesUnderWay++;
+                    }
+
                     await connection.SendAsync(Encode(publish), MessageType.Text, stop).ConfigureAwait(false);
                 }
 
@@ -57,9 +71,25 @@ internal sealed class SocketSession(Connection connection, SessionWork work)
         }
     }
 
+    // After a failure one at a time, so that none overtakes another that fails again.
+    private bool MayPublish(out int most)
+    {
+        lock (_lock)
+        {
+            most = _publishing.HasFailed ? 1 : MaxUnderWay;
+            if (_isRepeating && (_publishing.IsWaiting || _publishesUnderWay > 0))
+            {
+                return false;
+            }
+
+            _isRepeating = false;
+            return true;
+        }
+    }
+
     private async Task AskForFeedsAsync(CancellationToken stop)
     {
-        TopicFeed[] wanted = work.ListFeeds();
+        HashSet<TopicFeed> wanted = [.. work.ListFeeds()];
         string[] unwanted;
         TopicFeed[] missing;
         lock (_lock)
@@ -71,12 +101,17 @@ internal sealed class SocketSession(Connection connection, SessionWork work)
                 _begun.Remove(topic);
             }
 
-            missing = [.. wanted.Where(feed => !_asked.ContainsKey(feed.Topic))];
+            foreach (TopicFeed feed in _retries.Keys.Where(feed => !wanted.Contains(feed)).ToArray())
+            {
+                _retries.Remove(feed);
+            }
+
+            missing = [.. wanted.Where(feed => !_asked.ContainsKey(feed.Topic) && !(_retries.TryGetValue(feed, out Retry? retry) && retry.IsWaiting))];
         }
 
         foreach (string topic in unwanted)
         {
-            await connection.SendAsync(Encode("unsubscribe", topic, null, null), MessageType.Text, stop).ConfigureAwait(false);
+            await connection.SendAsync(Encode("unsubscribe", topic, null, null, false), MessageType.Text, stop).ConfigureAwait(false);
         }
 
         foreach (TopicFeed feed in missing)
@@ -89,7 +124,8 @@ internal sealed class SocketSession(Connection connection, SessionWork work)
                 _byRef.Add(reference, (feed.Topic, feed));
             }
 
-            await connection.SendAsync(Encode("subscribe", feed.Topic, feed.After, reference), MessageType.Text, stop).ConfigureAwait(false);
+            feed.Asked();
+            await connection.SendAsync(Encode("subscribe", feed.Topic, feed.After, reference, feed.HasPresence), MessageType.Text, stop).ConfigureAwait(false);
         }
     }
 
@@ -122,15 +158,30 @@ internal sealed class SocketSession(Connection connection, SessionWork work)
             case "items" when Find(message.Topic) is { } feed:
                 await feed.AcceptAsync(message, stop).ConfigureAwait(false);
                 break;
+            case "items" when message.Topic is not null:
+                foreach (TopicFeed feed in FindPatterns(message.Topic))
+                {
+                    await feed.AcceptLiveAsync(message, stop).ConfigureAwait(false);
+                }
+
+                break;
             case "subscribed":
-                Begin(message.Ref);
+                if (Begin(message.Ref) is { } begun)
+                {
+                    await begun.BeginAsync(stop).ConfigureAwait(false);
+                }
+
+                break;
+            case "present" or "joined" or "left" when Find(message.Topic) is { } watched:
+                PresenceChange change = message.Type switch { "present" => PresenceChange.Present, "joined" => PresenceChange.Joined, _ => PresenceChange.Left };
+                await watched.AcceptPresenceAsync(change, message.Peers, stop).ConfigureAwait(false);
                 break;
             case "published" when message is { Ref: ['p', .. var digits], Id: { } id } && long.TryParse(digits, CultureInfo.InvariantCulture, out long number):
                 work.Publishes.Confirm(number, id);
-                work.Signal.Set();
+                EndPublish(hasFailed: false);
                 break;
             case "error":
-                Fail(message);
+                Fail(message, stop);
                 break;
             default:
                 // New types may come: a client ignores those that it does not know.
@@ -146,41 +197,111 @@ internal sealed class SocketSession(Connection connection, SessionWork work)
         }
     }
 
+    // What comes by a pattern may come before it is said that it has begun.
+    private TopicFeed[] FindPatterns(string topic)
+    {
+        lock (_lock)
+        {
+            return [.. _asked.Values.Where(feed => feed.IsPattern && TopicPattern.Matches(feed.Topic, topic))];
+        }
+    }
+
     // Pages of an earlier subscription to the same topic may come until then.
-    private void Begin(string? reference)
+    private TopicFeed? Begin(string? reference)
     {
         lock (_lock)
         {
             if (reference is not null && _byRef.Remove(reference, out (string Topic, TopicFeed Feed) asked) && _asked.TryGetValue(asked.Topic, out TopicFeed? feed) && feed == asked.Feed)
             {
                 _begun[asked.Topic] = feed;
+                _retries.Remove(feed);
+                return feed;
             }
+
+            return null;
         }
     }
 
-    private void Fail(FeedMessage error)
+    private void Fail(FeedMessage error, CancellationToken stop)
     {
         var failure = new TopicException(error.Code ?? "", error.Sentence ?? "The server gave no reason.", null);
         if (error.Ref is ['p', .. var digits] && long.TryParse(digits, CultureInfo.InvariantCulture, out long number))
         {
-            work.Publishes.Fail(number, failure);
-            work.Signal.Set();
+            FailPublish(number, failure, stop);
             return;
         }
 
         TopicFeed? feed = null;
+        Retry? retry = null;
         lock (_lock)
         {
             if (error.Ref is not null && _byRef.Remove(error.Ref, out (string Topic, TopicFeed Feed) asked))
             {
                 feed = asked.Feed;
+                retry = failure.Code == Unavailable ? _retries.TryGetValue(feed, out Retry? earlier) ? earlier : _retries[feed] = new Retry(work) : null;
             }
         }
 
-        feed?.End(failure);
+        if (feed is null)
+        {
+            return;
+        }
+
+        if (retry is null || !retry.TryWait(failure, stop))
+        {
+            feed.End(failure);
+            return;
+        }
+
+        // What is away for the moment is asked for again, from the same place on.
+        lock (_lock)
+        {
+            if (_asked.TryGetValue(feed.Topic, out TopicFeed? asked) && asked == feed)
+            {
+                _asked.Remove(feed.Topic);
+            }
+        }
+
+        work.Signal.Set();
     }
 
-    private static byte[] Encode(string type, string topic, string? after, string? reference)
+    private void FailPublish(long number, TopicException failure, CancellationToken stop)
+    {
+        // A limit is on what the server has (MaxTopics), which may change: over HTTP both are a 503, and are repeated, too.
+        bool isTransient = failure.Code is Unavailable or "limit";
+        if (isTransient && (_isRepeating || _publishing.TryWait(failure, stop)))
+        {
+            // Nothing is sent until this one is counted, below.
+            lock (_lock)
+            {
+                _isRepeating = true;
+            }
+
+            work.Publishes.Repeat(number, failure);
+        }
+        else
+        {
+            work.Publishes.Fail(number, failure);
+        }
+
+        EndPublish(isTransient);
+    }
+
+    private void EndPublish(bool hasFailed)
+    {
+        lock (_lock)
+        {
+            _publishesUnderWay--;
+            if (!hasFailed && !_isRepeating)
+            {
+                _publishing.Succeeded();
+            }
+        }
+
+        work.Signal.Set();
+    }
+
+    private static byte[] Encode(string type, string topic, string? after, string? reference, bool presence)
     {
         var output = new ArrayBufferWriter<byte>(128);
         using (var writer = new Utf8JsonWriter(output))
@@ -191,6 +312,11 @@ internal sealed class SocketSession(Connection connection, SessionWork work)
             if (after is not null)
             {
                 writer.WriteString("after"u8, after);
+            }
+
+            if (presence)
+            {
+                writer.WriteBoolean("presence"u8, true);
             }
 
             if (reference is not null)

@@ -62,6 +62,12 @@ public sealed partial class TopicClient
                 throw EndOf(_end);
             }
 
+            if (_feeds.Values.FirstOrDefault(other => feed.IsPattern != other.IsPattern && Overlap(feed, other)) is { } overlapping)
+            {
+                // The server gives each message once, and it could not be told for which of the two it is.
+                throw new InvalidOperationException($"This client reads {overlapping.Topic} already, which {feed.Topic} overlaps; use another client for the one or the other.");
+            }
+
             if (!_feeds.TryAdd(feed.Topic, feed))
             {
                 throw new InvalidOperationException($"This client reads the topic {feed.Topic} already; one subscription per topic at a time.");
@@ -71,6 +77,9 @@ public sealed partial class TopicClient
         _work.Set();
         return feed;
     }
+
+    private static bool Overlap(TopicFeed one, TopicFeed other) =>
+        one.IsPattern ? TopicPattern.Matches(one.Topic, other.Topic) : TopicPattern.Matches(other.Topic, one.Topic);
 
     private void Remove(TopicFeed feed)
     {

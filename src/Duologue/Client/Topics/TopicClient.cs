@@ -103,11 +103,60 @@ public sealed partial class TopicClient : IAsyncDisposable
     /// <param name="after"><see cref="Now"/>, <see cref="Oldest"/>, or the <see cref="TopicNews.Cursor"/> that was had last.</param>
     /// <param name="cancellationToken">Ends the subscription.</param>
     /// <exception cref="TopicException">The server refuses it, or the client has ended.</exception>
-    public async IAsyncEnumerable<TopicNews> SubscribeAsync(string topic, string after, [EnumeratorCancellation] CancellationToken cancellationToken)
+    /// <exception cref="ArgumentException"><paramref name="topic"/> is a pattern: <see cref="SubscribePatternAsync"/>.</exception>
+    public IAsyncEnumerable<TopicNews> SubscribeAsync(string topic, string after, CancellationToken cancellationToken)
+    {
+        CheckName(topic);
+        ArgumentException.ThrowIfNullOrEmpty(after);
+        return ReadAsync(topic, after, isPattern: false, hasPresence: false, cancellationToken);
+    }
+
+    /// <summary>
+    /// Reads a topic as <see cref="SubscribeAsync(string, string, CancellationToken)"/> does, and who else subscribes to it: a <see cref="TopicPresence"/> of all who are there, then of each who comes and goes. Over a WebSocket
+    /// only.
+    /// </summary>
+    /// <param name="topic">The topic's name; no pattern.</param>
+    /// <param name="after">As of the method without presence.</param>
+    /// <param name="cancellationToken">Ends the subscription.</param>
+    /// <exception cref="TopicException">As of the method without presence; <c>needs_websocket</c> if another way is in use.</exception>
+    public IAsyncEnumerable<TopicNews> SubscribeWithPresenceAsync(string topic, string after, CancellationToken cancellationToken)
+    {
+        CheckName(topic);
+        ArgumentException.ThrowIfNullOrEmpty(after);
+        return ReadAsync(topic, after, isPattern: false, hasPresence: true, cancellationToken);
+    }
+
+    /// <summary>
+    /// Reads all topics that a pattern stands for, from now on: <c>*</c> is one segment, <c>**</c> as the last one or more. Over a WebSocket only. There is no position that all topics share, so a cut is told by a
+    /// <see cref="TopicReset"/> of the pattern. Begins when it is enumerated.
+    /// </summary>
+    /// <param name="pattern">The pattern. None of its topics may be read by the same client by name meanwhile.</param>
+    /// <param name="cancellationToken">Ends the subscription.</param>
+    /// <exception cref="ArgumentException">It is the name of one topic.</exception>
+    /// <exception cref="TopicException">The server refuses it, or the client has ended; <c>needs_websocket</c> if another way is in use.</exception>
+    public IAsyncEnumerable<TopicNews> SubscribePatternAsync(string pattern, CancellationToken cancellationToken)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(pattern);
+        if (!TopicPattern.Is(pattern))
+        {
+            throw new ArgumentException($"{pattern} has no segment * or **: it is the name of one topic.", nameof(pattern));
+        }
+
+        return ReadAsync(pattern, Now, isPattern: true, hasPresence: false, cancellationToken);
+    }
+
+    private static void CheckName(string topic)
     {
         ArgumentException.ThrowIfNullOrEmpty(topic);
-        ArgumentException.ThrowIfNullOrEmpty(after);
-        TopicFeed feed = Add(new TopicFeed(topic, after, _options.MaxUnread, _report));
+        if (TopicPattern.Is(topic))
+        {
+            throw new ArgumentException($"{topic} is a pattern, which has no position; use {nameof(SubscribePatternAsync)}.", nameof(topic));
+        }
+    }
+
+    private async IAsyncEnumerable<TopicNews> ReadAsync(string topic, string after, bool isPattern, bool hasPresence, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        TopicFeed feed = Add(new TopicFeed(topic, after, _options.MaxUnread, _report) { IsPattern = isPattern, HasPresence = hasPresence });
         try
         {
             await foreach (TopicNews news in feed.News.ReadAllAsync(cancellationToken).ConfigureAwait(false))
@@ -158,19 +207,20 @@ public sealed partial class TopicClient : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         Task? running;
+        bool isFirst;
         lock (_lock)
         {
-            (_isDisposed, running) = (true, _running);
+            (running, isFirst, _isDisposed) = (_running, !_isDisposed, true);
         }
 
         await _stop.CancelAsync().ConfigureAwait(false);
-        if (running is null)
-        {
-            Finish(null);
-        }
-        else
+        if (running is not null)
         {
             await running.ConfigureAwait(false);
+        }
+        else if (isFirst)
+        {
+            Finish(null);
         }
     }
 

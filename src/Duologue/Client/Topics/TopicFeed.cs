@@ -8,10 +8,22 @@ namespace Duologue.Client;
 /// </summary>
 internal sealed class TopicFeed(string topic, string after, int maxUnread, ClientReport report)
 {
+    private bool _hasBegun;
+    private volatile bool _mayHaveMissed;
+
     private readonly Channel<TopicNews> _news = Channel.CreateBounded<TopicNews>(new BoundedChannelOptions(maxUnread) { SingleReader = true, SingleWriter = true });
     private string? _resetToldAfter;
 
     public string Topic { get; } = topic;
+
+    /// <summary>Whether it is of all topics that a pattern stands for: without a position, as they come.</summary>
+    public bool IsPattern { get; init; }
+
+    /// <summary>Whether it is to be told who subscribes, too.</summary>
+    public bool HasPresence { get; init; }
+
+    /// <summary>Whether only a WebSocket of <c>duologue.topics.v1</c> has it.</summary>
+    public bool NeedsSocket => IsPattern || HasPresence;
 
     /// <summary>Where to go on: a cursor, or what the application began with.</summary>
     public string After { get; private set; } = after;
@@ -58,6 +70,46 @@ internal sealed class TopicFeed(string topic, string after, int maxUnread, Clien
             await TryWriteAsync(new TopicReset(Topic, After, lost), cancellationToken).ConfigureAwait(false);
             _resetToldAfter = After;
             report.Reset(Topic, lost);
+        }
+    }
+
+    /// <summary>It is asked for (again): a pattern has no position, so what came between is missed.</summary>
+    public void Asked() => _mayHaveMissed = IsPattern && _hasBegun;
+
+    /// <summary>It has begun, or goes on, in the session of the moment.</summary>
+    public async ValueTask BeginAsync(CancellationToken cancellationToken)
+    {
+        _hasBegun = true;
+        if (_mayHaveMissed)
+        {
+            await TryWriteAsync(new TopicReset(Topic, After, null), cancellationToken).ConfigureAwait(false);
+            _mayHaveMissed = false;
+            report.Reset(Topic, null);
+        }
+    }
+
+    /// <summary>Takes what has come in one of a pattern's topics.</summary>
+    public async ValueTask AcceptLiveAsync(FeedMessage page, CancellationToken cancellationToken)
+    {
+        await BeginAsync(cancellationToken).ConfigureAwait(false);
+        if (page.IsReset)
+        {
+            await TryWriteAsync(new TopicReset(page.Topic!, page.Next ?? After, page.Lost), cancellationToken).ConfigureAwait(false);
+            report.Reset(page.Topic!, page.Lost);
+        }
+
+        foreach (TopicItem item in page.Items)
+        {
+            await TryWriteAsync(item, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Takes who is there, or has come or gone.</summary>
+    public async ValueTask AcceptPresenceAsync(PresenceChange change, IReadOnlyList<TopicPeer> peers, CancellationToken cancellationToken)
+    {
+        if (HasPresence)
+        {
+            await TryWriteAsync(new TopicPresence(Topic, After, change, peers), cancellationToken).ConfigureAwait(false);
         }
     }
 

@@ -2,7 +2,9 @@ using System.Text;
 
 namespace Duologue;
 
-/// <summary>What a subscription to a topic gives: a <see cref="TopicItem"/>, or a <see cref="TopicReset"/> where items are gone.</summary>
+/// <summary>
+/// What a subscription to a topic gives: a <see cref="TopicItem"/>, a <see cref="TopicReset"/> where items are gone, or, where it was asked for, a <see cref="TopicPresence"/>.
+/// </summary>
 public abstract class TopicNews
 {
     private protected TopicNews(string topic, string cursor) => (Topic, Cursor) = (topic, cursor);
@@ -79,7 +81,8 @@ public sealed class TopicException : DuologueException
 
     /// <summary>
     /// Which: a code of <c>duologue.topics.v1</c> (docs/topics-protocol.md) such as <c>forbidden</c>; <c>status</c> if the server has answered a request with <see cref="StatusCode"/> alone;
-    /// <c>unknown</c> if a publish may be in the topic or not, because no answer has come in <see cref="TopicClientOptions.RepeatFor"/>; <c>ended</c> if the client has ended.
+    /// <c>unknown</c> if a publish may be in the topic or not, because no answer has come in <see cref="TopicClientOptions.RepeatFor"/>; <c>ended</c> if the client has ended;
+    /// <c>needs_websocket</c> if what was asked for cannot be had by the way in use.
     /// </summary>
     public string Code { get; }
 

@@ -6,6 +6,8 @@ using System.Text;
 using Duologue.Tests.Client.Peers;
 using Duologue.Tests.Peer;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Testing;
 using Microsoft.Extensions.Time.Testing;
 
 namespace Duologue.Tests.Client.Reconnecting;
@@ -314,6 +316,66 @@ public class DuologueClientTests
         await waiting.DisposeAsync().Soon();
         Assert.Equal(ClientState.Ended, waiting.State);
         Assert.Throws<ObjectDisposedException>(waiting.Start);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task However_often_it_is_disposed_it_ends_once(bool isStarted)
+    {
+        var log = new FakeLogCollector();
+        using var loggers = new LoggerFactory([new FakeLoggerProvider(log)], new LoggerFilterOptions { MinLevel = LogLevel.Debug });
+        var options = new DuologueClientOptions { InitialDelay = TimeSpan.FromHours(1), MaxDelay = TimeSpan.FromHours(1), Connect = new ConnectOptions { LoggerFactory = loggers } };
+        var client = new DuologueClient(new Uri("ws://127.0.0.1:1/"), options);
+        if (isStarted)
+        {
+            client.Start();
+            await Waiting.Until(() => client.State == ClientState.Waiting);
+        }
+
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => Task.Run(async () => await client.DisposeAsync(), Token))).Soon();
+        await client.DisposeAsync().Soon();
+
+        Assert.Equal(ClientState.Ended, client.State);
+        Assert.Single(log.GetSnapshot(), record => record.Id.Name is "ClientEnded" or "GaveUp");
+        Assert.Throws<ObjectDisposedException>(client.Start);
+        Assert.Equal(ClientState.Ended, (await client.CloseAsync().Soon()).State);
+    }
+
+    [Fact]
+    public async Task A_listener_that_waits_for_another_thread_of_the_client_holds_up_no_disposal()
+    {
+        // Cancelling runs what is registered: with the lock held it would wait for who waits for the lock.
+        var hung = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var begun = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        DuologueClient? client = null;
+        client = new DuologueClient(new Uri("ws://127.0.0.1:1/"), new DuologueClientOptions
+        {
+            BeforeConnect = async (options, cancellationToken) =>
+            {
+                using CancellationTokenRegistration asks = cancellationToken.Register(() =>
+                {
+                    try
+                    {
+                        Task.Run(client!.Start, CancellationToken.None).Wait(TimeSpan.FromMinutes(1), CancellationToken.None);
+                    }
+                    catch (AggregateException)
+                    {
+                        // It is disposed of; that it answered is what counts.
+                        hung.TrySetResult();
+                    }
+                });
+                begun.TrySetResult();
+                await Task.Delay(Timeout.Infinite, cancellationToken);
+                return options;
+            },
+        });
+        client.Start();
+        await begun.Task.Soon();
+
+        await client.DisposeAsync().Soon();
+
+        await hung.Task.Soon();
     }
 
     [Fact]

@@ -55,6 +55,28 @@ public class PublishQueueTests
     }
 
     [Fact]
+    public async Task What_the_server_could_not_do_is_sent_again_with_what_was_sent_behind_it()
+    {
+        PendingPublish[] all = [.. Enumerable.Range(0, 4).Select(_ => Add())];
+        Assert.Equal([all[0], all[1], all[2], null], [_queue.TryNext(3), _queue.TryNext(3), _queue.TryNext(3), _queue.TryNext(3)]);
+        var failure = new TopicException("unavailable", "", null);
+        _queue.Repeat(all[1].Number, failure);
+        _queue.Repeat(all[2].Number, failure);
+        _queue.Confirm(all[2].Number, "a-2");
+        Assert.Equal([all[1], all[3], null], [_queue.TryNext(3), _queue.TryNext(3), _queue.TryNext(3)]);
+
+        // Answered meanwhile, or once more than it was asked for: nothing is sent for it.
+        _queue.Confirm(all[0].Number, "a-1");
+        _queue.Repeat(all[0].Number, failure);
+        Assert.Null(_queue.TryNext(3));
+
+        _time.Advance(TimeSpan.FromSeconds(61));
+        _queue.Repeat(all[1].Number, failure);
+        Assert.Null(_queue.TryNext(3));
+        Assert.Equal(failure, (await Assert.ThrowsAsync<TopicException>(() => all[1].Answer.Task)).InnerException);
+    }
+
+    [Fact]
     public void What_has_not_been_sent_can_be_taken_back()
     {
         PendingPublish first = Add();

@@ -1,0 +1,126 @@
+using System.Net.WebSockets;
+using Duologue.AspNetCore.Tests.Support;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Duologue.AspNetCore.Tests.Client;
+
+/// <summary>A <see cref="TopicClient"/> whose server is there, but what stores the topics is away.</summary>
+public class UnavailableTopicsTests
+{
+    private static readonly TopicClientOptions Quick = new()
+    {
+        InitialDelay = TimeSpan.FromMilliseconds(1),
+        MaxDelay = TimeSpan.FromMilliseconds(20),
+        PollInterval = TimeSpan.FromMilliseconds(20),
+        UpgradeInterval = Timeout.InfiniteTimeSpan,
+    };
+
+    public static TheoryData<FeedWays> EachWay => [FeedWays.WebSocket, FeedWays.ServerSentEvents, FeedWays.LongPolling, FeedWays.Polling];
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [MemberData(nameof(EachWay))]
+    public async Task A_subscription_and_a_publish_outlive_a_broker_that_is_away_for_a_while(FeedWays way)
+    {
+        var broker = new AwayBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System), calls: 3);
+        await using TestHost host = await StartAsync(broker);
+        await using TopicClient client = Open(host, Quick with { Ways = way });
+        await using IAsyncEnumerator<TopicNews> news = client.SubscribeAsync("news", TopicClient.Oldest, Token).GetAsyncEnumerator(Token);
+        ValueTask<bool> first = news.MoveNextAsync();
+
+        // Many at once: those behind the one that fails are on their way already.
+        string[] cursors = await Task.WhenAll(Enumerable.Range(0, 10).Select(i => client.PublishAsync("news", $"{i}", Token))).WaitAsync(TestHost.Patience, Token);
+
+        Assert.Equal(10, cursors.Distinct().Count());
+        var items = new List<TopicItem>();
+        Assert.True(await first.AsTask().WaitAsync(TestHost.Patience, Token));
+        items.Add(Assert.IsType<TopicItem>(news.Current));
+        while (items.Count < 10)
+        {
+            Assert.True(await news.MoveNextAsync().AsTask().WaitAsync(TestHost.Patience, Token));
+            items.Add(Assert.IsType<TopicItem>(news.Current));
+        }
+
+        Assert.Equal(cursors.Order(), items.Select(item => item.Cursor).Order());
+        Assert.Equal(Enumerable.Range(0, 10), items.Select(item => int.Parse(item.Text, null)).Order());
+        Assert.Equal(10, (await broker.ReadAsync("news", TopicStart.Oldest, 100, int.MaxValue, Token)).Messages.Count);
+        Assert.True(broker.Refused > 3, $"Only {broker.Refused} calls were refused.");
+        Assert.Equal((way, ClientState.Open), (client.Way, client.State));
+    }
+
+    [Fact]
+    public async Task A_broker_that_stays_away_ends_a_publish_with_what_is_known_and_why()
+    {
+        var broker = new AwayBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System), calls: int.MaxValue);
+        await using TestHost host = await StartAsync(broker);
+        await using TopicClient client = Open(host, Quick with { Ways = FeedWays.WebSocket, RepeatFor = TimeSpan.FromMilliseconds(50) });
+        TopicException unknown = await Assert.ThrowsAsync<TopicException>(() => client.PublishAsync("news", "1", Token).WaitAsync(TestHost.Patience, Token));
+        Assert.Equal("unknown", unknown.Code);
+        Assert.Equal("unavailable", Assert.IsType<TopicException>(unknown.InnerException).Code);
+    }
+
+    [Fact]
+    public async Task Who_is_to_try_only_so_often_is_told_that_it_is_unavailable()
+    {
+        var broker = new AwayBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System), calls: int.MaxValue);
+        await using TestHost host = await StartAsync(broker);
+        await using TopicClient client = Open(host, Quick with { Ways = FeedWays.WebSocket, MaxAttempts = 3 });
+        await using IAsyncEnumerator<TopicNews> news = client.SubscribeAsync("news", Token).GetAsyncEnumerator(Token);
+        Assert.Equal("unavailable", (await Assert.ThrowsAsync<TopicException>(() => news.MoveNextAsync().AsTask().WaitAsync(TestHost.Patience, Token))).Code);
+        Assert.Equal("unavailable", (await Assert.ThrowsAsync<TopicException>(() => client.PublishAsync("news", "1", Token).WaitAsync(TestHost.Patience, Token))).Code);
+        Assert.Equal(6, broker.Refused);
+        Assert.Equal(ClientState.Open, client.State);
+    }
+
+    [Fact]
+    public async Task A_subscription_that_is_ended_while_its_broker_is_away_may_be_begun_anew()
+    {
+        var broker = new AwayBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System), calls: int.MaxValue);
+        await using TestHost host = await StartAsync(broker);
+        await using TopicClient client = Open(host, Quick with { Ways = FeedWays.WebSocket });
+        using var enough = new CancellationTokenSource();
+        await using IAsyncEnumerator<TopicNews> news = client.SubscribeAsync("news", enough.Token).GetAsyncEnumerator(Token);
+        Task<bool> waiting = news.MoveNextAsync().AsTask();
+        await Eventually.True(() => broker.Refused > 1);
+        await enough.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting.WaitAsync(TestHost.Patience, Token));
+
+        // The topic may be subscribed to anew, and is asked for again, too.
+        int refused = broker.Refused;
+        using var enoughAgain = new CancellationTokenSource();
+        await using IAsyncEnumerator<TopicNews> anew = client.SubscribeAsync("news", enoughAgain.Token).GetAsyncEnumerator(Token);
+        Task<bool> waitingAgain = anew.MoveNextAsync().AsTask();
+        await Eventually.True(() => broker.Refused > refused + 1);
+        await enoughAgain.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waitingAgain.WaitAsync(TestHost.Patience, Token));
+    }
+
+    [Fact]
+    public async Task A_socket_of_one_topic_is_told_to_come_back_later()
+    {
+        var broker = new AwayBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System), calls: 1);
+        await using TestHost host = await StartAsync(broker);
+        using ClientWebSocket early = await host.ConnectAsync("/topics/news?after=oldest");
+        Assert.Equal("close 1013 What stores the topics is away for the moment.", await early.ReceiveTextAsync());
+        using ClientWebSocket socket = await host.ConnectAsync("/topics/news?after=oldest");
+        Assert.Contains("\"items\":[]", await socket.ReceiveTextAsync(), StringComparison.Ordinal);
+        await socket.SendTextAsync("lost answer");
+        string last;
+        do
+        {
+            // The message itself, which is in the topic, may come before.
+            last = await socket.ReceiveTextAsync();
+        }
+        while (!last.StartsWith("close", StringComparison.Ordinal));
+        Assert.Equal("close 1013 What stores the topics is away for the moment: a message may have been published or not.", last);
+    }
+
+    private static TopicClient Open(TestHost host, TopicClientOptions options) => new(new Uri(host.Url, "/topics"), options);
+
+    private static Task<TestHost> StartAsync(Broker broker) => TestHost.StartAsync(
+        app => app.MapTopics("/topics/{**name}").WithOptions(endpoint => endpoint.AllowPublishing = true),
+        _ => { },
+        builder => builder.Services.AddSingleton(broker));
+}
