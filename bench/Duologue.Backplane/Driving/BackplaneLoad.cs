@@ -13,7 +13,7 @@ internal sealed class BackplaneLoad : ILinkHandler, IDisposable
     private const int Remembered = 1 << 17; // publishes; a power of two
     private const int MaxNumbers = 100_000_000; // eight digits
 
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan LifeInterval = TimeSpan.FromSeconds(10);
 
     private readonly Poller _poller = new();

@@ -15,8 +15,6 @@ internal sealed class NodeProcess : IDisposable
 
     public int Id => _process.Id;
 
-    public Uri Url => new(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{Port}"));
-
     /// <summary>Starts one and waits until it has its Redis.</summary>
     public static NodeProcess Start(NodeArguments arguments, int? core)
     {
@@ -28,7 +26,7 @@ internal sealed class NodeProcess : IDisposable
             {
                 _ = process.StandardOutput.ReadToEndAsync();
                 NodeProcess node = new(process, int.Parse(port, CultureInfo.InvariantCulture));
-                node.WaitUntilReady();
+                WaitUntilReady(node.Port);
                 return node;
             }
         }
@@ -54,9 +52,10 @@ internal sealed class NodeProcess : IDisposable
         _process.Dispose();
     }
 
-    private void WaitUntilReady()
+    /// <summary>Waits until the node on this port has its Redis.</summary>
+    public static void WaitUntilReady(int port)
     {
-        using HttpClient client = new() { BaseAddress = Url };
+        using HttpClient client = new() { BaseAddress = UrlOf(port) };
         for (long start = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(60);)
         {
             using HttpRequestMessage request = new(HttpMethod.Get, "/ready");
@@ -71,4 +70,6 @@ internal sealed class NodeProcess : IDisposable
 
         throw new RunException("A node has no Redis.");
     }
+
+    private static Uri UrlOf(int port) => new(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{port}"));
 }
