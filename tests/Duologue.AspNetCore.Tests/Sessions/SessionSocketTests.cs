@@ -257,7 +257,7 @@ public class SessionSocketTests
     [Fact]
     public async Task Of_many_WebSockets_that_try_at_once_a_session_has_one()
     {
-        await using TestHost host = await StartAsync(options => options.SessionUpgradeTimeout = TimeSpan.FromHours(1));
+        await using TestHost host = await StartAsync(options => (options.SessionUpgradeTimeout, options.KeepAliveInterval) = (TimeSpan.FromHours(1), TimeSpan.FromHours(1)));
         await using SessionClient client = await SessionClient.OpenAsync(host);
 
         var clients = new List<RawClient>();

@@ -1,6 +1,7 @@
 using System.Text;
 using Duologue.AspNetCore.Tests.Support;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
 
 namespace Duologue.AspNetCore.Tests.Sessions;
 
@@ -9,7 +10,11 @@ public class SlowRequestsTests
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    private static Task<TestHost> StartAsync() => TestHost.StartAsync(app => app.MapDuologue<EchoHandler>("/engine.io"));
+    // However slow the machine is: no heartbeat comes between, and Kestrel does not give up a body for its pace.
+    private static Task<TestHost> StartAsync() => TestHost.StartAsync(
+        app => app.MapDuologue<EchoHandler>("/engine.io"),
+        options => options.KeepAliveInterval = TimeSpan.FromHours(1),
+        build => build.WebHost.ConfigureKestrel(kestrel => kestrel.Limits.MinRequestBodyDataRate = null));
 
     [Theory]
     [InlineData(false)]
