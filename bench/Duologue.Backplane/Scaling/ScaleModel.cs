@@ -1,36 +1,36 @@
 namespace Duologue.Backplane;
 
 /// <summary>
-/// What a cluster costs, from what its parts cost. CPU in microseconds, memory in KiB, bandwidth in bytes. Every default was measured: docs/scale.md says by which command.
+/// What a cluster costs, from what its parts cost. CPU in microseconds, memory in KiB, bandwidth in bytes. Docs/scale.md says where each default comes from.
 /// </summary>
 internal sealed record ScaleModel
 {
     /// <summary>Node CPU of a publish, from its request to its answer.</summary>
-    public double PublishCpu { get; init; } = 40;
+    public double PublishCpu { get; init; } = 9.8;
 
     /// <summary>Node CPU of hearing of a publish, on every node.</summary>
-    public double HearCpu { get; init; } = 15;
+    public double HearCpu { get; init; } = 20.9;
 
     /// <summary>Node CPU of a delivery.</summary>
-    public double DeliveryCpu { get; init; } = 3;
+    public double DeliveryCpu { get; init; } = 1.8;
 
     /// <summary>Node CPU of a client that comes: handshake and subscription.</summary>
-    public double JoinCpu { get; init; } = 150;
+    public double JoinCpu { get; init; } = 200;
 
     /// <summary>Redis CPU of a publish, hearing excluded.</summary>
-    public double RedisCpu { get; init; } = 25;
+    public double RedisCpu { get; init; } = 16.3;
 
-    /// <summary>Redis CPU of telling one node of a publish.</summary>
+    /// <summary>Redis CPU of telling one node of a publish. Assumed: `--listeners` of the run measures it.</summary>
     public double RedisTellCpu { get; init; } = 2;
 
     /// <summary>Memory of a connection at rest, in the process.</summary>
-    public double Memory { get; init; } = 1.5;
+    public double Memory { get; init; } = 1.8;
 
     /// <summary>Bytes of a delivery, TCP and IP included.</summary>
     public double DeliveryBytes { get; init; } = 330;
 
     /// <summary>Bytes by which Redis tells a node of a publish.</summary>
-    public double TellBytes { get; init; } = 250;
+    public double TellBytes { get; init; } = 300;
 
     /// <summary>Subscribers of a topic.</summary>
     public double Fanout { get; init; } = 50;
@@ -52,7 +52,7 @@ internal sealed record ScaleModel
     /// <summary>How full a processor or a link is to be at most.</summary>
     public double Fill { get; init; } = 0.5;
 
-    /// <summary>The CPU of a second node's share of a publish, from which the parts are fitted: predicts a run that has not been.</summary>
+    /// <summary>Predicts a publish on two nodes: the CPU of each.</summary>
     /// <param name="receivers">Of the topic, on each of two nodes.</param>
     public (double First, double Second) PublishOnTwoNodes(double receivers) =>
         (PublishCpu + HearCpu + (receivers * DeliveryCpu), HearCpu + (receivers * DeliveryCpu));
