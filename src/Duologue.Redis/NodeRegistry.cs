@@ -44,7 +44,7 @@ internal sealed class NodeRegistry
     public NodeRegistry(RedisBrokerOptions options, string incarnation, string prefix, TimeProvider time, ILogger logger, Func<IDatabase?> database)
     {
         (_options, _key, _time, _logger, _database) = (options, prefix + "nodes", time, logger, database);
-        _own = new NodeEntry(options.NodeName, incarnation, options.NodeAddress, NodeEntry.NewSecret(), IsLeaving: false);
+        _own = new NodeEntry(options.NodeName, incarnation, options.NodeAddress is { Port: 0 } ? null : options.NodeAddress, NodeEntry.NewSecret(), IsLeaving: false);
         _renewedAt = time.GetTimestamp() - (long)(Lease.TotalSeconds * 2 * time.TimestampFrequency);
     }
 
@@ -81,7 +81,7 @@ internal sealed class NodeRegistry
     /// <summary>Finds another node by its name; asks the server if it is not known yet.</summary>
     public async ValueTask<NodeEntry?> FindAsync(string name, CancellationToken cancellationToken)
     {
-        if (!_entries.TryGetValue(name, out NodeEntry? found) && _time.GetElapsedTime(Volatile.Read(ref _renewedAt)) > LeastPause)
+        if ((!_entries.TryGetValue(name, out NodeEntry? found) || found.Address is null) && _time.GetElapsedTime(Volatile.Read(ref _renewedAt)) > LeastPause)
         {
             await RenewAsync(cancellationToken).ConfigureAwait(false);
             _entries.TryGetValue(name, out found);
@@ -106,6 +106,16 @@ internal sealed class NodeRegistry
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
             // Who stops it takes the entry out.
+        }
+    }
+
+    /// <summary>This node listens: if its address has the port 0, that stands for the one it listens on.</summary>
+    public void Listens(int? port)
+    {
+        if (_options.NodeAddress is { Port: 0 } address && port is not null)
+        {
+            Volatile.Write(ref _own, Own with { Address = new UriBuilder(address) { Port = port.Value }.Uri });
+            _ = RenewAsync(CancellationToken.None);
         }
     }
 
@@ -137,10 +147,10 @@ internal sealed class NodeRegistry
             }
         }
 #pragma warning disable CA1031 // Whatever fails at the link: the lease is renewed with the next heartbeat, or is over, which all others see.
-        catch (Exception error) when (!cancellationToken.IsCancellationRequested)
+        catch (Exception error) when (error is not OperationCanceledException || !cancellationToken.IsCancellationRequested)
 #pragma warning restore CA1031
         {
-            if (!_hasFailed)
+            if (!_hasFailed && !_hasLeft)
             {
                 _hasFailed = true;
                 Log.LeaseNotRenewed(_logger, error, Own.Name);

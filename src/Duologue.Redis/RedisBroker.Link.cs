@@ -67,6 +67,11 @@ public sealed partial class RedisBroker
             // Heard one after the other: a handler of its own for each notification would have them in any order, and each hole makes the log be read.
             ChannelMessageQueue notifications = await made.GetSubscriber().SubscribeAsync(_scripts.Channel).WaitAsync(_stop.Token).ConfigureAwait(false);
             notifications.OnMessage(notification => Hear((byte[])notification.Message!));
+            if (_options.SharePresence)
+            {
+                await made.GetSubscriber().SubscribeAsync(PresenceWriter.ChannelOf(_scripts.Prefix), (_, value) => _view.Hear((byte[])value!)).WaitAsync(_stop.Token).ConfigureAwait(false);
+            }
+
             await _scripts.LoadAsync(made.GetDatabase()).WaitAsync(_stop.Token).ConfigureAwait(false);
             Shake("begin");
             _multiplexer = made;

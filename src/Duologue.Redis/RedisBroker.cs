@@ -26,6 +26,9 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
     private readonly ConcurrentDictionary<ReadKey, SharedRead> _reads = new();
     private readonly Task _link;
     private readonly Task _lease;
+    private readonly Task _presence;
+    private readonly PresenceWriter _writer;
+    private readonly PresenceView _view;
     private int _disposed;
 
     /// <summary>For the container: <c>UseRedis</c> registers it.</summary>
@@ -43,9 +46,13 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
         _publishes = new PublishQueue(_options, _scripts, metrics, time, _idle, () => _multiplexer?.GetDatabase());
         Registry = new NodeRegistry(_options, _incarnation, _scripts.Prefix, time, _logger, () => _multiplexer?.GetDatabase());
         _inbox = new Inbox(HandOut);
+        _writer = new PresenceWriter(_options, Registry, _scripts.Prefix, time, _logger, () => _multiplexer?.GetDatabase());
+        _view = new PresenceView(Registry, _scripts.Prefix, _logger, () => _multiplexer?.GetDatabase(), TellPresence);
+        Restored += (_, _) => _writer.WriteAnew();
         metrics.Observe(this);
         _link = Task.Run(KeepLinkAsync);
         _lease = Task.Run(() => Registry.RunAsync(_stop.Token));
+        _presence = _options.SharePresence ? Task.Run(() => Task.WhenAll(_writer.RunAsync(_stop.Token), _view.RunAsync(_stop.Token))) : Task.CompletedTask;
     }
 
     /// <summary>The link is lost. Subscribers keep their connections. With no lock held; must not block.</summary>
@@ -143,6 +150,21 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
     }
 
     /// <inheritdoc/>
+    public override void Announce(string topic, TopicSubscriber subscriber, bool joined)
+    {
+        if (_options.SharePresence)
+        {
+            _writer.Announce(topic, subscriber, joined);
+        }
+    }
+
+    /// <inheritdoc/>
+    public override int CountElsewhere(string topic) => _view.Count(topic);
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<TopicSubscriber> ListElsewhere(string topic) => _view.List(topic);
+
+    /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
         if (Interlocked.Exchange(ref _disposed, 1) != 0)
@@ -154,8 +176,21 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
         await GoAsync().ConfigureAwait(false);
         await _stop.CancelAsync().ConfigureAwait(false);
         await _lease.ConfigureAwait(false);
+        await _presence.ConfigureAwait(false);
         await _link.ConfigureAwait(false);
         _stop.Dispose();
+    }
+
+    private void TellPresence(PresenceChange change)
+    {
+        if (change.Joined)
+        {
+            OnJoined(change.Topic, change.Subscriber);
+        }
+        else
+        {
+            OnLeft(change.Topic, change.Subscriber);
+        }
     }
 
     /// <summary>Says that this node stops. If Redis is away, it is said with a later heartbeat.</summary>
@@ -180,8 +215,12 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
         try
         {
             await Registry.LeaveAsync(patience.Token).ConfigureAwait(false);
+            if (_options.SharePresence)
+            {
+                await _writer.LeaveAsync(patience.Token).ConfigureAwait(false);
+            }
         }
-        catch (OperationCanceledException)
+        catch (Exception error) when (error is OperationCanceledException or RedisException or TimeoutException or ObjectDisposedException)
         {
             // The process goes; its lease ends by itself.
         }

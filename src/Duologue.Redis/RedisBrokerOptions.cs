@@ -30,7 +30,8 @@ public sealed class RedisBrokerOptions
     }
 
     /// <summary>
-    /// The URL by which other nodes reach this one, such as <c>http://10.0.0.1:8080</c>: they send it the requests of its sessions. Default none: it takes no forwards, and a balancer has to
+    /// The URL by which other nodes reach this one, such as <c>http://10.0.0.1:8080</c>: they send it the requests of its sessions. The port 0 stands for that of the
+    /// server's first address. Default none: it takes no forwards, and a balancer has to
     /// send each session's requests to its node.
     /// </summary>
     public Uri? NodeAddress { get; set; }
@@ -49,6 +50,12 @@ public sealed class RedisBrokerOptions
 
     /// <summary>How often a node tells the others that it lives, and finds that its link does. Default 1 s; 0.1 to 60 s. Five of these are a node's lease, after which it is gone, and a link that was not heard of for five is interrupted.</summary>
     public TimeSpan HeartbeatInterval { get; set; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>
+    /// Whether nodes make known to each other who subscribes to what, so that <see cref="Topics.ListSubscribers"/>, <see cref="Topics.Joined"/> and the presence of <c>duologue.topics.v1</c> mean all of
+    /// them. Default true. False: each node tells of its own subscribers only, and keeps nothing of others; the same for all nodes.
+    /// </summary>
+    public bool SharePresence { get; set; } = true;
 
     internal bool IsNodeNameSet => _nodeName is not null;
 

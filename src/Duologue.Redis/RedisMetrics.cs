@@ -12,6 +12,8 @@ internal sealed class RedisMetrics
     private readonly Counter<long> _interruptions;
     private readonly Counter<long> _retries;
     private readonly Counter<long> _refusals;
+    private readonly Counter<long> _forwards;
+    private readonly Counter<long> _marks;
 
     public RedisMetrics(IMeterFactory factory)
     {
@@ -19,7 +21,18 @@ internal sealed class RedisMetrics
         _interruptions = _meter.CreateCounter<long>("duologue.redis.interruptions", "{interruption}", "How often the link to Redis was interrupted.");
         _retries = _meter.CreateCounter<long>("duologue.redis.publish.retries", "{publish}", "Publishes that were sent again because their outcome was not known.");
         _refusals = _meter.CreateCounter<long>("duologue.redis.publish.refusals", "{publish}", "Publishes that were refused because Redis was away, or too many waited for it.");
+        _forwards = _meter.CreateCounter<long>("duologue.redis.forwards", "{request}", "Requests of other nodes' sessions, by what came of them: answered, node_gone, failed.");
+        _marks = _meter.CreateCounter<long>("duologue.redis.forward.marks.refused", "{request}", "Requests that claim to be forwarded by a node, and were not believed.");
     }
+
+    /// <summary>A request of another node's session was sent there, or could not be.</summary>
+    public void Forwarded(string outcome) => _forwards.Add(1, new KeyValuePair<string, object?>("duologue.redis.forward.outcome", outcome));
+
+    /// <summary>A request says that a node has forwarded it, and it is not so.</summary>
+    public void MarkRefused() => _marks.Add(1);
+
+    public void Observe(SessionForwarder forwarder) =>
+        _meter.CreateObservableUpDownCounter("duologue.redis.forwards.active", () => forwarder.Active, "{request}", "Requests and WebSockets of other nodes' sessions that go through this one.");
 
     public void Interrupted() => _interruptions.Add(1);
 
@@ -65,6 +78,15 @@ internal static partial class Log
 
     [LoggerMessage(5012, LogLevel.Error, "Another node that lives is called {Node}, too. Sessions of this one are not found by others; give each node a name of its own (RedisBrokerOptions.NodeName).", EventName = "RedisNodeNameTaken")]
     public static partial void NodeNameTaken(ILogger logger, string node);
+
+    [LoggerMessage(5014, LogLevel.Warning, "Node {Node} could not make its subscribers known; it tries again.", EventName = "RedisPresenceNotWritten")]
+    public static partial void PresenceNotWritten(ILogger logger, Exception exception, string node);
+
+    [LoggerMessage(5015, LogLevel.Warning, "Node {Node} could not read who subscribes on another; it tries again.", EventName = "RedisPresenceNotRead")]
+    public static partial void PresenceNotRead(ILogger logger, Exception exception, string node);
+
+    [LoggerMessage(5016, LogLevel.Warning, "A request that node {Node} has forwarded to node {Owner} failed ({Error}).", EventName = "RedisForwardFailed")]
+    public static partial void ForwardFailed(ILogger logger, string node, string owner, string error);
 
     [LoggerMessage(5013, LogLevel.Warning, "Node {Node} could not renew its lease; it tries again.", EventName = "RedisLeaseNotRenewed")]
     public static partial void LeaseNotRenewed(ILogger logger, Exception exception, string node);

@@ -1,5 +1,6 @@
 using Duologue.AspNetCore;
 using Duologue.Redis;
+using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
@@ -65,7 +66,10 @@ public static class RedisServiceCollectionExtensions
         services.AddOptions<RedisBrokerOptions>().Configure(configure).ValidateOnStart();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<RedisBrokerOptions>, RedisBrokerOptionsValidator>());
         services.TryAddSingleton<RedisMetrics>();
-        services.TryAddSingleton<SessionNodes, RedisSessionNodes>();
+        services.AddHttpForwarder();
+        services.TryAddSingleton<SessionForwarder>();
+        services.TryAddSingleton<SessionNodes>(static provider => provider.GetRequiredService<SessionForwarder>());
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IStartupFilter, ForwardedRequests>());
         if (services.Any(service => service.ServiceType == typeof(RedisBroker)))
         {
             return services;

@@ -37,6 +37,12 @@ internal static partial class Log
     [LoggerMessage(3102, LogLevel.Debug, "The handler of connection {ConnectionId} ended because the connection has.", EventName = "DelegateEndedWithConnection")]
     public static partial void DelegateEndedWithConnection(ILogger logger, string connectionId);
 
+    [LoggerMessage(3103, LogLevel.Debug, "The session of connection {ConnectionId} goes on over a WebSocket.", EventName = "SessionUpgraded")]
+    public static partial void SessionUpgraded(ILogger logger, string connectionId);
+
+    [LoggerMessage(3104, LogLevel.Information, "A WebSocket tried to take over the session of connection {ConnectionId} and did not ({Outcome}).", EventName = "SessionNotUpgraded")]
+    public static partial void SessionNotUpgraded(ILogger logger, string connectionId, UpgradeOutcome outcome);
+
     [LoggerMessage(3200, LogLevel.Information, "Draining: closing {Count} connections with 1001 within {Window} s; new ones get 503.", EventName = "DrainStarted")]
     public static partial void DrainStarted(ILogger logger, int count, double window);
 

@@ -18,6 +18,7 @@ internal sealed class ServerMetrics
 
     private readonly Meter _meter;
     private readonly Counter<long> _handshakeFailures;
+    private readonly Counter<long> _upgrades;
     private readonly Counter<long> _compressorsShared;
     private readonly Counter<long> _drainAborted;
     private readonly Counter<long> _suppressedEvents;
@@ -38,6 +39,7 @@ internal sealed class ServerMetrics
         _meter = factory.Create(MeterName);
         OfConnections = new ConnectionMetrics(_meter, "duologue.server");
         _handshakeFailures = _meter.CreateCounter<long>("duologue.server.handshake.failures", "{handshake}", "Requests that did not become a connection.");
+        _upgrades = _meter.CreateCounter<long>("duologue.server.upgrades", "{upgrade}", "WebSockets that tried to take a session over from polling.");
         _compressorsShared = _meter.CreateCounter<long>("duologue.server.compression.shared_instead", "{connection}", "Connections that share compressors because MaxDedicatedCompressors was reached.");
         _drainAborted = _meter.CreateCounter<long>("duologue.server.drain.aborted", "{connection}", "Connections that did not close in time when the server stopped.");
         _suppressedEvents = _meter.CreateCounter<long>("duologue.server.log.suppressed", "{event}", "Log events that were not logged because there were too many of their kind.");
@@ -64,6 +66,14 @@ internal sealed class ServerMetrics
         if (_handshakeFailures.Enabled)
         {
             _handshakeFailures.Add(1, new KeyValuePair<string, object?>(TelemetryNames.HandshakeFailure, reason.Name()));
+        }
+    }
+
+    public void Upgraded(UpgradeOutcome outcome)
+    {
+        if (_upgrades.Enabled)
+        {
+            _upgrades.Add(1, new KeyValuePair<string, object?>(TelemetryNames.UpgradeOutcome, outcome.Name()));
         }
     }
 

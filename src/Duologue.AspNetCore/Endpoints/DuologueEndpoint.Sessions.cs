@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Net;
 using Duologue.Protocol;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Timeouts;
 
 namespace Duologue.AspNetCore;
 
@@ -10,6 +11,9 @@ namespace Duologue.AspNetCore;
 // checks come in the order of the protocol's reference, so that a client is told of the same mistake first.
 internal sealed partial class DuologueEndpoint
 {
+    // The session's own node ends what is silent for longer than its heartbeat; this is behind it.
+    private static readonly TimeSpan ForwardSlack = TimeSpan.FromSeconds(30);
+
     private readonly SessionTable _sessions;
 
     /// <summary>Whether a request is for a session here.</summary>
@@ -19,6 +23,12 @@ internal sealed partial class DuologueEndpoint
     {
         EngineIoQuery query = EngineIoQuery.Read(context.Request);
         bool isUpgrade = WebSocketMatcherPolicy.IsWebSocket(context);
+        if (query.SessionId is { } id && _server.Nodes is { } nodes && SessionId.NodeOf(id) is { } node && node != nodes.Name && !HttpMethods.IsOptions(context.Request.Method))
+        {
+            await ForwardAsync(context, nodes, node, isUpgrade).ConfigureAwait(false);
+            return;
+        }
+
         bool isAllowed = isUpgrade ? _settings.Origins.Allows(context.Request) : FeedCors.TryApply(context, _settings.Origins);
         if (HttpMethods.IsOptions(context.Request.Method) && isAllowed)
         {
@@ -72,6 +82,30 @@ internal sealed partial class DuologueEndpoint
         else
         {
             await SessionRequest.PollAsync(context, session, query.Wait).ConfigureAwait(false);
+        }
+    }
+
+    // All that is judged the session's own node judges: it has the same endpoint.
+    private async Task ForwardAsync(HttpContext context, SessionNodes nodes, string node, bool isUpgrade)
+    {
+        if (isUpgrade && _server.IsDraining && _handshake.JudgeSession(_default) is { } draining)
+        {
+            await _handshake.RefuseAsync(context, draining, null).ConfigureAwait(false);
+            return;
+        }
+
+        // A held request is not a slow one.
+        context.Features.Get<IHttpRequestTimeoutFeature>()?.DisableTimeout();
+        SessionRequest.AllowPayload(context, _settings.MaxSessionPayload);
+        if (!await nodes.TryForwardAsync(context, node, isUpgrade, _settings.PingInterval + _settings.PingTimeout + ForwardSlack).ConfigureAwait(false))
+        {
+            if (!isUpgrade)
+            {
+                // So that a page of another origin may read the status.
+                FeedCors.TryApply(context, _settings.Origins);
+            }
+
+            await RefuseSessionAsync(context, SessionError.NodeGone, isUpgrade).ConfigureAwait(false);
         }
     }
 

@@ -81,6 +81,9 @@ internal enum RefusalReason
 
     /// <summary><see cref="DuologueOptions.MaxSessionsPerAddress"/>.</summary>
     SessionLimit,
+
+    /// <summary>A session of another node, which has gone or is not reached.</summary>
+    SessionNodeGone,
 }
 
 internal static class RefusalReasons
@@ -106,6 +109,7 @@ internal static class RefusalReasons
         RefusalReason.SessionRequest => "session_request",
         RefusalReason.SessionUnknown => "session_unknown",
         RefusalReason.SessionLimit => "session_limit",
+        RefusalReason.SessionNodeGone => "session_node_gone",
         _ => throw new ArgumentOutOfRangeException(nameof(reason), reason, null),
     };
 }

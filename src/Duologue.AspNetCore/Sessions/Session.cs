@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using Duologue.EngineIo;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
 
 namespace Duologue.AspNetCore;
 
@@ -115,6 +116,22 @@ internal sealed class Session
         }
     }
 
+    /// <summary>A WebSocket's try to take over has ended.</summary>
+    public void ReportUpgrade(UpgradeOutcome outcome)
+    {
+        _metrics.Upgraded(outcome);
+        WebSocketConnection connection = Carrier.Connection;
+        ILogger logger = connection.Setup.Logger;
+        if (outcome == UpgradeOutcome.Completed)
+        {
+            Log.SessionUpgraded(logger, connection.Id);
+        }
+        else
+        {
+            Log.SessionNotUpgraded(logger, connection.Id, outcome);
+        }
+    }
+
     /// <summary>Lets a WebSocket try to take over; false if the session is on one, another tries, or it has ended.</summary>
     public bool TryProbe(SocketTransport socket, TimeSpan timeout)
     {
@@ -155,6 +172,7 @@ internal sealed class Session
         {
             if (_ended)
             {
+                socket.Tell(UpgradeOutcome.Failed);
                 return;
             }
 
@@ -165,6 +183,7 @@ internal sealed class Session
         Carrier.Switch(socket);
         Polled!.Replace();
         ReportTransport();
+        socket.Tell(UpgradeOutcome.Completed);
 
         bool ended;
         lock (_lock)

@@ -20,6 +20,9 @@ internal static class SessionId
     /// <summary>A name for a node that was given none.</summary>
     public static string NewNode() => NewRandom(6);
 
+    /// <summary>The node that an id names; null if it names none.</summary>
+    public static string? NodeOf(string id) => id.IndexOf('.', StringComparison.Ordinal) is var dot and > 0 && IsNode(id[..dot]) ? id[..dot] : null;
+
     /// <summary>Whether a name may stand before the dot: an id needs no escaping in a URL.</summary>
     public static bool IsNode(string name) => name.Length is > 0 and <= LongestNode && !name.AsSpan().ContainsAnyExcept(NodeCharacters);
 

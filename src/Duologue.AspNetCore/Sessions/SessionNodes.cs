@@ -1,3 +1,5 @@
+using Microsoft.AspNetCore.Http;
+
 namespace Duologue.AspNetCore;
 
 /// <summary>The nodes among which this process is one, where a broker makes them known to each other: whose session a request is of, the session's id says.</summary>
@@ -5,4 +7,12 @@ internal abstract class SessionNodes
 {
     /// <summary>What the ids of this node's sessions begin with.</summary>
     public abstract string Name { get; }
+
+    /// <summary>Sends a request of another node's session there, and the answer back.</summary>
+    /// <param name="context">The request; the answer is its response.</param>
+    /// <param name="node">The node's name, as the id has it: whatever a client says.</param>
+    /// <param name="isUpgrade">Whether it becomes a WebSocket.</param>
+    /// <param name="silence">How long nothing may be heard in either direction.</param>
+    /// <returns>False if there is no such node, it takes no forwards, or could not be reached: nothing has been answered.</returns>
+    public abstract Task<bool> TryForwardAsync(HttpContext context, string node, bool isUpgrade, TimeSpan silence);
 }

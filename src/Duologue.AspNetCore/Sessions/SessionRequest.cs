@@ -121,6 +121,15 @@ internal static class SessionRequest
         return context.Response.StatusCode;
     }
 
+    /// <summary>The web server's own limit would end a request that is allowed here, or that is to be answered.</summary>
+    public static void AllowPayload(HttpContext context, int maxPayload)
+    {
+        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit && limit.MaxRequestBodySize <= maxPayload)
+        {
+            limit.MaxRequestBodySize = maxPayload + 1L;
+        }
+    }
+
     /// <summary>Reads the payload whole, then gives it to the connection: a body that is refused for its size has delivered nothing.</summary>
     private static async Task<int> ReadAsync(HttpContext context, Session session)
     {
@@ -132,12 +141,7 @@ internal static class SessionRequest
             return StatusCodes.Status400BadRequest;
         }
 
-        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit && limit.MaxRequestBodySize <= session.MaxPayload)
-        {
-            // The web server's own limit would end a request that is allowed here, or that is to be answered.
-            limit.MaxRequestBodySize = session.MaxPayload + 1L;
-        }
-
+        AllowPayload(context, session.MaxPayload);
         PipeReader reader = request.BodyReader;
         while (request.ContentLength is null || request.ContentLength <= session.MaxPayload)
         {

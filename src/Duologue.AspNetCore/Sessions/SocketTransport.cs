@@ -14,6 +14,9 @@ internal sealed class SocketTransport(Session session, bool wantsBase64) : Socke
     private volatile bool _carries;
     private volatile bool _opens;
 
+    // Whether it was told how the try ended: what ends it ends the WebSocket too, which would tell another.
+    private int _told;
+
     ref TimeoutLink ITimeoutTarget.Link => ref _link;
 
     protected override SessionCarrier Carrier => session.Carrier;
@@ -52,6 +55,7 @@ internal sealed class SocketTransport(Session session, bool wantsBase64) : Socke
     {
         if (!_carries)
         {
+            Tell(UpgradeOutcome.Timeout);
             RefuseProbe("The client did not change to this WebSocket in time.");
         }
     }
@@ -84,7 +88,17 @@ internal sealed class SocketTransport(Session session, bool wantsBase64) : Socke
     protected override void OnEarlyEnd(CloseInfo info)
     {
         Socket.Setup.Wheel.Cancel(this);
+        Tell(UpgradeOutcome.Failed);
         session.EndProbe(this);
+    }
+
+    /// <summary>Tells how the try ended, unless that is told already.</summary>
+    public void Tell(UpgradeOutcome outcome)
+    {
+        if (Interlocked.Exchange(ref _told, 1) == 0)
+        {
+            session.ReportUpgrade(outcome);
+        }
     }
 
     protected override void OnSocketEnd(CloseInfo info) => Socket.Setup.Wheel.Cancel(this);

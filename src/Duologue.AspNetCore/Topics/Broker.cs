@@ -43,6 +43,35 @@ public abstract class Broker
     /// <param name="topic">What was given to <see cref="SubscribeAsync"/>.</param>
     public abstract ValueTask UnsubscribeAsync(string topic);
 
+    /// <summary>
+    /// Makes known to the other processes that somebody of this one has begun or ended to subscribe to a topic by its name. Called one at a time, in order, with no lock held; must not wait. A broker
+    /// that makes no presence known does nothing, as this does.
+    /// </summary>
+    /// <param name="topic">A valid name.</param>
+    /// <param name="subscriber">Who it is.</param>
+    /// <param name="joined">Whether it has begun.</param>
+    public virtual void Announce(string topic, TopicSubscriber subscriber, bool joined)
+    {
+    }
+
+    /// <summary>How many subscribers of a topic are known in other processes. By default 0.</summary>
+    /// <param name="topic">A valid name.</param>
+    public virtual int CountElsewhere(string topic) => 0;
+
+    /// <summary>Those whom <see cref="CountElsewhere"/> counts.</summary>
+    /// <param name="topic">A valid name.</param>
+    public virtual IReadOnlyList<TopicSubscriber> ListElsewhere(string topic) => [];
+
+    /// <summary>To be called when somebody has begun to subscribe in another process: one at a time, in order, with no lock held.</summary>
+    /// <param name="topic">The topic's name.</param>
+    /// <param name="subscriber">Who it is.</param>
+    protected void OnJoined(string topic, TopicSubscriber subscriber) => _listener?.Joined(topic, subscriber);
+
+    /// <summary>To be called when somebody's subscription in another process has ended, or the process: one at a time, in order, with no lock held.</summary>
+    /// <param name="topic">The topic's name.</param>
+    /// <param name="subscriber">Who it is.</param>
+    protected void OnLeft(string topic, TopicSubscriber subscriber) => _listener?.Left(topic, subscriber);
+
     /// <summary>To be called with what was appended, with no lock held. Never waits.</summary>
     /// <param name="topic">The topic's name.</param>
     /// <param name="message">The message, with its position.</param>
@@ -72,6 +101,10 @@ internal interface IBrokerListener
     void Uncertain(string topic);
 
     void Expired(string topic);
+
+    void Joined(string topic, TopicSubscriber subscriber);
+
+    void Left(string topic, TopicSubscriber subscriber);
 }
 
 /// <summary>A message, with its position, and the topic that it was appended to.</summary>

@@ -53,6 +53,16 @@ internal sealed partial class TopicHub
         Events.Raise();
     }
 
+    void IBrokerListener.Joined(string topic, TopicSubscriber subscriber) => HappenedElsewhere(TopicEventKind.Joined, topic, subscriber);
+
+    void IBrokerListener.Left(string topic, TopicSubscriber subscriber) => HappenedElsewhere(TopicEventKind.Left, topic, subscriber);
+
+    private void HappenedElsewhere(TopicEventKind kind, string topic, TopicSubscriber subscriber)
+    {
+        Events.Add(new TopicEvent(kind, topic, _topics.GetValueOrDefault(topic), subscriber) { IsElsewhere = true });
+        Events.Raise();
+    }
+
     /// <summary>The topic, if somebody here wants what is appended to it.</summary>
     private Topic? FindAppended(string topic)
     {
@@ -138,10 +148,12 @@ internal sealed partial class TopicHub
                     Reset?.Invoke(this, new TopicResetEventArgs(happened.Topic, happened.Lost, happened.Subscribers!));
                     break;
                 case TopicEventKind.Joined:
+                    Announce(happened);
                     TellWatchers(happened);
                     Joined?.Invoke(this, new TopicPresenceEventArgs(happened.Topic, happened.Subscriber));
                     break;
                 default:
+                    Announce(happened);
                     TellWatchers(happened);
                     Left?.Invoke(this, new TopicPresenceEventArgs(happened.Topic, happened.Subscriber));
                     break;
@@ -155,9 +167,17 @@ internal sealed partial class TopicHub
         }
     }
 
+    private void Announce(TopicEvent happened)
+    {
+        if (_memory is null && !happened.IsElsewhere)
+        {
+            Broker.Announce(happened.Topic, happened.Subscriber, happened.Kind == TopicEventKind.Joined);
+        }
+    }
+
     private static void TellWatchers(TopicEvent happened)
     {
-        WebSocketConnection[] watchers = happened.Node!.ListWatchers();
+        WebSocketConnection[] watchers = happened.Node?.ListWatchers() ?? [];
         if (watchers.Length > 0)
         {
             Fanout.Send(watchers, TopicsProtocol.PresenceFrame(happened.Topic, happened.Kind == TopicEventKind.Joined, happened.Subscriber));
@@ -177,6 +197,9 @@ internal enum TopicEventKind
 /// <summary>Something that is told of a topic.</summary>
 internal readonly record struct TopicEvent(TopicEventKind Kind, string Topic, Topic? Node, TopicSubscriber Subscriber)
 {
+    /// <summary>Of somebody who joined or left: whether that was in another process.</summary>
+    public bool IsElsewhere { get; init; }
+
     /// <summary>Of a reset: how many messages are known lost.</summary>
     public long? Lost { get; init; }
 

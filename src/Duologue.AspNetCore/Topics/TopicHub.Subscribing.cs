@@ -156,7 +156,7 @@ internal sealed partial class TopicHub
 
     /// <summary>Tells a member who joins and leaves its topic from now on, and gives those who are there.</summary>
     public TopicSubscriber[] WatchPresence(Member member, string topic) =>
-        _topics.TryGetValue(topic, out Topic? found) ? found.Watch(member) : [];
+        _topics.TryGetValue(topic, out Topic? found) ? WithElsewhere(topic, found.Watch(member)) : [];
 
     public void Close(TopicSubscription reader)
     {

@@ -62,7 +62,8 @@ internal sealed partial class TopicHub : Topics, IBrokerListener, IDisposable
 
     public OrderedEvents<TopicEvent> Events { get; }
 
-    public bool IsPresenceWanted => Joined is not null || Left is not null;
+    /// <summary>Whether anybody is to be told of those who come and go: listeners, or other processes.</summary>
+    public bool IsPresenceWanted => Joined is not null || Left is not null || _memory is null;
 
     /// <summary>Whether nobody may wait any more, because the server is stopping.</summary>
     public bool IsDraining => _draining;
@@ -81,13 +82,13 @@ internal sealed partial class TopicHub : Topics, IBrokerListener, IDisposable
     public override int CountSubscribers(string topic)
     {
         TopicName.Check(topic);
-        return _topics.TryGetValue(topic, out Topic? found) ? found.Count : 0;
+        return (_topics.TryGetValue(topic, out Topic? found) ? found.Count : 0) + (_memory is null ? Broker.CountElsewhere(topic) : 0);
     }
 
     public override IReadOnlyList<TopicSubscriber> ListSubscribers(string topic)
     {
         TopicName.Check(topic);
-        return _topics.TryGetValue(topic, out Topic? found) ? found.ListSubscribers() : [];
+        return WithElsewhere(topic, _topics.TryGetValue(topic, out Topic? found) ? found.ListSubscribers() : []);
     }
 
     /// <summary>How many readers wait for more of a topic: held requests, streams, readers of the application's.</summary>
@@ -256,6 +257,8 @@ internal sealed partial class TopicHub : Topics, IBrokerListener, IDisposable
         _metrics.Published(default, Time.GetElapsedTime(start));
         return position;
     }
+
+    private TopicSubscriber[] WithElsewhere(string topic, TopicSubscriber[] here) => _memory is null ? [.. here, .. Broker.ListElsewhere(topic)] : here;
 
     private async Task AppendUnwatchedAsync(string topic, TopicMessage message)
     {

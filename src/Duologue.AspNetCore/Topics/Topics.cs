@@ -16,10 +16,12 @@ public abstract class Topics
     {
     }
 
-    /// <summary>Somebody has begun to subscribe to a topic by name. One at a time, in order, with no lock held; must not block.</summary>
+    /// <summary>
+    /// Somebody has begun to subscribe to a topic by name, in this process or, where a broker makes it known, in another. One at a time, in order, with no lock held; must not block.
+    /// </summary>
     public abstract event EventHandler<TopicPresenceEventArgs>? Joined;
 
-    /// <summary>Somebody's subscription to a topic has ended. One at a time, in order, with no lock held; must not block.</summary>
+    /// <summary>Somebody's subscription to a topic has ended, or its process. One at a time, in order, with no lock held; must not block.</summary>
     public abstract event EventHandler<TopicPresenceEventArgs>? Left;
 
     /// <summary>A topic that nobody had used for <see cref="DuologueOptions.TopicIdleLifetime"/> was forgotten, with its history.</summary>
@@ -34,7 +36,9 @@ public abstract class Topics
     /// <summary>How many topics have subscribers in this process.</summary>
     public abstract int Count { get; }
 
-    /// <summary>How many connections and streams of this server subscribe to a topic by its name. Held polls come and go, and are not counted; nor are wildcards.</summary>
+    /// <summary>
+    /// How many connections and streams subscribe to a topic by its name: of this process, and of the others where a broker makes them known, as that on Redis does. Held polls come and go, and are not counted; nor are wildcards.
+    /// </summary>
     /// <param name="topic">The topic's name.</param>
     public abstract int CountSubscribers(string topic);
 

@@ -30,7 +30,7 @@ internal sealed class ServeOptions
 
     public Option<SendQueuePolicy> SendQueuePolicy { get; } = CliOption.Choice("--send-queue-policy", "What happens when the send queue is full.", Defaults.SendQueuePolicy);
 
-    public Option<Compression> Compression { get; } = CliOption.Compression("--compression", "How messages are compressed for clients that offer it: shared holds no memory between messages, dedicated shrinks alike messages more and holds about 300 KiB per connection.");
+    public Option<Compression> Compression { get; } = CliOption.Compression("--compression", "How messages are compressed for clients that offer it: shared holds no memory between messages, dedicated shrinks alike messages more and holds a compressor and a decompressor per connection.");
 
     public Option<ByteSize?> Threshold { get; } = CliOption.Size("--threshold", $"The smallest message to compress, in bytes. Default {Duologue.Compression.Shared.Threshold}; 0 for all.", 0);
 

@@ -16,6 +16,9 @@ internal sealed class LoopWatchdog : IDisposable
     /// <summary>The counter of turns that took too long.</summary>
     public const string CounterName = "duologue.event_loop.blocked";
 
+    /// <summary>The counter of what kept a loop from accepting.</summary>
+    public const string AcceptCounterName = "duologue.event_loop.accept.failures";
+
     /// <summary>How long a turn may take.</summary>
     public static readonly TimeSpan Limit = TimeSpan.FromMilliseconds(100);
 
@@ -35,6 +38,7 @@ internal sealed class LoopWatchdog : IDisposable
         _logger = logger;
         _meter = meters?.Create(MeterName) ?? new Meter(MeterName);
         _blocked = _meter.CreateCounter<long>(CounterName, "{turn}", "Turns of an event loop that a handler blocked for more than 100 ms.");
+        _meter.CreateObservableCounter<long>(AcceptCounterName, ObserveAccepting, "{failure}", "How often an event loop could not accept.");
 
         _quiet = collects ? new QuietCollection(() => _loops.Sum(static loop => loop.Changes), QuietCollection.Collect) : null;
 
@@ -50,6 +54,12 @@ internal sealed class LoopWatchdog : IDisposable
         _stop.Dispose();
         _meter.Dispose();
     }
+
+    private Measurement<long>[] ObserveAccepting() =>
+    [
+        new(_loops.Sum(static loop => loop.AcceptPauses), new KeyValuePair<string, object?>("duologue.accept.failure", "exhausted")),
+        new(_loops.Sum(static loop => loop.AcceptFailures), new KeyValuePair<string, object?>("duologue.accept.failure", "error")),
+    ];
 
     private void Run()
     {

@@ -6,6 +6,16 @@ namespace Duologue.EventLoop.Loops;
 // Accepting: listeners come and go, and rest while there are no descriptors.
 internal abstract partial class Loop
 {
+    // Of listeners of this loop; the loop's thread writes, whoever observes reads.
+    private long _pauses;
+    private long _failures;
+
+    /// <summary>How often accepting has begun to rest because descriptors or memory had run out.</summary>
+    public long AcceptPauses => Volatile.Read(ref _pauses);
+
+    /// <summary>How often accepting has failed otherwise, once until one was accepted again.</summary>
+    public long AcceptFailures => Volatile.Read(ref _failures);
+
     /// <summary>Accepts from a listener until <see cref="Unlisten"/>. Loop thread.</summary>
     public void Listen(LoopListener listener)
     {
@@ -51,6 +61,7 @@ internal abstract partial class Loop
         if (!listener.IsExhausted)
         {
             listener.IsExhausted = true;
+            Volatile.Write(ref _pauses, _pauses + 1);
             LoopLog.AcceptPaused(_logger, listener.Owner.Name, Number, error);
         }
     }
@@ -62,6 +73,7 @@ internal abstract partial class Loop
         {
             // A state of the listener fails a call as often as it is made: once is enough to say so.
             listener.HasFailed = true;
+            Volatile.Write(ref _failures, _failures + 1);
             LoopLog.AcceptFailed(_logger, listener.Owner.Name, error, Number);
         }
 

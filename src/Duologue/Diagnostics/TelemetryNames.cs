@@ -22,6 +22,7 @@ internal static class TelemetryNames
     public const string BrokerOperation = "duologue.broker.operation";
     public const string FeedWay = "duologue.feed.way";
     public const string MessageFate = "duologue.message.fate";
+    public const string UpgradeOutcome = "duologue.upgrade.outcome";
     public const string FeedRefusal = "duologue.feed.refusal";
 
     /// <summary>OpenTelemetry's own, as are all without our prefix.</summary>

@@ -10,6 +10,9 @@ internal sealed partial class WebSocketConnection
     /// <summary>How long a failed connection goes on reading, so that the peer gets our Close and a FIN rather than a reset.</summary>
     private static readonly TimeSpan LingerAfterViolation = TimeSpan.FromSeconds(2);
 
+    /// <summary>How much of it goes on being read meanwhile: a peer that does not stop has had its time, and what it sends costs ours.</summary>
+    internal const long LingerBytes = 64 * 1024 * 1024;
+
     /// <summary>How long a client leaves ending the TCP connection to the server (RFC 6455 §7.1.1).</summary>
     private static readonly TimeSpan LingerForServer = TimeSpan.FromSeconds(1);
 
@@ -305,6 +308,23 @@ internal sealed partial class WebSocketConnection
         {
             ArmLinger(peerIsDone ? LingerForServer : LingerAfterViolation);
         }
+    }
+
+    /// <summary>Bytes have come that nobody judges any more. The carrier's thread.</summary>
+    private void PassOver(int count)
+    {
+        lock (Gate)
+        {
+            if (LingerDue == 0 || (Rare.Lingered += count) < LingerBytes)
+            {
+                return;
+            }
+
+            LingerDue = 0;
+            Rearm();
+        }
+
+        _carrier!.Complete();
     }
 
     /// <summary>The one end of the connection; the first call decides.</summary>

@@ -345,6 +345,9 @@ internal sealed partial class WebSocketConnection
         public long CloseDue;
         public long LingerDue;
 
+        // How much has come since that was set.
+        public long Lingered;
+
         // See Session: the peer's Close is not answered, and the end is a clean one.
         public bool NeedsNoAnswer;
 

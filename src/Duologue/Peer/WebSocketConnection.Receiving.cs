@@ -50,6 +50,11 @@ internal sealed partial class WebSocketConnection
             HandOver();
             if (taken == bytes.Length)
             {
+                if (_reader.IsFinished)
+                {
+                    PassOver(taken);
+                }
+
                 return taken;
             }
 

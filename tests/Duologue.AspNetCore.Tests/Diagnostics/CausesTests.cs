@@ -2,6 +2,7 @@ using System.Diagnostics.Metrics;
 using System.Net.WebSockets;
 using Duologue.AspNetCore.Tests.Support;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.Metrics.Testing;
@@ -270,9 +271,13 @@ public class CausesTests
     [InlineData("SessionRequest", 400, "GET /?EIO=4&transport=abc HTTP/1.1\r\nHost: a\r\n\r\n")]
     [InlineData("SessionUnknown", 400, "GET /?EIO=4&transport=polling&sid=nobody HTTP/1.1\r\nHost: a\r\n\r\n")]
     [InlineData("SessionLimit", 503, "GET /?EIO=4&transport=polling HTTP/1.1\r\nHost: a\r\n\r\n")]
+    [InlineData("SessionNodeGone", 410, "GET /?EIO=4&transport=polling&sid=gone.abc HTTP/1.1\r\nHost: a\r\n\r\n")]
     public async Task A_request_for_a_session_is_refused_counted_and_logged(string name, int status, string request)
     {
-        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", Talks.Idle), options => (options.MaxSessionsPerAddress, options.CloseTimeout) = (1, TimeSpan.FromMilliseconds(100)));
+        await using TestHost host = await TestHost.StartAsync(
+            app => app.MapDuologue("/", Talks.Idle),
+            options => (options.MaxSessionsPerAddress, options.CloseTimeout) = (1, TimeSpan.FromMilliseconds(100)),
+            builder => builder.Services.AddSingleton<SessionNodes>(new LonelyNodes()));
         await using RawClient first = await RawClient.ConnectAsync(host.Url);
         Assert.Equal(200, (await first.RequestAsync("GET /?EIO=4&transport=polling HTTP/1.1\r\nHost: a\r\n\r\n")).Status);
 
@@ -390,6 +395,14 @@ public class CausesTests
             nameof(RefusalReason.Draining),
         ];
         Assert.Equal(Enum.GetNames<RefusalReason>().Order(), provoked.Distinct().Order());
+    }
+
+    /// <summary>A node whose others have all gone.</summary>
+    private sealed class LonelyNodes : SessionNodes
+    {
+        public override string Name => "here";
+
+        public override Task<bool> TryForwardAsync(HttpContext context, string node, bool isUpgrade, TimeSpan silence) => Task.FromResult(false);
     }
 
     /// <summary>A web server whose answer does not leave.</summary>

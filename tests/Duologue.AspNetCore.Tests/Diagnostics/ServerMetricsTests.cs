@@ -89,6 +89,23 @@ public class ServerMetricsTests
     }
 
     [Fact]
+    public async Task The_round_trip_of_a_ping_is_measured()
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", async connection =>
+        {
+            await connection.PingAsync();
+            await connection.SendAsync("answered");
+        }));
+        using MetricCollector<double> trips = Collect<double>(host, "duologue.server.ping.rtt");
+        using ClientWebSocket client = await host.ConnectAsync("/");
+
+        // The platform's client answers pings while it receives.
+        Assert.Equal("answered", await client.ReceiveTextAsync());
+
+        Assert.True(Assert.Single(trips.GetMeasurementSnapshot()).Value > 0);
+    }
+
+    [Fact]
     public async Task Topics_are_counted()
     {
         await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", async connection =>

@@ -1,10 +1,12 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
 using System.Net.WebSockets;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Duologue.AspNetCore.Tests.Support;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.Metrics.Testing;
 using Microsoft.Extensions.Options;
 using Microsoft.Extensions.Time.Testing;
 
@@ -136,6 +138,7 @@ public class TopicHubTests
     {
         var time = new FakeTimeProvider(new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero));
         await using TestHost host = await TestHost.StartAsync(_ => { }, options => options.TopicIdleLifetime = TimeSpan.FromMinutes(1), builder => builder.Services.AddSingleton<TimeProvider>(time));
+        using var expirations = new MetricCollector<long>(host.Services.GetRequiredService<IMeterFactory>(), ServerMetrics.MeterName, "duologue.pubsub.expirations");
         var expired = new ConcurrentQueue<string>();
         host.Topics.Expired += (_, e) => expired.Enqueue(e.Topic);
         TopicPosition position = await host.Topics.PublishAsync("news", "old", Token);
@@ -147,7 +150,8 @@ public class TopicHubTests
         TopicPage page = await host.Topics.ReadAsync("news", TopicStart.After(position), 10, Token);
         Assert.True(page.IsReset);
         Assert.Equal("kept", Assert.Single((await reader.ReadAsync(Token)).Messages).Text);
-        Assert.Contains(host.Log.GetSnapshot(), record => record.Id.Name == "TopicReset" || record.Id.Name == "TopicExpired");
+        Assert.Contains(host.Log.GetSnapshot(), record => record.Id.Name == "TopicExpired");
+        Assert.Equal(1, Assert.Single(expirations.GetMeasurementSnapshot()).Value);
     }
 
     [Fact]
@@ -230,12 +234,14 @@ public class TopicHubTests
     {
         var broker = new StumblingBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System));
         await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", Talks.Idle), _ => { }, builder => builder.Services.AddSingleton<Broker>(broker));
+        using var failures = new MetricCollector<long>(host.Services.GetRequiredService<IMeterFactory>(), ServerMetrics.MeterName, "duologue.pubsub.broker.failures");
         using ClientWebSocket client = await host.ConnectAsync("/");
         Assert.True(Assert.Single(host.Connections).Subscribe("t"));
         using TopicSubscription reader = await host.Topics.SubscribeAsync("t", TopicStart.Now, Token);
         await host.Topics.PublishAsync("t", "first", Token);
         Assert.Equal("first", await client.ReceiveTextAsync());
         Assert.Contains(host.Log.GetSnapshot(), record => record.Id.Name == "BrokerFailed");
+        Assert.Contains(failures.GetMeasurementSnapshot(), measured => Equals(measured.Tags["duologue.broker.operation"], "read"));
     }
 
     [Fact]

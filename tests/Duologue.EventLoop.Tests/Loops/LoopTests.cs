@@ -1,8 +1,12 @@
+using System.Diagnostics.Metrics;
 using System.Net;
 using System.Net.Sockets;
+using Duologue.EventLoop.Diagnostics;
 using Duologue.EventLoop.Loops;
 using Duologue.EventLoop.Native;
 using Duologue.EventLoop.Tests.Support;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.Metrics.Testing;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Logging.Testing;
@@ -94,10 +98,34 @@ public class LoopTests
         await Eventually.True(() => log.Collector.GetSnapshot().Any(record => record.Id.Name == "AcceptFailed"), () => "Nothing was said.");
         await Eventually.True(() => listener.IsPaused && !listener.IsArmed, () => "It goes on trying.");
         Assert.Single(log.Collector.GetSnapshot(), record => record.Id.Name == "AcceptFailed");
+        Assert.Equal((0, 1), (loop.AcceptPauses, loop.AcceptFailures));
         loop.Post(() => loop.Unlisten(listener));
         await listener.Stopped.WaitAsync(LoopHost.Patience, Token);
         loop.Stop();
         _ = Libc.Close(descriptor);
+    }
+
+    [Fact]
+    public void A_listener_without_descriptors_is_told_of_and_counted_once_until_it_goes_on()
+    {
+        var log = new FakeLogger();
+        var loop = new Destitute(log);
+        using ServiceProvider services = new ServiceCollection().AddMetrics().BuildServiceProvider();
+        var meters = services.GetRequiredService<IMeterFactory>();
+        using var watchdog = new LoopWatchdog([loop], collects: false, NullLogger.Instance, meters);
+        using var counted = new MetricCollector<long>(meters, LoopWatchdog.MeterName, LoopWatchdog.AcceptCounterName);
+        var listener = new LoopListener(-1, new Indifferent());
+        for (int i = 0; i < 2; i++)
+        {
+            loop.FailToAccept(listener);
+            loop.FailToAccept(listener);
+            Assert.True(loop.Accept(listener));
+        }
+
+        counted.RecordObservableInstruments();
+        Assert.Equal(2, counted.GetMeasurementSnapshot().Where(measured => Equals(measured.Tags["duologue.accept.failure"], "exhausted")).Sum(measured => measured.Value));
+        Assert.Equal(0, counted.GetMeasurementSnapshot().Where(measured => Equals(measured.Tags["duologue.accept.failure"], "error")).Sum(measured => measured.Value));
+        Assert.Equal(["AcceptPaused", "AcceptResumed", "AcceptPaused", "AcceptResumed"], log.Collector.GetSnapshot().Select(record => record.Id.Name));
     }
 
     [Theory]
@@ -213,8 +241,16 @@ public class LoopTests
         }
     }
 
+    /// <summary>Accepts, and does nothing with what it has.</summary>
+    private sealed class Indifferent : IAcceptor
+    {
+        public string Name => "the test's";
+
+        public bool OnAccepted(Loop loop, LoopListener listener, int descriptor) => true;
+    }
+
     /// <summary>A loop without a kernel.</summary>
-    private abstract class Imaginary() : Loop(0, NullLogger.Instance)
+    private abstract class Imaginary(ILogger logger) : Loop(0, logger)
     {
         public override void StartReceiving(LoopSocket socket)
         {
@@ -239,7 +275,24 @@ public class LoopTests
         protected override void StopAccepting(LoopListener listener) => listener.OnStopped();
     }
 
-    private sealed class SlowToWake : Imaginary
+    private sealed class Destitute(ILogger logger) : Imaginary(logger)
+    {
+        public void FailToAccept(LoopListener listener) => Exhausted(listener, Errno.DescriptorsExhausted);
+
+        public bool Accept(LoopListener listener) => Accepted(listener, -1);
+
+        protected override void Wait(int timeout) => throw new NotSupportedException();
+
+        protected override void Wake()
+        {
+        }
+
+        protected override void Release()
+        {
+        }
+    }
+
+    private sealed class SlowToWake() : Imaginary(NullLogger.Instance)
     {
         private readonly TaskCompletionSource _event = new();
 
@@ -273,7 +326,7 @@ public class LoopTests
         protected override void Release() => Released.TrySetResult();
     }
 
-    private sealed class Unprepared : Imaginary
+    private sealed class Unprepared() : Imaginary(NullLogger.Instance)
     {
         public bool IsReleased { get; private set; }
 

@@ -4,24 +4,36 @@ using System.Net.Sockets;
 
 namespace Duologue.Redis.Tests.Support;
 
-/// <summary>A line between a node and its store that a test can cut, as a cable: nothing is said to anyone, and nobody comes through until it is mended.</summary>
+/// <summary>A line that a test can cut, as a cable: nothing is said to anyone, and nobody comes through until it is mended. It can lead those who come later to somewhere else, as a balancer does.</summary>
 internal sealed class CuttableLink : IAsyncDisposable
 {
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
     private readonly Lock _lock = new();
     private readonly List<Socket> _sockets = [];
-    private readonly EndPoint _store;
+    private volatile EndPoint _target;
     private readonly Task _accepting;
     private bool _isCut;
 
     public CuttableLink(StoreServer store)
+        : this(IPEndPoint.Parse(store.Address))
     {
-        _store = IPEndPoint.Parse(store.Address);
+    }
+
+    public CuttableLink(Node node)
+        : this(EndPointOf(node))
+    {
+    }
+
+    private CuttableLink(EndPoint target)
+    {
+        _target = target;
         _listener.Start();
         _accepting = AcceptAsync();
     }
 
     public string Address => string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{((IPEndPoint)_listener.LocalEndpoint).Port}");
+
+    public void LeadTo(Node node) => _target = EndPointOf(node);
 
     public void Cut()
     {
@@ -47,6 +59,8 @@ internal sealed class CuttableLink : IAsyncDisposable
         _listener.Dispose();
         await _accepting;
     }
+
+    private static IPEndPoint EndPointOf(Node node) => new(IPAddress.Loopback, new Uri(node.Url).Port);
 
     private async Task AcceptAsync()
     {
@@ -81,7 +95,7 @@ internal sealed class CuttableLink : IAsyncDisposable
     {
         try
         {
-            await store.ConnectAsync(_store);
+            await store.ConnectAsync(_target);
             await Task.WhenAny(CopyAsync(client, store), CopyAsync(store, client));
         }
         catch (Exception error) when (error is SocketException or ObjectDisposedException)

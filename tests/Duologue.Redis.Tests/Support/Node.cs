@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.Net;
 using Duologue.AspNetCore;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -23,6 +25,9 @@ internal sealed class Node : IAsyncDisposable
 
     public string Url { get; }
 
+    /// <summary>The requests that have come, as what is behind the beginning of the pipeline sees them.</summary>
+    public required ConcurrentQueue<SeenRequest> Requests { get; init; }
+
     public Topics Topics => _app.Services.GetRequiredService<Topics>();
 
     public RedisBroker Broker => _app.Services.GetRequiredService<RedisBroker>();
@@ -39,12 +44,26 @@ internal sealed class Node : IAsyncDisposable
         builder.Services.AddDuologue(duologue ?? (_ => { })).UseRedis(store, options =>
         {
             options.PublishTimeout = TimeSpan.FromMinutes(5);
+            options.NodeAddress = new Uri("http://127.0.0.1:0");
             configure?.Invoke(options);
         });
         WebApplication app = builder.Build();
+        var requests = new ConcurrentQueue<SeenRequest>();
+        app.Use(next => context =>
+        {
+            requests.Enqueue(new SeenRequest(context.Request.Method, context.Request.Query["sid"].ToString(), context.Connection.RemoteIpAddress!, context.Request.Scheme, context.Request.Host.Value!));
+            return next(context);
+        });
+        app.MapDuologue("/echo", async connection =>
+        {
+            await foreach (Message message in connection.ReadAllAsync(CancellationToken.None))
+            {
+                await connection.SendAsync(message.Text, CancellationToken.None);
+            }
+        });
         app.MapTopics("/topics/{**name}").WithOptions(options => options.AllowPublishing = true);
         await app.StartAsync(TestContext.Current.CancellationToken);
-        var node = new Node(app);
+        var node = new Node(app) { Requests = requests };
         await Eventually.True(() => node.Broker.IsConnected);
         return node;
     }
@@ -58,6 +77,8 @@ internal sealed class Node : IAsyncDisposable
         await _app.DisposeAsync();
     }
 }
+
+internal sealed record SeenRequest(string Method, string SessionId, IPAddress Address, string Scheme, string Host);
 
 internal static class Eventually
 {

@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using System.Net;
 using System.Net.Sockets;
+using Duologue.Client;
 using Duologue.Tests.Client.Peers;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.Metrics.Testing;
@@ -80,6 +81,26 @@ public sealed class ClientTelemetryTests : IDisposable
             log.GetSnapshot().Where(record => record.Id.Id is >= 2010 and < 2100).Select(record => record.Id.Name));
     }
 
+    [Fact]
+    public async Task A_client_that_gives_up_and_a_listener_that_throws_are_told_of()
+    {
+        await using var server = new RawServer(exchange => AnswerAsync(exchange.Stream, "status", null));
+        var log = new Microsoft.Extensions.Logging.Testing.FakeLogCollector();
+        using var loggers = new Microsoft.Extensions.Logging.LoggerFactory([new Microsoft.Extensions.Logging.Testing.FakeLoggerProvider(log)]);
+        await using (var client = new DuologueClient(server.Uri, new DuologueClientOptions
+        {
+            Connect = Options with { LoggerFactory = loggers },
+            MaxRefusals = 1,
+        }))
+        {
+            client.StateChanged += (_, _) => throw new InvalidTimeZoneException();
+            await Assert.ThrowsAsync<HandshakeException>(async () => await client.OpenAsync(Cancelled));
+            await Peer.Waiting.Until(() => log.GetSnapshot().Any(record => record.Id.Name == "GaveUp"));
+        }
+
+        Assert.Contains(log.GetSnapshot(), record => record.Id.Name == "ListenerFailed" && record.Exception is InvalidTimeZoneException);
+    }
+
     [Theory]
     [InlineData("name_resolution")]
     [InlineData("connection")]
@@ -93,6 +114,8 @@ public sealed class ClientTelemetryTests : IDisposable
     [InlineData("proxy")]
     [InlineData("cancelled")]
     [InlineData("application")]
+    [InlineData("http_version")]
+    [InlineData("other")]
     public async Task A_failure_is_counted_by_its_reason(string reason)
     {
         using var stop = new CancellationTokenSource();
@@ -101,6 +124,7 @@ public sealed class ClientTelemetryTests : IDisposable
         using var silent = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         silent.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         await using KestrelServer plain = await KestrelServer.StartAsync(KestrelServer.EchoAsync);
+        await using BareHttp2Server stubborn = Http2(reason);
         using MetricCollector<long> failures = Collect<long>("handshake.failures");
         using MetricCollector<double> connect = Collect<double>("connect.duration");
         ConnectOptions options = reason switch
@@ -109,6 +133,7 @@ public sealed class ClientTelemetryTests : IDisposable
             "timeout" => Options with { ConnectTimeout = TimeSpan.FromMilliseconds(300) },
             "header_too_large" => Options with { MaxResponseHeaderSize = 1024 },
             "proxy" => Options with { UseProxy = true, Proxy = new WebProxy(new Uri("gopher://127.0.0.1:1")) },
+            "http_version" or "other" => Options with { HttpVersion = HttpVersion.Version20, HttpVersionPolicy = HttpVersionPolicy.RequestVersionExact },
             "application" => Options with { OnHandshake = _ => throw new InvalidTimeZoneException() },
             _ => Options,
         };
@@ -116,6 +141,7 @@ public sealed class ClientTelemetryTests : IDisposable
         {
             "name_resolution" => new Uri("ws://host.example/"),
             "connection" => new Uri($"ws://127.0.0.1:{((IPEndPoint)silent.LocalEndPoint!).Port}/"),
+            "http_version" or "other" => stubborn.Uri,
             "tls" => new UriBuilder(plain.Uri) { Scheme = "wss" }.Uri,
             _ => server.Uri,
         };
@@ -125,6 +151,38 @@ public sealed class ClientTelemetryTests : IDisposable
         Assert.NotNull(thrown);
         Assert.Equal(reason, Assert.Single(failures.GetMeasurementSnapshot()).Tags["duologue.handshake.failure"]);
         Assert.Equal(reason, Assert.Single(connect.GetMeasurementSnapshot()).Tags["error.type"]);
+    }
+
+    [Theory]
+    [InlineData("blocked_port")]
+    [InlineData("subprotocol")]
+    public async Task A_failure_that_only_the_browsers_class_knows_is_counted_by_its_reason(string reason)
+    {
+        await using KestrelServer server = await KestrelServer.StartAsync(KestrelServer.EchoAsync);
+        using MetricCollector<long> failures = Collect<long>("handshake.failures");
+        var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var socket = new Duologue.Browser.WebSocket(
+            reason == "blocked_port" ? "ws://localhost:25/" : server.Uri.ToString(),
+            new Duologue.Browser.WebSocketOptions { Protocols = ["chat"], Connection = Options });
+        socket.OnClose = _ => ended.SetResult();
+        await Peer.Waiting.Soon(ended.Task);
+        Assert.Equal(reason, Assert.Single(failures.GetMeasurementSnapshot()).Tags["duologue.handshake.failure"]);
+    }
+
+    [Fact]
+    public void Every_failure_is_made_to_happen_here()
+    {
+        string[] provoked =
+        [
+            .. typeof(ClientTelemetryTests).GetMethods()
+                .SelectMany(method => method.GetCustomAttributes(typeof(InlineDataAttribute), false).Cast<InlineDataAttribute>())
+                .SelectMany(row => row.Data)
+                .OfType<string>(),
+        ];
+
+        // Only Kerberos and NTLM can fail in this way: with other schemes the refusal is a status.
+        IEnumerable<ConnectFailure> all = Enum.GetValues<ConnectFailure>().Where(failure => failure != ConnectFailure.Authentication);
+        Assert.Equal(all.Select(TelemetryNames.Of).Order(StringComparer.Ordinal), provoked.Order(StringComparer.Ordinal));
     }
 
     [Fact]
@@ -164,6 +222,11 @@ public sealed class ClientTelemetryTests : IDisposable
         Assert.Same(ClientMetrics.For(Options), ClientMetrics.For(Options));
         Assert.NotSame(ClientMetrics.For(new ConnectOptions()), ClientMetrics.For(Options));
     }
+
+    // RFC 8441 §3: setting 8 is 1. RFC 9113 §6.4, §7: RST_STREAM of stream 1 with INTERNAL_ERROR.
+    private static BareHttp2Server Http2(string reason) => reason == "other"
+        ? new BareHttp2Server(tls: false, [], [0, 8, 0, 0, 0, 1], (stream, token) => stream.WriteAsync(new byte[] { 0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 2 }, token).AsTask())
+        : new BareHttp2Server(tls: false, [], [], null);
 
     private static async Task AnswerAsync(Stream stream, string reason, CancellationTokenSource? stop)
     {

@@ -94,6 +94,28 @@ public sealed class WebSocketConnectionClosingTests
     }
 
     [Fact]
+    public async Task A_peer_that_sends_without_end_behind_its_violation_is_read_only_so_far()
+    {
+        // The clock stands still: it is not the time that ends it.
+        await using RawPeer peer = RawPeer.Start(new ConnectionOptions { TimeProvider = new FakeTimeProvider() });
+        await peer.SendAsync(new WireFrame(WireFrame.Text, [0x80]));
+        Assert.Equal(1007, (await peer.ReadCloseAsync()).Code);
+        await peer.Connection.Closed.Soon();
+
+        await peer.SendAsync(new WireFrame(WireFrame.Binary, []) { ClaimedLength = 1UL << 40 });
+        byte[] piece = new byte[1024 * 1024];
+        for (int sent = 0; sent < WebSocketConnection.LingerBytes - piece.Length; sent += piece.Length)
+        {
+            await peer.SendBytesAsync(piece);
+        }
+
+        Assert.False(peer.Running.IsCompleted);
+        await peer.SendBytesAsync(piece);
+        await peer.SendBytesAsync(piece);
+        await peer.Running.Soon();
+    }
+
+    [Fact]
     public async Task The_peers_Close_is_answered_with_its_code_and_then_the_server_ends_the_stream()
     {
         await using RawPeer peer = RawPeer.Start();

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Net;
 using Duologue.EngineIo;
 
 namespace Duologue.Client.Sessions;
@@ -186,7 +187,7 @@ internal sealed class ClientPolling : SessionTransport
                 return;
             }
 
-            if (_interval is null && !_stop.IsCancellationRequested && error is not SessionRequestException { Status: System.Net.HttpStatusCode.BadRequest })
+            if (_interval is null && !_stop.IsCancellationRequested && error is not SessionRequestException { Status: HttpStatusCode.BadRequest or HttpStatusCode.Gone })
             {
                 HeldInVain?.Invoke();
             }

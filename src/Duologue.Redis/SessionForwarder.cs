@@ -1,0 +1,165 @@
+using System.Collections.Concurrent;
+using System.Net;
+using Duologue.AspNetCore;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using Yarp.ReverseProxy.Forwarder;
+
+namespace Duologue.Redis;
+
+/// <summary>
+/// Sends the requests of other nodes' sessions to them, WebSockets too: only to addresses that the registry has, and only what was not forwarded before. Where to, no client can say but by the name of a node.
+/// </summary>
+internal sealed class SessionForwarder : SessionNodes, IDisposable
+{
+    // What a proxy in front has said was heard here or was not believed: the other node is to hear neither again.
+    private static readonly string[] ProxyHeaders = ["X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Prefix", "Forwarded"];
+
+    private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(20);
+
+    // A node answers its own network at once or not at all.
+    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(5);
+
+    // Shorter than Kestrel's: what is about to be closed there is not used any more here.
+    private static readonly TimeSpan IdleTimeout = TimeSpan.FromSeconds(60);
+
+    private readonly ConcurrentDictionary<CancellationTokenSource, byte> _sockets = new();
+    private readonly HttpMessageInvoker _invoker = new(new SocketsHttpHandler
+    {
+        AllowAutoRedirect = false,
+        AutomaticDecompression = DecompressionMethods.None,
+        ConnectTimeout = ConnectTimeout,
+        PooledConnectionIdleTimeout = IdleTimeout,
+        UseCookies = false,
+        UseProxy = false,
+    });
+
+    private readonly RedisBroker _broker;
+    private readonly RedisMetrics _metrics;
+    private readonly IHttpForwarder _forwarder;
+    private readonly TimeProvider _time;
+    private readonly DuologueOptions _options;
+    private readonly HostOptions _host;
+    private readonly ILogger _logger;
+    private volatile bool _isDraining;
+    private int _active;
+
+    public SessionForwarder(RedisBroker broker, RedisMetrics metrics, IHttpForwarder forwarder, TimeProvider time, IOptions<DuologueOptions> options, IOptions<HostOptions> host, ILoggerFactory loggers)
+    {
+        (_broker, _metrics, _forwarder, _time, _options, _host) = (broker, metrics, forwarder, time, options.Value, host.Value);
+        _logger = loggers.CreateLogger(Log.Category);
+        metrics.Observe(this);
+    }
+
+    public override string Name => _broker.NodeName;
+
+    /// <summary>Requests and WebSockets that are being forwarded.</summary>
+    public int Active => Volatile.Read(ref _active);
+
+    public override async Task<bool> TryForwardAsync(HttpContext context, string node, bool isUpgrade, TimeSpan silence)
+    {
+        NodeEntry? owner = context.Request.Headers.ContainsKey(ForwardMark.Header) ? null : await _broker.Registry.FindAsync(node, context.RequestAborted).ConfigureAwait(false);
+        if (owner?.Address is null)
+        {
+            _metrics.Forwarded("node_gone");
+            return false;
+        }
+
+        Interlocked.Increment(ref _active);
+        using var stop = new CancellationTokenSource();
+        if (isUpgrade)
+        {
+            _sockets.TryAdd(stop, 0);
+            if (_isDraining)
+            {
+                // Nobody looks for it any more: it came between the drain's beginning and the server's.
+                End(stop);
+            }
+        }
+
+        try
+        {
+            return await ForwardAsync(context, owner, silence, stop.Token).ConfigureAwait(false);
+        }
+        finally
+        {
+            _sockets.TryRemove(stop, out _);
+            Interlocked.Decrement(ref _active);
+        }
+    }
+
+    /// <summary>Ends the WebSockets that go through this node, spread as the closes of its own are; requests end by themselves, with the answers that they wait for.</summary>
+    public async Task DrainAsync(CancellationToken cancellationToken)
+    {
+        _isDraining = true;
+        CancellationTokenSource[] sockets = [.. _sockets.Keys];
+        TimeSpan shutdown = _host.ShutdownTimeout == Timeout.InfiniteTimeSpan ? TimeSpan.FromDays(2) : _host.ShutdownTimeout;
+        TimeSpan window = DrainPlan.For(sockets.Length, _options.DrainWindow, _options.CloseTimeout, shutdown).Window;
+        long start = _time.GetTimestamp();
+        for (int ended = 0; ended < sockets.Length;)
+        {
+            double share = window > Tick ? (_time.GetElapsedTime(start) + Tick) / window : 1;
+            int due = (int)Math.Min(sockets.Length, Math.Ceiling(sockets.Length * share));
+            for (; ended < due; ended++)
+            {
+                End(sockets[ended]);
+            }
+
+            await Task.Delay(Tick, _time, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    public void Dispose() => _invoker.Dispose();
+
+    private static void End(CancellationTokenSource socket)
+    {
+        try
+        {
+            socket.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // It has ended by itself.
+        }
+    }
+
+    private async Task<bool> ForwardAsync(HttpContext context, NodeEntry owner, TimeSpan silence, CancellationToken cancellationToken)
+    {
+        // HTTP/1.1, which every server has without TLS, too.
+        var config = new ForwarderRequestConfig { ActivityTimeout = silence, Version = HttpVersion.Version11, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        ForwarderError error = await _forwarder.SendAsync(context, owner.Address!.AbsoluteUri, _invoker, config, new Marking(owner, _time), cancellationToken).ConfigureAwait(false);
+        if (error == ForwarderError.None)
+        {
+            _metrics.Forwarded("answered");
+            return true;
+        }
+
+        bool isUnreached = error == ForwarderError.Request && !context.Response.HasStarted;
+        _metrics.Forwarded(isUnreached ? "node_gone" : "failed");
+        Log.ForwardFailed(_logger, Name, owner.Name, error.ToString());
+        return !isUnreached;
+    }
+
+    private sealed class Marking(NodeEntry owner, TimeProvider time) : HttpTransformer
+    {
+        public override async ValueTask TransformRequestAsync(HttpContext httpContext, HttpRequestMessage proxyRequest, string destinationPrefix, CancellationToken cancellationToken)
+        {
+            await base.TransformRequestAsync(httpContext, proxyRequest, destinationPrefix, cancellationToken).ConfigureAwait(false);
+            HttpRequest request = httpContext.Request;
+            proxyRequest.RequestUri = RequestUtilities.MakeDestinationAddress(destinationPrefix, request.PathBase.Add(request.Path), request.QueryString);
+            foreach (string header in ProxyHeaders)
+            {
+                proxyRequest.Headers.Remove(header);
+            }
+
+            // The host is the client's: by it the other node tells whether a page is of its own origin.
+            proxyRequest.Headers.Host = request.Host.Value;
+            ConnectionInfo connection = httpContext.Connection;
+            string mark = ForwardMark.Create(owner.Secret, proxyRequest.RequestUri.PathAndQuery, request.Scheme, connection.RemoteIpAddress, connection.RemotePort, time.GetUtcNow());
+            proxyRequest.Headers.Remove(ForwardMark.Header);
+            proxyRequest.Headers.TryAddWithoutValidation(ForwardMark.Header, mark);
+        }
+    }
+}

@@ -1,0 +1,253 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Net.WebSockets;
+using System.Text;
+using System.Text.Json;
+using Duologue.Redis.Tests.Support;
+using Microsoft.Extensions.Logging.Abstractions;
+using StackExchange.Redis;
+
+namespace Duologue.Redis.Tests;
+
+/// <summary>Any node takes the requests of any session: it sends them to the one that has it, or says that there is none.</summary>
+public class SessionForwarderTests
+{
+    private const string Engine = "/echo?EIO=4&transport=polling";
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData("garnet")]
+    [InlineData("redis")]
+    public async Task A_session_is_polled_and_changes_to_a_WebSocket_through_another_node(string kind)
+    {
+        await using StoreServer store = StoreServer.Start(kind);
+        await using Node a = await Node.StartAsync(store, options => options.NodeName = "a");
+        await using Node b = await Node.StartAsync(store, options => options.NodeName = "b");
+        await ReachAsync(b, "a");
+        using var client = new HttpClient { Timeout = Node.Patience };
+        string sid = await OpenAsync(client, a);
+        Assert.StartsWith("a.", sid, StringComparison.Ordinal);
+
+        HttpResponseMessage posted = await client.PostAsync($"{b.Url}{Engine}&sid={sid}", new StringContent("4hello"), Token);
+        Assert.Equal("ok", await posted.Content.ReadAsStringAsync(Token));
+        Assert.Equal("4hello", await client.GetStringAsync($"{b.Url}{Engine}&sid={sid}", Token));
+
+        using var socket = new ClientWebSocket();
+        await socket.ConnectAsync(new Uri($"{b.Url.Replace("http", "ws", StringComparison.Ordinal)}/echo?EIO=4&transport=websocket&sid={sid}"), Token);
+        await SendAsync(socket, "2probe");
+        Assert.Equal("3probe", await ReceiveAsync(socket));
+        await SendAsync(socket, "5");
+        await SendAsync(socket, "4through");
+        Assert.Equal("4through", await ReceiveAsync(socket));
+        socket.Abort();
+    }
+
+    [Fact]
+    public async Task The_owner_sees_the_client_and_not_the_node_that_forwards_and_believes_nobody_else()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Only Linux has 127.0.0.5 without being told.");
+        await using StoreServer store = StoreServer.Start("garnet");
+        await using Node a = await Node.StartAsync(store, options => options.NodeName = "a");
+        await using Node b = await Node.StartAsync(store, options => options.NodeName = "b");
+        await ReachAsync(b, "a");
+        using HttpClient client = ClientAt("127.0.0.5");
+        string sid = await OpenAsync(client, a);
+
+        using var request = new HttpRequestMessage(HttpMethod.Post, $"{b.Url}{Engine}&sid={sid}") { Content = new StringContent("4x") };
+        request.Headers.Host = "chat.example";
+        request.Headers.Add("X-Forwarded-For", "10.9.8.7");
+        Assert.Equal(HttpStatusCode.OK, (await client.SendAsync(request, Token)).StatusCode);
+        SeenRequest seen = Assert.Single(a.Requests, seen => seen.Method == "POST");
+        Assert.Equal((sid, IPAddress.Parse("127.0.0.5"), "http", "chat.example"), (seen.SessionId, seen.Address, seen.Scheme, seen.Host));
+
+        // Whoever makes a mark up is who he is, and is not forwarded.
+        string mark = ForwardMark.Create(b.Broker.Registry.Own.Secret, $"{Engine}&sid={sid}", "https", IPAddress.Parse("10.1.2.3"), 1, DateTimeOffset.UtcNow);
+        Assert.Equal(HttpStatusCode.OK, await MarkedAsync(client, a, mark, "/topics/t"));
+        Assert.Equal(IPAddress.Parse("127.0.0.5"), a.Requests.Last().Address);
+        Assert.Equal(HttpStatusCode.Gone, await MarkedAsync(client, b, mark, $"{Engine}&sid={sid}"));
+    }
+
+    [Fact]
+    public async Task A_session_whose_node_is_unknown_dead_or_not_to_be_reached_is_gone_at_once()
+    {
+        await using StoreServer store = StoreServer.Start("garnet");
+        await using Node b = await Node.StartAsync(store, options => options.NodeName = "b");
+        await using ConnectionMultiplexer link = await ConnectionMultiplexer.ConnectAsync(store.PatientAddress);
+        using var client = new HttpClient { Timeout = Node.Patience };
+
+        HttpResponseMessage unknown = await client.GetAsync($"{b.Url}{Engine}&sid=nobody.abc", Token);
+        Assert.Equal((HttpStatusCode.Gone, "{\"code\":1,\"message\":\"Session ID unknown\"}"), (unknown.StatusCode, await unknown.Content.ReadAsStringAsync(Token)));
+
+        // Its own, which has ended, is another matter.
+        Assert.Equal(HttpStatusCode.BadRequest, (await client.GetAsync($"{b.Url}{Engine}&sid=b.abc", Token)).StatusCode);
+        Assert.Equal(HttpStatusCode.BadRequest, (await client.GetAsync($"{b.Url}{Engine}&sid=__proto__", Token)).StatusCode);
+
+        // Killed, and its lease still lasts: nobody listens there.
+        using (var silent = new TcpListener(IPAddress.Loopback, 0))
+        {
+            silent.Start();
+            int port = ((IPEndPoint)silent.LocalEndpoint).Port;
+            silent.Stop();
+            await RegisterAsync(link, "dead", new Uri($"http://127.0.0.1:{port}"));
+        }
+
+        await ReachAsync(b, "dead");
+        Assert.Equal(HttpStatusCode.Gone, (await client.GetAsync($"{b.Url}{Engine}&sid=dead.abc", Token)).StatusCode);
+        Assert.Equal(HttpStatusCode.Gone, (await client.PostAsync($"{b.Url}{Engine}&sid=dead.abc", new StringContent("4x"), Token)).StatusCode);
+
+        // One whose address is another's: nobody sends it on, and on.
+        await RegisterAsync(link, "mirror", new Uri(b.Url));
+        await ReachAsync(b, "mirror");
+        Assert.Equal(HttpStatusCode.Gone, (await client.GetAsync($"{b.Url}{Engine}&sid=mirror.abc", Token)).StatusCode);
+        Assert.Equal(2, b.Requests.Count(seen => seen.SessionId == "mirror.abc"));
+    }
+
+    [Fact]
+    public async Task A_node_that_stops_ends_the_WebSockets_that_go_through_it_and_exits()
+    {
+        await using StoreServer store = StoreServer.Start("garnet");
+        await using Node a = await Node.StartAsync(store, options => options.NodeName = "a");
+        await using Node b = await Node.StartAsync(store, options => options.NodeName = "b");
+        await ReachAsync(b, "a");
+        using var client = new HttpClient { Timeout = Node.Patience };
+        string sid = await OpenAsync(client, a);
+        using var socket = new ClientWebSocket();
+        await socket.ConnectAsync(new Uri($"{b.Url.Replace("http", "ws", StringComparison.Ordinal)}/echo?EIO=4&transport=websocket&sid={sid}"), Token);
+        await SendAsync(socket, "2probe");
+        Assert.Equal("3probe", await ReceiveAsync(socket));
+        await SendAsync(socket, "5");
+        await SendAsync(socket, "4through");
+        Assert.Equal("4through", await ReceiveAsync(socket));
+
+        Task stopped = b.StopAsync();
+        await Assert.ThrowsAsync<WebSocketException>(async () =>
+        {
+            while ((await socket.ReceiveAsync(new ArraySegment<byte>(new byte[100]), Token).WaitAsync(Node.Patience, Token)).MessageType != WebSocketMessageType.Close)
+            {
+            }
+
+            throw new WebSocketException("Closed.");
+        });
+        await stopped.WaitAsync(Node.Patience, Token);
+
+        // The session went with its WebSocket, and its own node, which stays, says so.
+        while (!(await (await client.GetAsync($"{a.Url}{Engine}&sid={sid}", Token)).Content.ReadAsStringAsync(Token)).Contains("Session ID unknown", StringComparison.Ordinal))
+        {
+            await Task.Delay(10, Token);
+        }
+    }
+
+    [Fact]
+    public async Task Our_client_whose_node_is_gone_opens_a_new_session_on_another_by_the_same_transport()
+    {
+        await using StoreServer store = StoreServer.Start("garnet");
+        await using var line = new CuttableLink(store);
+        await using Node a = await Node.StartAsync(line.Address, options => options.NodeName = "a");
+        await using Node b = await Node.StartAsync(store, options => options.NodeName = "b");
+        await ReachAsync(b, "a");
+        await using var balancer = new CuttableLink(a);
+        var options = new DuologueClientOptions
+        {
+            Connect = new ConnectOptions { Transports = Transports.LongPolling | Transports.Polling, ConnectTimeout = Node.Patience },
+            InitialDelay = TimeSpan.FromMilliseconds(10),
+        };
+        await using var client = new DuologueClient(new Uri($"ws://{balancer.Address}/echo"), options);
+        await client.OpenAsync(Token);
+        await Eventually.True(() => a.Requests.Any(seen => seen.SessionId.StartsWith("a.", StringComparison.Ordinal)));
+
+        // Nobody hears of it any more; the next request goes elsewhere, while one is still held there.
+        line.Cut();
+        await Eventually.True(() => b.Broker.Nodes.Count == 1);
+        balancer.LeadTo(b);
+        await client.SendAsync("refused", WhenAway.Keep, Token);
+        await Eventually.True(() => b.Requests.Any(seen => seen.SessionId.StartsWith("b.", StringComparison.Ordinal)));
+        Assert.Contains(b.Requests, seen => seen.SessionId.StartsWith("a.", StringComparison.Ordinal));
+
+        await client.SendAsync("after", WhenAway.Keep, Token);
+        await foreach (Message message in client.ReadAllAsync(Token))
+        {
+            if (message.Text == "after")
+            {
+                break;
+            }
+        }
+
+        Assert.Equal(Transport.LongPolling, client.Connection!.Transport);
+    }
+
+    [Fact]
+    public void A_mark_is_good_for_one_node_one_request_and_a_while()
+    {
+        DateTimeOffset now = DateTimeOffset.UnixEpoch.AddDays(20_000);
+        foreach (IPAddress? address in new[] { IPAddress.Parse("192.0.2.7"), IPAddress.Parse("2001:db8::7"), null })
+        {
+            string mark = ForwardMark.Create("secret", "/echo?sid=a.b", "https", address, 4711, now);
+            Assert.Equal(new ForwardedClient("https", address, 4711), ForwardMark.Read(mark, "secret", "/echo?sid=a.b", now.AddMinutes(4)));
+            Assert.Null(ForwardMark.Read(mark, "another", "/echo?sid=a.b", now));
+            Assert.Null(ForwardMark.Read(mark, "secret", "/echo?sid=a.c", now));
+            Assert.Null(ForwardMark.Read(mark, "secret", "/echo?sid=a.b", now.AddMinutes(6)));
+            Assert.Null(ForwardMark.Read(mark.Replace("4711", "4712", StringComparison.Ordinal), "secret", "/echo?sid=a.b", now));
+            Assert.Null(ForwardMark.Read(mark[..^1], "secret", "/echo?sid=a.b", now));
+        }
+
+        Assert.All([null, "", "1 http - 0", "x http - 0 y", "1 ftp - 0 y", "1 http nowhere 0 y", "1 http - 65536 y"], mark => Assert.Null(ForwardMark.Read(mark, "secret", "/", DateTimeOffset.UnixEpoch)));
+    }
+
+    private static async Task ReachAsync(Node from, string node)
+    {
+        while ((await from.Broker.Registry.FindAsync(node, Token))?.Address is null)
+        {
+            await Task.Delay(10, Token);
+        }
+    }
+
+    private static async Task RegisterAsync(ConnectionMultiplexer link, string name, Uri address)
+    {
+        var registry = new NodeRegistry(
+            new RedisBrokerOptions { NodeName = name, NodeAddress = address, HeartbeatInterval = TimeSpan.FromSeconds(60) },
+            name,
+            new TopicScripts("duologue:").Prefix,
+            TimeProvider.System,
+            NullLogger.Instance,
+            () => link.GetDatabase());
+        await registry.RenewAsync(Token);
+        Assert.True(registry.IsRegistered);
+    }
+
+    private static async Task<string> OpenAsync(HttpClient client, Node node)
+    {
+        string packet = await client.GetStringAsync(node.Url + Engine, Token);
+        return JsonDocument.Parse(packet[1..]).RootElement.GetProperty("sid").GetString()!;
+    }
+
+    private static async Task<HttpStatusCode> MarkedAsync(HttpClient client, Node node, string mark, string target)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, node.Url + target);
+        request.Headers.TryAddWithoutValidation(ForwardMark.Header, mark);
+        return (await client.SendAsync(request, Token)).StatusCode;
+    }
+
+    private static HttpClient ClientAt(string address) => new(new SocketsHttpHandler
+    {
+        ConnectCallback = async (context, token) =>
+        {
+            var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            socket.Bind(new IPEndPoint(IPAddress.Parse(address), 0));
+            await socket.ConnectAsync(context.DnsEndPoint, token);
+            return new NetworkStream(socket, ownsSocket: true);
+        },
+    })
+    {
+        Timeout = Node.Patience,
+    };
+
+    private static Task SendAsync(ClientWebSocket socket, string text) => socket.SendAsync(Encoding.UTF8.GetBytes(text), WebSocketMessageType.Text, endOfMessage: true, Token);
+
+    private static async Task<string> ReceiveAsync(ClientWebSocket socket)
+    {
+        byte[] buffer = new byte[1_000];
+        WebSocketReceiveResult result = await socket.ReceiveAsync(new ArraySegment<byte>(buffer), Token).WaitAsync(Node.Patience, Token);
+        return Encoding.UTF8.GetString(buffer, 0, result.Count);
+    }
+}
