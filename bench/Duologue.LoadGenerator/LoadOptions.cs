@@ -85,6 +85,9 @@ internal sealed record LoadOptions
 
     public string? Collect { get; init; }
 
+    /// <summary>The subprotocol to ask for; null for none. Not on the command line: who speaks one drives the links itself.</summary>
+    public string? Subprotocol { get; init; }
+
     /// <summary>What to offer about compression, as a header's value; then the payload is JSON and is sent compressed. Null for nothing.</summary>
     public string? Offer { get; init; }
 

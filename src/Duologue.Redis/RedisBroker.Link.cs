@@ -75,7 +75,10 @@ public sealed partial class RedisBroker
             IConnectionMultiplexer link = made;
             link.ConnectionFailed += (_, failed) => ShakeOf(link, $"{failed.ConnectionType}: {failed.FailureType}");
             link.ConnectionRestored += (_, restored) => ShakeOf(link, $"{restored.ConnectionType}: restored");
-            await link.GetSubscriber().SubscribeAsync(_scripts.Channel, (_, value) => Hear(link, (byte[])value!)).WaitAsync(_stop.Token).ConfigureAwait(false);
+
+            // Heard one after the other: a handler of its own for each notification would have them in any order, and each hole makes the log be read.
+            ChannelMessageQueue notifications = await link.GetSubscriber().SubscribeAsync(_scripts.Channel).WaitAsync(_stop.Token).ConfigureAwait(false);
+            notifications.OnMessage(notification => Hear(link, (byte[])notification.Message!));
             if (_options.SharePresence)
             {
                 await link.GetSubscriber().SubscribeAsync(PresenceWriter.ChannelOf(_scripts.Prefix), (_, value) => _view.Hear((byte[])value!)).WaitAsync(_stop.Token).ConfigureAwait(false);
@@ -228,7 +231,7 @@ public sealed partial class RedisBroker
             }
             else if (Entry.TryReadNotification(payload, _scripts.Layout, out string topic, out AspNetCore.TopicMessage message))
             {
-                OnAppended(topic, message);
+                _inbox.Add(new AspNetCore.AppendedMessage(topic, message));
             }
             else if (Entry.LayoutOf(payload) is null or TopicScripts.LayoutVersion)
             {

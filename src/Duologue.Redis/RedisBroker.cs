@@ -22,6 +22,7 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
     private readonly RedisMetrics _metrics;
     private readonly TopicScripts _scripts;
     private readonly PublishQueue _publishes;
+    private readonly Inbox _inbox;
     private readonly CancellationTokenSource _stop = new();
     private readonly ConcurrentDictionary<string, int> _followed = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<ReadKey, SharedRead> _reads = new();
@@ -47,6 +48,7 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
         _scripts = new TopicScripts(_options.KeyPrefix, _options.Layout);
         _publishes = new PublishQueue(_options, _scripts, metrics, time, _idle, GetDatabase);
         Registry = new NodeRegistry(_options, _incarnation, _scripts.Prefix, time, _logger, GetDatabase);
+        _inbox = new Inbox(HandOut);
         _writer = new PresenceWriter(_options, Registry, _scripts.Prefix, time, _logger, GetDatabase);
         _view = new PresenceView(Registry, _scripts.Prefix, _logger, GetDatabase, TellPresence);
         Restored += (_, _) => _writer.WriteAnew();
@@ -91,10 +93,10 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(message);
         (TopicMessage placed, bool isNew) = await _publishes.AddAsync(topic, message, history).WaitAsync(cancellationToken).ConfigureAwait(false);
-        if (isNew && _followed.ContainsKey(topic))
+        if (isNew && !IsConnected && _followed.ContainsKey(topic))
         {
-            // Whichever is here first, the answer or the notification, is handed out.
-            OnAppended(topic, placed);
+            // While the link stands the notification is on its way, in its order among others; while it does not, this is all that is heard.
+            _inbox.Add(new AppendedMessage(topic, placed));
         }
 
         return placed.Position;
@@ -230,6 +232,20 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
         {
             // The process goes; its lease ends by itself.
         }
+    }
+
+    private void HandOut(ReadOnlySpan<AppendedMessage> together)
+    {
+#pragma warning disable CA1031 // What was told badly is read from the log with the next.
+        try
+        {
+            OnAppended(together);
+        }
+        catch (Exception error)
+        {
+            Log.ListenerFailed(_logger, error);
+        }
+#pragma warning restore CA1031
     }
 
     private void Unfollow(string topic)

@@ -19,8 +19,8 @@ internal sealed class TopicScripts(string prefix, int layout)
     private static readonly string Read = Load("enter.lua") + Load("read.lua");
 
     private readonly string _prefix = string.Create(CultureInfo.InvariantCulture, $"{prefix}v{layout}:");
+    private readonly EpochSource _epochs = new(TimeProvider.System);
     private volatile Hashes? _hashes;
-    private long _lastEpoch;
 
     public TopicScripts(string prefix)
         : this(prefix, LayoutVersion)
@@ -46,7 +46,7 @@ internal sealed class TopicScripts(string prefix, int layout)
         TopicHistory history = append.History;
         RedisValue[] values =
         [
-            NextEpoch(),
+            _epochs.Next(),
             Milliseconds(idle),
             append.Head,
             append.Number,
@@ -76,7 +76,7 @@ internal sealed class TopicScripts(string prefix, int layout)
         RedisKey[] keys = [tag + "h", tag + "l"];
         RedisValue[] values =
         [
-            NextEpoch(),
+            _epochs.Next(),
             Milliseconds(idle),
             start.Kind switch { TopicStartKind.Now => "now", TopicStartKind.Oldest => "oldest", _ => "after" },
             start.Position.Epoch,
@@ -110,20 +110,6 @@ internal sealed class TopicScripts(string prefix, int layout)
     private string TagOf(string topic) => $"{_prefix}{{t:{topic}}}";
 
     private static long Milliseconds(TimeSpan time) => (long)time.TotalMilliseconds;
-
-    // Time first, so that one who looks at cursors sees order; then what makes those of two nodes, or of two lives of this one, differ.
-    private long NextEpoch()
-    {
-        while (true)
-        {
-            long last = Interlocked.Read(ref _lastEpoch);
-            long next = (TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds() << 20) | (uint)Random.Shared.Next(1 << 20);
-            if (next > last && Interlocked.CompareExchange(ref _lastEpoch, next, last) == last)
-            {
-                return next;
-            }
-        }
-    }
 
     private static string Load(string name)
     {

@@ -19,12 +19,19 @@ internal sealed class ResultFile
     ];
 
     private readonly string _path;
+    private readonly IReadOnlyList<string> _columns;
     private readonly List<Measurement> _measurements = [];
 
     public ResultFile(string path)
+        : this(path, _figures)
     {
-        _path = path;
-        string header = "case,server,round," + string.Join(',', _figures);
+    }
+
+    /// <param name="columns">The names of the figures that are kept.</param>
+    public ResultFile(string path, IReadOnlyList<string> columns)
+    {
+        (_path, _columns) = (path, columns);
+        string header = "case,server,round," + string.Join(',', columns);
         if (!File.Exists(path))
         {
             Directory.CreateDirectory(Path.GetDirectoryName(path)!);
@@ -52,15 +59,15 @@ internal sealed class ResultFile
         string[] cells =
         [
             measurement.Case, measurement.Server, measurement.Round.ToString(CultureInfo.InvariantCulture),
-            .. _figures.Select(figure => measurement.Figures.TryGetValue(figure, out double value) ? value.ToString(CultureInfo.InvariantCulture) : ""),
+            .. _columns.Select(figure => measurement.Figures.TryGetValue(figure, out double value) ? value.ToString(CultureInfo.InvariantCulture) : ""),
         ];
         File.AppendAllText(_path, string.Join(',', cells) + "\n");
     }
 
-    private static Measurement Parse(string line)
+    private Measurement Parse(string line)
     {
         string[] cells = line.Split(',');
-        var figures = _figures.Zip(cells.Skip(3)).Where(pair => pair.Second.Length > 0)
+        var figures = _columns.Zip(cells.Skip(3)).Where(pair => pair.Second.Length > 0)
             .ToDictionary(pair => pair.First, pair => double.Parse(pair.Second, CultureInfo.InvariantCulture));
         return new Measurement(cells[0], cells[1], int.Parse(cells[2], CultureInfo.InvariantCulture), figures);
     }

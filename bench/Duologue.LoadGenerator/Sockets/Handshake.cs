@@ -72,6 +72,7 @@ internal static class Handshake
     private static byte[] Request(LoadOptions options, string path) => Encoding.ASCII.GetBytes(
         $"GET {path} HTTP/1.1\r\nHost: {options.Host}:{options.Port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         + $"Sec-WebSocket-Key: {Key}\r\nSec-WebSocket-Version: 13\r\n"
+        + (options.Subprotocol is null ? "" : $"Sec-WebSocket-Protocol: {options.Subprotocol}\r\n")
         + (options.Offer is null ? "\r\n" : $"Sec-WebSocket-Extensions: {options.Offer}\r\n\r\n"));
 
     // Nobody speaks before the load does, so that nothing comes behind the head.
@@ -88,6 +89,11 @@ internal static class Handshake
         if (options.Offer is not null && !answer.Contains("permessage-deflate", StringComparison.Ordinal))
         {
             throw new LoadException($"The server declined \"{options.Offer}\".");
+        }
+
+        if (options.Subprotocol is not null && !answer.Contains($"\r\nSec-WebSocket-Protocol: {options.Subprotocol}\r\n", StringComparison.OrdinalIgnoreCase))
+        {
+            throw new LoadException($"The server declined the subprotocol {options.Subprotocol}.");
         }
     }
 }

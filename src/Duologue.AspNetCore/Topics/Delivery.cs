@@ -52,6 +52,14 @@ internal readonly struct Delivery
     public FanoutResult Settle()
     {
         ExceptionDispatchInfo? failure = null;
+        FanoutResult result = Settle(ref failure);
+        failure?.Throw();
+        return result;
+    }
+
+    /// <summary>The same; what throws is kept for later.</summary>
+    public FanoutResult Settle(ref ExceptionDispatchInfo? failure)
+    {
         _raw.Flush(ref failure);
         _feed.Flush(ref failure);
         _protocol.Flush(ref failure);
@@ -68,7 +76,6 @@ internal readonly struct Delivery
         FanoutResult raw = _raw.Report(ref failure);
         FanoutResult feed = _feed.Report(ref failure);
         FanoutResult protocol = _protocol.Report(ref failure);
-        failure?.Throw();
         return new(raw.Accepted + feed.Accepted + protocol.Accepted, raw.Dropped + feed.Dropped + protocol.Dropped);
     }
 }

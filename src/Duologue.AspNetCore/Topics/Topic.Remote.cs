@@ -1,3 +1,5 @@
+using System.Runtime.ExceptionServices;
+
 namespace Duologue.AspNetCore;
 
 /// <summary>
@@ -69,29 +71,37 @@ internal sealed partial class Topic
     /// <summary>A hint: something was appended.</summary>
     public void Appended(TopicMessage message)
     {
+        ExceptionDispatchInfo? failure = null;
+        Leave(Take(message), ref failure);
+        failure?.Throw();
+    }
+
+    /// <summary>The first part: if it is the next message, it has its place with all members. <see cref="Leave"/> must follow, for messages that were taken together in their order.</summary>
+    public Delivery Take(TopicMessage message)
+    {
         RefreshWildcards();
-        Delivery delivery = default;
         lock (_publishLock)
         {
             if (_attached && !_pumping && message.Follows(_delivered))
             {
-                delivery = Deliver(message);
+                return Deliver(message);
             }
-            else if (!_attached || message.Position.Epoch != _delivered.Epoch || message.Position.Offset > _delivered.Offset)
+
+            if (!_attached || message.Position.Epoch != _delivered.Epoch || message.Position.Offset > _delivered.Offset)
             {
                 _isBehind = true;
                 Remember(message.Position);
             }
         }
 
-        try
-        {
-            delivery.Settle();
-        }
-        finally
-        {
-            ReadOn();
-        }
+        return default;
+    }
+
+    /// <summary>The other part: sends, and reads on where there is a hole. What throws is kept for later.</summary>
+    public void Leave(in Delivery delivery, ref ExceptionDispatchInfo? failure)
+    {
+        delivery.Settle(ref failure);
+        ReadOn();
     }
 
     /// <summary>A hint: something may have been appended.</summary>

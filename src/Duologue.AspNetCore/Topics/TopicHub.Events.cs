@@ -1,3 +1,5 @@
+using System.Buffers;
+using System.Runtime.ExceptionServices;
 using Duologue.Protocol.Handshake;
 
 namespace Duologue.AspNetCore;
@@ -5,20 +7,36 @@ namespace Duologue.AspNetCore;
 /// <summary>What the hub hears from its broker, and what it tells of.</summary>
 internal sealed partial class TopicHub
 {
-    void IBrokerListener.Appended(string topic, TopicMessage message)
+    void IBrokerListener.Appended(string topic, TopicMessage message) => FindAppended(topic)?.Appended(message);
+
+    void IBrokerListener.Appended(ReadOnlySpan<AppendedMessage> together)
     {
+        (Topic Topic, Delivery Delivery)[] taken = ArrayPool<(Topic, Delivery)>.Shared.Rent(together.Length);
+        int count = 0;
+        ExceptionDispatchInfo? failure = null;
         try
         {
-            if (_topics.TryGetValue(topic, out Topic? found) || (!Wildcards.IsEmpty && (found = OpenForWildcards(topic)) is not null))
+            foreach (AppendedMessage appended in together)
             {
-                found.Appended(message);
+                if (FindAppended(appended.Topic) is { } topic)
+                {
+                    taken[count] = (topic, topic.Take(appended.Message));
+                    count++;
+                }
             }
         }
-        catch (TopicLimitException limit)
+        finally
         {
-            // Nobody is here to be told: the broker has only said what happened.
-            BrokerFailed(limit, "subscribe", topic);
+            // What has its place must leave, whatever became of those behind it.
+            for (int i = 0; i < count; i++)
+            {
+                taken[i].Topic.Leave(taken[i].Delivery, ref failure);
+            }
+
+            ArrayPool<(Topic, Delivery)>.Shared.Return(taken, clearArray: true);
         }
+
+        failure?.Throw();
     }
 
     void IBrokerListener.Uncertain(string topic)
@@ -43,6 +61,21 @@ internal sealed partial class TopicHub
     {
         Events.Add(new TopicEvent(kind, topic, _topics.GetValueOrDefault(topic), subscriber) { IsElsewhere = true });
         Events.Raise();
+    }
+
+    /// <summary>The topic, if somebody here wants what is appended to it.</summary>
+    private Topic? FindAppended(string topic)
+    {
+        try
+        {
+            return _topics.TryGetValue(topic, out Topic? found) ? found : Wildcards.IsEmpty ? null : OpenForWildcards(topic);
+        }
+        catch (TopicLimitException limit)
+        {
+            // Nobody is here to be told: the broker has only said what happened.
+            BrokerFailed(limit, "subscribe", topic);
+            return null;
+        }
     }
 
     /// <summary>Ends the notifications of a topic or a pattern.</summary>
