@@ -29,6 +29,12 @@ internal static class TopicsProtocol
         return output.WrittenSpan;
     }
 
+    /// <summary>The frame that says who is there.</summary>
+    public static BroadcastFrame PresentFrame(string topic, TopicSubscriber[] present) => new(
+        Opcode.Text,
+        JsonSerializer.SerializeToUtf8Bytes(new PresentMessage(topic, [.. present.Select(PresentSubscriber.From)]), FeedContext.Default.PresentMessage),
+        MessageFlags.None);
+
     /// <summary>The frame that says who has joined or left.</summary>
     public static BroadcastFrame PresenceFrame(string topic, bool joined, TopicSubscriber subscriber) => new(
         Opcode.Text,

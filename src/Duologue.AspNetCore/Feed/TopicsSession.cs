@@ -130,8 +130,7 @@ internal sealed class TopicsSession(TopicHub topics, TopicAuthorization authoriz
         }
         else if (request.Presence)
         {
-            PresentSubscriber[] present = [.. topics.WatchPresence(new Member(socket, MemberForm.Protocol), topic).Select(PresentSubscriber.From)];
-            await AnswerAsync(connection, new PresentMessage(topic, present), FeedContext.Default.PresentMessage).ConfigureAwait(false);
+            topics.WatchPresence(new Member(socket, MemberForm.Protocol), topic);
         }
     }
 

@@ -124,19 +124,19 @@ internal sealed partial class Topic(string name, TopicHub hub)
         }
     }
 
-    /// <summary>Tells a member from now on, while it is one, who joins and leaves, and gives those who are there.</summary>
-    public TopicSubscriber[] Watch(Member member)
+    /// <summary>Tells a member from now on, while it is one, who joins and leaves. False if it has gone since it subscribed: then nobody would take it out again.</summary>
+    public bool TryWatch(Member member)
     {
         lock (_setLock)
         {
-            // It may have gone since it subscribed: then nobody would take it out again.
-            if (_members.Contains(member))
+            if (!_members.Contains(member))
             {
-                (_watchers ??= []).Add(member);
+                return false;
             }
-        }
 
-        return ListSubscribers();
+            (_watchers ??= []).Add(member);
+            return true;
+        }
     }
 
     /// <summary>Those whom presence is told.</summary>

@@ -147,6 +147,9 @@ internal sealed partial class TopicHub
                 case TopicEventKind.Reset:
                     Reset?.Invoke(this, new TopicResetEventArgs(happened.Topic, happened.Lost, happened.Subscribers!));
                     break;
+                case TopicEventKind.Watched:
+                    TellWhoIsThere(happened);
+                    break;
                 case TopicEventKind.Joined:
                     Announce(happened);
                     TellWatchers(happened);
@@ -175,6 +178,14 @@ internal sealed partial class TopicHub
         }
     }
 
+    private void TellWhoIsThere(TopicEvent happened)
+    {
+        if (happened.Node!.TryWatch(happened.Watcher))
+        {
+            Fanout.Send([happened.Watcher.Connection], TopicsProtocol.PresentFrame(happened.Topic, WithElsewhere(happened.Topic, happened.Node.ListSubscribers())));
+        }
+    }
+
     private static void TellWatchers(TopicEvent happened)
     {
         WebSocketConnection[] watchers = happened.Node?.ListWatchers() ?? [];
@@ -192,6 +203,7 @@ internal enum TopicEventKind
     Left,
     Expired,
     Reset,
+    Watched,
 }
 
 /// <summary>Something that is told of a topic.</summary>
@@ -199,6 +211,9 @@ internal readonly record struct TopicEvent(TopicEventKind Kind, string Topic, To
 {
     /// <summary>Of somebody who joined or left: whether that was in another process.</summary>
     public bool IsElsewhere { get; init; }
+
+    /// <summary>Of a wish to be told who comes and goes: whose it is.</summary>
+    public Member Watcher { get; init; }
 
     /// <summary>Of a reset: how many messages are known lost.</summary>
     public long? Lost { get; init; }

@@ -154,9 +154,15 @@ internal sealed partial class TopicHub
         }
     }
 
-    /// <summary>Tells a member who joins and leaves its topic from now on, and gives those who are there.</summary>
-    public TopicSubscriber[] WatchPresence(Member member, string topic) =>
-        _topics.TryGetValue(topic, out Topic? found) ? WithElsewhere(topic, found.Watch(member)) : [];
+    /// <summary>Tells a member who is there, and from then on who joins and leaves its topic. In its place among the events, so that nobody who has left is named behind the news of it.</summary>
+    public void WatchPresence(Member member, string topic)
+    {
+        if (_topics.TryGetValue(topic, out Topic? found))
+        {
+            Events.Add(new TopicEvent(TopicEventKind.Watched, topic, found, default) { Watcher = member });
+            Events.Raise();
+        }
+    }
 
     public void Close(TopicSubscription reader)
     {

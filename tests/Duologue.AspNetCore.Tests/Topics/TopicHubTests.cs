@@ -266,6 +266,41 @@ public class TopicHubTests
     }
 
     [Fact]
+    public async Task Nobody_who_has_left_is_named_as_present_behind_the_news_of_it()
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", Talks.Idle));
+        var hub = (TopicHub)host.Topics;
+        using ClientWebSocket client = await host.ConnectAsync("/");
+        Connection watcher = Assert.Single(host.Connections);
+        using ClientWebSocket other = await host.ConnectAsync("/");
+        Connection guest = host.Connections.Single(connection => connection != watcher);
+        ConnectionState state = ConnectionState.Of(watcher, out WebSocketConnection socket);
+        Assert.True(hub.Subscribe(socket, state, "room", MemberForm.Protocol, null));
+        Assert.True(guest.Subscribe("room"));
+
+        // Events are under way, at a listener, while somebody asks to be told, and the guest goes.
+        var raising = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var goOn = new ManualResetEventSlim();
+        hub.Left += (_, left) =>
+        {
+            if (left.Topic == "elsewhere")
+            {
+                raising.SetResult();
+                Assert.True(goOn.Wait(TestHost.Patience, Token));
+            }
+        };
+        Assert.True(guest.Subscribe("elsewhere"));
+        Task busy = Task.Run(() => guest.Unsubscribe("elsewhere"), Token);
+        await raising.Task.WaitAsync(TestHost.Patience, Token);
+        hub.WatchPresence(new Member(socket, MemberForm.Protocol), "room");
+        Assert.True(guest.Unsubscribe("room"));
+        goOn.Set();
+        await busy.WaitAsync(TestHost.Patience, Token);
+
+        Assert.Equal($$"""{"topic":"room","subscribers":[{"id":"{{watcher.Id}}"}],"type":"present"}""", await client.ReceiveTextAsync());
+    }
+
+    [Fact]
     public void Wrong_options_are_named()
     {
         var options = new DuologueOptions
