@@ -29,10 +29,14 @@ internal static class RedisChoice
         },
     };
 
-    /// <summary>Shares the topics, and tells of the link.</summary>
-    public static void Apply(WebApplicationBuilder builder, ConfigurationOptions configuration, string? node, LogLevel level, Report report)
+    /// <summary>Shares the topics, takes the requests of its sessions from other nodes where there is an address, and tells of the link.</summary>
+    public static void Apply(WebApplicationBuilder builder, ConfigurationOptions configuration, string? node, Uri? address, LogLevel level, Report report)
     {
-        builder.Services.UseRedis(configuration, redis => redis.NodeName = node ?? redis.NodeName);
+        builder.Services.UseRedis(configuration, redis =>
+        {
+            redis.NodeName = node ?? redis.NodeName;
+            redis.NodeAddress = address;
+        });
         builder.Services.AddSingleton(report);
         builder.Services.AddHostedService<RedisWatch>();
         if (level > LogLevel.Information)

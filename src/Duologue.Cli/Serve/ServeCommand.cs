@@ -50,10 +50,15 @@ internal static class ServeCommand
             return report.Fail(ExitCode.Usage, pathError);
         }
 
+        if (command.GetValue(options.NodeAddress) is not null && command.GetValue(options.Redis) is null)
+        {
+            return report.Fail(ExitCode.Usage, $"{NodeAddressChoice.Name} needs --redis, by which nodes find each other.");
+        }
+
         (X509Certificate2 Certificate, string Origin)? certificate = tls ? DevelopmentCertificate.Get(TimeProvider.System.GetUtcNow()) : null;
         try
         {
-            await using WebApplication application = Build(options, command, report, echoPaths, certificate?.Certificate);
+            await using WebApplication application = Build(options, command, report, urls, echoPaths, certificate?.Certificate);
             int? failure = await ListenUrls.TryStartAsync(application, urls, report).ConfigureAwait(false);
             if (failure is not null)
             {
@@ -76,7 +81,7 @@ internal static class ServeCommand
         }
     }
 
-    private static WebApplication Build(ServeOptions options, ParseResult command, Report report, string[] echoPaths, X509Certificate2? certificate)
+    private static WebApplication Build(ServeOptions options, ParseResult command, Report report, string[] urls, string[] echoPaths, X509Certificate2? certificate)
     {
         // Slim: no configuration files or environment of the directory it happens to be started in decides about a tool.
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "duologue" });
@@ -107,7 +112,8 @@ internal static class ServeCommand
         ConfigurationOptions? redis = command.GetValue(options.Redis);
         if (redis is not null)
         {
-            RedisChoice.Apply(builder, redis, command.GetValue(options.Node), command.GetValue(options.LogLevel), report);
+            Uri? address = command.GetValue(options.NodeAddress) is { } choice ? choice.Url : NodeAddressChoice.Default(urls);
+            RedisChoice.Apply(builder, redis, command.GetValue(options.Node), address, command.GetValue(options.LogLevel), report);
         }
 
         builder.Services.AddSingleton(services => new TalkRoom(
@@ -167,10 +173,14 @@ internal static class ServeCommand
 
         if (application.Services.GetService<RedisBroker>() is { } broker)
         {
-            string servers = RedisChoice.Describe(application.Services.GetRequiredService<IOptions<RedisBrokerOptions>>().Value.Configuration!);
+            RedisBrokerOptions redis = application.Services.GetRequiredService<IOptions<RedisBrokerOptions>>().Value;
+            string servers = RedisChoice.Describe(redis.Configuration!);
             string text = $"{servers}, as node {broker.NodeName}: the topics of all nodes there are one; the talk is this node's own";
             report.Say($"  redis          {Report.Safe(text)}");
             report.Tell(new NoteEvent($"Redis at {text}"));
+            string sessions = NodeAddressChoice.Describe(redis.NodeAddress, bound[0]);
+            report.Say($"  sessions       {Report.Safe(sessions)}");
+            report.Tell(new NoteEvent($"Sessions: {sessions}"));
         }
 
         report.Say("[grey]Ctrl+C stops it.[/]");

@@ -62,6 +62,8 @@ internal sealed class ServeOptions
 
     public Option<string?> Node { get; } = CliOption.NodeName("--node", "This server's name among the nodes, with which the ids of its sessions begin, so that a proxy can send their requests here: 1 to 64 letters, digits, - and _. Default a random name.");
 
+    public Option<NodeAddressChoice?> NodeAddress { get; } = NodeAddressChoice.Create();
+
     public Option<int> MaxHandshakes { get; } = CliOption.Count("--max-handshakes", "The most handshakes accepted per second; 0 for no limit. Passed: 503 with Retry-After.", Defaults.MaxHandshakesPerSecond);
 
     public Option<int> MaxHandshakesPerAddress { get; } = CliOption.Count("--max-handshakes-per-address", "The most handshakes per second accepted from one address; 0 for no limit. Passed: 429 with Retry-After.", Defaults.MaxHandshakesPerSecondPerAddress);
@@ -90,7 +92,7 @@ internal sealed class ServeOptions
     [
         Urls, Tls, Echo, AllowOrigin, MaxMessageSize, MaxFragments, SendQueueLimit, SendQueuePolicy, Compression, Threshold, PingInterval, PingTimeout, HandshakeTimeout,
         CloseTimeout, SendTimeout, MessageTimeout, MaxControlFrames, MaxSmallFragments, MaxMessages, MaxConnections, MaxConnectionsPerAddress,
-        MaxSessionsPerAddress, Redis, Node,
+        MaxSessionsPerAddress, Redis, Node, NodeAddress,
         MaxHandshakes, MaxHandshakesPerAddress, RetryAfter, MaxTopics, MaxTopicsPerConnection,
         DrainWindow, Metrics, EventLoop, Loops, LogLevel, Json,
     ];

@@ -137,6 +137,8 @@ public sealed class ServeTests
     [InlineData("--metrics", "Some")]
     [InlineData("--allow-origin", "nonsense")]
     [InlineData("--node", "a.b")]
+    [InlineData("--node-address", "10.0.0.1:8080")]
+    [InlineData("--node-address", "http://10.0.0.1:8080")]
     [InlineData("--redis", "")]
     [InlineData("--redis", ",ssl=true")]
     [InlineData("--redis", "redis://localhost:6379")]
