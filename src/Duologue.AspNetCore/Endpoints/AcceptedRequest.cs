@@ -34,8 +34,7 @@ internal sealed class AcceptedRequest
         if (!isHttp2)
         {
             _transport = context.Features.Get<IConnectionTransportFeature>()?.Transport;
-            bool tls = context.Features.Get<ITlsHandshakeFeature>() is not null;
-            Detach = tls ? null : context.Features.Get<IConnectionDetachFeature>();
+            Detach = DetachOf(context);
         }
     }
 
@@ -45,6 +44,10 @@ internal sealed class AcceptedRequest
 
     /// <summary>Where the transport can go on without the request; else null.</summary>
     public IConnectionDetachFeature? Detach { get; }
+
+    /// <summary>Where the transport of a request over HTTP/1.1 can go on without it; else null.</summary>
+    public static IConnectionDetachFeature? DetachOf(HttpContext context) =>
+        context.Features.Get<ITlsHandshakeFeature>() is null ? context.Features.Get<IConnectionDetachFeature>() : null;
 
     /// <summary>Carries the conversation within the request, to its end. Never throws.</summary>
     public Task CarryAsync() => _transport is null ? CarryStreamAsync() : CarryTransportAsync(_transport);

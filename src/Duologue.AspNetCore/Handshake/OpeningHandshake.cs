@@ -87,11 +87,15 @@ internal sealed class OpeningHandshake(DuologueServer server, string endpoint)
         }
 
         SetHeaders(context.Response.Headers, judgement);
+        IConnectionDetachFeature? detach = judgement.IsHttp2 ? null : AcceptedRequest.DetachOf(context);
+        detach?.Expect();
+        bool isOpen = false;
         try
         {
             Stream stream = await open().WaitAsync(timeout, server.TimeProvider, context.RequestAborted).ConfigureAwait(false);
             // A conversation is not a slow request.
             context.Features.Get<IHttpRequestTimeoutFeature>()?.DisableTimeout();
+            isOpen = true;
             return stream;
         }
         catch (TimeoutException)
@@ -108,6 +112,13 @@ internal sealed class OpeningHandshake(DuologueServer server, string endpoint)
             // Kestrel's MaxConcurrentUpgradedConnections, which has no exception of its own.
             context.Response.Clear();
             await RefuseAsync(context, Unavailable(RefusalReason.ConnectionLimit, "The server has as many connections as it takes; try again later (Kestrel's MaxConcurrentUpgradedConnections)."), activity).ConfigureAwait(false);
+        }
+        finally
+        {
+            if (!isOpen)
+            {
+                detach?.GiveUp();
+            }
         }
 
         return null;

@@ -42,6 +42,7 @@ internal sealed class PipeConnection : TransportConnection, ISocketHandler, ICon
 
     private ConnectionAbortedException? _abortReason;
     private WebSocketConnection? _detached;
+    private bool _isExpected;
 
     public PipeConnection(EndPoint? local, EndPoint? remote, PipeSettings settings)
     {
@@ -74,11 +75,16 @@ internal sealed class PipeConnection : TransportConnection, ISocketHandler, ICon
         socket.Loop.StartReceiving(socket);
     }
 
+    void IConnectionDetachFeature.Expect() => Volatile.Write(ref _isExpected, ReferenceEquals(Transport, this));
+
+    void IConnectionDetachFeature.GiveUp() => GiveUp();
+
     bool IConnectionDetachFeature.TryDetach(WebSocketConnection connection)
     {
         // Middleware that changes the bytes puts pipes of its own before ours: then the socket's bytes are not the conversation's.
         if (!ReferenceEquals(Transport, this))
         {
+            GiveUp();
             return false;
         }
 
@@ -309,9 +315,24 @@ internal sealed class PipeConnection : TransportConnection, ISocketHandler, ICon
             CompleteInput();
         }
 
-        if (!IsDetached)
+        // Either this sees that Kestrel is to be told, or GiveUp sees that there is something to tell.
+        Interlocked.MemoryBarrier();
+        if (!IsDetached && (error is not null || !Volatile.Read(ref _isExpected)))
         {
             FireClosed();
+        }
+    }
+
+    private void GiveUp()
+    {
+        if (Volatile.Read(ref _isExpected))
+        {
+            Volatile.Write(ref _isExpected, false);
+            Interlocked.MemoryBarrier();
+            if (Volatile.Read(ref _receiveEnded))
+            {
+                FireClosed();
+            }
         }
     }
 

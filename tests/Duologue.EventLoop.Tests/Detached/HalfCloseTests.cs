@@ -3,6 +3,7 @@ using System.Text;
 using Duologue.AspNetCore;
 using Duologue.EventLoop.Tests.Support;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http.Timeouts;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace Duologue.EventLoop.Tests.Detached;
@@ -45,6 +46,41 @@ public class HalfCloseTests
 
         Assert.Equal("late", Encoding.UTF8.GetString(await peer.ReadMessageAsync(0x81)));
         Assert.Equal([0x03, 0xEA], (await peer.ReadMessageAsync(0x88))[..2]);
+        await AssertEndsAsync(host, peer);
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task A_FIN_that_comes_before_the_request_has_let_go_of_the_socket_does_not_cost_the_answer(EventLoopBackend backend)
+    {
+        var echo = new Gate();
+        var pause = new Pause();
+        await using LoopHost host = await LoopHost.StartAsync(
+            backend,
+            app =>
+            {
+                app.Use((context, next) =>
+                {
+                    context.Features.Set<IHttpRequestTimeoutFeature>(pause);
+                    return next(context);
+                });
+                app.MapDuologue<GatedEcho>("/gated");
+            },
+            builder => builder.Services.AddSingleton(echo));
+        using RawPeer peer = await RawPeer.OpenAsync(host.Url, "/gated");
+        await SayAndEndAsync(peer, RawPeer.MaskedFrame(0x81, "late"u8), RawPeer.MaskedFrame(0x88, [0x0F, 0xA0]));
+
+        // Kestrel would end the connection by now: a moment is all that it takes.
+        for (int look = 0; look < 30 && host.SocketCount > 0; look++)
+        {
+            await Task.Delay(10, TestContext.Current.CancellationToken);
+        }
+
+        pause.GoOn.Set();
+        echo.Finish();
+        await echo.Begun.WaitAsync(LoopHost.Patience, TestContext.Current.CancellationToken);
+        Assert.Equal("late", Encoding.UTF8.GetString(await peer.ReadMessageAsync(0x81)));
+        Assert.Equal([0x0F, 0xA0], await peer.ReadMessageAsync(0x88));
         await AssertEndsAsync(host, peer);
     }
 
@@ -131,6 +167,16 @@ public class HalfCloseTests
         public Task Opened => _open.Task;
 
         public void Finish() => _open.SetResult();
+    }
+
+    /// <summary>Holds a request between its 101 and its end: this feature is asked for there.</summary>
+    private sealed class Pause : IHttpRequestTimeoutFeature
+    {
+        public ManualResetEventSlim GoOn { get; } = new();
+
+        public CancellationToken RequestTimeoutToken => default;
+
+        public void DisableTimeout() => Assert.True(GoOn.Wait(LoopHost.Patience));
     }
 
     /// <summary>Echoes, but only when it is let.</summary>
