@@ -10,10 +10,13 @@ public sealed partial class RedisBroker
 {
     private const byte HeartbeatMark = (byte)'!';
 
+    private static readonly TimeSpan SubscriberPause = TimeSpan.FromMilliseconds(20);
+
     private readonly ConcurrentDictionary<string, long> _strangers = new(StringComparer.Ordinal);
     private readonly Lock _linkLock = new();
     private readonly string _incarnation = Guid.NewGuid().ToString("N");
     private volatile IConnectionMultiplexer? _multiplexer;
+    private string? _refusal;
     private TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     // Guarded by the lock of the link. A beat proves the link only if it was sent after all that has shaken it.
@@ -76,6 +79,8 @@ public sealed partial class RedisBroker
             link.ConnectionFailed += (_, failed) => ShakeOf(link, $"{failed.ConnectionType}: {failed.FailureType}");
             link.ConnectionRestored += (_, restored) => ShakeOf(link, $"{restored.ConnectionType}: restored");
 
+            await WaitForSubscriberAsync(link.GetSubscriber()).ConfigureAwait(false);
+
             // Heard one after the other: a handler of its own for each notification would have them in any order, and each hole makes the log be read.
             ChannelMessageQueue notifications = await link.GetSubscriber().SubscribeAsync(_scripts.Channel).WaitAsync(_stop.Token).ConfigureAwait(false);
             notifications.OnMessage(notification => Hear(link, (byte[])notification.Message!));
@@ -95,6 +100,7 @@ public sealed partial class RedisBroker
         }
         catch (Exception error) when (!_stop.IsCancellationRequested)
         {
+            _refusal = (error as RedisServerException)?.Message;
             Log.ConnectFailed(_logger, error, NodeName);
             await EndAsync(made).ConfigureAwait(false);
             await Task.Delay(_options.HeartbeatInterval, _time, _stop.Token).ConfigureAwait(false);
@@ -103,6 +109,19 @@ public sealed partial class RedisBroker
         {
             await EndAsync(made).ConfigureAwait(false);
             throw;
+        }
+    }
+
+    /// <summary>
+    /// The client library counts as connected when its first connection is; the second, over which notifications come, may be behind it. A subscription that does not wait for it is refused, and so is that
+    /// over the next link, for each begins with the same race.
+    /// </summary>
+    private async Task WaitForSubscriberAsync(ISubscriber subscriber)
+    {
+        long begun = _time.GetTimestamp();
+        while (!subscriber.IsConnected() && _time.GetElapsedTime(begun) < Patience)
+        {
+            await Task.Delay(SubscriberPause, _time, _stop.Token).ConfigureAwait(false);
         }
     }
 
@@ -153,6 +172,14 @@ public sealed partial class RedisBroker
         {
             string mark = string.Create(CultureInfo.InvariantCulture, $"! {NodeName} {_incarnation} {beat} {_scripts.Layout}");
             await link.GetSubscriber().PublishAsync(_scripts.Channel, mark).WaitAsync(_options.HeartbeatInterval, _time, _stop.Token).ConfigureAwait(false);
+        }
+        catch (RedisServerException refused)
+        {
+            // The link stands, but what is to prove it may not go over it: a user without the right, a full server. Said once, or each beat would say it.
+            if (Interlocked.Exchange(ref _refusal, refused.Message) != refused.Message)
+            {
+                Log.BeatRefused(_logger, refused, NodeName);
+            }
         }
         catch (Exception error) when (error is not OperationCanceledException || !_stop.IsCancellationRequested)
         {
@@ -298,6 +325,7 @@ public sealed partial class RedisBroker
             isProven = beat >= _provenFrom && !_ready.Task.IsCompleted;
             if (isProven)
             {
+                _refusal = null;
                 _ready.SetResult();
             }
         }

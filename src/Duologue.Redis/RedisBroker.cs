@@ -77,6 +77,9 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
     /// <summary>Whether another node that lives has this one's name, which is logged as an error.</summary>
     internal bool IsNameTaken => Registry.IsNameTaken;
 
+    /// <summary>What the server has said instead of taking what makes the link, such as that the user lacks a right; null if it takes it.</summary>
+    internal string? Refusal => Volatile.Read(ref _refusal);
+
     internal NodeRegistry Registry { get; }
 
     /// <summary>How many nodes this one hears of that have another layout of keys: their topics and its are not the same.</summary>

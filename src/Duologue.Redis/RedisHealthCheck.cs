@@ -20,6 +20,11 @@ internal sealed class RedisHealthCheck(RedisBroker broker) : IHealthCheck
             return Task.FromResult(HealthCheckResult.Degraded("Another node that lives has this one's name: its sessions are not found by others (NodeName).", null, data));
         }
 
+        if (!broker.IsConnected && broker.Refusal is { } refusal)
+        {
+            return Task.FromResult(HealthCheckResult.Degraded($"Redis refuses what makes the link: {refusal}", null, data));
+        }
+
         return Task.FromResult(broker.IsConnected
             ? HealthCheckResult.Healthy(null, data)
             : HealthCheckResult.Degraded("The link to Redis is interrupted; publishes wait, and subscribers catch up after it.", null, data));

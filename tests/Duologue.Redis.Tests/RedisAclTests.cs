@@ -1,0 +1,99 @@
+using Duologue.AspNetCore;
+using Duologue.Redis.Tests.Support;
+using Duologue.Tests.Shared;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using StackExchange.Redis;
+
+namespace Duologue.Redis.Tests;
+
+/// <summary>A node as the user that docs/redis.md gives: its rights are enough, and one less is told by name.</summary>
+public class RedisAclTests
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task The_rights_that_are_documented_are_enough_and_nothing_else_is_asked_for()
+    {
+        await using var store = new RedisStore();
+        await using ConnectionMultiplexer administrator = await ConnectionMultiplexer.ConnectAsync(store.PatientAddress + ",allowAdmin=true");
+        await ExecuteAsync(administrator, Documented("ACL SETUSER "));
+        await using Node a = await StartAsync(store);
+        await using Node b = await StartAsync(store);
+        await Eventually.True(() => a.Broker.Nodes.Count == 2 && b.Broker.Nodes.Count == 2);
+
+        using TopicSubscription reader = await b.Topics.SubscribeAsync("t", TopicStart.Now, Token);
+        TopicPosition first = await a.Topics.PublishAsync("t", "0", "key-0", Token);
+        Assert.Equal(first, await b.Topics.PublishAsync("t", "0", "key-0", Token));
+        for (int i = 1; i < 6; i++)
+        {
+            await a.Topics.PublishAsync("t", $"{i}", $"key-{i}", Token);
+        }
+
+        Assert.Equal("5", (await reader.TextsToAsync("5")).Texts[^1]);
+        Assert.Equal(["3", "4", "5"], (await b.Topics.ReadAsync("t", TopicStart.Oldest, 10, Token)).Messages.Select(message => message.Text));
+
+        var visitor = new TopicSubscriber("visitor", "user");
+        a.Broker.Announce("room", visitor, joined: true);
+        await Eventually.True(() => b.Topics.CountSubscribers("room") == 1);
+        await using (Node late = await StartAsync(store))
+        {
+            await Eventually.True(() => late.Topics.CountSubscribers("room") == 1);
+        }
+
+        a.Broker.Announce("room", visitor, joined: false);
+        await Eventually.True(() => b.Topics.CountSubscribers("room") == 0 && b.Broker.Nodes.Count == 2);
+
+        RedisResult[] refusals = (RedisResult[])(await administrator.GetDatabase().ExecuteAsync("ACL", "LOG"))!;
+        Assert.Equal([], refusals.Select(refusal => refusal.ToDictionary()["object"].ToString()));
+    }
+
+    [Theory]
+    [InlineData("-publish", "'publish' command")]
+    [InlineData("-subscribe", "'subscribe' command")]
+    [InlineData("resetchannels", "channels")]
+    public async Task A_right_that_is_missing_is_named_by_the_health_check(string less, string named)
+    {
+        await using var store = new RedisStore();
+        await using ConnectionMultiplexer administrator = await ConnectionMultiplexer.ConnectAsync(store.PatientAddress + ",allowAdmin=true");
+        await ExecuteAsync(administrator, Documented("ACL SETUSER "));
+        await using Node node = await StartAsync(store, options => options.HeartbeatInterval = TimeSpan.FromSeconds(0.5));
+
+        await ExecuteAsync(administrator, $"ACL SETUSER duologue {less}");
+        await ExecuteAsync(administrator, "CLIENT KILL USER duologue");
+        await Eventually.True(() => node.Broker.Refusal?.Contains(named, StringComparison.Ordinal) == true && !node.Broker.IsConnected);
+        HealthReportEntry health = default;
+        await Eventually.True(() => Check().Description?.Contains(named, StringComparison.Ordinal) == true);
+        Assert.Equal(HealthStatus.Degraded, health.Status);
+
+        // Once the right is there, so is the link.
+        await ExecuteAsync(administrator, Documented("ACL SETUSER "));
+        await Eventually.True(() => node.Broker.IsConnected);
+        await node.Topics.PublishAsync("t", "x", Token);
+
+        HealthReportEntry Check() => health = node.Services.GetRequiredService<HealthCheckService>().CheckHealthAsync(Token).GetAwaiter().GetResult().Entries["duologue-redis"];
+    }
+
+    private static Task<Node> StartAsync(RedisStore store, Action<RedisBrokerOptions>? configure = null)
+    {
+        // What stands in the line that is to be copied, between its quotation marks.
+        string configuration = Documented("builder.Services.AddDuologue().UseRedis(\"redis:6379,user=").Split('"')[1];
+        return Node.StartAsync(
+            store,
+            options =>
+            {
+                options.Configuration = ConfigurationOptions.Parse(configuration.Replace("redis:6379", store.PatientAddress, StringComparison.Ordinal));
+                configure?.Invoke(options);
+            },
+            options => options.TopicHistories["t"] = new TopicHistory { MaxCount = 3, MaxIdempotencyKeys = 2 });
+    }
+
+    private static string Documented(string beginning) =>
+        Assert.Single(File.ReadLines(Repository.PathOf("docs/redis.md")), line => line.StartsWith(beginning, StringComparison.Ordinal));
+
+    private static Task<RedisResult> ExecuteAsync(ConnectionMultiplexer multiplexer, string line)
+    {
+        string[] words = line.Split(' ');
+        return multiplexer.GetDatabase().ExecuteAsync(words[0], words[1..]);
+    }
+}
