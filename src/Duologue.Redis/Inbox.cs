@@ -38,7 +38,9 @@ internal sealed class Inbox(Inbox.Receiver handOut) : IThreadPoolWorkItem
 
         handOut(_together.AsSpan(0, count));
         Array.Clear(_together, 0, count);
-        Volatile.Write(ref _isScheduled, 0);
+
+        // A full fence: were the look at the queue to overtake this write, whoever adds at this moment could take it for scheduled, and nobody would come for it.
+        Interlocked.Exchange(ref _isScheduled, 0);
         if (!_queue.IsEmpty)
         {
             Schedule();

@@ -35,6 +35,7 @@ internal sealed class NodeRegistry
     private NodeEntry _own;
 
     // By one at a time, whose turn it is.
+    private long _begunAt;
     private long _renewedAt;
     private long _graceSince;
     private long _refusedSince;
@@ -83,7 +84,7 @@ internal sealed class NodeRegistry
     {
         if ((!_entries.TryGetValue(name, out NodeEntry? found) || found.Address is null) && _time.GetElapsedTime(Volatile.Read(ref _renewedAt)) > LeastPause)
         {
-            await RenewAsync(cancellationToken).ConfigureAwait(false);
+            await RenewAsync(_time.GetTimestamp(), cancellationToken).ConfigureAwait(false);
             _entries.TryGetValue(name, out found);
         }
 
@@ -134,11 +135,20 @@ internal sealed class NodeRegistry
     }
 
     /// <summary>Renews the lease, and looks who is there.</summary>
-    public async Task RenewAsync(CancellationToken cancellationToken)
+    public Task RenewAsync(CancellationToken cancellationToken) => RenewAsync(long.MaxValue, cancellationToken);
+
+    // Not again if that was begun, by whoever, since the caller came: those who wait for their turn together share one answer.
+    private async Task RenewAsync(long unlessBegunSince, CancellationToken cancellationToken)
     {
         await _turn.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
+            if (_begunAt >= unlessBegunSince)
+            {
+                return;
+            }
+
+            _begunAt = _time.GetTimestamp();
             if (_database() is { } database)
             {
                 NodeEntry own = Own;

@@ -196,14 +196,17 @@ internal sealed class PresenceWriter
     {
         RedisKey old = Key;
         (_generation, _number) = (_generation + 1, 0);
+
+        // If this takes too long it is given up, and another begins while it may still write: it must write where its own generation is.
+        (long generation, RedisKey key) = (_generation, Key);
         foreach (PresenceChange[] some in all.Chunk(Batch))
         {
             // What a node leaves behind that is killed here ends by itself.
-            await Task.WhenAll(database.HashSetAsync(Key, [.. some.Select(EntryOf)]), ExpireAsync(database)).ConfigureAwait(false);
+            await Task.WhenAll(database.HashSetAsync(key, [.. some.Select(EntryOf)]), ExpireAsync(database, key)).ConfigureAwait(false);
         }
 
         // One after the other on one connection: in this order.
-        await Task.WhenAll(database.HashSetAsync(Key, NumberField, 0), ExpireAsync(database), TellAsync(database, _generation, 0, []), database.KeyDeleteAsync(old)).ConfigureAwait(false);
+        await Task.WhenAll(database.HashSetAsync(key, NumberField, 0), ExpireAsync(database, key), TellAsync(database, generation, 0, []), database.KeyDeleteAsync(old)).ConfigureAwait(false);
     }
 
     private async Task WriteChangesAsync(IDatabase database, List<PresenceChange> changes)
@@ -229,7 +232,7 @@ internal sealed class PresenceWriter
 
     private async Task BeatAsync(IDatabase database)
     {
-        Task<bool> isThere = ExpireAsync(database);
+        Task<bool> isThere = ExpireAsync(database, Key);
         await TellAsync(database, _generation, _number, []).ConfigureAwait(false);
         if (!await isThere.ConfigureAwait(false))
         {
@@ -238,7 +241,7 @@ internal sealed class PresenceWriter
     }
 
     // Longer than the lease: what is read of a node that is just gone does no harm, for its lease counts.
-    private Task<bool> ExpireAsync(IDatabase database) => database.KeyExpireAsync(Key, _registry.Lease * 3);
+    private Task<bool> ExpireAsync(IDatabase database, RedisKey key) => database.KeyExpireAsync(key, _registry.Lease * 3);
 
     private Task<long> TellAsync(IDatabase database, long generation, long number, IReadOnlyList<PresenceChange> changes) =>
         database.PublishAsync(ChannelOf(_prefix), new PresenceMessage(Incarnation, generation, number, changes).Encode());

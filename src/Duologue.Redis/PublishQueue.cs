@@ -32,6 +32,9 @@ internal sealed class PublishQueue : IAsyncDisposable
     private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(5);
     private static readonly string[] Passing = ["NOSCRIPT", "LOADING", "READONLY", "MASTERDOWN", "BUSY", "TRYAGAIN", "CLUSTERDOWN"];
 
+    // It takes nothing more, and says so before the script has written anything.
+    private static readonly string[] Full = ["OOM", "MISCONF", "NOREPLICAS"];
+
     private readonly Lock _lock = new();
     private readonly LinkedList<PendingAppend> _waiting = new();
     private readonly LinkedList<PendingAppend> _queue = new();
@@ -254,6 +257,12 @@ internal sealed class PublishQueue : IAsyncDisposable
         catch (RedisServerException refused) when (Passing.Any(word => refused.Message.Contains(word, StringComparison.Ordinal)))
         {
             Retry(append, refused, isDoubtful: false);
+        }
+        catch (RedisServerException refused) when (Full.Any(word => refused.Message.Contains(word, StringComparison.Ordinal)))
+        {
+            Land(append);
+            _metrics.Refused();
+            append.Completion.TrySetException(new BrokerUnavailableException("Redis takes no messages for the moment.", append.IsDoubtful, refused));
         }
         catch (Exception error) when (error is RedisConnectionException or RedisTimeoutException or TimeoutException or ObjectDisposedException)
         {

@@ -17,6 +17,10 @@ public sealed partial class RedisBroker
     private readonly string _incarnation = Guid.NewGuid().ToString("N");
     private volatile IConnectionMultiplexer? _multiplexer;
     private string? _refusal;
+
+    // Takes what this broker has hung on the link of the moment from it.
+    private Action? _leave;
+
     private TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     // Guarded by the lock of the link. A beat proves the link only if it was sent after all that has shaken it.
@@ -27,8 +31,10 @@ public sealed partial class RedisBroker
 
     private TimeSpan Lifetime => _options.HeartbeatInterval * 5;
 
+#pragma warning disable CA1031 // Whatever fails at the link, the link is tried again; what fails at its end is let go of.
     private async Task KeepLinkAsync()
     {
+        Task touching = Task.CompletedTask;
         try
         {
             long touched = _time.GetTimestamp();
@@ -47,10 +53,11 @@ public sealed partial class RedisBroker
                     continue;
                 }
 
-                if (_time.GetElapsedTime(touched) > _idle / 4 && IsConnected)
+                if (_time.GetElapsedTime(touched) > _idle / 4 && IsConnected && touching.IsCompleted)
                 {
+                    // Beside the beats: with many topics it takes longer than the link may be without one.
                     touched = _time.GetTimestamp();
-                    await TouchAsync().ConfigureAwait(false);
+                    touching = TouchAsync();
                 }
 
                 // While the link is not proven, its first sign of life is worth more than a quiet line.
@@ -58,13 +65,14 @@ public sealed partial class RedisBroker
                 await Task.Delay(pause, _time, _stop.Token).ConfigureAwait(false);
             }
         }
-        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        catch (Exception) when (_stop.IsCancellationRequested)
         {
+            // What fails as the node stops is no failure of its end.
             await CloseLinkAsync().ConfigureAwait(false);
+            await touching.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
-#pragma warning disable CA1031 // Whatever fails at the link, the link is tried again; what fails at its end is let go of.
     private async Task ConnectAsync()
     {
         IConnectionMultiplexer? made = null;
@@ -76,17 +84,24 @@ public sealed partial class RedisBroker
 
             // What is heard of, or over, a link that was given up says nothing about this one.
             IConnectionMultiplexer link = made;
-            link.ConnectionFailed += (_, failed) => ShakeOf(link, $"{failed.ConnectionType}: {failed.FailureType}");
-            link.ConnectionRestored += (_, restored) => ShakeOf(link, $"{restored.ConnectionType}: restored");
+            if (_options.ConnectionFactory is not null && !link.IsConnected)
+            {
+                // A subscription that fails stays with it, and nobody would read what that gets once it is connected.
+                throw new InvalidOperationException("The application's connection to Redis is not connected.");
+            }
 
             await WaitForSubscriberAsync(link.GetSubscriber()).ConfigureAwait(false);
+            List<ChannelMessageQueue> heard = Follow(link);
 
-            // Heard one after the other: a handler of its own for each notification would have them in any order, and each hole makes the log be read.
+            // Heard one after the other: a handler of its own for each notification would have them in any order, and each hole makes the log, or a node's subscribers, be read.
             ChannelMessageQueue notifications = await link.GetSubscriber().SubscribeAsync(_scripts.Channel).WaitAsync(_stop.Token).ConfigureAwait(false);
+            heard.Add(notifications);
             notifications.OnMessage(notification => Hear(link, (byte[])notification.Message!));
             if (_options.SharePresence)
             {
-                await link.GetSubscriber().SubscribeAsync(PresenceWriter.ChannelOf(_scripts.Prefix), (_, value) => _view.Hear((byte[])value!)).WaitAsync(_stop.Token).ConfigureAwait(false);
+                ChannelMessageQueue presence = await link.GetSubscriber().SubscribeAsync(PresenceWriter.ChannelOf(_scripts.Prefix)).WaitAsync(_stop.Token).ConfigureAwait(false);
+                heard.Add(presence);
+                presence.OnMessage(told => _view.Hear((byte[])told.Message!));
             }
 
             await _scripts.LoadAsync(link.GetDatabase()).WaitAsync(_stop.Token).ConfigureAwait(false);
@@ -105,7 +120,7 @@ public sealed partial class RedisBroker
             await EndAsync(made).ConfigureAwait(false);
             await Task.Delay(_options.HeartbeatInterval, _time, _stop.Token).ConfigureAwait(false);
         }
-        catch (OperationCanceledException)
+        catch
         {
             await EndAsync(made).ConfigureAwait(false);
             throw;
@@ -123,6 +138,22 @@ public sealed partial class RedisBroker
         {
             await Task.Delay(SubscriberPause, _time, _stop.Token).ConfigureAwait(false);
         }
+    }
+
+    private List<ChannelMessageQueue> Follow(IConnectionMultiplexer link)
+    {
+        EventHandler<ConnectionFailedEventArgs> onFailed = (_, failed) => ShakeOf(link, $"{failed.ConnectionType}: {failed.FailureType}");
+        EventHandler<ConnectionFailedEventArgs> onRestored = (_, restored) => ShakeOf(link, $"{restored.ConnectionType}: restored");
+        link.ConnectionFailed += onFailed;
+        link.ConnectionRestored += onRestored;
+        List<ChannelMessageQueue> heard = [];
+        _leave = () =>
+        {
+            link.ConnectionFailed -= onFailed;
+            link.ConnectionRestored -= onRestored;
+            heard.ForEach(queue => queue.Unsubscribe(CommandFlags.FireAndForget));
+        };
+        return heard;
     }
 
     /// <summary>Nothing was heard for so long that the connection is taken for one whose other end is gone: TCP alone says that after minutes. One that the application made is the application's.</summary>
@@ -214,13 +245,21 @@ public sealed partial class RedisBroker
 
     private async Task EndAsync(IConnectionMultiplexer? multiplexer)
     {
-        if (multiplexer is null || _options.ConnectionFactory is not null)
+        Action? leave = Interlocked.Exchange(ref _leave, null);
+        if (multiplexer is null)
         {
             return;
         }
 
         try
         {
+            if (_options.ConnectionFactory is not null)
+            {
+                // The application's own goes on, and the next try may be given it again: nothing of this one may hang on it.
+                leave?.Invoke();
+                return;
+            }
+
             await multiplexer.CloseAsync(allowCommandsToComplete: false).WaitAsync(TimeSpan.FromSeconds(2)).ConfigureAwait(false);
             await multiplexer.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(2)).ConfigureAwait(false);
         }

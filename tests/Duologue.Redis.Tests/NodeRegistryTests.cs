@@ -128,6 +128,28 @@ public class NodeRegistryTests
     }
 
     [Fact]
+    public async Task Requests_for_strangers_that_come_together_make_the_registry_be_read_once_and_not_each()
+    {
+        await using StoreServer store = StoreServer.Start("garnet");
+        await using ConnectionMultiplexer link = await ConnectionMultiplexer.ConnectAsync(store.PatientAddress);
+        using var mayGoOn = new ManualResetEventSlim();
+        int reads = 0;
+        var registry = new NodeRegistry(new RedisBrokerOptions { NodeName = "a", HeartbeatInterval = TimeSpan.FromSeconds(60) }, "start", "test:", TimeProvider.System, NullLogger.Instance, () =>
+        {
+            Interlocked.Increment(ref reads);
+            Assert.True(mayGoOn.Wait(Node.Patience, CancellationToken.None));
+            return link.GetDatabase();
+        });
+        Task first = Task.Run(() => registry.RenewAsync(Token), Token);
+        await Eventually.True(() => Volatile.Read(ref reads) == 1);
+        Task<NodeEntry?>[] strangers = [.. Enumerable.Range(0, 100).Select(i => registry.FindAsync($"stranger{i}", Token).AsTask())];
+        mayGoOn.Set();
+        await first;
+        Assert.All(await Task.WhenAll(strangers), Assert.Null);
+        Assert.Equal(2, Volatile.Read(ref reads));
+    }
+
+    [Fact]
     public void A_record_that_is_none_of_this_version_is_passed_over()
     {
         var entry = new NodeEntry("n", "start", new Uri("https://10.0.0.1:8443/"), "secret", IsLeaving: true);

@@ -14,6 +14,23 @@ public class RedisFaultTests
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
+    public async Task A_redis_that_is_full_refuses_a_publish_as_one_that_is_away_does()
+    {
+        await using var store = new RedisStore("--appendonly", "no", "--maxmemory-policy", "noeviction");
+        await using Node node = await Node.StartAsync(store);
+        await node.Topics.PublishAsync("t", "before", Token);
+        await using ConnectionMultiplexer link = await ConnectionMultiplexer.ConnectAsync(store.PatientAddress + ",allowAdmin=true");
+        await link.GetServer(store.Address).ConfigSetAsync("maxmemory", "1");
+        BrokerUnavailableException error = await Assert.ThrowsAsync<BrokerUnavailableException>(() => node.Topics.PublishAsync("t", "too much", Token).AsTask());
+        Assert.False(error.IsUnknown);
+        Assert.Contains("OOM", error.InnerException!.Message, StringComparison.Ordinal);
+
+        await link.GetServer(store.Address).ConfigSetAsync("maxmemory", "0");
+        await node.Topics.PublishAsync("t", "after", Token);
+        Assert.Equal(["before", "after"], (await node.Topics.ReadAsync("t", TopicStart.Oldest, 10, Token)).Messages.Select(message => message.Text));
+    }
+
+    [Fact]
     public async Task A_paused_redis_refuses_or_confirms_each_publish_and_ends_no_connection()
     {
         await using var store = new RedisStore();

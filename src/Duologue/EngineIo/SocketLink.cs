@@ -129,7 +129,8 @@ internal abstract class SocketLink(bool wantsBase64) : SessionTransport, IMessag
                 }
             }
 
-            Volatile.Write(ref _sending, 0);
+            // A full fence: were the look below to overtake this write, whoever brings a packet at this moment could take it for one that is sent, and nobody would send it.
+            Interlocked.Exchange(ref _sending, 0);
         }
         while (Volatile.Read(ref _again) != 0 && Interlocked.CompareExchange(ref _sending, 1, 0) == 0);
     }
