@@ -88,6 +88,15 @@ internal sealed class DetachableConnection : ConnectionContext, IConnectionDetac
 
     public override IDictionary<object, object?> Items { get; set; } = new Dictionary<object, object?>();
 
+    // It ends nothing by itself: the peer's end is the end of the pipe, which Kestrel does not read while it upgrades.
+    public void Expect()
+    {
+    }
+
+    public void GiveUp()
+    {
+    }
+
     public bool TryDetach(WebSocketConnection connection)
     {
         _detached = connection;
