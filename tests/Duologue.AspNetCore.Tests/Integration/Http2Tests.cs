@@ -4,6 +4,7 @@ using System.Net;
 using Duologue.AspNetCore.Tests.Support;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.Metrics.Testing;
@@ -81,6 +82,20 @@ public sealed class Http2Tests : IDisposable
 
             return clock.ElapsedMilliseconds > 250;
         };
+    }
+
+    [Fact]
+    public async Task A_route_restricted_to_methods_must_allow_CONNECT()
+    {
+        await using TestHost host = await StartAsync(app =>
+        {
+            app.MapDuologue("/get", Talks.Echo).WithMetadata(new HttpMethodMetadata(["GET"]));
+            app.MapDuologue("/both", Talks.Echo).WithMetadata(new HttpMethodMetadata(["GET", "CONNECT"]));
+        });
+        HandshakeException refused = await Assert.ThrowsAsync<HandshakeException>(async () => await ConnectAsync(host, "/get"));
+        Assert.Equal(HttpStatusCode.MethodNotAllowed, refused.StatusCode);
+        await using Connection connection = await ConnectAsync(host, "/both");
+        await AssertTalksAsync(connection);
     }
 
     [Theory]
