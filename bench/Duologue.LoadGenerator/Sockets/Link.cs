@@ -21,8 +21,11 @@ internal interface ILinkHandler
 /// <summary>One open conversation of a load, plain or over TLS.</summary>
 internal abstract class Link(int index, ILinkHandler handler) : IDisposable
 {
-    // One thread, one buffer.
-    protected static readonly byte[] Buffer = GC.AllocateUninitializedArray<byte>(256 * 1024, pinned: true);
+    [ThreadStatic]
+    private static byte[]? _buffer;
+
+    // One for each thread that drives a load: what two loads of one process share, one of them writes into while the other reads.
+    protected static byte[] Buffer => _buffer ??= GC.AllocateUninitializedArray<byte>(256 * 1024, pinned: true);
 
     public int Index { get; } = index;
 
@@ -97,10 +100,11 @@ internal sealed class PlainLink : Link, IPolled
 
     private void Receive()
     {
+        byte[] buffer = Buffer;
         while (true)
         {
             bool looks = Handler.Looks(this);
-            int count = looks ? Libc.Receive(_socket.Descriptor, Buffer) : Libc.Discard(_socket.Descriptor);
+            int count = looks ? Libc.Receive(_socket.Descriptor, buffer) : Libc.Discard(_socket.Descriptor);
             if (count < 0)
             {
                 return;
@@ -112,10 +116,10 @@ internal sealed class PlainLink : Link, IPolled
                 return;
             }
 
-            Handler.OnReceived(this, looks ? Buffer.AsSpan(0, count) : default, count);
+            Handler.OnReceived(this, looks ? buffer.AsSpan(0, count) : default, count);
 
             // A buffer that is not full has taken all; what comes next comes with an event of its own.
-            if (!looks || count < Buffer.Length)
+            if (!looks || count < buffer.Length)
             {
                 return;
             }
