@@ -185,13 +185,7 @@ internal sealed class Session
         ReportTransport();
         socket.Tell(UpgradeOutcome.Completed);
 
-        bool ended;
-        lock (_lock)
-        {
-            ended = _ended;
-        }
-
-        if (ended)
+        if (HasEnded)
         {
             // It ended between: nobody else knows of the WebSocket.
             socket.RefuseProbe("The session has ended.");

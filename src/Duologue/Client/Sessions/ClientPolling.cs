@@ -338,7 +338,7 @@ internal sealed class ClientPolling : SessionTransport
         catch (Exception error) when (IsFailure(error))
         {
             EndPosting();
-            if (error is SessionRequestException { Status: System.Net.HttpStatusCode.RequestEntityTooLarge })
+            if (error is SessionRequestException { Status: HttpStatusCode.RequestEntityTooLarge })
             {
                 _carrier.Connection.RefuseForSize("The server, or a proxy before it, refused a request for its size (MaxSessionPayload; 413).");
             }
