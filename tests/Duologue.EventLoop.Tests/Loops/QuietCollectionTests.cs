@@ -44,9 +44,35 @@ public class QuietCollectionTests
         _count += QuietCollection.Burst - 1;
         Pass(TimeSpan.FromMinutes(10));
         Assert.Equal(0, _collections);
-        _count++;
+        _count += QuietCollection.Trickle + 1;
         Pass(TimeSpan.FromMinutes(1));
         Assert.Equal(1, _collections);
+    }
+
+    [Fact]
+    public void Health_checks_do_not_put_it_off()
+    {
+        _count += QuietCollection.Burst;
+        for (int i = 0; i < 10; i++)
+        {
+            // A connection comes and goes.
+            _count += 2;
+            Pass(TimeSpan.FromSeconds(5));
+        }
+
+        Assert.Equal(1, _collections);
+    }
+
+    [Fact]
+    public void A_trickle_alone_is_no_burst_however_long_it_lasts()
+    {
+        for (int i = 0; i < 4000; i++)
+        {
+            _count++;
+            Pass(TimeSpan.FromSeconds(1));
+        }
+
+        Assert.Equal(0, _collections);
     }
 
     [Fact]
