@@ -1,3 +1,5 @@
+using Duologue.EventLoop.Native;
+
 namespace Duologue.EventLoop.Loops;
 
 /// <summary>
@@ -64,15 +66,31 @@ internal sealed class QuietCollection
         (_calm, _since) = (count, now);
     }
 
-    /// <summary>Collects the process's heap, as gently as its size asks for.</summary>
+    /// <summary>Collects the process's heap, as gently as its size asks for, and gives back what the C library keeps.</summary>
     public static void Collect()
     {
         if (GC.GetTotalMemory(forceFullCollection: false) > CompactLimit)
         {
             GC.Collect(GC.MaxGeneration, GCCollectionMode.Forced, blocking: false);
-            return;
+        }
+        else
+        {
+            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         }
 
-        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+        TrimNativeHeap();
+    }
+
+    // The JIT compiler works when many requests come, and what it has freed glibc keeps, for each thread apart.
+    private static void TrimNativeHeap()
+    {
+        try
+        {
+            _ = Libc.TrimHeap(0);
+        }
+        catch (EntryPointNotFoundException)
+        {
+            // Another C library, such as musl, which has no such call.
+        }
     }
 }
