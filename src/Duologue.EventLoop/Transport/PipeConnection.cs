@@ -21,7 +21,9 @@ internal sealed class PipeConnection : TransportConnection, ISocketHandler, ICon
     private readonly Pipe _output;
     private readonly KeptReader _reader;
     private readonly CancellationTokenSource _closed = new();
-    private readonly TaskCompletionSource _released = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    // Completed on the pool: whoever waits goes on there.
+    private readonly TaskCompletionSource _released = new();
     private readonly Action _onInputFlushed;
     private readonly Action _onOutputReady;
     private LoopSocket _socket = null!;
