@@ -83,7 +83,7 @@ internal sealed class EventLoopListener : IConnectionListener, IAcceptor
         {
             if (home != loop)
             {
-                home.Post(() => TakeOver(home, connection, descriptor));
+                HandTo(home, connection, descriptor);
             }
             else if (!TakeIn(loop, connection, descriptor))
             {
@@ -112,6 +112,9 @@ internal sealed class EventLoopListener : IConnectionListener, IAcceptor
 
         return false;
     }
+
+    // Apart, so that only who needs the closure pays for it.
+    private void HandTo(Loop home, PipeConnection connection, int descriptor) => home.Post(() => TakeOver(home, connection, descriptor));
 
     /// <summary>A connection that another loop has accepted.</summary>
     private void TakeOver(Loop loop, PipeConnection connection, int descriptor)
