@@ -12,9 +12,11 @@ public class PollSpreadTests
         TimeSpan interval = TimeSpan.FromMilliseconds(60);
         var time = new RecordingTime(interval);
         await using TestHost host = await QuickTopics.StartAsync();
+        host.Topics.Publish("quiet", "and no more");
         TopicClientOptions options = QuickTopics.Options with { Ways = FeedWays.Polling, PollInterval = interval };
         await using TopicClient client = QuickTopics.Open(host, options with { Connect = options.Connect with { TimeProvider = time } });
         await using TopicReader reader = TopicReader.Of(client, "quiet", TopicClient.Oldest);
+        await reader.ItemAsync();
         using var patience = new CancellationTokenSource(TestHost.Patience);
         while (time.Waits.Count < 20)
         {
