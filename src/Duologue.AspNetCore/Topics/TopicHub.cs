@@ -65,6 +65,9 @@ internal sealed partial class TopicHub : Topics, IBrokerListener, IDisposable
 
     public OrderedEvents<TopicEvent> Events { get; }
 
+    /// <summary>Whether logs are elsewhere, where others append to them.</summary>
+    public bool IsRemote => _memory is null;
+
     /// <summary>Whether anybody is to be told of those who come and go: listeners, or other processes.</summary>
     public bool IsPresenceWanted => Joined is not null || Left is not null || _memory is null;
 
