@@ -230,7 +230,7 @@ internal sealed class SessionForwarder : SessionNodes, IDisposable
         {
             await base.TransformRequestAsync(httpContext, proxyRequest, destinationPrefix, cancellationToken).ConfigureAwait(false);
             HttpRequest request = httpContext.Request;
-            proxyRequest.RequestUri = RequestUtilities.MakeDestinationAddress(destinationPrefix, request.PathBase.Add(request.Path), request.QueryString);
+            proxyRequest.RequestUri = RequestUtilities.MakeDestinationAddress(destinationPrefix, request.PathBase.Add(request.Path), HeldPoll.Shorten(request));
             foreach (string header in proxyHeaders)
             {
                 proxyRequest.Headers.Remove(header);

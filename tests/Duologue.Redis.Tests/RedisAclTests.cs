@@ -53,7 +53,7 @@ public class RedisAclTests
     [Theory]
     [InlineData("-publish", "'publish' command")]
     [InlineData("-subscribe", "'subscribe' command")]
-    [InlineData("resetchannels", "channels")]
+    [InlineData("resetchannels", "channel")]
     public async Task A_right_that_is_missing_is_named_by_the_health_check(string less, string named)
     {
         await using var store = new RedisStore();
