@@ -134,7 +134,7 @@ internal sealed class FeedMessage
             case "message":
                 Sentence = reader.GetString();
                 break;
-            case "limit":
+            case "limit" when reader.TokenType == JsonTokenType.String:
                 Limit = reader.GetString();
                 break;
             case "next":
