@@ -1,8 +1,8 @@
-using Duologue.Carriers;
 using Duologue.Peer;
 using Duologue.Protocol;
 using Duologue.Protocol.Deflate;
 using Duologue.Tests.Protocol.Deflate;
+using Duologue.Tests.Shared;
 
 namespace Duologue.Tests.Peer;
 
