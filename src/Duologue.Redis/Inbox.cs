@@ -38,30 +38,36 @@ internal sealed class Inbox(Inbox.Receiver handOut, Action<InboxGap> tellGap) : 
 
     public void Add(AppendedMessage message)
     {
+        bool begins;
         lock (_lock)
         {
-            int size = message.Message.Data.Length;
-            long held = _added - _handedOut;
-            if (held < MaxHeldCount && (held == 0 || _heldBytes + size <= MaxHeldBytes))
-            {
-                _queue.Enqueue(message);
-                _added++;
-                _heldBytes += size;
-            }
-            else
-            {
-                (_gap ??= new InboxGap()).Add(message);
-            }
-
-            if (_isScheduled)
-            {
-                return;
-            }
-
-            _isScheduled = true;
+            Take(message);
+            (begins, _isScheduled) = (!_isScheduled, true);
         }
 
-        Schedule();
+        if (begins)
+        {
+            Schedule();
+        }
+    }
+
+    public void Add(List<AppendedMessage> messages)
+    {
+        bool begins;
+        lock (_lock)
+        {
+            foreach (AppendedMessage message in messages)
+            {
+                Take(message);
+            }
+
+            (begins, _isScheduled) = (!_isScheduled, true);
+        }
+
+        if (begins)
+        {
+            Schedule();
+        }
     }
 
     /// <summary>Completes when all that was added before has been handed out, or its topic told. What waits runs elsewhere.</summary>
@@ -130,6 +136,23 @@ internal sealed class Inbox(Inbox.Receiver handOut, Action<InboxGap> tellGap) : 
         }
 
         Schedule();
+    }
+
+    // With the lock held.
+    private void Take(AppendedMessage message)
+    {
+        int size = message.Message.Data.Length;
+        long held = _added - _handedOut;
+        if (held < MaxHeldCount && (held == 0 || _heldBytes + size <= MaxHeldBytes))
+        {
+            _queue.Enqueue(message);
+            _added++;
+            _heldBytes += size;
+        }
+        else
+        {
+            (_gap ??= new InboxGap()).Add(message);
+        }
     }
 
     // Behind what the pool has to do already: more of a burst is then there.
