@@ -51,6 +51,7 @@ internal abstract partial class Loop
     {
         Number = number;
         _logger = logger;
+        Shared = new SharedFrames(Blocks);
         _thread = new Thread(Run) { IsBackground = true, Name = $"Duologue loop {number}" };
     }
 
@@ -63,11 +64,17 @@ internal abstract partial class Loop
     /// <summary>The blocks that its sockets send from. Thread-safe.</summary>
     public BlockPool Blocks { get; } = new();
 
+    /// <summary>What many of its sockets are sent in this turn. Loop thread.</summary>
+    public SharedFrames Shared { get; }
+
     /// <summary>What is held back of the descriptors; null for none. Set before the start.</summary>
     public DescriptorReserve? Reserve { get; init; }
 
     /// <summary>Whether the caller is on the loop's thread.</summary>
     public bool IsCurrentThread => Environment.CurrentManagedThreadId == _thread.ManagedThreadId;
+
+    /// <summary>Whether it is to end, or has ended: it takes no more sockets in. Any thread.</summary>
+    public bool IsStopping => _stopping;
 
     /// <summary>How many sockets it serves. Any thread.</summary>
     public int SocketCount => _sockets.Count;
@@ -302,6 +309,7 @@ internal abstract partial class Loop
 
     private void Run()
     {
+        Blocks.Own();
         try
         {
             Prepare();
@@ -368,6 +376,7 @@ internal abstract partial class Loop
         }
 
         _dirty.Clear();
+        Shared.Drop();
         if (Blocks.HasSpare)
         {
             NeedTick();
@@ -505,6 +514,7 @@ internal abstract partial class Loop
 
     private void End()
     {
+        Blocks.Disown();
         lock (_wakeLock)
         {
             _released = true;

@@ -37,9 +37,6 @@ internal static unsafe partial class Libc
     [LibraryImport(Library, EntryPoint = "setsockopt")]
     public static partial int SetOption(int descriptor, int level, int name, void* value, uint length);
 
-    [LibraryImport(Library, EntryPoint = "getsockopt")]
-    public static partial int GetOption(int descriptor, int level, int name, void* value, uint* length);
-
     [LibraryImport(Library, EntryPoint = "shutdown")]
     public static partial int Shutdown(int descriptor, int how);
 
@@ -81,6 +78,10 @@ internal static unsafe partial class Libc
 
     [LibraryImport(Library, EntryPoint = "munmap")]
     public static partial int Unmap(void* address, nuint length);
+
+    // glibc's alone.
+    [LibraryImport(Library, EntryPoint = "malloc_trim")]
+    public static partial int TrimHeap(nuint padding);
 
     // Variadic in C. On x64 and arm64 Linux its integer arguments travel as those of any other function.
     [LibraryImport(Library, EntryPoint = "syscall")]
