@@ -157,11 +157,7 @@ public class DetachTests
     public async Task Behind_Tls_it_stays_on_pipes(EventLoopBackend backend)
     {
         using X509Certificate2 certificate = LoopHost.CreateCertificate();
-        await using LoopHost host = await LoopHost.StartAsync(
-            options => (options.Backend, options.Loops) = (backend, 1),
-            app => app.MapDuologue<EchoHandler>("/class"),
-            _ => { },
-            listen => listen.UseHttps(certificate));
+        await using LoopHost host = await StartBehindAsync(backend, listen => listen.UseHttps(certificate));
         using var client = new ClientWebSocket();
         client.Options.RemoteCertificateValidationCallback = (_, given, _, errors) => errors == SslPolicyErrors.None || given is X509Certificate2 remote && remote.Thumbprint == certificate.Thumbprint;
         await client.ConnectAsync(host.WebSocketUrl("/class"), Token);
@@ -173,11 +169,7 @@ public class DetachTests
     [MemberData(nameof(Backends))]
     public async Task Behind_connection_middleware_it_stays_on_pipes(EventLoopBackend backend)
     {
-        await using LoopHost host = await LoopHost.StartAsync(
-            options => (options.Backend, options.Loops) = (backend, 1),
-            app => app.MapDuologue<EchoHandler>("/class"),
-            _ => { },
-            listen => listen.UseConnectionLogging());
+        await using LoopHost host = await StartBehindAsync(backend, listen => listen.UseConnectionLogging());
         await using Connection client = await ConnectAsync(host, "/class");
         client.Send("hello");
         Assert.Equal("hello", (await client.ReceiveAsync(Token)).Text);
@@ -189,11 +181,7 @@ public class DetachTests
     public async Task Over_HTTP2_it_stays_on_pipes_beside_the_other_streams(EventLoopBackend backend)
     {
         // Without TLS, so that nothing but the protocol tells the connection from one that may leave.
-        await using LoopHost host = await LoopHost.StartAsync(
-            options => (options.Backend, options.Loops) = (backend, 1),
-            app => app.MapDuologue<EchoHandler>("/class"),
-            _ => { },
-            listen => listen.Protocols = HttpProtocols.Http2);
+        await using LoopHost host = await StartBehindAsync(backend, listen => listen.Protocols = HttpProtocols.Http2);
         using var handler = new SocketsHttpHandler { MaxConnectionsPerServer = 1 };
         using var invoker = new HttpMessageInvoker(handler);
         using ClientWebSocket first = await ConnectAsync(host.WebSocketUrl("/class"), invoker, HttpVersion.Version20);
@@ -272,6 +260,13 @@ public class DetachTests
 
     private static async Task<Connection> ConnectAsync(LoopHost host, string path) =>
         await Connection.ConnectAsync(host.WebSocketUrl(path), new ConnectOptions(), Token);
+
+    /// <summary>One loop, and whatever lies between it and the conversation.</summary>
+    private static Task<LoopHost> StartBehindAsync(EventLoopBackend backend, Action<ListenOptions> listen) => LoopHost.StartAsync(
+        options => (options.Backend, options.Loops) = (backend, 1),
+        app => app.MapDuologue<EchoHandler>("/class"),
+        _ => { },
+        listen);
 
     private static async Task<ClientWebSocket> ConnectAsync(Uri url, HttpMessageInvoker invoker, Version version)
     {
