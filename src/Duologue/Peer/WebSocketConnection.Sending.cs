@@ -63,9 +63,6 @@ internal sealed partial class WebSocketConnection
         }
     }
 
-    /// <summary>Sends a message that was encoded for many receivers, compressed if that was agreed.</summary>
-    public SendResult SendFrame(BroadcastFrame frame) => Send(default, default, Choose(frame), withContext: false);
-
     /// <inheritdoc/>
     public override async ValueTask SendAsync(string text, MessageFlags flags, CancellationToken cancellationToken)
     {
@@ -166,7 +163,7 @@ internal sealed partial class WebSocketConnection
     }
 
     /// <summary>
-    /// The first part of <see cref="SendFrame"/>: gives the frame its place among what is sent. It hands nothing to the carrier and runs no foreign
+    /// Sends a message that was encoded for many receivers, in its first part: gives the frame its place among what is sent. It hands nothing to the carrier and runs no foreign
     /// code, so that a publisher may hold a lock over it. <see cref="FlushAccepted"/> and <see cref="ReportAccepted"/> must follow, without the lock.
     /// </summary>
     public Acceptance AcceptFrame(BroadcastFrame frame)
