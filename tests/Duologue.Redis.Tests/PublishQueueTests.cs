@@ -43,17 +43,12 @@ public class PublishQueueTests
     public async Task A_publish_whose_answer_did_not_come_kept_its_publisher_past_the_deadline()
     {
         var time = new FakeTimeProvider();
-        IDatabase database = DispatchProxy.Create<IDatabase, AnswersWhenTold>();
-        var answers = (AnswersWhenTold)(object)database;
-        IDatabase? reached = database;
-        await using ServiceProvider services = new ServiceCollection().AddMetrics().BuildServiceProvider();
-        var scripts = new TopicScripts("duologue:");
-        await scripts.LoadAsync(database);
-        await using var queue = new PublishQueue(new RedisBrokerOptions(), scripts, new RedisMetrics(services.GetRequiredService<IMeterFactory>()), time, TimeSpan.FromMinutes(10), () => Volatile.Read(ref reached));
+        await using Silence silence = await Silence.OpenAsync(new RedisBrokerOptions(), time);
+        PublishQueue queue = silence.Queue;
 
         Task sent = queue.AddAsync("t", Text("sent"), new TopicHistory());
-        await Eventually.True(() => answers.Appends.Count == 1);
-        Volatile.Write(ref reached, null);
+        await Eventually.True(() => silence.Answers.Appends.Count == 1);
+        silence.Cut();
         time.Advance(TimeSpan.FromSeconds(5));
         Task unsent = queue.AddAsync("t", Text("not sent"), new TopicHistory());
 
@@ -69,7 +64,7 @@ public class PublishQueueTests
 
         // Held as long as the client library holds it, and no longer; an answer that comes now is nobody's.
         Assert.Equal(1, queue.Count);
-        Assert.True(answers.Appends.TryDequeue(out TaskCompletionSource<RedisResult>? append));
+        Assert.True(silence.Answers.Appends.TryDequeue(out TaskCompletionSource<RedisResult>? append));
         append.SetResult(RedisResult.Create((RedisValue)"1 7 1 1790000000000"));
         await Eventually.True(() => queue.Count == 0);
     }
@@ -81,17 +76,12 @@ public class PublishQueueTests
     public async Task A_publish_is_unknown_only_if_an_attempt_had_no_answer(string? refusal, bool isUnknown)
     {
         var time = new FakeTimeProvider();
-        IDatabase database = DispatchProxy.Create<IDatabase, AnswersWhenTold>();
-        var answers = (AnswersWhenTold)(object)database;
-        IDatabase? reached = database;
-        await using ServiceProvider services = new ServiceCollection().AddMetrics().BuildServiceProvider();
-        var scripts = new TopicScripts("duologue:");
-        await scripts.LoadAsync(database);
-        await using var queue = new PublishQueue(new RedisBrokerOptions(), scripts, new RedisMetrics(services.GetRequiredService<IMeterFactory>()), time, TimeSpan.FromMinutes(10), () => Volatile.Read(ref reached));
+        await using Silence silence = await Silence.OpenAsync(new RedisBrokerOptions(), time);
+        PublishQueue queue = silence.Queue;
         Task publish = queue.AddAsync("t", Text("x"), new TopicHistory());
-        await Eventually.True(() => answers.Appends.Count == 1);
-        Volatile.Write(ref reached, null);
-        Assert.True(answers.Appends.TryDequeue(out TaskCompletionSource<RedisResult>? append));
+        await Eventually.True(() => silence.Answers.Appends.Count == 1);
+        silence.Cut();
+        Assert.True(silence.Answers.Appends.TryDequeue(out TaskCompletionSource<RedisResult>? append));
         append.SetException(refusal is null ? new RedisTimeoutException(CommandFlags.None, "Timeout awaiting response.", CommandStatus.Sent) : new RedisServerException(RedisErrorKind.Unknown, CommandFlags.None, refusal));
 
         // The answer is taken in on another thread; the time is over only when it has been.
@@ -105,19 +95,50 @@ public class PublishQueueTests
     [Fact]
     public async Task A_queue_that_ended_with_a_publish_under_way_never_told_its_publisher()
     {
-        IDatabase database = DispatchProxy.Create<IDatabase, AnswersWhenTold>();
-        var answers = (AnswersWhenTold)(object)database;
-        await using ServiceProvider services = new ServiceCollection().AddMetrics().BuildServiceProvider();
-        var scripts = new TopicScripts("duologue:");
-        await scripts.LoadAsync(database);
-        var queue = new PublishQueue(new RedisBrokerOptions { PublishTimeout = TimeSpan.FromHours(1) }, scripts, new RedisMetrics(services.GetRequiredService<IMeterFactory>()), TimeProvider.System, TimeSpan.FromMinutes(10), () => database);
+        await using Silence silence = await Silence.OpenAsync(new RedisBrokerOptions { PublishTimeout = TimeSpan.FromHours(1) }, TimeProvider.System);
+        PublishQueue queue = silence.Queue;
         Task publish = queue.AddAsync("t", Text("x"), new TopicHistory());
-        await Eventually.True(() => answers.Appends.Count == 1);
+        await Eventually.True(() => silence.Answers.Appends.Count == 1);
         await queue.DisposeAsync().AsTask().WaitAsync(Node.Patience, Token);
         Assert.True((await Assert.ThrowsAsync<BrokerUnavailableException>(() => publish.WaitAsync(Node.Patience, Token))).IsUnknown);
     }
 
     private static TopicMessage Text(string text) => new(default, MessageType.Text, System.Text.Encoding.UTF8.GetBytes(text));
+
+    /// <summary>A queue before a server that is silent, and that may be out of reach.</summary>
+    private sealed class Silence : IAsyncDisposable
+    {
+        private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().BuildServiceProvider();
+        private IDatabase? _reached;
+
+        private Silence(IDatabase database, TopicScripts scripts, RedisBrokerOptions options, TimeProvider time)
+        {
+            _reached = database;
+            Answers = (AnswersWhenTold)(object)database;
+            Queue = new PublishQueue(options, scripts, new RedisMetrics(_services.GetRequiredService<IMeterFactory>()), time, TimeSpan.FromMinutes(10), () => Volatile.Read(ref _reached));
+        }
+
+        public AnswersWhenTold Answers { get; }
+
+        public PublishQueue Queue { get; }
+
+        public static async Task<Silence> OpenAsync(RedisBrokerOptions options, TimeProvider time)
+        {
+            IDatabase database = DispatchProxy.Create<IDatabase, AnswersWhenTold>();
+            var scripts = new TopicScripts("duologue:");
+            await scripts.LoadAsync(database);
+            return new Silence(database, scripts, options, time);
+        }
+
+        /// <summary>From now on the server is out of reach.</summary>
+        public void Cut() => Volatile.Write(ref _reached, null);
+
+        public async ValueTask DisposeAsync()
+        {
+            await Queue.DisposeAsync();
+            await _services.DisposeAsync();
+        }
+    }
 
     /// <summary>A server that is silent: appends are answered by the test alone.</summary>
     public class AnswersWhenTold : DispatchProxy
