@@ -1,3 +1,5 @@
+using Duologue.Tests.Shared;
+
 namespace Duologue.Soak;
 
 /// <summary>Three nodes with a Redis that each reaches by a line of its own, a balancer in front, and a line that all clients share.</summary>
@@ -20,7 +22,7 @@ internal sealed class Cluster : IAsyncDisposable
     /// <summary>From the clients to the balancer.</summary>
     public Relay Front { get; }
 
-    public Uri Url => new($"http://{Front.Address}");
+    public Uri Url => Front.Url;
 
     public static async Task<Cluster> StartAsync(string balancer, bool isPersistent, string[] options, CancellationToken cancellationToken)
     {

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Duologue.Tests.Shared;
 
 namespace Duologue.Soak;
 
@@ -110,10 +111,9 @@ internal sealed class FaultPlay(Cluster cluster, SoakPlan plan, Action<string> t
     {
         Tell($"the link of node {cluster.Nodes[node].Name} to Redis is cut, for {away.TotalSeconds:0.0} s");
         Relay link = cluster.Links[node];
-        link.IsClosed = true;
-        link.CutAll();
+        link.Break();
         await Task.Delay(away, cancellationToken);
-        link.IsClosed = false;
+        link.Mend();
     }
 
     private Task CutClients(double share)
