@@ -24,11 +24,14 @@ internal sealed class Cluster : IAsyncDisposable
 
     public Uri Url => Front.Url;
 
-    public static async Task<Cluster> StartAsync(string balancer, bool isPersistent, string[] options, CancellationToken cancellationToken)
+    public static Task<Cluster> StartAsync(string balancer, bool isPersistent, string[] options, CancellationToken cancellationToken) =>
+        StartAsync(NodeProcess.Tool, balancer, isPersistent, options, cancellationToken);
+
+    public static async Task<Cluster> StartAsync(string program, string balancer, bool isPersistent, string[] options, CancellationToken cancellationToken)
     {
         RedisProcess redis = await RedisProcess.StartAsync(isPersistent, cancellationToken);
         Relay[] links = [.. Names.Select(_ => new Relay(redis.Port))];
-        NodeProcess[] nodes = await Task.WhenAll(Names.Zip(links, (name, link) => NodeProcess.StartAsync(name, link.Address, options, cancellationToken)));
+        NodeProcess[] nodes = await Task.WhenAll(Names.Zip(links, (name, link) => NodeProcess.StartAsync(program, name, link.Address, options, cancellationToken)));
         return new Cluster(redis, links, nodes, await Balancer.StartAsync(balancer, [.. nodes.Select(node => node.Port)], cancellationToken));
     }
 
