@@ -75,4 +75,7 @@ internal static partial class Log
 
     [LoggerMessage(3306, LogLevel.Error, "The hook {Hook} of the feed {Endpoint} threw; the topic is refused.", EventName = "TopicHookFailed")]
     public static partial void TopicHookFailed(ILogger logger, Exception exception, string hook, string endpoint);
+
+    [LoggerMessage(3307, LogLevel.Warning, "All topics together hold more than DuologueOptions.MaxTopicHistoryBytes ({Limit} bytes): {Count} messages were let go of early since this was last looked at.", EventName = "HistoriesCut")]
+    public static partial void HistoriesCut(ILogger logger, long count, long limit);
 }

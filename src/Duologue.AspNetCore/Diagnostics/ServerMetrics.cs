@@ -158,5 +158,6 @@ internal sealed class ServerMetrics
         _meter.CreateObservableUpDownCounter("duologue.pubsub.topics", () => topics.Count, "{topic}", "Topics with subscribers.");
         _meter.CreateObservableUpDownCounter("duologue.pubsub.stored_topics", () => topics.StoredTopics, "{topic}", "Topics in this process's memory.");
         _meter.CreateObservableUpDownCounter("duologue.pubsub.history.bytes", () => topics.HistoryBytes, "By", "Payload that the histories in this process's memory hold.");
+        _meter.CreateObservableCounter("duologue.pubsub.history.cut", () => topics.HistoryCut, "{message}", "Messages that were let go of early because MaxTopicHistoryBytes was passed.");
     }
 }

@@ -208,44 +208,15 @@ internal sealed partial class DuologueEndpoint
     private async Task OpenSessionSocketAsync(HttpContext context, EngineIoQuery query, Session? session)
     {
         EndpointSettings settings = _settings;
-        (AcceptedRequest Request, Session Session, WebSocketConnection? Opened)? accepted = await AcceptSessionSocketAsync(context, settings, query, session).ConfigureAwait(false);
-        if (accepted is not { } socket)
+        (AcceptedRequest Request, WebSocketConnection? Opened)? accepted = await AcceptSessionSocketAsync(context, settings, query, session).ConfigureAwait(false);
+        if (accepted is { } socket)
         {
-            return;
+            // The session needs nothing of the request: where the transport goes on without it, so does the WebSocket that carries the session, or tries to.
+            await CarryOnAsync(socket.Request, socket.Opened, _default!).ConfigureAwait(false);
         }
-
-        Activity.Current = null;
-
-        // The session needs nothing of the request: where the transport goes on without it, so does the WebSocket that carries the session, or tries to.
-        if (socket.Request.Detach?.TryDetach(socket.Request.Connection) == true)
-        {
-            if (socket.Opened is { } detached)
-            {
-                LogAccepted(detached, detached: true);
-                if (_default!.Conversation is { } talk)
-                {
-                    // It outlives the request. It never throws, and whoever wants to know its end asks the connection's.
-                    _ = DelegateConversation.RunAsync(detached, talk, _server.ConnectionLogger);
-                }
-            }
-
-            return;
-        }
-
-        Task carried = socket.Request.CarryAsync();
-        if (socket.Opened is { } connection)
-        {
-            LogAccepted(connection, detached: false);
-            if (_default!.Conversation is { } conversation)
-            {
-                await DelegateConversation.RunAsync(connection, conversation, _server.ConnectionLogger).ConfigureAwait(false);
-            }
-        }
-
-        await carried.ConfigureAwait(false);
     }
 
-    private async Task<(AcceptedRequest Request, Session Session, WebSocketConnection? Opened)?> AcceptSessionSocketAsync(HttpContext context, EndpointSettings settings, EngineIoQuery query, Session? session)
+    private async Task<(AcceptedRequest Request, WebSocketConnection? Opened)?> AcceptSessionSocketAsync(HttpContext context, EndpointSettings settings, EngineIoQuery query, Session? session)
     {
         using Activity? activity = Tracing.StartConnect(context, Pattern);
         Judgement judgement = _handshake.Judge(context, settings, _default, [], []);
@@ -300,7 +271,7 @@ internal sealed partial class DuologueEndpoint
             }
         }
 
-        return stream is null ? null : (new AcceptedRequest(context, stream, judgement.IsHttp2, socket.Socket, judgement.Handler!), session, opened);
+        return stream is null ? null : (new AcceptedRequest(context, stream, judgement.IsHttp2, socket.Socket, judgement.Handler!), opened);
     }
 
     private RefusalReason? Admit(HttpContext context)

@@ -93,35 +93,41 @@ internal sealed partial class DuologueEndpoint
     private async Task HandleAsync(HttpContext context, HandlerChoice? fallback, List<KeyValuePair<string, HandlerChoice>> bySubprotocol, string[] subprotocols)
     {
         AcceptedRequest? accepted = await OpenAsync(context, fallback, bySubprotocol, subprotocols).ConfigureAwait(false);
-        if (accepted is null)
+        if (accepted is not null)
         {
-            return;
+            await CarryOnAsync(accepted, accepted.Connection, accepted.Handler).ConfigureAwait(false);
         }
+    }
 
+    /// <summary>What follows a handshake: the WebSocket goes on without its request where its transport can, or with it to the end.</summary>
+    /// <param name="accepted">The WebSocket.</param>
+    /// <param name="opened">The connection whose conversation begins with it; null if that has begun before.</param>
+    /// <param name="handler">The conversation's.</param>
+    private async Task CarryOnAsync(AcceptedRequest accepted, WebSocketConnection? opened, HandlerChoice handler)
+    {
         // From here on nothing belongs to the request's trace, which would last as long as the conversation.
         Activity.Current = null;
-        WebSocketConnection connection = accepted.Connection;
-        HandlerChoice handler = accepted.Handler;
-        if (accepted.Detach?.TryDetach(connection) == true)
+        if (accepted.Detach?.TryDetach(accepted.Connection) == true)
         {
-            LogAccepted(connection, detached: true);
-            if (handler.Conversation is not null)
-            {
-                // It outlives the request. It never throws, and whoever wants to know its end asks the connection's.
-                _ = DelegateConversation.RunAsync(connection, handler.Conversation, _server.ConnectionLogger);
-            }
-
+            // It outlives the request. It never throws, and whoever wants to know its end asks the connection's.
+            _ = ConverseAsync(opened, handler, detached: true);
             return;
         }
 
         Task carried = accepted.CarryAsync();
-        LogAccepted(connection, detached: false);
-        if (handler.Conversation is not null)
+        await ConverseAsync(opened, handler, detached: false).ConfigureAwait(false);
+        await carried.ConfigureAwait(false);
+    }
+
+    private Task ConverseAsync(WebSocketConnection? opened, HandlerChoice handler, bool detached)
+    {
+        if (opened is null)
         {
-            await DelegateConversation.RunAsync(connection, handler.Conversation, _server.ConnectionLogger).ConfigureAwait(false);
+            return Task.CompletedTask;
         }
 
-        await carried.ConfigureAwait(false);
+        LogAccepted(opened, detached);
+        return handler.Conversation is { } conversation ? DelegateConversation.RunAsync(opened, conversation, _server.ConnectionLogger) : Task.CompletedTask;
     }
 
     private void LogAccepted(WebSocketConnection connection, bool detached)

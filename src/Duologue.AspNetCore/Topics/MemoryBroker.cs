@@ -20,6 +20,7 @@ internal sealed class MemoryBroker : Broker, IDisposable
     private readonly ITimer _sweeper;
     private int _count;
     private long _bytes;
+    private long _cut;
     private long _lastEpoch;
 
     public MemoryBroker(DuologueOptions options, TimeProvider time)
@@ -39,6 +40,9 @@ internal sealed class MemoryBroker : Broker, IDisposable
     /// <summary>The payload that all histories hold, and what their idempotency keys take.</summary>
     public long Bytes => Interlocked.Read(ref _bytes);
 
+    /// <summary>How many messages <see cref="DuologueOptions.MaxTopicHistoryBytes"/> has let go of before their topics' own limits would have.</summary>
+    public long Cut => Interlocked.Read(ref _cut);
+
     private bool IsFull => Bytes > _options.MaxTopicHistoryBytes;
 
     private long Now => _time.GetUtcNow().ToUnixTimeMilliseconds();
@@ -48,23 +52,16 @@ internal sealed class MemoryBroker : Broker, IDisposable
     public bool Append(string topic, TopicMessage message)
     {
         Appending result;
-        long growth;
-        while ((result = Find(topic).TryAppend(message, unlessPinned: false, IsFull, out growth)) == Appending.Refused)
+        while ((result = TryAppend(topic, message, unlessPinned: false)) == Appending.Refused)
         {
         }
 
-        Interlocked.Add(ref _bytes, growth);
         return result == Appending.Appended;
     }
 
     /// <summary>Appends to a topic that nobody follows; refuses if somebody does, who then has to do it.</summary>
     /// <exception cref="TopicLimitException">It is a new topic, and there are too many.</exception>
-    public Appending TryAppendUnfollowed(string topic, TopicMessage message)
-    {
-        Appending result = Find(topic).TryAppend(message, unlessPinned: true, IsFull, out long growth);
-        Interlocked.Add(ref _bytes, growth);
-        return result;
-    }
+    public Appending TryAppendUnfollowed(string topic, TopicMessage message) => TryAppend(topic, message, unlessPinned: true);
 
     public override ValueTask<TopicPosition> AppendAsync(string topic, TopicMessage message, TopicHistory history, CancellationToken cancellationToken)
     {
@@ -116,6 +113,18 @@ internal sealed class MemoryBroker : Broker, IDisposable
     }
 
     public void Dispose() => _sweeper.Dispose();
+
+    private Appending TryAppend(string topic, TopicMessage message, bool unlessPinned)
+    {
+        Appending result = Find(topic).TryAppend(message, unlessPinned, IsFull, out long growth, out int cut);
+        Interlocked.Add(ref _bytes, growth);
+        if (cut > 0)
+        {
+            Interlocked.Add(ref _cut, cut);
+        }
+
+        return result;
+    }
 
     private TopicPage ReadAbsent(TopicStart start, long absentSince)
     {

@@ -27,6 +27,9 @@ internal sealed partial class TopicHub : Topics, IBrokerListener, IDisposable
     private int _count;
     private int _publishesUnderWay;
 
+    // The sweeper's.
+    private long _cutTold;
+
     /// <param name="options">The server's.</param>
     /// <param name="broker">Where topics are stored; null for this process's memory.</param>
     /// <param name="metrics">What is counted.</param>
@@ -75,6 +78,9 @@ internal sealed partial class TopicHub : Topics, IBrokerListener, IDisposable
 
     /// <summary>The payload that the histories in this process's memory hold.</summary>
     public long HistoryBytes => _memory?.Bytes ?? 0;
+
+    /// <summary>How many messages this process's memory has let go of because its histories were too large together.</summary>
+    public long HistoryCut => _memory?.Cut ?? 0;
 
     /// <summary>How often idle topics are looked for: often enough that none lives a tenth longer than it may.</summary>
     public static TimeSpan SweepPeriod(TimeSpan idle) => idle / 10 < TimeSpan.FromSeconds(1) ? TimeSpan.FromSeconds(1) : idle / 10;
@@ -361,6 +367,14 @@ internal sealed partial class TopicHub : Topics, IBrokerListener, IDisposable
             {
                 Close(topic);
             }
+        }
+
+        // Told of here and not where it happens: that is in each publish, while it lasts.
+        long cut = HistoryCut;
+        if (cut != _cutTold)
+        {
+            Log.HistoriesCut(_logger, cut - _cutTold, _options.MaxTopicHistoryBytes);
+            _cutTold = cut;
         }
     }
 }

@@ -34,11 +34,12 @@ internal sealed class TopicLog(string name, long epoch, TopicHistory limits, Tim
     /// <param name="unlessPinned">Refuses while somebody follows the log.</param>
     /// <param name="keepOnlyNewest">Whether memory is short: nothing but this message is kept.</param>
     /// <param name="growth">By how many bytes the history has grown.</param>
-    public Appending TryAppend(TopicMessage message, bool unlessPinned, bool keepOnlyNewest, out long growth)
+    /// <param name="cut">How many messages were let go of for the want of memory alone.</param>
+    public Appending TryAppend(TopicMessage message, bool unlessPinned, bool keepOnlyNewest, out long growth, out int cut)
     {
         lock (_lock)
         {
-            growth = 0;
+            (growth, cut) = (0, 0);
             if (_retired || (unlessPinned && _pins > 0))
             {
                 return Appending.Refused;
@@ -56,9 +57,15 @@ internal sealed class TopicLog(string name, long epoch, TopicHistory limits, Tim
 
             message.Place(new TopicPosition(Epoch, ++_head), now);
             Add(message);
-            while (_count > 0 && (_count > Limits.MaxCount || _bytes > Limits.MaxBytes || IsTooOld(_ring[_start]) || (keepOnlyNewest && _count > 1)))
+            while (_count > 0 && (_count > Limits.MaxCount || _bytes > Limits.MaxBytes || IsTooOld(_ring[_start])))
             {
                 RemoveOldest();
+            }
+
+            while (keepOnlyNewest && _count > 1)
+            {
+                RemoveOldest();
+                cut++;
             }
 
             growth = Held - before;

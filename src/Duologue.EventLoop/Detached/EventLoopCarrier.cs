@@ -359,7 +359,7 @@ internal sealed partial class EventLoopCarrier : Carrier, ISocketHandler, IBuffe
     {
         if ((_state & CarrierState.Completing) != 0)
         {
-            _socket.Loop.Close(_socket, reset: true);
+            _socket.Loop.CutShort(_socket, DrainTime);
         }
     }
 

@@ -35,6 +35,9 @@ internal static partial class LoopLog
     [LoggerMessage(6203, LogLevel.Error, "Loop {Loop} has ended, but the kernel has not let go of {Requests} requests: their memory is left as it is.", EventName = "KernelHolds")]
     public static partial void KernelHolds(ILogger logger, int loop, uint requests);
 
+    [LoggerMessage(6204, LogLevel.Debug, "Loop {Loop} reset a connection that was closing: its peer did not read the last bytes within {Seconds:F0} s.", EventName = "LastBytesUnread")]
+    public static partial void LastBytesUnread(ILogger logger, int loop, double seconds);
+
     [LoggerMessage(6200, LogLevel.Error, "Loop {Loop} reset a connection: its transport failed unexpectedly.", EventName = "HandlerFailed")]
     public static partial void HandlerFailed(ILogger logger, int loop, Exception exception);
 }

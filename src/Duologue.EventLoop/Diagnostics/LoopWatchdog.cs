@@ -19,6 +19,9 @@ internal sealed class LoopWatchdog : IDisposable
     /// <summary>The counter of what kept a loop from accepting.</summary>
     public const string AcceptCounterName = "duologue.event_loop.accept.failures";
 
+    /// <summary>The counter of connections whose last bytes were not read.</summary>
+    public const string UnreadCounterName = "duologue.event_loop.last_bytes.unread";
+
     /// <summary>How long a turn may take.</summary>
     public static readonly TimeSpan Limit = TimeSpan.FromMilliseconds(100);
 
@@ -39,6 +42,7 @@ internal sealed class LoopWatchdog : IDisposable
         _meter = meters?.Create(MeterName) ?? new Meter(MeterName);
         _blocked = _meter.CreateCounter<long>(CounterName, "{turn}", "Turns of an event loop that a handler blocked for more than 100 ms.");
         _meter.CreateObservableCounter<long>(AcceptCounterName, ObserveAccepting, "{failure}", "How often an event loop could not accept.");
+        _meter.CreateObservableCounter(UnreadCounterName, () => _loops.Sum(static loop => loop.ConnectionsCutShort), "{connection}", "Connections that were reset because the peer did not read the last bytes after a close.");
 
         _quiet = collects ? new QuietCollection(() => _loops.Sum(static loop => loop.Changes), QuietCollection.Collect) : null;
 

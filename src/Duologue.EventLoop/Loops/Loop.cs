@@ -77,6 +77,11 @@ internal abstract partial class Loop
 
     private long _changes;
 
+    /// <summary>How many connections it has reset because their peers did not read the last bytes. Any thread.</summary>
+    public long ConnectionsCutShort => Volatile.Read(ref _cutShort);
+
+    private long _cutShort;
+
     /// <summary>When the turn that runs began, as <see cref="Stopwatch.GetTimestamp"/>; 0 while the loop waits. Any thread.</summary>
     public long TurnStarted => Volatile.Read(ref _turnStarted);
 
@@ -241,6 +246,14 @@ internal abstract partial class Loop
     internal void Fail(LoopSocket socket, Exception exception)
     {
         LoopLog.HandlerFailed(_logger, Number, exception);
+        Close(socket, reset: true);
+    }
+
+    /// <summary>A peer has not read the last bytes in the time that it had for them: they are lost, and its connection is reset.</summary>
+    internal void CutShort(LoopSocket socket, TimeSpan time)
+    {
+        Volatile.Write(ref _cutShort, _cutShort + 1);
+        LoopLog.LastBytesUnread(_logger, Number, time.TotalSeconds);
         Close(socket, reset: true);
     }
 

@@ -11,16 +11,9 @@ namespace Duologue.AspNetCore.Tests.Client;
 
 public class TopicClientTests
 {
-    private static readonly TopicClientOptions Quick = new()
-    {
-        InitialDelay = TimeSpan.FromMilliseconds(1),
-        MaxDelay = TimeSpan.FromMilliseconds(20),
-        Spread = TimeSpan.FromMilliseconds(5),
-        PollInterval = TimeSpan.FromMilliseconds(20),
-        UpgradeInterval = Timeout.InfiniteTimeSpan,
-    };
+    private static readonly TopicClientOptions Quick = QuickTopics.Options;
 
-    public static TheoryData<FeedWays> EachWay => [FeedWays.WebSocket, FeedWays.ServerSentEvents, FeedWays.LongPolling, FeedWays.Polling];
+    public static TheoryData<FeedWays> EachWay => QuickTopics.EachWay;
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
@@ -28,10 +21,10 @@ public class TopicClientTests
     [MemberData(nameof(EachWay))]
     public async Task By_each_way_a_topic_is_read_from_a_place_on_and_published_to(FeedWays way)
     {
-        await using TestHost host = await StartAsync();
+        await using TestHost host = await QuickTopics.StartAsync();
         host.Topics.Publish("room/a b", "old");
-        await using TopicClient client = Open(host, Quick with { Ways = way });
-        await using Reader reader = Reader.Of(client, "room/a b", TopicClient.Oldest);
+        await using TopicClient client = QuickTopics.Open(host, Quick with { Ways = way });
+        await using TopicReader reader = TopicReader.Of(client, "room/a b", TopicClient.Oldest);
         Assert.Equal("old", (await reader.ItemAsync()).Text);
 
         string text = await client.PublishAsync("room/a b", "täxt\n\"", Token).WaitAsync(TestHost.Patience, Token);
@@ -45,13 +38,13 @@ public class TopicClientTests
         Assert.Equal((way, ClientState.Open), (client.Way, client.State));
 
         // From a cursor on, in another client; and a client that ends its subscription may begin it anew.
-        await using TopicClient other = Open(host, Quick with { Ways = way });
-        await using (Reader second = Reader.Of(other, "room/a b", text))
+        await using TopicClient other = QuickTopics.Open(host, Quick with { Ways = way });
+        await using (TopicReader second = TopicReader.Of(other, "room/a b", text))
         {
             Assert.Equal("15", (await second.ItemAsync()).Text);
         }
 
-        await using Reader third = Reader.Of(other, "room/a b", json);
+        await using TopicReader third = TopicReader.Of(other, "room/a b", json);
         Assert.Equal(binary, (await third.ItemAsync()).Cursor);
     }
 
@@ -59,7 +52,7 @@ public class TopicClientTests
     [MemberData(nameof(EachWay))]
     public async Task By_each_way_one_begins_now_and_what_is_gone_is_told(FeedWays way)
     {
-        await using TestHost host = await StartAsync(options =>
+        await using TestHost host = await QuickTopics.StartAsync(options =>
         {
             options.TopicHistory = new TopicHistory { MaxCount = 2 };
             options.TopicHistories["ticks"] = new TopicHistory { MaxCount = int.MaxValue, MaxBytes = int.MaxValue };
@@ -70,8 +63,8 @@ public class TopicClientTests
             host.Topics.Publish("news", $"{i}");
         }
 
-        await using TopicClient client = Open(host, Quick with { Ways = way });
-        await using Reader late = Reader.Of(client, "news", first.ToString());
+        await using TopicClient client = QuickTopics.Open(host, Quick with { Ways = way });
+        await using TopicReader late = TopicReader.Of(client, "news", first.ToString());
         TopicReset reset = Assert.IsType<TopicReset>(await late.NextAsync());
         Assert.Equal(2, reset.Lost);
         Assert.Equal(["4", "5"], [(await late.ItemAsync()).Text, (await late.ItemAsync()).Text]);
@@ -80,7 +73,7 @@ public class TopicClientTests
         using var publishing = CancellationTokenSource.CreateLinkedTokenSource(Token);
         host.Topics.Publish("ticks", "before");
         Task ticking = TickAsync(host.Topics, publishing.Token);
-        await using Reader now = Reader.Of(client, "ticks", TopicClient.Now);
+        await using TopicReader now = TopicReader.Of(client, "ticks", TopicClient.Now);
         int number = int.Parse((await now.ItemAsync()).Text, null);
         Assert.Equal(number + 1, int.Parse((await now.ItemAsync()).Text, null));
         await publishing.CancelAsync();
@@ -98,10 +91,10 @@ public class TopicClientTests
             endpoint.AuthorizePublish = access => access.Topic != "secret";
         }));
         host.Topics.Publish("open", "1");
-        await using TopicClient client = Open(host, Quick with { Ways = way });
-        await using Reader open = Reader.Of(client, "open", TopicClient.Oldest);
-        await using Reader secret = Reader.Of(client, "secret", TopicClient.Oldest);
-        await using Reader wrong = Reader.Of(client, "open/x", "no cursor");
+        await using TopicClient client = QuickTopics.Open(host, Quick with { Ways = way });
+        await using TopicReader open = TopicReader.Of(client, "open", TopicClient.Oldest);
+        await using TopicReader secret = TopicReader.Of(client, "secret", TopicClient.Oldest);
+        await using TopicReader wrong = TopicReader.Of(client, "open/x", "no cursor");
         Assert.Equal("forbidden", (await Assert.ThrowsAsync<TopicException>(secret.NextAsync)).Code);
         Assert.Contains((await Assert.ThrowsAsync<TopicException>(wrong.NextAsync)).Code, (string[])["bad_cursor", "bad_request"]);
         Assert.Equal("forbidden", (await Assert.ThrowsAsync<TopicException>(() => client.PublishAsync("secret", "x", Token).WaitAsync(TestHost.Patience, Token))).Code);
@@ -113,7 +106,7 @@ public class TopicClientTests
     public async Task Where_no_WebSocket_gets_through_another_way_is_used_and_a_WebSocket_as_soon_as_it_does()
     {
         bool isStripped = true;
-        await using TestHost host = await StartAsync(_ => { }, app => app.Use(next => context =>
+        await using TestHost host = await QuickTopics.StartAsync(_ => { }, app => app.Use(next => context =>
         {
             if (Volatile.Read(ref isStripped))
             {
@@ -124,9 +117,8 @@ public class TopicClientTests
 
             return next(context);
         }));
-        var ways = new ConcurrentQueue<FeedWays>();
-        await using TopicClient client = Open(host, Quick with { UpgradeInterval = TimeSpan.FromMilliseconds(50) });
-        await using Reader reader = Reader.Of(client, "news", TopicClient.Oldest);
+        await using TopicClient client = QuickTopics.Open(host, Quick with { UpgradeInterval = TimeSpan.FromMilliseconds(50) });
+        await using TopicReader reader = TopicReader.Of(client, "news", TopicClient.Oldest);
         host.Topics.Publish("news", "1");
         Assert.Equal("1", (await reader.ItemAsync()).Text);
         Assert.Equal(FeedWays.ServerSentEvents, client.Way);
@@ -140,7 +132,7 @@ public class TopicClientTests
     [Fact]
     public async Task Where_neither_WebSockets_nor_streams_get_through_it_polls()
     {
-        await using TestHost host = await StartAsync(_ => { }, app => app.Use(next => context =>
+        await using TestHost host = await QuickTopics.StartAsync(_ => { }, app => app.Use(next => context =>
         {
             context.Request.Headers.Remove("Upgrade");
             if (context.Request.Headers.Accept == "text/event-stream")
@@ -153,8 +145,8 @@ public class TopicClientTests
             return next(context);
         }));
         host.Topics.Publish("news", "1");
-        await using TopicClient client = Open(host, Quick);
-        await using Reader reader = Reader.Of(client, "news", TopicClient.Oldest);
+        await using TopicClient client = QuickTopics.Open(host, Quick);
+        await using TopicReader reader = TopicReader.Of(client, "news", TopicClient.Oldest);
         Assert.Equal("1", (await reader.ItemAsync()).Text);
         await client.PublishAsync("news", "2", Token).WaitAsync(TestHost.Patience, Token);
         Assert.Equal("2", (await reader.ItemAsync()).Text);
@@ -164,9 +156,9 @@ public class TopicClientTests
     [Fact]
     public async Task A_change_of_way_that_the_application_asks_for_loses_and_doubles_nothing()
     {
-        await using TestHost host = await StartAsync();
-        await using TopicClient client = Open(host, Quick);
-        await using Reader reader = Reader.Of(client, "news", TopicClient.Oldest);
+        await using TestHost host = await QuickTopics.StartAsync();
+        await using TopicClient client = QuickTopics.Open(host, Quick);
+        await using TopicReader reader = TopicReader.Of(client, "news", TopicClient.Oldest);
         int number = 0;
         foreach (FeedWays way in (FeedWays[])[FeedWays.Polling, FeedWays.WebSocket, FeedWays.LongPolling, FeedWays.ServerSentEvents, FeedWays.WebSocket])
         {
@@ -188,7 +180,7 @@ public class TopicClientTests
     [InlineData(FeedWays.LongPolling)]
     public async Task A_publish_whose_answer_is_cut_off_is_in_the_topic_once(FeedWays way)
     {
-        await using TestHost host = await StartAsync();
+        await using TestHost host = await QuickTopics.StartAsync();
         await using var proxy = new Relay(host.Url.Port) { CutsFirstAnswers = way == FeedWays.WebSocket ? 2 : 1 };
         await using var client = new TopicClient(new Uri(proxy.Url, "/topics"), Quick with { Ways = way });
         string cursor = await client.PublishAsync("news", "once", Token).WaitAsync(TestHost.Patience, Token);
@@ -202,11 +194,11 @@ public class TopicClientTests
     [InlineData(FeedWays.ServerSentEvents)]
     public async Task Those_whom_a_server_sends_away_as_it_stops_come_back_spread(FeedWays way)
     {
-        await using TestHost host = await StartAsync();
+        await using TestHost host = await QuickTopics.StartAsync();
         host.Topics.Publish("news", "old");
 
         // An hour's part is not taken for that of a millisecond, by any dice.
-        await using TopicClient client = Open(host, Quick with { Ways = way, Spread = TimeSpan.FromHours(1) });
+        await using TopicClient client = QuickTopics.Open(host, Quick with { Ways = way, Spread = TimeSpan.FromHours(1) });
         var waits = new TaskCompletionSource<TimeSpan>(TaskCreationOptions.RunContinuationsAsynchronously);
         client.StateChanged += (_, e) =>
         {
@@ -215,7 +207,7 @@ public class TopicClientTests
                 waits.TrySetResult(e.Delay);
             }
         };
-        await using Reader reader = Reader.Of(client, "news", TopicClient.Oldest);
+        await using TopicReader reader = TopicReader.Of(client, "news", TopicClient.Oldest);
         await reader.ItemAsync();
         await host.StopAsync();
         Assert.True(await waits.Task.WaitAsync(TestHost.Patience, Token) > TimeSpan.FromMilliseconds(20));
@@ -231,8 +223,8 @@ public class TopicClientTests
             context.Response.StatusCode = StatusCodes.Status401Unauthorized;
             return Task.CompletedTask;
         }));
-        await using TopicClient client = Open(host, Quick with { MaxRefusals = 2 });
-        await using Reader reader = Reader.Of(client, "news", TopicClient.Oldest);
+        await using TopicClient client = QuickTopics.Open(host, Quick with { MaxRefusals = 2 });
+        await using TopicReader reader = TopicReader.Of(client, "news", TopicClient.Oldest);
         TopicException end = await Assert.ThrowsAsync<TopicException>(reader.NextAsync);
         Assert.Equal(("ended", ClientState.Ended), (end.Code, client.State));
         Assert.Equal("ended", (await Assert.ThrowsAsync<TopicException>(() => client.PublishAsync("news", "x", Token))).Code);
@@ -243,13 +235,13 @@ public class TopicClientTests
     public async Task Each_request_has_the_headers_of_the_moment()
     {
         var tokens = new ConcurrentQueue<string>();
-        await using TestHost host = await StartAsync(_ => { }, app => app.Use(next => context =>
+        await using TestHost host = await QuickTopics.StartAsync(_ => { }, app => app.Use(next => context =>
         {
             tokens.Enqueue(context.Request.Headers.Authorization.ToString());
             return next(context);
         }));
         int number = 0;
-        await using TopicClient client = Open(host, Quick with
+        await using TopicClient client = QuickTopics.Open(host, Quick with
         {
             Ways = FeedWays.LongPolling,
             BeforeConnect = (options, _) => new(options with { Headers = [new("Authorization", $"Bearer {Interlocked.Increment(ref number)}")] }),
@@ -262,9 +254,9 @@ public class TopicClientTests
     [Fact]
     public async Task A_client_that_is_disposed_ends_its_subscriptions_and_fails_what_is_not_confirmed()
     {
-        await using TestHost host = await StartAsync();
-        TopicClient client = Open(host, Quick);
-        await using Reader reader = Reader.Of(client, "news", TopicClient.Oldest);
+        await using TestHost host = await QuickTopics.StartAsync();
+        TopicClient client = QuickTopics.Open(host, Quick);
+        await using TopicReader reader = TopicReader.Of(client, "news", TopicClient.Oldest);
         await client.PublishAsync("news", "1", Token).WaitAsync(TestHost.Patience, Token);
         await reader.ItemAsync();
         ValueTask<bool> more = reader.MoveAsync();
@@ -285,34 +277,17 @@ public class TopicClientTests
     [Fact]
     public async Task A_topic_has_one_subscription_at_a_time_and_options_are_checked()
     {
-        await using TestHost host = await StartAsync();
+        await using TestHost host = await QuickTopics.StartAsync();
         host.Topics.Publish("news", "1");
-        await using TopicClient client = Open(host, Quick);
-        await using Reader reader = Reader.Of(client, "news", TopicClient.Oldest);
+        await using TopicClient client = QuickTopics.Open(host, Quick);
+        await using TopicReader reader = TopicReader.Of(client, "news", TopicClient.Oldest);
         await reader.ItemAsync();
-        await using Reader second = Reader.Of(client, "news", TopicClient.Oldest);
+        await using TopicReader second = TopicReader.Of(client, "news", TopicClient.Oldest);
         await Assert.ThrowsAsync<InvalidOperationException>(second.NextAsync);
         Assert.Throws<ArgumentOutOfRangeException>(() => new TopicClient(host.Url, Quick with { Ways = FeedWays.None }));
         Assert.Throws<ArgumentOutOfRangeException>(() => new TopicClient(host.Url, Quick with { PollWait = TimeSpan.FromMinutes(2) }));
         Assert.Throws<ArgumentOutOfRangeException>(() => new TopicClient(host.Url, Quick with { MaxUnread = 0 }));
     }
-
-    private static TopicClient Open(TestHost host, TopicClientOptions options) => new(new Uri(host.Url, "/topics"), options);
-
-    private static Task<TestHost> StartAsync() => StartAsync(_ => { });
-
-    private static Task<TestHost> StartAsync(Action<DuologueOptions> options) => StartAsync(options, _ => { });
-
-    private static Task<TestHost> StartAsync(Action<DuologueOptions> options, Action<WebApplication> before) => TestHost.StartAsync(
-        app =>
-        {
-            before(app);
-
-            // Before the endpoint is chosen, for some of the tests take away what it is chosen by.
-            app.UseRouting();
-            app.MapTopics("/topics/{**name}").WithOptions(endpoint => endpoint.AllowPublishing = true);
-        },
-        options);
 
     private static async Task TickAsync(Topics topics, CancellationToken stop)
     {
@@ -320,41 +295,6 @@ public class TopicClientTests
         {
             topics.Publish("ticks", $"{i}");
             await Task.Delay(5, CancellationToken.None);
-        }
-    }
-
-    /// <summary>Reads one thing after the other, with a patience.</summary>
-    private sealed class Reader(IAsyncEnumerator<TopicNews> news, CancellationTokenSource stop) : IAsyncDisposable
-    {
-        public static Reader Of(TopicClient client, string topic, string after)
-        {
-            var stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
-            return new Reader(client.SubscribeAsync(topic, after, stop.Token).GetAsyncEnumerator(stop.Token), stop);
-        }
-
-        public ValueTask<bool> MoveAsync() => news.MoveNextAsync();
-
-        public async Task<TopicNews> NextAsync()
-        {
-            Assert.True(await news.MoveNextAsync().AsTask().WaitAsync(TestHost.Patience, Token), "The subscription has ended.");
-            return news.Current;
-        }
-
-        public async Task<TopicItem> ItemAsync() => Assert.IsType<TopicItem>(await NextAsync());
-
-        public async ValueTask DisposeAsync()
-        {
-            await stop.CancelAsync();
-            try
-            {
-                await news.DisposeAsync();
-            }
-            catch (NotSupportedException)
-            {
-                // A test has failed while it waited; that is what it is to tell.
-            }
-
-            stop.Dispose();
         }
     }
 }

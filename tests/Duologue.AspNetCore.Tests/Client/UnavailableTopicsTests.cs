@@ -1,22 +1,14 @@
 using System.Net.WebSockets;
 using Duologue.AspNetCore.Tests.Support;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.Extensions.DependencyInjection;
 
 namespace Duologue.AspNetCore.Tests.Client;
 
 /// <summary>A <see cref="TopicClient"/> whose server is there, but what stores the topics is away.</summary>
 public class UnavailableTopicsTests
 {
-    private static readonly TopicClientOptions Quick = new()
-    {
-        InitialDelay = TimeSpan.FromMilliseconds(1),
-        MaxDelay = TimeSpan.FromMilliseconds(20),
-        PollInterval = TimeSpan.FromMilliseconds(20),
-        UpgradeInterval = Timeout.InfiniteTimeSpan,
-    };
+    private static readonly TopicClientOptions Quick = QuickTopics.Options;
 
-    public static TheoryData<FeedWays> EachWay => [FeedWays.WebSocket, FeedWays.ServerSentEvents, FeedWays.LongPolling, FeedWays.Polling];
+    public static TheoryData<FeedWays> EachWay => QuickTopics.EachWay;
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
@@ -25,22 +17,19 @@ public class UnavailableTopicsTests
     public async Task A_subscription_and_a_publish_outlive_a_broker_that_is_away_for_a_while(FeedWays way)
     {
         var broker = new AwayBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System), calls: 3);
-        await using TestHost host = await StartAsync(broker);
-        await using TopicClient client = Open(host, Quick with { Ways = way });
-        await using IAsyncEnumerator<TopicNews> news = client.SubscribeAsync("news", TopicClient.Oldest, Token).GetAsyncEnumerator(Token);
-        ValueTask<bool> first = news.MoveNextAsync();
+        await using TestHost host = await QuickTopics.StartAsync(broker);
+        await using TopicClient client = QuickTopics.Open(host, Quick with { Ways = way });
+        await using TopicReader reader = TopicReader.Of(client, "news", TopicClient.Oldest);
+        Task<TopicItem> first = reader.ItemAsync();
 
         // Many at once: those behind the one that fails are on their way already.
         string[] cursors = await Task.WhenAll(Enumerable.Range(0, 10).Select(i => client.PublishAsync("news", $"{i}", Token))).WaitAsync(TestHost.Patience, Token);
 
         Assert.Equal(10, cursors.Distinct().Count());
-        var items = new List<TopicItem>();
-        Assert.True(await first.AsTask().WaitAsync(TestHost.Patience, Token));
-        items.Add(Assert.IsType<TopicItem>(news.Current));
+        List<TopicItem> items = [await first];
         while (items.Count < 10)
         {
-            Assert.True(await news.MoveNextAsync().AsTask().WaitAsync(TestHost.Patience, Token));
-            items.Add(Assert.IsType<TopicItem>(news.Current));
+            items.Add(await reader.ItemAsync());
         }
 
         Assert.Equal(cursors.Order(), items.Select(item => item.Cursor).Order());
@@ -54,8 +43,8 @@ public class UnavailableTopicsTests
     public async Task A_broker_that_stays_away_ends_a_publish_with_what_is_known_and_why()
     {
         var broker = new AwayBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System), calls: int.MaxValue);
-        await using TestHost host = await StartAsync(broker);
-        await using TopicClient client = Open(host, Quick with { Ways = FeedWays.WebSocket, RepeatFor = TimeSpan.FromMilliseconds(50) });
+        await using TestHost host = await QuickTopics.StartAsync(broker);
+        await using TopicClient client = QuickTopics.Open(host, Quick with { Ways = FeedWays.WebSocket, RepeatFor = TimeSpan.FromMilliseconds(50) });
         TopicException unknown = await Assert.ThrowsAsync<TopicException>(() => client.PublishAsync("news", "1", Token).WaitAsync(TestHost.Patience, Token));
         Assert.Equal("unknown", unknown.Code);
         Assert.Equal("unavailable", Assert.IsType<TopicException>(unknown.InnerException).Code);
@@ -65,10 +54,10 @@ public class UnavailableTopicsTests
     public async Task Who_is_to_try_only_so_often_is_told_that_it_is_unavailable()
     {
         var broker = new AwayBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System), calls: int.MaxValue);
-        await using TestHost host = await StartAsync(broker);
-        await using TopicClient client = Open(host, Quick with { Ways = FeedWays.WebSocket, MaxAttempts = 3 });
-        await using IAsyncEnumerator<TopicNews> news = client.SubscribeAsync("news", Token).GetAsyncEnumerator(Token);
-        Assert.Equal("unavailable", (await Assert.ThrowsAsync<TopicException>(() => news.MoveNextAsync().AsTask().WaitAsync(TestHost.Patience, Token))).Code);
+        await using TestHost host = await QuickTopics.StartAsync(broker);
+        await using TopicClient client = QuickTopics.Open(host, Quick with { Ways = FeedWays.WebSocket, MaxAttempts = 3 });
+        await using TopicReader reader = TopicReader.Of(client, "news", TopicClient.Now);
+        Assert.Equal("unavailable", (await Assert.ThrowsAsync<TopicException>(reader.NextAsync)).Code);
         Assert.Equal("unavailable", (await Assert.ThrowsAsync<TopicException>(() => client.PublishAsync("news", "1", Token).WaitAsync(TestHost.Patience, Token))).Code);
         Assert.Equal(6, broker.Refused);
         Assert.Equal(ClientState.Open, client.State);
@@ -78,8 +67,8 @@ public class UnavailableTopicsTests
     public async Task A_subscription_that_is_ended_while_its_broker_is_away_may_be_begun_anew()
     {
         var broker = new AwayBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System), calls: int.MaxValue);
-        await using TestHost host = await StartAsync(broker);
-        await using TopicClient client = Open(host, Quick with { Ways = FeedWays.WebSocket });
+        await using TestHost host = await QuickTopics.StartAsync(broker);
+        await using TopicClient client = QuickTopics.Open(host, Quick with { Ways = FeedWays.WebSocket });
         using var enough = new CancellationTokenSource();
         await using IAsyncEnumerator<TopicNews> news = client.SubscribeAsync("news", enough.Token).GetAsyncEnumerator(Token);
         Task<bool> waiting = news.MoveNextAsync().AsTask();
@@ -101,7 +90,7 @@ public class UnavailableTopicsTests
     public async Task A_socket_of_one_topic_is_told_to_come_back_later()
     {
         var broker = new AwayBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System), calls: 1);
-        await using TestHost host = await StartAsync(broker);
+        await using TestHost host = await QuickTopics.StartAsync(broker);
         using ClientWebSocket early = await host.ConnectAsync("/topics/news?after=oldest");
         Assert.Equal("close 1013 What stores the topics is away for the moment.", await early.ReceiveTextAsync());
         using ClientWebSocket socket = await host.ConnectAsync("/topics/news?after=oldest");
@@ -116,11 +105,4 @@ public class UnavailableTopicsTests
         while (!last.StartsWith("close", StringComparison.Ordinal));
         Assert.Equal("close 1013 What stores the topics is away for the moment: a message may have been published or not.", last);
     }
-
-    private static TopicClient Open(TestHost host, TopicClientOptions options) => new(new Uri(host.Url, "/topics"), options);
-
-    private static Task<TestHost> StartAsync(Broker broker) => TestHost.StartAsync(
-        app => app.MapTopics("/topics/{**name}").WithOptions(endpoint => endpoint.AllowPublishing = true),
-        _ => { },
-        builder => builder.Services.AddSingleton(broker));
 }

@@ -1,27 +1,19 @@
 using Duologue.AspNetCore.Tests.Support;
-using Microsoft.AspNetCore.Builder;
 
 namespace Duologue.AspNetCore.Tests.Client;
 
 /// <summary>What a <see cref="TopicClient"/> can have over a WebSocket only: many topics by a pattern, and who else is there.</summary>
 public class WildcardsAndPresenceTests
 {
-    private static readonly TopicClientOptions Quick = new()
-    {
-        InitialDelay = TimeSpan.FromMilliseconds(1),
-        MaxDelay = TimeSpan.FromMilliseconds(20),
-        Spread = TimeSpan.FromMilliseconds(5),
-        UpgradeInterval = Timeout.InfiniteTimeSpan,
-        Ways = FeedWays.WebSocket,
-    };
+    private static readonly TopicClientOptions Quick = QuickTopics.Options with { Ways = FeedWays.WebSocket };
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
     public async Task A_pattern_brings_what_is_published_in_each_of_its_topics()
     {
-        await using TestHost host = await StartAsync();
-        await using TopicClient client = Open(host, Quick);
+        await using TestHost host = await QuickTopics.StartAsync();
+        await using TopicClient client = QuickTopics.Open(host, Quick);
         await using var all = new Reading(client.SubscribePatternAsync("room/**", Token));
         await using var some = new Reading(client.SubscribePatternAsync("room/*/news", Token));
         await using var named = new Reading(client.SubscribeAsync("other", TopicClient.Oldest, Token));
@@ -43,8 +35,8 @@ public class WildcardsAndPresenceTests
     [Fact]
     public async Task A_cut_is_told_where_a_pattern_has_no_position_to_go_on_from()
     {
-        await using TestHost host = await StartAsync();
-        await using TopicClient client = Open(host, Quick);
+        await using TestHost host = await QuickTopics.StartAsync();
+        await using TopicClient client = QuickTopics.Open(host, Quick);
         await using var all = new Reading(client.SubscribePatternAsync("room/*", Token));
         await ArrivesAsync(host, all, "room/1");
 
@@ -68,15 +60,15 @@ public class WildcardsAndPresenceTests
     [Fact]
     public async Task Who_is_there_and_who_comes_and_goes_is_told_and_anew_after_a_cut()
     {
-        await using TestHost host = await StartAsync();
+        await using TestHost host = await QuickTopics.StartAsync();
         host.Topics.Publish("room/1", "old");
-        await using TopicClient first = Open(host, Quick);
+        await using TopicClient first = QuickTopics.Open(host, Quick);
         await using var watching = new Reading(first.SubscribeWithPresenceAsync("room/1", TopicClient.Oldest, Token));
         Assert.Equal("old", Assert.IsType<TopicItem>(await watching.NextAsync()).Text);
         TopicPeer self = Assert.Single((await watching.PresenceAsync(PresenceChange.Present)).Peers);
 
         TopicPeer other;
-        await using (TopicClient second = Open(host, Quick))
+        await using (TopicClient second = QuickTopics.Open(host, Quick))
         {
             await using var reading = new Reading(second.SubscribeAsync("room/1", TopicClient.Oldest, Token));
             Assert.Equal("old", Assert.IsType<TopicItem>(await reading.NextAsync()).Text);
@@ -104,9 +96,9 @@ public class WildcardsAndPresenceTests
     [InlineData(FeedWays.Polling)]
     public async Task By_another_way_they_end_with_a_name_and_what_else_is_read_goes_on(FeedWays way)
     {
-        await using TestHost host = await StartAsync();
+        await using TestHost host = await QuickTopics.StartAsync();
         host.Topics.Publish("news", "1");
-        await using TopicClient client = Open(host, Quick with { Ways = way, PollInterval = TimeSpan.FromMilliseconds(20) });
+        await using TopicClient client = QuickTopics.Open(host, Quick with { Ways = way, PollInterval = TimeSpan.FromMilliseconds(20) });
         await using var pattern = new Reading(client.SubscribePatternAsync("room/*", Token));
         await using var presence = new Reading(client.SubscribeWithPresenceAsync("hall", TopicClient.Oldest, Token));
         Assert.Equal("needs_websocket", (await Assert.ThrowsAsync<TopicException>(pattern.NextAsync)).Code);
@@ -118,8 +110,8 @@ public class WildcardsAndPresenceTests
     [Fact]
     public async Task What_cannot_be_asked_for_is_refused()
     {
-        await using TestHost host = await StartAsync();
-        await using TopicClient client = Open(host, Quick);
+        await using TestHost host = await QuickTopics.StartAsync();
+        await using TopicClient client = QuickTopics.Open(host, Quick);
         Assert.Throws<ArgumentException>(() => client.SubscribeAsync("room/*", Token));
         Assert.Throws<ArgumentException>(() => client.SubscribeWithPresenceAsync("**", TopicClient.Now, Token));
         Assert.Throws<ArgumentException>(() => client.SubscribePatternAsync("room/1", Token));
@@ -147,10 +139,6 @@ public class WildcardsAndPresenceTests
         TopicNews news = await first;
         Assert.Equal((topic, Reading.Probe), (news.Topic, Assert.IsType<TopicItem>(news).Text));
     }
-
-    private static TopicClient Open(TestHost host, TopicClientOptions options) => new(new Uri(host.Url, "/topics"), options);
-
-    private static Task<TestHost> StartAsync() => TestHost.StartAsync(app => app.MapTopics("/topics/{**name}").WithOptions(endpoint => endpoint.AllowPublishing = true));
 
     /// <summary>Reads on its own, so that what it is about to read is asked for from the beginning.</summary>
     private sealed class Reading : IAsyncDisposable

@@ -134,6 +134,7 @@ public class OperationsBookTests
         "Counter" => "counter",
         "UpDownCounter" => "up-down counter",
         "Histogram" => "histogram",
+        "ObservableCounter" => "observable counter",
         "ObservableUpDownCounter" => "observable up-down counter",
         string other => other,
     };

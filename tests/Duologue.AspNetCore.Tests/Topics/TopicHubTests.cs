@@ -155,6 +155,31 @@ public class TopicHubTests
     }
 
     [Fact]
+    public async Task What_histories_let_go_of_because_memory_is_short_is_counted_and_told_once_a_while()
+    {
+        var time = new FakeTimeProvider();
+        await using TestHost host = await TestHost.StartAsync(
+            _ => { },
+            options => (options.MaxTopicHistoryBytes, options.TopicIdleLifetime, options.TopicHistory) = (1_000, TimeSpan.FromMinutes(1), new TopicHistory { MaxCount = 5 }),
+            builder => builder.Services.AddSingleton<TimeProvider>(time));
+        using var cut = new MetricCollector<long>(host.Services.GetRequiredService<IMeterFactory>(), ServerMetrics.MeterName, "duologue.pubsub.history.cut");
+
+        // The sixth lets the first go by the topic's own limit; the seventh lets go of the other four but one, for all are 1,100 bytes by then.
+        foreach (int size in (int[])[10, 10, 10, 10, 10, 1_060])
+        {
+            host.Topics.Publish("news", new string('x', size));
+        }
+
+        cut.RecordObservableInstruments();
+        Assert.Equal(0, cut.LastMeasurement!.Value);
+        host.Topics.Publish("news", "seventh");
+        cut.RecordObservableInstruments();
+        Assert.Equal(4, cut.LastMeasurement!.Value);
+        time.Advance(TimeSpan.FromSeconds(30));
+        Assert.Equal("4", Assert.Single(host.Log.GetSnapshot(), record => record.Id.Name == "HistoriesCut").GetStructuredStateValue("Count"));
+    }
+
+    [Fact]
     public async Task A_topic_that_only_a_wildcard_keeps_goes_when_it_is_idle()
     {
         var time = new FakeTimeProvider();

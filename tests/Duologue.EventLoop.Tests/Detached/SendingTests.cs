@@ -1,10 +1,16 @@
 using System.Buffers.Binary;
+using System.Diagnostics.Metrics;
 using System.Globalization;
+using System.Net.Sockets;
 using System.Text;
 using Duologue.AspNetCore;
+using Duologue.EventLoop.Detached;
+using Duologue.EventLoop.Diagnostics;
 using Duologue.EventLoop.Tests.Support;
+using Duologue.EventLoop.Transport;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.Metrics.Testing;
 
 namespace Duologue.EventLoop.Tests.Detached;
 
@@ -145,7 +151,7 @@ public class SendingTests
 
             // With the last bytes in one wake-up, often enough.
             await peer.SendAsync(frame);
-            peer.Socket.Shutdown(System.Net.Sockets.SocketShutdown.Send);
+            peer.Socket.Shutdown(SocketShutdown.Send);
             Assert.Equal(20_000 + i, (await peer.ReadMessageAsync(0x82)).Length);
         }
 
@@ -196,6 +202,25 @@ public class SendingTests
         await Eventually.True(() => host.SocketCount == 0 && host.RentedBlocks == 0, () => $"{host.SocketCount} sockets and {host.RentedBlocks} blocks are left.");
     }
 
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task A_peer_that_does_not_read_the_last_bytes_is_reset_counted_and_told_of(EventLoopBackend backend)
+    {
+        await using LoopHost host = await LoopHost.StartAsync(backend, app => app.MapDuologue<Stuffing>("/stuffing"));
+        using var counted = new MetricCollector<long>(host.Services.GetRequiredService<IMeterFactory>(), LoopWatchdog.MeterName, LoopWatchdog.UnreadCounterName);
+        using RawPeer peer = await RawPeer.OpenNarrowAsync(host.Url, "/stuffing");
+        Connection server = await TheConnectionAsync(host);
+
+        await peer.SendAsync((byte[])[.. RawPeer.MaskedFrame(0x81, "stuff"u8), .. RawPeer.MaskedFrame(0x88, [0x03, 0xE8])]);
+
+        // For the connection all has been said; for the loop it has not.
+        Assert.True((await server.Closed.WaitAsync(LoopHost.Patience, Token)).WasClean);
+        await Eventually.True(() => host.SocketCount == 0 && host.RentedBlocks == 0, () => $"{host.SocketCount} sockets and {host.RentedBlocks} blocks are left.");
+        counted.RecordObservableInstruments();
+        Assert.Equal(1, counted.LastMeasurement!.Value);
+        Assert.Single(host.Log.GetSnapshot(), record => record.Id.Name == "LastBytesUnread");
+    }
+
     private static async Task<Connection> TheConnectionAsync(LoopHost host)
     {
         Connections connections = host.Services.GetRequiredService<Connections>();
@@ -212,6 +237,18 @@ public class SendingTests
         }
 
         public override ValueTask OnMessageAsync(Connection connection, Message message) => ValueTask.CompletedTask;
+    }
+
+    /// <summary>Sends more than the socket takes, and less than its carrier does.</summary>
+    private sealed class Stuffing(EventLoopTransport transport) : MessageHandler
+    {
+        public override ValueTask OnMessageAsync(Connection connection, Message message)
+        {
+            int descriptor = transport.Loops!.Loops.Single(loop => loop.IsCurrentThread).Current!.Descriptor;
+            var socket = new Socket(new SafeSocketHandle(descriptor, ownsHandle: false)) { SendBufferSize = 1 };
+            connection.Send(new byte[EventLoopCarrier.HighMark - 8 * 1024], MessageType.Binary);
+            return ValueTask.CompletedTask;
+        }
     }
 
     private sealed class Waiting(TaskCompletionSource release) : MessageHandler

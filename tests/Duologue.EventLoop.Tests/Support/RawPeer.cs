@@ -17,17 +17,25 @@ internal sealed class RawPeer : IDisposable
 
     public Socket Socket => _socket;
 
-    public static async Task<RawPeer> ConnectAsync(Uri url)
+    public static Task<RawPeer> ConnectAsync(Uri url) => ConnectAsync(new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp), url);
+
+    private static async Task<RawPeer> ConnectAsync(Socket socket, Uri url)
     {
-        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        socket.NoDelay = true;
         await socket.ConnectAsync(IPAddress.Loopback, url.Port, TestContext.Current.CancellationToken);
         return new RawPeer(socket);
     }
 
     /// <summary>Connects and completes the opening handshake.</summary>
-    public static async Task<RawPeer> OpenAsync(Uri url, string path)
+    public static Task<RawPeer> OpenAsync(Uri url, string path) => OpenAsync(new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp), url, path);
+
+    /// <summary>The same of a peer whose kernel takes in a few KB and no more, until it reads.</summary>
+    public static Task<RawPeer> OpenNarrowAsync(Uri url, string path) =>
+        OpenAsync(new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { ReceiveBufferSize = 1 }, url, path);
+
+    private static async Task<RawPeer> OpenAsync(Socket socket, Uri url, string path)
     {
-        RawPeer peer = await ConnectAsync(url);
+        RawPeer peer = await ConnectAsync(socket, url);
         await peer.SendAsync(Encoding.ASCII.GetBytes(Handshake(path)));
         await peer.ReadHeadAsync();
         return peer;
