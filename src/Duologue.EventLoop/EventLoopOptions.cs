@@ -38,7 +38,7 @@ public sealed class EventLoopOptions
     }
 
     /// <summary>
-    /// Whether the process's heap is collected once after a burst of 1,000 connections or more that came or went, when none has done so for ten
+    /// Whether the process's heap is collected once after a burst of 1,000 connections or more that came or went, when no more than 20 have done so in ten
     /// seconds: what the burst left goes back to the system. A heap of up to 64 MiB is compacted, which stops the process for a
     /// moment; a larger one is collected in the background. Default: true.
     /// </summary>

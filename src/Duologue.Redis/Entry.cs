@@ -45,37 +45,74 @@ internal static class Entry
         };
     }
 
-    /// <summary>Reads a notification: the layout's version, epoch, offset, the name's length in bytes, the name, the entry. False if it is none of this layout.</summary>
-    public static bool TryReadNotification(ReadOnlyMemory<byte> payload, int layout, out string topic, out TopicMessage message)
+    /// <summary>Reads a notification: the layout's version, and for each entry epoch, offset, the lengths in bytes of the topic's name and of the entry, both. False if it is none of this layout.</summary>
+    public static bool TryReadNotification(ReadOnlyMemory<byte> payload, int layout, out List<AppendedMessage> messages)
     {
-        (topic, message) = ("", null!);
+        messages = [];
         ReadOnlyMemory<byte> rest = payload;
-        if (!TryTake(ref rest, out long version) || version != layout || !TryTake(ref rest, out long epoch) || !TryTake(ref rest, out long offset)
-            || !TryTake(ref rest, out long length) || length < 0 || length > rest.Length - HeadLength - TimeLength)
+        if (!TryTake(ref rest, out long version) || version != layout || rest.IsEmpty)
         {
             return false;
         }
 
-        topic = Encoding.UTF8.GetString(rest.Span[..(int)length]);
-        message = Decode(rest[(int)length..], new TopicPosition(epoch, offset));
+        while (!rest.IsEmpty)
+        {
+            if (!TryTake(ref rest, out long epoch) || !TryTake(ref rest, out long offset) || !TryTake(ref rest, out long name) || !TryTake(ref rest, out long entry)
+                || name < 0 || entry < 0 || name > rest.Length || entry > rest.Length - name)
+            {
+                return false;
+            }
+
+            string topic = Encoding.UTF8.GetString(rest.Span[..(int)name]);
+            messages.Add(new AppendedMessage(topic, Decode(rest.Slice((int)name, (int)entry), new TopicPosition(epoch, offset))));
+            rest = rest[(int)(name + entry)..];
+        }
+
         return true;
     }
 
     /// <summary>Which layout's version a notification is of; null if it is none.</summary>
     public static long? LayoutOf(ReadOnlyMemory<byte> payload) => TryTake(ref payload, out long version) ? version : null;
 
-    /// <summary>Reads the answer to an append: what became of it, epoch, offset, time.</summary>
+    /// <summary>Reads the answer to publishes, a line for each: what became of it, epoch, offset, time; or that it failed, and why.</summary>
     /// <exception cref="FormatException">It is none.</exception>
-    public static AppendAnswer AnswerOf(RedisResult result)
+    public static AppendAnswer[] AnswersOf(RedisResult result, int count)
     {
         ReadOnlyMemory<byte> rest = (byte[])result!;
-        if (!TryTake(ref rest, out long outcome) || !TryTake(ref rest, out long epoch) || !TryTake(ref rest, out long offset)
-            || !Utf8Parser.TryParse(rest.Span, out long time, out int length) || length != rest.Length)
+        var answers = new AppendAnswer[count];
+        for (int i = 0; i < count; i++)
+        {
+            int length = rest.Span.IndexOf((byte)'\n');
+            if (length < 0 != (i == count - 1))
+            {
+                throw new FormatException("What the script answered is not an answer to each publish.");
+            }
+
+            answers[i] = AnswerOf(length < 0 ? rest : rest[..length]);
+            rest = rest[(length + 1)..];
+        }
+
+        return answers;
+    }
+
+    private static AppendAnswer AnswerOf(ReadOnlyMemory<byte> rest)
+    {
+        if (!TryTake(ref rest, out long outcome))
         {
             throw new FormatException("What the script answered is no answer of this version.");
         }
 
-        return new AppendAnswer((AppendOutcome)outcome, new TopicPosition(epoch, offset), DateTimeOffset.FromUnixTimeMilliseconds(time));
+        if (outcome == (long)AppendOutcome.Failed)
+        {
+            return new AppendAnswer(AppendOutcome.Failed, default, default, Encoding.UTF8.GetString(rest.Span));
+        }
+
+        if (!TryTake(ref rest, out long epoch) || !TryTake(ref rest, out long offset) || !Utf8Parser.TryParse(rest.Span, out long time, out int length) || length != rest.Length)
+        {
+            throw new FormatException("What the script answered is no answer of this version.");
+        }
+
+        return new AppendAnswer((AppendOutcome)outcome, new TopicPosition(epoch, offset), DateTimeOffset.FromUnixTimeMilliseconds(time), null);
     }
 
     public static TopicPage PageOf(RedisResult result)
@@ -120,7 +157,14 @@ internal enum AppendOutcome
 
     /// <summary>The one before it is not there: it comes again behind that.</summary>
     Early = 3,
+
+    /// <summary>The server has refused it.</summary>
+    Failed = 4,
 }
 
 /// <summary>The script's answer to a publish.</summary>
-internal readonly record struct AppendAnswer(AppendOutcome Outcome, TopicPosition Position, DateTimeOffset Time);
+/// <param name="Outcome">What became of it.</param>
+/// <param name="Position">Where it stands.</param>
+/// <param name="Time">When it was appended, or asked for again.</param>
+/// <param name="Refusal">The server's words, if it has refused it.</param>
+internal readonly record struct AppendAnswer(AppendOutcome Outcome, TopicPosition Position, DateTimeOffset Time, string? Refusal);

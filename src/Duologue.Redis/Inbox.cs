@@ -26,6 +26,16 @@ internal sealed class Inbox(Inbox.Receiver handOut) : IThreadPoolWorkItem
         Schedule();
     }
 
+    public void Add(List<AppendedMessage> messages)
+    {
+        foreach (AppendedMessage message in messages)
+        {
+            _queue.Enqueue(message);
+        }
+
+        Schedule();
+    }
+
     void IThreadPoolWorkItem.Execute()
     {
         int count = 0;

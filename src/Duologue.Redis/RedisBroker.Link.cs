@@ -295,9 +295,9 @@ public sealed partial class RedisBroker
             {
                 HearBeat(Encoding.UTF8.GetString(payload).Split(' '));
             }
-            else if (Entry.TryReadNotification(payload, _scripts.Layout, out string topic, out AspNetCore.TopicMessage message))
+            else if (Entry.TryReadNotification(payload, _scripts.Layout, out List<AspNetCore.AppendedMessage> messages))
             {
-                _inbox.Add(new AspNetCore.AppendedMessage(topic, message));
+                _inbox.Add(messages);
             }
             else if (Entry.LayoutOf(payload) is null or TopicScripts.LayoutVersion)
             {

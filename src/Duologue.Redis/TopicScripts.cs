@@ -13,7 +13,7 @@ namespace Duologue.Redis;
 internal sealed class TopicScripts(string prefix, int layout)
 {
     /// <summary>Of the keys and what they hold. A change that a script of before would misread makes it greater.</summary>
-    public const int LayoutVersion = 2;
+    public const int LayoutVersion = 3;
 
     private static readonly string Append = Load("enter.lua") + Load("append.lua");
     private static readonly string Read = Load("enter.lua") + Load("read.lua");
@@ -40,44 +40,23 @@ internal sealed class TopicScripts(string prefix, int layout)
         return _hashes = new Hashes(Convert.FromHexString((string)(await append.ConfigureAwait(false))!), Convert.FromHexString((string)(await read.ConfigureAwait(false))!));
     }
 
-    /// <summary>Sends an append; the script must have been loaded. In the order of the calls; <paramref name="before"/> is the number of the topic's one before if that has no answer yet, else 0.</summary>
-    public Task<RedisResult> AppendAsync(IDatabase database, Hashes hashes, PendingAppend append, long before, TimeSpan idle)
+    /// <summary>Sends publishes; the script must have been loaded. In the order of the calls.</summary>
+    public Task<RedisResult> AppendAsync(IDatabase database, Hashes hashes, PublishBatch batch, TimeSpan idle)
     {
-        TopicHistory history = append.History;
-        RedisValue[] values =
-        [
-            _epochs.Next(),
-            Milliseconds(idle),
-            append.Head,
-            append.Number,
-            before,
-            history.MaxCount,
-            history.MaxBytes,
-            Milliseconds(history.MaxAge),
-            append.Message.Data,
-        ];
-        string tag = TagOf(append.Topic);
-        if (append.Message.IdempotencyKey is not { Length: > 0 } key)
-        {
-            return database.ScriptEvaluateAsync(hashes.Append, [tag + "h", tag + "l"], values);
-        }
-
-        return database.ScriptEvaluateAsync(
-            hashes.Append,
-            [tag + "h", tag + "l", tag + "k", tag + "o"],
-            [.. values, key, history.MaxIdempotencyKeys, Milliseconds(history.MaxIdempotencyKeyAge)]);
+        (RedisKey[] keys, RedisValue[] values) = batch.Encode(_prefix, _epochs.Next(), idle);
+        return database.ScriptEvaluateAsync(hashes.Append, keys, values);
     }
 
     /// <summary>Reads a topic, and keeps it from being forgotten.</summary>
     public async Task<TopicPage> ReadAsync(IDatabase database, string topic, TopicStart start, int maxCount, int maxBytes, TimeSpan idle)
     {
         Hashes hashes = _hashes ?? await LoadAsync(database).ConfigureAwait(false);
-        string tag = TagOf(topic);
+        string tag = TagOf(_prefix, topic);
         RedisKey[] keys = [tag + "h", tag + "l"];
         RedisValue[] values =
         [
             _epochs.Next(),
-            Milliseconds(idle),
+            (long)idle.TotalMilliseconds,
             start.Kind switch { TopicStartKind.Now => "now", TopicStartKind.Oldest => "oldest", _ => "after" },
             start.Position.Epoch,
             start.Position.Offset,
@@ -107,9 +86,7 @@ internal sealed class TopicScripts(string prefix, int layout)
     public static bool IsScriptMissing(RedisServerException error) => error.Message.Contains("NOSCRIPT", StringComparison.Ordinal);
 
     // The braces keep a topic's keys in one slot of a cluster; what stands before the name keeps the tag from being empty.
-    private string TagOf(string topic) => $"{_prefix}{{t:{topic}}}";
-
-    private static long Milliseconds(TimeSpan time) => (long)time.TotalMilliseconds;
+    public static string TagOf(string prefix, string topic) => $"{prefix}{{t:{topic}}}";
 
     private static string Load(string name)
     {

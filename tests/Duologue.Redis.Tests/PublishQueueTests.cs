@@ -30,7 +30,9 @@ public class PublishQueueTests
         await using var queue = new PublishQueue(options, scripts, new RedisMetrics(services.GetRequiredService<IMeterFactory>()), TimeProvider.System, TimeSpan.FromMinutes(10), () => database);
 
         string[] texts = ["first", "second", "third"];
-        (TopicMessage Message, bool IsNew)[] placed = await Task.WhenAll(texts.Select(text => queue.AddAsync("t", new TopicMessage(default, MessageType.Text, System.Text.Encoding.UTF8.GetBytes(text)), new TopicHistory()))).WaitAsync(Node.Patience, Token);
+        Task<(TopicMessage Message, bool IsNew)> first = queue.AddAsync("t", Text(texts[0]), new TopicHistory());
+        await Eventually.True(() => ((RefusesTheFirst)(object)database).Appends == 1);
+        (TopicMessage Message, bool IsNew)[] placed = await Task.WhenAll([first, .. texts[1..].Select(text => queue.AddAsync("t", Text(text), new TopicHistory()))]).WaitAsync(Node.Patience, Token);
 
         TopicPage page = await scripts.ReadAsync(database, "t", TopicStart.Oldest, 10, 1_000, TimeSpan.FromMinutes(10));
         Assert.Equal(texts, page.Messages.Select(message => message.Text));
@@ -142,6 +144,8 @@ public class PublishQueueTests
         private int _appends;
 
         internal IDatabase Target { get; set; } = null!;
+
+        internal int Appends => Volatile.Read(ref _appends);
 
         protected override object? Invoke(MethodInfo? targetMethod, object?[]? args)
         {

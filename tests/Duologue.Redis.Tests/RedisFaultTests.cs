@@ -153,7 +153,7 @@ public class RedisFaultTests
         Assert.Equal(["kept"], await reader.TextsAsync(1));
 
         // The replica has the first message, and is cut off before the second.
-        while (!((string?)await second.GetDatabase().HashGetAsync("duologue:v2:{t:t}h", "at", CommandFlags.DemandReplica | CommandFlags.NoRedirect) ?? "").StartsWith("1 ", StringComparison.Ordinal))
+        while (!((string?)await second.GetDatabase().HashGetAsync("duologue:v3:{t:t}h", "at", CommandFlags.DemandReplica | CommandFlags.NoRedirect) ?? "").StartsWith("1 ", StringComparison.Ordinal))
         {
             await Task.Delay(50, Token);
         }
@@ -235,7 +235,7 @@ public class RedisFaultTests
         Assert.Equal(["b"], await reader.TextsAsync(1));
         Assert.Equal([a.Broker.NodeName], a.Broker.Nodes);
         await using ConnectionMultiplexer admin = await ConnectionMultiplexer.ConnectAsync(store.PatientAddress);
-        Assert.Equal(2, await admin.GetDatabase().KeyExistsAsync(["a:v2:{t:t}h", "b:v2:{t:t}h"]));
+        Assert.Equal(2, await admin.GetDatabase().KeyExistsAsync(["a:v3:{t:t}h", "b:v3:{t:t}h"]));
     }
 
     [Theory]

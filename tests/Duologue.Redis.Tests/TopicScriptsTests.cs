@@ -72,7 +72,7 @@ public class TopicScriptsTests
         await using var store = new RedisStore();
         await using var server = await Server.ConnectAsync(store);
         await server.AppendAsync(node: 1, 1, new TopicHistory());
-        string head = "test:v2:{t:t}h";
+        string head = "test:v3:{t:t}h";
         for (int i = 0; i < 100; i++)
         {
             await server.Database.HashSetAsync(head, $"n{i:00000000}", "7 7 1000000000");
@@ -93,12 +93,12 @@ public class TopicScriptsTests
         await server.AppendAsync(node: 1, 1, new TopicHistory { MaxIdempotencyKeyAge = TimeSpan.FromMinutes(30) }, key: "once");
         foreach ((string key, int minutes) in new[] { ("h", 13), ("l", 13), ("k", 30), ("o", 30) })
         {
-            TimeSpan? left = await server.Database.KeyTimeToLiveAsync("test:v2:{t:t}" + key);
+            TimeSpan? left = await server.Database.KeyTimeToLiveAsync("test:v3:{t:t}" + key);
             Assert.InRange(left ?? TimeSpan.MaxValue, TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(minutes));
         }
 
         // As if it had expired: the offsets by key are left, and are of no position that there is.
-        await server.Database.KeyDeleteAsync("test:v2:{t:t}h");
+        await server.Database.KeyDeleteAsync("test:v3:{t:t}h");
         Assert.Equal((AppendOutcome.Appended, 1), await server.AppendAsync(node: 1, 2, new TopicHistory(), key: "once"));
         Assert.Equal((AppendOutcome.Repeated, 1), await server.AppendAsync(node: 1, 3, new TopicHistory(), key: "once"));
     }
@@ -111,7 +111,7 @@ public class TopicScriptsTests
         await using StoreServer store = StoreServer.Start(kind);
         await using var server = await Server.ConnectAsync(store);
         TopicPosition first = (await server.AnswerAsync(node: 1, 1, new TopicHistory(), "t", null, TimeSpan.FromMilliseconds(500))).Position;
-        while (await server.Database.KeyExistsAsync("test:v2:{t:t}h") || await server.Database.KeyExistsAsync("test:v2:{t:t}l"))
+        while (await server.Database.KeyExistsAsync("test:v3:{t:t}h") || await server.Database.KeyExistsAsync("test:v3:{t:t}l"))
         {
             await Task.Delay(50, TestContext.Current.CancellationToken);
         }
@@ -132,8 +132,8 @@ public class TopicScriptsTests
         await using var second = await Server.ConnectAsync(two);
         await first.AppendAsync(node: 1, 1, new TopicHistory());
         await second.AppendAsync(node: 1, 1, new TopicHistory());
-        string? life = await first.Database.HashGetAsync("test:v2:{t:t}h", "life");
-        string? other = await second.Database.HashGetAsync("test:v2:{t:t}h", "life");
+        string? life = await first.Database.HashGetAsync("test:v3:{t:t}h", "life");
+        string? other = await second.Database.HashGetAsync("test:v3:{t:t}h", "life");
         Assert.Equal(40, life?.Length);
         Assert.NotEqual(life, other);
     }
@@ -153,7 +153,7 @@ public class TopicScriptsTests
         var young = new TopicHistory { MaxCount = 3, MaxAge = TimeSpan.FromMilliseconds(20) };
         await Task.Delay(100, TestContext.Current.CancellationToken);
         Assert.Equal((AppendOutcome.Appended, 6), await server.AppendAsync(node: 1, 6, young));
-        Assert.Equal(1, await server.Database.ListLengthAsync("test:v2:{t:t}l"));
+        Assert.Equal(1, await server.Database.ListLengthAsync("test:v3:{t:t}l"));
     }
 
     private sealed class Server : IAsyncDisposable
@@ -184,7 +184,9 @@ public class TopicScriptsTests
         {
             var message = new TopicMessage(default, MessageType.Text, Encoding.UTF8.GetBytes($"{node}:{number}")) { IdempotencyKey = key };
             var append = new PendingAppend(topic, message, history, number, Entry.HeadOf(message, node, number), 0);
-            return Entry.AnswerOf(await Scripts.AppendAsync(Database, _hashes, append, 0, idle));
+            var batch = new PublishBatch();
+            batch.Add(append, 0);
+            return Assert.Single(Entry.AnswersOf(await Scripts.AppendAsync(Database, _hashes, batch, idle), 1));
         }
 
         public ValueTask DisposeAsync() => _link.DisposeAsync();

@@ -48,13 +48,19 @@ internal sealed class LoopWatchdog : IDisposable
 
         // A thread of its own: where handlers block, the pool may be no better off, and its threads spin before they sleep.
         _thread = new Thread(Run) { IsBackground = true, Name = "Duologue loop watchdog" };
-        _thread.Start();
     }
+
+    /// <summary>Begins to look. Once.</summary>
+    public void Start() => _thread.Start();
 
     public void Dispose()
     {
         _stop.Set();
-        _thread.Join();
+        if (!_thread.ThreadState.HasFlag(System.Threading.ThreadState.Unstarted))
+        {
+            _thread.Join();
+        }
+
         _stop.Dispose();
         _meter.Dispose();
     }
@@ -67,15 +73,22 @@ internal sealed class LoopWatchdog : IDisposable
 
     private void Run()
     {
-        while (!_stop.WaitOne(Limit))
+        TimeSpan next = Limit;
+        while (!_stop.WaitOne(next))
         {
-            Look();
+            next = Look();
             _quiet?.Look(Stopwatch.GetElapsedTime(0));
         }
     }
 
-    private void Look()
+    /// <summary>Counts and logs turns that take too long. By one thread.</summary>
+    /// <returns>
+    /// When to look again: no later than the oldest turn that is under way would have taken too long, so that none can begin and end between two looks
+    /// unseen.
+    /// </returns>
+    internal TimeSpan Look()
     {
+        TimeSpan next = Limit;
         for (int i = 0; i < _loops.Count; i++)
         {
             Loop loop = _loops[i];
@@ -88,6 +101,9 @@ internal sealed class LoopWatchdog : IDisposable
             TimeSpan time = Stopwatch.GetElapsedTime(started);
             if (time <= Limit)
             {
+                // A millisecond more, for the wait counts in whole ones.
+                TimeSpan left = Limit - time + TimeSpan.FromMilliseconds(1);
+                next = left < next ? left : next;
                 continue;
             }
 
@@ -96,5 +112,7 @@ internal sealed class LoopWatchdog : IDisposable
             _blocked.Add(1, new KeyValuePair<string, object?>("duologue.endpoint", endpoint));
             LoopLog.LoopBlocked(_logger, loop.Number, time.TotalMilliseconds, endpoint);
         }
+
+        return next;
     }
 }

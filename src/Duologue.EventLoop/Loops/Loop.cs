@@ -69,6 +69,9 @@ internal abstract partial class Loop
     /// <summary>Whether the caller is on the loop's thread.</summary>
     public bool IsCurrentThread => Environment.CurrentManagedThreadId == _thread.ManagedThreadId;
 
+    /// <summary>Whether it is to end, or has ended: it takes no more sockets in. Any thread.</summary>
+    public bool IsStopping => _stopping;
+
     /// <summary>How many sockets it serves. Any thread.</summary>
     public int SocketCount => _sockets.Count;
 

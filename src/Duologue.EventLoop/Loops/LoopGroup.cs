@@ -48,7 +48,9 @@ internal sealed class LoopGroup : IDisposable
             throw;
         }
 
-        return new LoopGroup(loops, reserve, new LoopWatchdog(loops, options.CollectWhenQuiet, logger, meters));
+        var watchdog = new LoopWatchdog(loops, options.CollectWhenQuiet, logger, meters);
+        watchdog.Start();
+        return new LoopGroup(loops, reserve, watchdog);
     }
 
     /// <summary>Ends all loops; connections that are still open are reset.</summary>

@@ -1,3 +1,5 @@
+using Duologue.EventLoop.Native;
+
 namespace Duologue.EventLoop.Loops;
 
 /// <summary>
@@ -12,13 +14,18 @@ internal sealed class QuietCollection
     /// <summary>A heap up to this is compacted and its pages are given back: that stops the process for a moment. A larger one is collected in the background.</summary>
     private const long CompactLimit = 64 * 1024 * 1024;
 
-    /// <summary>How long nobody must have come or gone.</summary>
+    /// <summary>So many that come or go in that time are none: health checks and scrapes never stop.</summary>
+    public const long Trickle = 20;
+
+    /// <summary>How long next to nobody must have come or gone.</summary>
     public static readonly TimeSpan Quiet = TimeSpan.FromSeconds(10);
 
     private readonly Func<long> _count;
     private readonly Action _collect;
-    private long _seen;
+
+    // Up to where a burst was dealt with, and the count and time since when there was no more than a trickle.
     private long _settled;
+    private long _calm;
     private TimeSpan _since;
 
     /// <param name="count">Connections that were opened or closed so far.</param>
@@ -34,27 +41,56 @@ internal sealed class QuietCollection
     public void Look(TimeSpan now)
     {
         long count = _count();
-        if (count != _seen)
+        if (count - _calm > Trickle)
         {
-            _seen = count;
-            _since = now;
+            (_calm, _since) = (count, now);
+            return;
         }
-        else if (count - _settled >= Burst && now - _since >= Quiet)
+
+        if (now - _since < Quiet)
+        {
+            return;
+        }
+
+        if (_calm - _settled >= Burst)
         {
             _settled = count;
             _collect();
         }
+        else
+        {
+            // A trickle does not add up to a burst, however long it lasts.
+            _settled += count - _calm;
+        }
+
+        (_calm, _since) = (count, now);
     }
 
-    /// <summary>Collects the process's heap, as gently as its size asks for.</summary>
+    /// <summary>Collects the process's heap, as gently as its size asks for, and gives back what the C library keeps.</summary>
     public static void Collect()
     {
         if (GC.GetTotalMemory(forceFullCollection: false) > CompactLimit)
         {
             GC.Collect(GC.MaxGeneration, GCCollectionMode.Forced, blocking: false);
-            return;
+        }
+        else
+        {
+            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         }
 
-        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+        TrimNativeHeap();
+    }
+
+    // The JIT compiler works when many requests come, and what it has freed glibc keeps, for each thread apart.
+    private static void TrimNativeHeap()
+    {
+        try
+        {
+            _ = Libc.TrimHeap(0);
+        }
+        catch (EntryPointNotFoundException)
+        {
+            // Another C library, such as musl, which has no such call.
+        }
     }
 }

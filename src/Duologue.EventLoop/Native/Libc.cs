@@ -82,6 +82,10 @@ internal static unsafe partial class Libc
     [LibraryImport(Library, EntryPoint = "munmap")]
     public static partial int Unmap(void* address, nuint length);
 
+    // glibc's alone.
+    [LibraryImport(Library, EntryPoint = "malloc_trim")]
+    public static partial int TrimHeap(nuint padding);
+
     // Variadic in C. On x64 and arm64 Linux its integer arguments travel as those of any other function.
     [LibraryImport(Library, EntryPoint = "syscall")]
     public static partial long SystemCall(long number, long first, long second, long third, long fourth, long fifth, long sixth);

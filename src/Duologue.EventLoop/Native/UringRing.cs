@@ -66,6 +66,8 @@ internal sealed unsafe class UringRing
         _requests = requests;
 
         // In bounds: the kernel tells the offsets into the mapping whose size was computed from the last of them.
+        Debug.Assert(Math.Max(Math.Max(parameters.Submission.Head, parameters.Submission.Tail), parameters.Submission.Mask) + sizeof(uint) <= ringsSize, "The submission ring lies within the mapping.");
+        Debug.Assert(Math.Max(Math.Max(parameters.Completion.Head, parameters.Completion.Tail), parameters.Completion.Mask) + sizeof(uint) <= ringsSize, "The completion ring lies within the mapping.");
         _submissionHead = (uint*)(rings + parameters.Submission.Head);
         _submissionTail = (uint*)(rings + parameters.Submission.Tail);
         _submissionMask = *(uint*)(rings + parameters.Submission.Mask);
@@ -73,6 +75,7 @@ internal sealed unsafe class UringRing
         _completionHead = (uint*)(rings + parameters.Completion.Head);
         _completionTail = (uint*)(rings + parameters.Completion.Tail);
         _completionMask = *(uint*)(rings + parameters.Completion.Mask);
+        Debug.Assert(_submissionMask < parameters.SubmissionEntries && _completionMask < parameters.CompletionEntries, "The masks keep indices within the mapping.");
         _completions = (UringCompletion*)(rings + parameters.Completion.Sixth);
         HasMinimumWait = (parameters.Features & FeatureMinimumTimeout) != 0;
         uint* array = (uint*)(rings + parameters.Submission.Seventh);
@@ -232,7 +235,7 @@ internal sealed unsafe class UringRing
             return false;
         }
 
-        // In bounds: the kernel's mask.
+        // In bounds: the kernel's mask, see the constructor.
         completion = _completions[head & _completionMask];
         Volatile.Write(ref *_completionHead, head + 1);
         if (completion.IsLast)

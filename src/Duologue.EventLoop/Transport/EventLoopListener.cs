@@ -14,6 +14,7 @@ internal sealed class EventLoopListener : IConnectionListener, IAcceptor
     private const int QueueLimit = 1024;
 
     private readonly Channel<PipeConnection> _accepted = Channel.CreateUnbounded<PipeConnection>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly IReadOnlyList<Loop> _loops;
     private readonly (Loop Loop, LoopListener Listener)[] _listeners;
     private readonly PipeSettings _settings;
     private readonly EndPoint? _local;
@@ -22,11 +23,15 @@ internal sealed class EventLoopListener : IConnectionListener, IAcceptor
     private int _resting;
     private Task? _unbound;
 
+    // Of the one loop that accepts, where there is only one.
+    private uint _next;
+
     /// <summary>Begins to listen.</summary>
     /// <exception cref="AddressInUseException">Somebody else does.</exception>
     public EventLoopListener(EndPoint endpoint, IReadOnlyList<Loop> loops, PipeSettings settings)
     {
         _settings = settings;
+        _loops = loops;
         int[] descriptors = Sockets.Listen(endpoint, loops.Count, loops[0].WantsNonBlocking);
         EndPoint = endpoint is IPEndPoint ? SocketAddresses.GetLocal(descriptors[0]) ?? endpoint : endpoint;
         Name = EndPoint.ToString()!;
@@ -70,25 +75,25 @@ internal sealed class EventLoopListener : IConnectionListener, IAcceptor
     bool IAcceptor.OnAccepted(Loop loop, LoopListener listener, int descriptor)
     {
         var connection = new PipeConnection(_local ?? SocketAddresses.GetLocal(descriptor), SocketAddresses.GetRemote(descriptor), _settings);
-        LoopSocket socket = loop.Add(descriptor, connection);
+
+        // A Unix socket has one listener for all loops: its connections go round.
+        Loop home = _listeners.Length == _loops.Count ? loop : _loops[(int)(_next++ % (uint)_loops.Count)];
         Interlocked.Increment(ref _waiting);
         try
         {
-            connection.Begin(socket);
-            if (!_accepted.Writer.TryWrite(connection))
+            if (home != loop)
             {
-                // Unbound at this moment.
-                Interlocked.Decrement(ref _waiting);
-                loop.Close(socket, reset: true);
+                HandTo(home, connection, descriptor);
+            }
+            else if (!TakeIn(loop, connection, descriptor))
+            {
                 return false;
             }
         }
-        catch (Exception e)
+        catch
         {
-            // The kernel may refuse to watch one more descriptor (fs.epoll.max_user_watches, no memory): that costs this connection only.
             Interlocked.Decrement(ref _waiting);
-            loop.Fail(socket, e);
-            return true;
+            throw;
         }
 
         if (Volatile.Read(ref _waiting) < QueueLimit)
@@ -106,6 +111,57 @@ internal sealed class EventLoopListener : IConnectionListener, IAcceptor
         }
 
         return false;
+    }
+
+    // Apart, so that only who needs the closure pays for it.
+    private void HandTo(Loop home, PipeConnection connection, int descriptor) => home.Post(() => TakeOver(home, connection, descriptor));
+
+    /// <summary>A connection that another loop has accepted.</summary>
+    private void TakeOver(Loop loop, PipeConnection connection, int descriptor)
+    {
+        bool isTaken = false;
+        try
+        {
+            if (!loop.IsStopping)
+            {
+                TakeIn(loop, connection, descriptor);
+                isTaken = true;
+            }
+        }
+        finally
+        {
+            if (!isTaken)
+            {
+                Interlocked.Decrement(ref _waiting);
+                _ = Libc.Close(descriptor);
+            }
+        }
+    }
+
+    /// <returns>False if nobody takes connections any more.</returns>
+    private bool TakeIn(Loop loop, PipeConnection connection, int descriptor)
+    {
+        LoopSocket socket = loop.Add(descriptor, connection);
+        try
+        {
+            connection.Begin(socket);
+            if (_accepted.Writer.TryWrite(connection))
+            {
+                return true;
+            }
+
+            // Unbound at this moment.
+            Interlocked.Decrement(ref _waiting);
+            loop.Close(socket, reset: true);
+            return false;
+        }
+        catch (Exception e)
+        {
+            // The kernel may refuse to watch one more descriptor (fs.epoll.max_user_watches, no memory): that costs this connection only.
+            Interlocked.Decrement(ref _waiting);
+            loop.Fail(socket, e);
+            return true;
+        }
     }
 
     private void ResumeAll()

@@ -21,7 +21,9 @@ internal sealed class PipeConnection : TransportConnection, ISocketHandler, ICon
     private readonly Pipe _output;
     private readonly KeptReader _reader;
     private readonly CancellationTokenSource _closed = new();
-    private readonly TaskCompletionSource _released = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    // Completed on the pool: whoever waits goes on there.
+    private readonly TaskCompletionSource _released = new();
     private readonly Action _onInputFlushed;
     private readonly Action _onOutputReady;
     private LoopSocket _socket = null!;
@@ -35,7 +37,9 @@ internal sealed class PipeConnection : TransportConnection, ISocketHandler, ICon
     private bool _outputEnded;
     private ReadOnlySequence<byte> _sending;
     private bool _isSending;
-    private Pins _pins;
+    private MemoryHandle _pin;
+    private MemoryHandle[]? _morePins;
+    private int _pinCount;
     private bool _receiveEnded;
     private bool _releasing;
     private Exception? _receiveError;
@@ -167,7 +171,7 @@ internal sealed class PipeConnection : TransportConnection, ISocketHandler, ICon
 
             // In bounds: the memory is pinned until OnSent, and its own length is told.
             MemoryHandle handle = part.Pin();
-            _pins[count] = handle;
+            Keep(handle);
             vectors[count].Start = (byte*)handle.Pointer;
             vectors[count].Length = (nuint)part.Length;
             count++;
@@ -178,12 +182,7 @@ internal sealed class PipeConnection : TransportConnection, ISocketHandler, ICon
 
     void ISocketHandler.OnSent(long count, int error)
     {
-        for (int i = 0; i < Constants.MaxVectors; i++)
-        {
-            _pins[i].Dispose();
-            _pins[i] = default;
-        }
-
+        Unpin();
         if (error != 0)
         {
             EndOutput(new ConnectionResetException("The connection failed while it was sent to.", Sockets.ToException(error)));
@@ -199,6 +198,32 @@ internal sealed class PipeConnection : TransportConnection, ISocketHandler, ICon
             PumpOutput();
             ReleaseIfDone();
         }
+    }
+
+    // Most that is sent is one piece: only who sends more has room for more.
+    private void Keep(MemoryHandle handle)
+    {
+        if (_pinCount == 0)
+        {
+            _pin = handle;
+        }
+        else
+        {
+            (_morePins ??= new MemoryHandle[Constants.MaxVectors - 1])[_pinCount - 1] = handle;
+        }
+
+        _pinCount++;
+    }
+
+    private void Unpin()
+    {
+        _pin.Dispose();
+        for (int i = 0; i < _pinCount - 1; i++)
+        {
+            _morePins![i].Dispose();
+        }
+
+        _pinCount = 0;
     }
 
     void ISocketHandler.OnPosted(int requests)
@@ -539,12 +564,6 @@ internal sealed class PipeConnection : TransportConnection, ISocketHandler, ICon
         _socket.Handler = carrier;
         carrier.Begin(default, true, _receiveError);
         carrier.OnClosed();
-    }
-
-    [InlineArray(Constants.MaxVectors)]
-    private struct Pins
-    {
-        private MemoryHandle _first;
     }
 
     /// <summary>Kestrel completes its reader when the request ends; what was received behind a handshake must outlive that.</summary>

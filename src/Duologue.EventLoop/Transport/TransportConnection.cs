@@ -17,9 +17,14 @@ namespace Duologue.EventLoop.Transport;
 internal abstract class TransportConnection : ConnectionContext, IFeatureCollection,
     IConnectionIdFeature, IConnectionTransportFeature, IConnectionItemsFeature, IConnectionLifetimeFeature, IConnectionEndPointFeature, IMemoryPoolFeature
 {
+    /// <summary>Kestrel puts in four or five.</summary>
+    private const int UsualOthers = 6;
+
     private static long _lastId;
 
-    private Dictionary<Type, object?>? _others;
+    // So few that looking at each costs less than a hash table, and its memory.
+    private KeyValuePair<Type, object?>[] _others = [];
+    private int _otherCount;
     private string? _id;
     private IDictionary<object, object?>? _items;
     private int _revision;
@@ -55,11 +60,7 @@ internal abstract class TransportConnection : ConnectionContext, IFeatureCollect
     object? IFeatureCollection.this[Type key]
     {
         get => Find(key);
-        set
-        {
-            _revision++;
-            (_others ??= [])[key] = value;
-        }
+        set => Put(key, value);
     }
 
     void IConnectionLifetimeFeature.Abort() => Abort(new ConnectionAbortedException("The application ended the connection."));
@@ -68,24 +69,47 @@ internal abstract class TransportConnection : ConnectionContext, IFeatureCollect
         where TFeature : default => (TFeature?)Find(typeof(TFeature));
 
     void IFeatureCollection.Set<TFeature>(TFeature? instance)
-        where TFeature : default
-    {
-        _revision++;
-        (_others ??= [])[typeof(TFeature)] = instance;
-    }
+        where TFeature : default => Put(typeof(TFeature), instance);
 
     IEnumerator<KeyValuePair<Type, object>> IEnumerable<KeyValuePair<Type, object>>.GetEnumerator() => List().GetEnumerator();
 
     IEnumerator IEnumerable.GetEnumerator() => List().GetEnumerator();
 
-    private object? Find(Type key)
+    private void Put(Type key, object? value)
     {
-        if (_others is not null && _others.TryGetValue(key, out object? other))
+        _revision++;
+        int index = IndexOf(key);
+        if (index < 0)
         {
-            return other;
+            index = _otherCount;
+            if (index == _others.Length)
+            {
+                Array.Resize(ref _others, Math.Max(UsualOthers, 2 * index));
+            }
+
+            _otherCount++;
         }
 
-        return IsOwn(key) ? this : null;
+        _others[index] = new(key, value);
+    }
+
+    private int IndexOf(Type key)
+    {
+        for (int i = 0; i < _otherCount; i++)
+        {
+            if (_others[i].Key == key)
+            {
+                return i;
+            }
+        }
+
+        return -1;
+    }
+
+    private object? Find(Type key)
+    {
+        int index = IndexOf(key);
+        return index >= 0 ? _others[index].Value : IsOwn(key) ? this : null;
     }
 
     private static bool IsOwn(Type key) =>
@@ -100,7 +124,7 @@ internal abstract class TransportConnection : ConnectionContext, IFeatureCollect
             typeof(IConnectionTransportFeature), typeof(IConnectionIdFeature), typeof(IConnectionLifetimeFeature),
             typeof(IConnectionEndPointFeature), typeof(IConnectionItemsFeature), typeof(IMemoryPoolFeature), typeof(IConnectionDetachFeature),
         ];
-        foreach (Type key in own.Concat(_others?.Keys ?? Enumerable.Empty<Type>()).Distinct())
+        foreach (Type key in own.Concat(_others.Take(_otherCount).Select(other => other.Key)).Distinct())
         {
             if (Find(key) is { } feature)
             {

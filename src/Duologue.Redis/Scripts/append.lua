@@ -1,91 +1,146 @@
--- Appends a message, trims the history, tells all nodes. ARGV: 3 the entry's head (17 bytes), 4 number of the publish, 5 the number of the publish that was under way before
--- this one, or 0, 6 most messages, 7 most bytes, 8 greatest age in ms, 9 payload; with an idempotency key: 10 the key, 11 most keys, 12 their greatest age in ms.
--- Answers what became of it, epoch, offset and time in ms. 1: it was appended now; 0: it is a repeat; 2: it is a repeat whose offset nothing here tells any more;
--- 3: it has to come again behind the one before.
-local function answer(what, at) return what .. ' ' .. epoch .. ' ' .. at .. ' ' .. text(now) end
-local number, key = tonumber(ARGV[4]), ARGV[10]
-local lastNumber, lastOffset = string.match(head[7] or '0 0', '(%d+) (%d+)')
-lastNumber = tonumber(lastNumber)
-if lastNumber >= number then
-  -- A repeat after a broken connection: the node's publishes come in order, so this one is here already.
-  if lastNumber == number then return answer('0', lastOffset) end
-  local tag, length = string.sub(ARGV[3], 2, 17), redis.call('LLEN', KEYS[2])
+-- Appends messages in their order, trims the histories, tells all nodes in one notification. ARGV: 3 which node this is (8 bytes), then for each message: its entry's head (17 bytes) with
+-- numbers in text behind it, which are the place of its topic's first key in KEYS, the number of the publish, the number of the publish that was under way before it in the topic, or 0, most messages, most
+-- bytes, greatest age in ms, most idempotency keys, or 0 where it has none, their greatest age in ms; the payload; where it has one, the idempotency key.
+-- Answers a line for each: what became of it, epoch, offset and time in ms. 1: it was appended now; 0: it is a repeat; 2: it is a repeat whose offset nothing here tells any more;
+-- 3: it has to come again behind the one before. 4 and the server's words: it failed.
+local node = 'n' .. ARGV[3]
+local seconds = ' ' .. text(math.floor(now / 1000))
+local stamp = string.format('%013.0f', now)
+local topics, told = {}, {}
+
+local function answer(what, topic, at) return what .. ' ' .. topic.epoch .. ' ' .. at .. ' ' .. text(now) end
+
+local function know(topic, headKey, number, at, ...)
+  redis.call('HSET', headKey, node, number .. ' ' .. at .. seconds, ...)
+  topic.lastNumber, topic.lastOffset, topic.last = tonumber(number), at, true
+end
+
+-- A repeat after a broken connection: the node's publishes come in order, so this one is here already.
+local function find(topic, first, tag, number, key)
+  if topic.lastNumber == number then return answer('0', topic, topic.lastOffset) end
+  local length = redis.call('LLEN', KEYS[first + 1])
   local to = length - 1
   while to >= 0 do
     local from = math.max(to - 31, 0)
-    local piece = redis.call('LRANGE', KEYS[2], from, to)
+    local piece = redis.call('LRANGE', KEYS[first + 1], from, to)
     for i = #piece, 1, -1 do
-      if string.sub(piece[i], 2, 17) == tag then return answer('0', text(offset - length + from + i)) end
+      if string.sub(piece[i], 2, 17) == tag then return answer('0', topic, text(topic.offset - length + from + i)) end
     end
     to = from - 1
   end
-  local known = key and head[6] and redis.call('HGET', KEYS[3], key)
-  if known then return answer('0', known) end
-  return answer('2', '0')
-end
-if lastNumber < tonumber(ARGV[5]) then
-  -- The one before was refused (a script not loaded yet, a server not ready): taken now, this one would make its repeat look like one that is here.
-  return answer('3', '0')
-end
-if not head[7] and redis.call('HLEN', KEYS[1]) > 64 then
-  -- Nodes come and go with each deploy. No publish is repeated after two hours: that is twice the greatest PublishTimeout.
-  local fields = redis.call('HGETALL', KEYS[1])
-  for i = 1, #fields, 2 do
-    local seen = string.byte(fields[i]) == 110 and #fields[i] == 9 and string.match(fields[i + 1], '%d+ %d+ (%d+)')
-    if seen and now / 1000 - tonumber(seen) > 7200 then redis.call('HDEL', KEYS[1], fields[i]) end
-  end
+  local known = key and topic.keys and redis.call('HGET', KEYS[first + 2], key)
+  if known then return answer('0', topic, known) end
+  return answer('2', topic, '0')
 end
 
-local seconds = ' ' .. text(math.floor(now / 1000))
-local stamp = string.format('%013.0f', now)
-if key then
-  if not head[6] then
-    redis.call('DEL', KEYS[3], KEYS[4])
-    redis.call('HSET', KEYS[1], 'keys', '1')
+local function append(first, spec, payload, key, number, before, mostCount, mostBytes, mostAge, mostKeys, mostKeyAge)
+  local headKey, logKey = KEYS[first], KEYS[first + 1]
+  local topic = topics[first]
+  if not topic then
+    topic = enter(headKey, logKey, node)
+    topic.name = string.match(headKey, '^[^{]*{t:(.*)}h$')
+    topic.lastNumber, topic.lastOffset = string.match(topic.last or '0 0', '(%d+) (%d+)')
+    topic.lastNumber = tonumber(topic.lastNumber)
+    topics[first] = topic
   end
-  local first = redis.call('LINDEX', KEYS[4], 0)
-  while first and now - tonumber(string.sub(first, 1, 13)) > tonumber(ARGV[12]) do
-    redis.call('HDEL', KEYS[3], string.sub(first, 14))
-    redis.call('LPOP', KEYS[4])
-    first = redis.call('LINDEX', KEYS[4], 0)
+  if topic.lastNumber >= tonumber(number) then return find(topic, first, string.sub(spec, 2, 17), tonumber(number), key) end
+  if topic.lastNumber < tonumber(before) then
+    -- The one before was refused (a script not loaded yet, a server not ready): taken now, this one would make its repeat look like one that is here.
+    return answer('3', topic, '0')
   end
-  local known = redis.call('HGET', KEYS[3], key)
-  if known then
-    redis.call('HSET', KEYS[1], mine, ARGV[4] .. ' ' .. known .. seconds)
-    return answer('0', known)
+  if not topic.last and redis.call('HLEN', headKey) > 64 then
+    -- Nodes come and go with each deploy. No publish is repeated after two hours: that is twice the greatest PublishTimeout.
+    local fields = redis.call('HGETALL', headKey)
+    for i = 1, #fields, 2 do
+      local seen = string.byte(fields[i]) == 110 and #fields[i] == 9 and string.match(fields[i + 1], '%d+ %d+ (%d+)')
+      if seen and now / 1000 - tonumber(seen) > 7200 then redis.call('HDEL', headKey, fields[i]) end
+    end
   end
+
+  local placesKey, orderKey = KEYS[first + 2], KEYS[first + 3]
+  if key then
+    if not topic.keys then
+      redis.call('DEL', placesKey, orderKey)
+      redis.call('HSET', headKey, 'keys', '1')
+      topic.keys = '1'
+    end
+    local oldest = redis.call('LINDEX', orderKey, 0)
+    while oldest and now - tonumber(string.sub(oldest, 1, 13)) > tonumber(mostKeyAge) do
+      redis.call('HDEL', placesKey, string.sub(oldest, 14))
+      redis.call('LPOP', orderKey)
+      oldest = redis.call('LINDEX', orderKey, 0)
+    end
+    local known = redis.call('HGET', placesKey, key)
+    if known then
+      know(topic, headKey, number, known)
+      return answer('0', topic, known)
+    end
+  end
+
+  local entry = string.sub(spec, 1, 17) .. stamp .. payload
+  local length = redis.call('RPUSH', logKey, entry)
+  local offset, bytes, oldest = topic.offset + 1, topic.bytes + #payload, topic.oldest
+  if length == 1 then
+    bytes, oldest = #payload, now
+    redis.call('PEXPIRE', logKey, lasts())
+  end
+  local countLeft, bytesLeft, ageLeft = tonumber(mostCount), tonumber(mostBytes), tonumber(mostAge)
+  while length > 0 do
+    if length <= countLeft and bytes <= bytesLeft then
+      if now - oldest <= ageLeft then break end
+      oldest = tonumber(string.sub(redis.call('LINDEX', logKey, 0), 18, 30))
+      if now - oldest <= ageLeft then break end
+    end
+    local gone = redis.call('LPOP', logKey)
+    bytes, length, oldest = bytes - #gone + 30, length - 1, tonumber(string.sub(gone, 18, 30))
+  end
+  local at = text(offset)
+  know(topic, headKey, number, at, 'at', at .. ' ' .. text(bytes) .. ' ' .. text(oldest) .. ' ' .. mostAge)
+  topic.offset, topic.bytes, topic.oldest = offset, bytes, oldest
+  if key then
+    local kept = text(math.max(idle + idle / 4, tonumber(mostKeyAge)))
+    redis.call('HSET', placesKey, key, at)
+    if redis.call('RPUSH', orderKey, stamp .. key) > tonumber(mostKeys) then
+      redis.call('HDEL', placesKey, string.sub(redis.call('LPOP', orderKey), 14))
+    end
+    redis.call('PEXPIRE', placesKey, kept)
+    redis.call('PEXPIRE', orderKey, kept)
+  end
+
+  told[#told + 1] = topic.epoch .. ' ' .. at .. ' ' .. #topic.name .. ' ' .. #entry .. ' ' .. topic.name
+  told[#told + 1] = entry
+  return answer('1', topic, at)
 end
 
-offset = offset + 1
-local entry = ARGV[3] .. stamp .. ARGV[9]
-local length = redis.call('RPUSH', KEYS[2], entry)
-bytes = bytes + #ARGV[9]
-if length == 1 then
-  bytes, oldest = #ARGV[9], now
-  redis.call('PEXPIRE', KEYS[2], lasts())
-end
-local mostCount, mostBytes, mostAge = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
-while length > 0 do
-  if length <= mostCount and bytes <= mostBytes then
-    if now - oldest <= mostAge then break end
-    oldest = tonumber(string.sub(redis.call('LINDEX', KEYS[2], 0), 18, 30))
-    if now - oldest <= mostAge then break end
+-- What fails fails alone: a key that is not ours, of another type, is its topic's trouble, and not that of those who travel with it. Where the server takes nothing more (its memory, its disk) it says so only
+-- before a script's first write, and so each message has its own true answer: nothing of it is here, or all of it. What comes behind one that failed in its topic is early, and comes again.
+local function failed(said) return '4 ' .. string.gsub(type(said) == 'table' and said.err or tostring(said), '[\r\n]', ' ') end
+
+local answers, i = {}, 4
+while i < #ARGV do
+  local spec, payload, key = ARGV[i], ARGV[i + 1], nil
+  local first, number, before, mostCount, mostBytes, mostAge, mostKeys, mostKeyAge = string.match(spec, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$', 18)
+  i = i + 2
+  if mostKeys ~= '0' then
+    key = ARGV[i]
+    i = i + 1
   end
-  local gone = redis.call('LPOP', KEYS[2])
-  bytes, length, oldest = bytes - #gone + 30, length - 1, tonumber(string.sub(gone, 18, 30))
-end
-redis.call('HSET', KEYS[1], 'at', text(offset) .. ' ' .. text(bytes) .. ' ' .. text(oldest) .. ' ' .. ARGV[8], mine, ARGV[4] .. ' ' .. text(offset) .. seconds)
-if key then
-  local kept = text(math.max(idle + idle / 4, tonumber(ARGV[12])))
-  redis.call('HSET', KEYS[3], key, text(offset))
-  if redis.call('RPUSH', KEYS[4], stamp .. key) > tonumber(ARGV[11]) then
-    redis.call('HDEL', KEYS[3], string.sub(redis.call('LPOP', KEYS[4]), 14))
+  first = tonumber(first)
+  local done, said = pcall(append, first, spec, payload, key, number, before, mostCount, mostBytes, mostAge, mostKeys, mostKeyAge)
+  if not done then
+    topics[first] = nil
+    said = failed(said)
   end
-  redis.call('PEXPIRE', KEYS[3], kept)
-  redis.call('PEXPIRE', KEYS[4], kept)
+  answers[#answers + 1] = said
 end
 
--- The key's name tells the rest: a prefix without braces, the layout's version, the topic.
-local prefix, layout, topic = string.match(KEYS[1], '^(.-)v(%d+):{t:(.*)}h$')
-redis.call('PUBLISH', prefix .. 'hints', layout .. ' ' .. epoch .. ' ' .. text(offset) .. ' ' .. #topic .. ' ' .. topic .. entry)
-return answer('1', text(offset))
+if #told > 0 then
+  -- The key's name tells the rest: a prefix without braces, the layout's version.
+  local prefix, layout = string.match(KEYS[1], '^(.-)v(%d+):{t:')
+  local done, said = pcall(function() redis.call('PUBLISH', prefix .. 'hints', layout .. ' ' .. table.concat(told)) end)
+  for place = 1, done and 0 or #answers do
+    -- Who may not tell others is told so.
+    if string.byte(answers[place]) == 49 then answers[place] = failed(said) end
+  end
+end
+return table.concat(answers, '\n')

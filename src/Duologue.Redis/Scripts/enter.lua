@@ -1,15 +1,7 @@
--- Enters a topic: what both scripts begin with. ARGV[1] is an epoch that nobody has used, ARGV[2] the idle lifetime in milliseconds, ARGV[3] in an append the entry's head.
--- KEYS: 1 the head (hash), 2 the log (list), and where a publish has an idempotency key 3 offsets by key (hash), 4 the order of the keys (list). All share a hash tag.
--- Fields of the head: epoch; at: offset, bytes, a time not after the oldest message's, greatest age in ms; life: the server's; touched; chain; keys: set if 3 and 4 are of this
--- life of the topic; n and the 8 bytes of a node: its last number, the offset that had, when in seconds.
+-- What both scripts begin with. ARGV[1] is an epoch that nobody has used, ARGV[2] the idle lifetime in milliseconds.
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 local idle = tonumber(ARGV[2])
-local mine = 'n' .. string.sub(ARGV[3], 2, 9)
-local head = redis.call('HMGET', KEYS[1], 'epoch', 'at', 'life', 'touched', 'chain', 'keys', mine)
-local epoch, chain = head[1], head[5] or ''
-local offset, bytes, oldest, age = string.match(head[2] or '0 0 0 0', '(%d+) (%d+) (%d+) (%d+)')
-offset, bytes, oldest, age = tonumber(offset), tonumber(bytes), tonumber(oldest), tonumber(age)
 local function text(number) return string.format('%.0f', number) end
 local function lasts() return text(idle + idle / 4) end
 
@@ -17,26 +9,36 @@ local function lasts() return text(idle + idle / 4) end
 -- cheapest to have; where there is no replication (Garnet) it is always the same, and the run id says it.
 local life = string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)') or '0'
 if not string.find(life, '[^0]') then life = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or '-' end
-if not epoch then
-  -- The topic is new, or was flushed, evicted or forgotten: nobody's position is one of this life.
-  redis.call('DEL', KEYS[2])
-  epoch, chain = ARGV[1], ''
-  redis.call('HSET', KEYS[1], 'epoch', epoch, 'life', life)
-elseif head[3] ~= life then
-  -- The numbering goes on under a new epoch. Up to where this server has the old one is remembered: who has more of it has what was lost.
-  local kept = 0
-  local longer = epoch .. ':' .. text(offset) .. ','
-  for entry in string.gmatch(chain, '%d+:%d+,') do
-    kept = kept + 1
-    if kept < 8 then longer = longer .. entry end
-  end
-  epoch, chain = ARGV[1], longer
-  redis.call('HSET', KEYS[1], 'epoch', epoch, 'life', life, 'chain', chain)
-end
 
--- Not at each call: an eighth of the lifetime more or less is worth three commands.
-if now - tonumber(head[4] or '0') > idle / 8 then
-  redis.call('HSET', KEYS[1], 'touched', text(now))
-  redis.call('PEXPIRE', KEYS[1], lasts())
-  redis.call('PEXPIRE', KEYS[2], lasts())
+-- Enters a topic. Its keys: the head (hash), the log (list), and where a publish has an idempotency key offsets by key (hash), and the order of the keys (list). All share a hash tag.
+-- Fields of the head: epoch; at: offset, bytes, a time not after the oldest message's, greatest age in ms; life: the server's; touched; chain; keys: set if the two of idempotency are of
+-- this life of the topic; n and the 8 bytes of a node: its last number, the offset that had, when in seconds.
+local function enter(headKey, logKey, node)
+  local head = redis.call('HMGET', headKey, 'epoch', 'at', 'life', 'touched', 'chain', 'keys', node)
+  local offset, bytes, oldest, age = string.match(head[2] or '0 0 0 0', '(%d+) (%d+) (%d+) (%d+)')
+  local topic = { epoch = head[1], chain = head[5] or '', keys = head[6], last = head[7], offset = tonumber(offset), bytes = tonumber(bytes), oldest = tonumber(oldest), age = tonumber(age) }
+  if not topic.epoch then
+    -- The topic is new, or was flushed, evicted or forgotten: nobody's position is one of this life.
+    redis.call('DEL', logKey)
+    topic.epoch, topic.chain = ARGV[1], ''
+    redis.call('HSET', headKey, 'epoch', topic.epoch, 'life', life)
+  elseif head[3] ~= life then
+    -- The numbering goes on under a new epoch. Up to where this server has the old one is remembered: who has more of it has what was lost.
+    local kept = 0
+    local longer = topic.epoch .. ':' .. text(topic.offset) .. ','
+    for entry in string.gmatch(topic.chain, '%d+:%d+,') do
+      kept = kept + 1
+      if kept < 8 then longer = longer .. entry end
+    end
+    topic.epoch, topic.chain = ARGV[1], longer
+    redis.call('HSET', headKey, 'epoch', topic.epoch, 'life', life, 'chain', topic.chain)
+  end
+
+  -- Not at each call: an eighth of the lifetime more or less is worth three commands.
+  if now - tonumber(head[4] or '0') > idle / 8 then
+    redis.call('HSET', headKey, 'touched', text(now))
+    redis.call('PEXPIRE', headKey, lasts())
+    redis.call('PEXPIRE', logKey, lasts())
+  end
+  return topic
 end

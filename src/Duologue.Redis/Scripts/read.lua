@@ -1,5 +1,7 @@
 -- Reads a topic. ARGV: 3 'now', 'oldest' or 'after', 4 epoch and 5 offset of the place, 6 most messages, 7 most bytes of payload.
 -- Answers epoch, offset of the newest, offset behind which the entries stand, lost (-1 unknown, 0 none), and the entries.
+local topic = enter(KEYS[1], KEYS[2], '')
+local epoch, chain, offset, bytes, oldest, age = topic.epoch, topic.chain, topic.offset, topic.bytes, topic.oldest, topic.age
 if ARGV[3] == 'now' then return { epoch, text(offset), text(offset), 0, {} } end
 local length = redis.call('LLEN', KEYS[2])
 local trimmed = false

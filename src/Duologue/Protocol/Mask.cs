@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
 using System.Numerics;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
@@ -81,6 +82,8 @@ internal static class Mask
                 (Vector128.LoadUnsafe(ref from, (nuint)i) ^ wide).StoreUnsafe(ref to, (nuint)i);
             }
         }
+
+        Debug.Assert(i <= length && length <= destination.Length, "No vector reached beyond the end.");
 
         for (; i <= length - sizeof(uint); i += sizeof(uint))
         {

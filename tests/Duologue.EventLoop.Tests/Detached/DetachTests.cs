@@ -1,4 +1,6 @@
+using System.Net;
 using System.Net.Security;
+using System.Net.Sockets;
 using System.Net.WebSockets;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
@@ -6,6 +8,7 @@ using Duologue.AspNetCore;
 using Duologue.EventLoop.Tests.Support;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace Duologue.EventLoop.Tests.Detached;
@@ -162,10 +165,7 @@ public class DetachTests
         using var client = new ClientWebSocket();
         client.Options.RemoteCertificateValidationCallback = (_, given, _, errors) => errors == SslPolicyErrors.None || given is X509Certificate2 remote && remote.Thumbprint == certificate.Thumbprint;
         await client.ConnectAsync(host.WebSocketUrl("/class"), Token);
-        await client.SendAsync("hello"u8.ToArray(), WebSocketMessageType.Text, true, Token);
-        byte[] buffer = new byte[100];
-        WebSocketReceiveResult result = await client.ReceiveAsync(buffer, Token);
-        Assert.Equal("hello", Encoding.UTF8.GetString(buffer, 0, result.Count));
+        Assert.Equal("hello", await EchoAsync(client, "hello"));
         await AssertDetachedAsync(host, false);
     }
 
@@ -182,6 +182,63 @@ public class DetachTests
         client.Send("hello");
         Assert.Equal("hello", (await client.ReceiveAsync(Token)).Text);
         await AssertDetachedAsync(host, false);
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task Over_HTTP2_it_stays_on_pipes_beside_the_other_streams(EventLoopBackend backend)
+    {
+        // Without TLS, so that nothing but the protocol tells the connection from one that may leave.
+        await using LoopHost host = await LoopHost.StartAsync(
+            options => (options.Backend, options.Loops) = (backend, 1),
+            app => app.MapDuologue<EchoHandler>("/class"),
+            _ => { },
+            listen => listen.Protocols = HttpProtocols.Http2);
+        using var handler = new SocketsHttpHandler { MaxConnectionsPerServer = 1 };
+        using var invoker = new HttpMessageInvoker(handler);
+        using ClientWebSocket first = await ConnectAsync(host.WebSocketUrl("/class"), invoker, HttpVersion.Version20);
+        using ClientWebSocket second = await ConnectAsync(host.WebSocketUrl("/class"), invoker, HttpVersion.Version20);
+        foreach (ClientWebSocket client in new[] { first, second, first })
+        {
+            Assert.Equal("hello", await EchoAsync(client, "hello"));
+        }
+
+        Assert.Equal(1, host.SocketCount);
+        await AssertDetachedAsync(host, false);
+        await first.CloseAsync(WebSocketCloseStatus.NormalClosure, null, Token);
+        Assert.Equal("still here", await EchoAsync(second, "still here"));
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task Behind_a_Unix_socket_it_leaves_Kestrel_on_every_loop(EventLoopBackend backend)
+    {
+        string path = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName());
+        await using LoopHost host = await LoopHost.StartAsync(
+            backend,
+            app => app.MapDuologue<EchoHandler>("/class"),
+            builder => builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenUnixSocket(path)));
+        using var handler = new SocketsHttpHandler
+        {
+            ConnectCallback = async (_, cancellationToken) =>
+            {
+                var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+                await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellationToken);
+                return new NetworkStream(socket, ownsSocket: true);
+            },
+        };
+        using var invoker = new HttpMessageInvoker(handler);
+        for (int i = 0; i < host.Loops.Loops.Count; i++)
+        {
+            using ClientWebSocket client = await ConnectAsync(host.WebSocketUrl("/class"), invoker, HttpVersion.Version11);
+            string large = new('x', 200_000);
+            Assert.Equal(large, await EchoAsync(client, large));
+            await client.CloseAsync(WebSocketCloseStatus.NormalClosure, null, Token);
+        }
+
+        Assert.DoesNotContain(host.Log.GetSnapshot(), record => record.Message.Contains("detached False", StringComparison.Ordinal));
+        await AssertDetachedAsync(host, true);
+        await Eventually.True(() => host.SocketCount == 0, () => $"{host.SocketCount} sockets are left.");
     }
 
     [Theory]
@@ -215,6 +272,30 @@ public class DetachTests
 
     private static async Task<Connection> ConnectAsync(LoopHost host, string path) =>
         await Connection.ConnectAsync(host.WebSocketUrl(path), new ConnectOptions(), Token);
+
+    private static async Task<ClientWebSocket> ConnectAsync(Uri url, HttpMessageInvoker invoker, Version version)
+    {
+        var client = new ClientWebSocket();
+        client.Options.HttpVersion = version;
+        client.Options.HttpVersionPolicy = HttpVersionPolicy.RequestVersionExact;
+        await client.ConnectAsync(url, invoker, Token);
+        return client;
+    }
+
+    private static async Task<string> EchoAsync(ClientWebSocket client, string text)
+    {
+        await client.SendAsync(Encoding.UTF8.GetBytes(text), WebSocketMessageType.Text, true, Token);
+        byte[] buffer = new byte[text.Length + 1];
+        int length = 0;
+        WebSocketReceiveResult result;
+        do
+        {
+            result = await client.ReceiveAsync(new ArraySegment<byte>(buffer, length, buffer.Length - length), Token).WaitAsync(LoopHost.Patience, Token);
+            length += result.Count;
+        }
+        while (!result.EndOfMessage);
+        return Encoding.UTF8.GetString(buffer, 0, length);
+    }
 
     private static Task<LoopHost> StartAsync(EventLoopBackend backend, TaskCompletionSource ended) => LoopHost.StartAsync(backend, app =>
     {

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using Duologue.AspNetCore;
 using Duologue.EventLoop.Diagnostics;
@@ -5,6 +6,8 @@ using Duologue.EventLoop.Tests.Support;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.Metrics.Testing;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Logging.Testing;
 
 namespace Duologue.EventLoop.Tests.Diagnostics;
 
@@ -31,6 +34,41 @@ public class LoopWatchdogTests
         Assert.Equal("done", (await client.ReceiveAsync(TestContext.Current.CancellationToken)).Text);
         // A loop that the machine held up elsewhere is counted as well.
         Assert.Single(counted.GetMeasurementSnapshot(), measurement => Equals(measurement.Tags["duologue.endpoint"], "/blocking"));
+    }
+
+    [Fact]
+    public void A_turn_of_little_more_than_the_limit_does_not_end_between_two_looks()
+    {
+        var log = new FakeLogger();
+        var loop = new Turning();
+        using var watchdog = new LoopWatchdog([loop], collects: false, log, null);
+        Assert.Equal(LoopWatchdog.Limit, watchdog.Look());
+        loop.Begin();
+        TimeSpan lasted = Last(LoopWatchdog.Limit / 4);
+        TimeSpan next = watchdog.Look();
+
+        // Unless the machine held us up until it was too late already.
+        Assert.True(log.Collector.Count == 1 || lasted + next <= LoopWatchdog.Limit + TimeSpan.FromMilliseconds(1), $"A turn of {lasted} is looked at again in {next}.");
+        Last(LoopWatchdog.Limit + TimeSpan.FromMilliseconds(1));
+        watchdog.Look();
+        Assert.Equal(LoopWatchdog.Limit, watchdog.Look());
+        Assert.Equal("LoopBlocked", Assert.Single(log.Collector.GetSnapshot()).Id.Name);
+
+        TimeSpan Last(TimeSpan time)
+        {
+            TimeSpan passed;
+            while ((passed = Stopwatch.GetElapsedTime(loop.TurnStarted)) < time)
+            {
+                Thread.Yield();
+            }
+
+            return passed;
+        }
+    }
+
+    private sealed class Turning() : ImaginaryLoop(NullLogger.Instance)
+    {
+        public void Begin() => BeginTurn();
     }
 
     private sealed class Blocking(ManualResetEventSlim release) : MessageHandler

@@ -249,50 +249,14 @@ public class LoopTests
         public bool OnAccepted(Loop loop, LoopListener listener, int descriptor) => true;
     }
 
-    /// <summary>A loop without a kernel.</summary>
-    private abstract class Imaginary(ILogger logger) : Loop(0, logger)
-    {
-        public override void StartReceiving(LoopSocket socket)
-        {
-        }
-
-        public override void StopReceiving(LoopSocket socket)
-        {
-        }
-
-        public override void Send(LoopSocket socket)
-        {
-        }
-
-        public override void Close(LoopSocket socket, bool reset)
-        {
-        }
-
-        protected override void StartAccepting(LoopListener listener)
-        {
-        }
-
-        protected override void StopAccepting(LoopListener listener) => listener.OnStopped();
-    }
-
-    private sealed class Destitute(ILogger logger) : Imaginary(logger)
+    private sealed class Destitute(ILogger logger) : ImaginaryLoop(logger)
     {
         public void FailToAccept(LoopListener listener) => Exhausted(listener, Errno.DescriptorsExhausted);
 
         public bool Accept(LoopListener listener) => Accepted(listener, -1);
-
-        protected override void Wait(int timeout) => throw new NotSupportedException();
-
-        protected override void Wake()
-        {
-        }
-
-        protected override void Release()
-        {
-        }
     }
 
-    private sealed class SlowToWake() : Imaginary(NullLogger.Instance)
+    private sealed class SlowToWake() : ImaginaryLoop(NullLogger.Instance)
     {
         private readonly TaskCompletionSource _event = new();
 
@@ -326,17 +290,11 @@ public class LoopTests
         protected override void Release() => Released.TrySetResult();
     }
 
-    private sealed class Unprepared() : Imaginary(NullLogger.Instance)
+    private sealed class Unprepared() : ImaginaryLoop(NullLogger.Instance)
     {
         public bool IsReleased { get; private set; }
 
         protected override void Prepare() => throw Sockets.ToException(Errno.DescriptorsExhausted);
-
-        protected override void Wait(int timeout) => throw new NotSupportedException();
-
-        protected override void Wake()
-        {
-        }
 
         protected override void Release() => IsReleased = true;
     }

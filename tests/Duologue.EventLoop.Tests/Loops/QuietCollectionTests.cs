@@ -1,7 +1,10 @@
+using System.Runtime.InteropServices;
 using Duologue.EventLoop.Loops;
+using Duologue.EventLoop.Tests.Support;
 
 namespace Duologue.EventLoop.Tests.Loops;
 
+[Collection(Alone.Name)]
 public class QuietCollectionTests
 {
     private static readonly TimeSpan Moment = TimeSpan.FromMilliseconds(100);
@@ -44,9 +47,35 @@ public class QuietCollectionTests
         _count += QuietCollection.Burst - 1;
         Pass(TimeSpan.FromMinutes(10));
         Assert.Equal(0, _collections);
-        _count++;
+        _count += QuietCollection.Trickle + 1;
         Pass(TimeSpan.FromMinutes(1));
         Assert.Equal(1, _collections);
+    }
+
+    [Fact]
+    public void Health_checks_do_not_put_it_off()
+    {
+        _count += QuietCollection.Burst;
+        for (int i = 0; i < 10; i++)
+        {
+            // A connection comes and goes.
+            _count += 2;
+            Pass(TimeSpan.FromSeconds(5));
+        }
+
+        Assert.Equal(1, _collections);
+    }
+
+    [Fact]
+    public void A_trickle_alone_is_no_burst_however_long_it_lasts()
+    {
+        for (int i = 0; i < 4000; i++)
+        {
+            _count++;
+            Pass(TimeSpan.FromSeconds(1));
+        }
+
+        Assert.Equal(0, _collections);
     }
 
     [Fact]
@@ -58,6 +87,32 @@ public class QuietCollectionTests
             Pass(TimeSpan.FromMinutes(1));
             Assert.Equal(burst, _collections);
         }
+    }
+
+    [Fact]
+    public unsafe void What_the_C_library_keeps_of_freed_memory_is_given_back()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux() && !RuntimeInformation.RuntimeIdentifier.Contains("musl", StringComparison.Ordinal), "Only glibc keeps it until it is told.");
+        const int size = 64 * 1024;
+        const int count = 2048;
+        nint[] blocks = new nint[count];
+        for (int i = 0; i < count; i++)
+        {
+            blocks[i] = (nint)NativeMemory.AllocZeroed(size);
+            new Span<byte>((void*)blocks[i], size).Fill(1);
+        }
+
+        // The last one stays in use: behind it there is nothing that could be cut off, and glibc keeps all that lies before.
+        foreach (nint block in blocks[..^1])
+        {
+            NativeMemory.Free((void*)block);
+        }
+
+        long kept = Environment.WorkingSet;
+        QuietCollection.Collect();
+        long left = Environment.WorkingSet;
+        NativeMemory.Free((void*)blocks[^1]);
+        Assert.True(kept - left > size * (count / 2), $"{kept:N0} bytes were resident, {left:N0} are.");
     }
 
     private void Pass(TimeSpan time)

@@ -1,5 +1,6 @@
 using System.IO.Pipelines;
 using System.Net;
+using System.Net.NetworkInformation;
 using System.Net.Sockets;
 using Duologue.EventLoop.Tests.Support;
 using Duologue.EventLoop.Transport;
@@ -195,6 +196,27 @@ public class PipeContractTests
 
     [Theory]
     [MemberData(nameof(Backends))]
+    public async Task IPv6_works_alike(EventLoopBackend backend)
+    {
+        Assert.SkipUnless(NetworkInterface.GetAllNetworkInterfaces().Any(one => one.GetIPProperties().UnicastAddresses.Any(unicast => unicast.Address.Equals(IPAddress.IPv6Loopback))), "The machine has no IPv6.");
+        await using Bench bench = await Bench.StartAsync(backend, new IPEndPoint(IPAddress.IPv6Any, 0));
+        foreach (IPAddress address in new[] { IPAddress.IPv6Loopback, IPAddress.Loopback })
+        {
+            var endpoint = new IPEndPoint(address, ((IPEndPoint)bench.EndPoint).Port);
+            (Socket peer, ConnectionContext connection) = await bench.ConnectAsync(endpoint);
+            await Bench.SendAsync(peer, "hello"u8.ToArray());
+            peer.Shutdown(SocketShutdown.Send);
+            Assert.Equal("hello"u8.ToArray(), await Bench.ReadToEndAsync(connection.Transport.Input));
+            Assert.Equal(AsIPv6(peer.LocalEndPoint), AsIPv6(connection.RemoteEndPoint));
+            Assert.Equal(AsIPv6(endpoint), AsIPv6(connection.LocalEndPoint));
+        }
+
+        // Where both versions are listened for, an address of IPv4 is told as one of IPv6.
+        static IPEndPoint AsIPv6(EndPoint? endpoint) => new(((IPEndPoint)endpoint!).Address.MapToIPv6(), ((IPEndPoint)endpoint).Port);
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
     public async Task An_address_in_use_is_refused_although_loops_share_theirs(EventLoopBackend backend)
     {
         await using Bench first = await Bench.StartAsync(backend);
@@ -232,6 +254,23 @@ public class PipeContractTests
         Assert.All(bench.Loops, loop => Assert.NotEqual(0, loop.SocketCount));
     }
 
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task The_connections_of_a_Unix_socket_go_round_the_loops(EventLoopBackend backend)
+    {
+        string path = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName());
+        await using Bench bench = await Bench.StartAsync(backend, new UnixDomainSocketEndPoint(path));
+        for (byte i = 0; i < 8; i++)
+        {
+            (Socket peer, ConnectionContext connection) = await bench.ConnectAsync();
+            await Bench.SendAsync(peer, new[] { i });
+            peer.Shutdown(SocketShutdown.Send);
+            Assert.Equal([i], await Bench.ReadToEndAsync(connection.Transport.Input));
+        }
+
+        Assert.All(bench.Loops, loop => Assert.Equal(8 / bench.Loops.Count, loop.SocketCount));
+    }
+
     /// <summary>A transport with one listener, and clients for it.</summary>
     private sealed class Bench : IAsyncDisposable
     {
@@ -261,12 +300,14 @@ public class PipeContractTests
             return new Bench(transport, await transport.BindAsync(endpoint, Token));
         }
 
-        public async Task<(Socket Peer, ConnectionContext Connection)> ConnectAsync()
+        public Task<(Socket Peer, ConnectionContext Connection)> ConnectAsync() => ConnectAsync(EndPoint);
+
+        public async Task<(Socket Peer, ConnectionContext Connection)> ConnectAsync(EndPoint endpoint)
         {
-            ProtocolType protocol = EndPoint is IPEndPoint ? ProtocolType.Tcp : ProtocolType.Unspecified;
-            var peer = new Socket(EndPoint.AddressFamily, SocketType.Stream, protocol);
+            ProtocolType protocol = endpoint is IPEndPoint ? ProtocolType.Tcp : ProtocolType.Unspecified;
+            var peer = new Socket(endpoint.AddressFamily, SocketType.Stream, protocol);
             _peers.Add(peer);
-            await peer.ConnectAsync(EndPoint, Token);
+            await peer.ConnectAsync(endpoint, Token);
             ConnectionContext connection = (await _listener.AcceptAsync(Token))!;
             _connections.Add(connection);
             return (peer, connection);

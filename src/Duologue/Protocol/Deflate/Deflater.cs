@@ -68,6 +68,8 @@ internal sealed unsafe class Deflater : SafeHandle
             int result = ZLib.Deflate(stream, flush);
             consumed = input.Length - (int)stream->AvailableIn;
             produced = output.Length - (int)stream->AvailableOut;
+            Debug.Assert(stream->NextIn == from + consumed && consumed >= 0, "zlib read no more than it was given.");
+            Debug.Assert(stream->NextOut == to + produced && produced >= 0, "zlib wrote no more than it had room for.");
             stream->NextIn = null;
             stream->NextOut = null;
 

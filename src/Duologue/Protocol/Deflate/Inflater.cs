@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 
 namespace Duologue.Protocol.Deflate;
@@ -66,6 +67,8 @@ internal sealed unsafe class Inflater : SafeHandle
             int result = ZLib.Inflate(stream, ZLib.SyncFlush);
             consumed = input.Length - (int)stream->AvailableIn;
             produced = output.Length - (int)stream->AvailableOut;
+            Debug.Assert(stream->NextIn == from + consumed && consumed >= 0, "zlib read no more than it was given.");
+            Debug.Assert(stream->NextOut == to + produced && produced >= 0, "zlib wrote no more than it had room for.");
             stream->NextIn = null;
             stream->NextOut = null;
             switch (result)

@@ -1,0 +1,341 @@
+using Duologue.AspNetCore;
+using StackExchange.Redis;
+
+namespace Duologue.Redis;
+
+/// <summary>
+/// Sends publishes in their order, off their callers' path, by one loop. A few calls are under way at a time; what comes meanwhile leaves together with the next, and nobody waits for more to come.
+/// When the link breaks, what was under way is sent again, in the same order and with the same numbers, by which the script knows what it has.
+/// </summary>
+internal sealed partial class PublishQueue
+{
+    /// <summary>So many that the server has the next when it has answered one, and so few that there is much to gather.</summary>
+    public const int MaxCalls = 2;
+
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(50);
+    private static readonly string[] Passing = ["NOSCRIPT", "LOADING", "READONLY", "MASTERDOWN", "BUSY", "TRYAGAIN", "CLUSTERDOWN"];
+
+    // It takes nothing more, and says so before the script has written anything.
+    private static readonly string[] Full = ["OOM", "MISCONF", "NOREPLICAS"];
+
+    private readonly List<PendingAppend> _failed = [];
+    private readonly Dictionary<string, (long Last, int Count)> _underWay = new(StringComparer.Ordinal);
+    private readonly SemaphoreSlim _signal = new(0);
+    private readonly SemaphoreSlim _calls = new(MaxCalls);
+    private int _isSignalled;
+
+    /// <summary>What becomes of a publish that comes back.</summary>
+    private enum Fate
+    {
+        /// <summary>It is in the log, or was.</summary>
+        Landed,
+        Failed,
+
+        /// <summary>The server takes nothing more.</summary>
+        Refused,
+
+        /// <summary>It is not in the log, and is sent again.</summary>
+        Again,
+
+        /// <summary>It is sent again, and may be in the log.</summary>
+        AgainInDoubt,
+
+        /// <summary>The same, without others.</summary>
+        AgainAlone,
+    }
+
+    /// <summary>How many came back and wait to be sent again.</summary>
+    public int RetriesPending
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _failed.Count + _queue.Count;
+            }
+        }
+    }
+
+    private void Signal()
+    {
+        if (Interlocked.Exchange(ref _isSignalled, 1) == 0)
+        {
+            _signal.Release();
+        }
+    }
+
+    private async Task RunAsync()
+    {
+        try
+        {
+            while (true)
+            {
+                await _signal.WaitAsync(_stop.Token).ConfigureAwait(false);
+
+                // A full fence before the look at the queue: who adds behind it signals anew.
+                Interlocked.Exchange(ref _isSignalled, 0);
+                bool hasFailed;
+                lock (_lock)
+                {
+                    hasFailed = _failed.Count > 0;
+                }
+
+                if (hasFailed)
+                {
+                    await RecoverAsync().ConfigureAwait(false);
+                }
+
+                await SendAsync().ConfigureAwait(false);
+            }
+        }
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        {
+            // What is left is refused by who stops the queue.
+        }
+    }
+
+    private async Task SendAsync()
+    {
+        while (true)
+        {
+            if (_database() is not { } database || _scripts.Loaded is not { } hashes)
+            {
+                lock (_lock)
+                {
+                    if (_queue.Count == 0)
+                    {
+                        return;
+                    }
+                }
+
+                await RecoverAsync().ConfigureAwait(false);
+                continue;
+            }
+
+            await _calls.WaitAsync(_stop.Token).ConfigureAwait(false);
+            if (Gather() is not { } batch)
+            {
+                _calls.Release();
+                return;
+            }
+
+            _ = ObserveAsync(batch, database, hashes);
+        }
+    }
+
+    private PublishBatch? Gather()
+    {
+        PublishBatch? batch = null;
+        lock (_lock)
+        {
+            // Behind one that has failed nothing is sent: it would overtake.
+            while (_failed.Count == 0 && _queue.First is { } first && (batch is null || batch.Takes(first.Value)))
+            {
+                PendingAppend append = first.Value;
+                _queue.Remove(first);
+                append.Queued = null;
+                append.IsUnderWay = true;
+                (long before, int count) = _underWay.GetValueOrDefault(append.Topic);
+                _underWay[append.Topic] = (append.Number, count + 1);
+                (batch ??= new PublishBatch()).Add(append, before);
+            }
+        }
+
+        return batch;
+    }
+
+    private async Task ObserveAsync(PublishBatch batch, IDatabase database, TopicScripts.Hashes hashes)
+    {
+        Verdict[] verdicts = await AskAsync(batch, database, hashes).ConfigureAwait(false);
+        bool isRetried = false;
+        lock (_lock)
+        {
+            for (int i = 0; i < verdicts.Length; i++)
+            {
+                isRetried |= Take(batch[i], verdicts[i]);
+            }
+        }
+
+        // The next may leave; those who waited for this one are told meanwhile.
+        _calls.Release();
+        if (isRetried)
+        {
+            Signal();
+        }
+
+        for (int i = 0; i < verdicts.Length; i++)
+        {
+            Tell(batch[i], verdicts[i]);
+        }
+    }
+
+#pragma warning disable CA1031 // Whatever the client library throws is the publisher's to know, or a reason to send again.
+    private async Task<Verdict[]> AskAsync(PublishBatch batch, IDatabase database, TopicScripts.Hashes hashes)
+    {
+        Verdict all;
+        try
+        {
+            RedisResult result = await _scripts.AppendAsync(database, hashes, batch, _idle).ConfigureAwait(false);
+            return [.. Entry.AnswersOf(result, batch.Count).Select(Judge)];
+        }
+        catch (RedisServerException refused)
+        {
+            all = Judge(refused);
+            if (all.Fate == Fate.Failed && batch.Count > 1)
+            {
+                // One of them is too much for the server, or it cannot do with so many: each comes again by itself, and only who fails then has failed. Where the script had begun, some are in the log; their
+                // numbers tell.
+                all = new Verdict(Fate.AgainAlone, default, refused);
+            }
+        }
+        catch (Exception error) when (error is RedisConnectionException or RedisTimeoutException or TimeoutException or ObjectDisposedException)
+        {
+            // What never was written to a connection cannot have come.
+            bool isUnsent = error is RedisConnectionException { CommandStatus: CommandStatus.WaitingToBeSent or CommandStatus.WaitingInBacklog };
+            all = new Verdict(isUnsent ? Fate.Again : Fate.AgainInDoubt, default, error);
+        }
+        catch (Exception error)
+        {
+            all = new Verdict(Fate.Failed, default, error);
+        }
+
+        var verdicts = new Verdict[batch.Count];
+        Array.Fill(verdicts, all);
+        return verdicts;
+    }
+
+    /// <summary>Waits until nothing is under way and the server answers.</summary>
+    private async Task RecoverAsync()
+    {
+        for (int i = 0; i < MaxCalls; i++)
+        {
+            await _calls.WaitAsync(_stop.Token).ConfigureAwait(false);
+        }
+
+        _calls.Release(MaxCalls);
+        lock (_lock)
+        {
+            foreach (PendingAppend append in _failed.OrderByDescending(append => append.Number))
+            {
+                if (append.Waiting is not null)
+                {
+                    _metrics.Retried();
+                    append.Queued = _queue.AddFirst(append);
+                }
+            }
+
+            _failed.Clear();
+        }
+
+        while (true)
+        {
+            try
+            {
+                if (_database() is { } database)
+                {
+                    // The scripts are asked for anew: this may be another server.
+                    await _scripts.LoadAsync(database).WaitAsync(TimeSpan.FromSeconds(1), _time, _stop.Token).ConfigureAwait(false);
+                    return;
+                }
+            }
+            catch (Exception error) when (!_stop.IsCancellationRequested)
+            {
+                lock (_lock)
+                {
+                    _lastFailure = error;
+                }
+            }
+
+            await Task.Delay(Pause, _time, _stop.Token).ConfigureAwait(false);
+        }
+    }
+#pragma warning restore CA1031
+
+    private static Verdict Judge(AppendAnswer answer) => answer.Outcome switch
+    {
+        // The one before was refused, and comes again: so does this, behind it.
+        AppendOutcome.Early => new Verdict(Fate.Again, answer, null),
+        AppendOutcome.Failed => Judge(new RedisServerException(RedisErrorKind.Unknown, CommandFlags.None, answer.Refusal!)),
+        _ => new Verdict(Fate.Landed, answer, null),
+    };
+
+    private static Verdict Judge(RedisServerException refused)
+    {
+        Fate fate = Passing.Any(word => refused.Message.Contains(word, StringComparison.Ordinal)) ? Fate.Again
+            : Full.Any(word => refused.Message.Contains(word, StringComparison.Ordinal)) ? Fate.Refused
+            : Fate.Failed;
+        return new Verdict(fate, default, refused);
+    }
+
+    // With the lock held, in one step for all: who is sent next is either behind one that is under way, and says so, or waits. True if it is sent again.
+    private bool Take(PendingAppend append, Verdict verdict)
+    {
+        Return(append);
+        bool isAgain = verdict.Fate is Fate.Again or Fate.AgainInDoubt or Fate.AgainAlone;
+        if (isAgain)
+        {
+            _lastFailure = verdict.Error ?? _lastFailure;
+            append.IsDoubtful |= verdict.Fate != Fate.Again;
+            append.IsAlone |= verdict.Fate == Fate.AgainAlone;
+            if (append.Waiting is not null)
+            {
+                _failed.Add(append);
+                return true;
+            }
+        }
+        else if (append.Waiting is { } waiting)
+        {
+            _waiting.Remove(waiting);
+            append.Waiting = null;
+        }
+
+        Uncount(append);
+        return isAgain;
+    }
+
+    private void Tell(PendingAppend append, Verdict verdict)
+    {
+        switch (verdict.Fate)
+        {
+            case Fate.Landed when verdict.Answer.Outcome == AppendOutcome.Trimmed:
+                append.Completion.TrySetException(new BrokerUnavailableException("The message was published, but the answer was lost with the link, and the history holds it no more: its position is not known.", isUnknown: true, _lastFailure));
+                break;
+            case Fate.Landed:
+                TopicMessage placed = new(verdict.Answer.Position, append.Message.Type, append.Message.Data)
+                {
+                    IsJson = append.Message.IsJson,
+                    Flags = append.Message.Flags,
+                    Time = verdict.Answer.Time,
+                };
+                append.Completion.TrySetResult((placed, verdict.Answer.Outcome == AppendOutcome.Appended));
+                break;
+            case Fate.Refused:
+                _metrics.Refused();
+                append.Completion.TrySetException(new BrokerUnavailableException("Redis takes no messages for the moment.", append.IsDoubtful, verdict.Error));
+                break;
+            case Fate.Failed:
+                append.Completion.TrySetException(verdict.Error!);
+                break;
+            default:
+                // It comes again, or its publisher has been told.
+                break;
+        }
+    }
+
+    // With the lock held.
+    private void Return(PendingAppend append)
+    {
+        append.IsUnderWay = false;
+        (long last, int count) = _underWay[append.Topic];
+        if (count > 1)
+        {
+            _underWay[append.Topic] = (last, count - 1);
+        }
+        else
+        {
+            _underWay.Remove(append.Topic);
+        }
+    }
+
+    private readonly record struct Verdict(Fate Fate, AppendAnswer Answer, Exception? Error);
+}
