@@ -41,7 +41,7 @@ if (selected.Contains("Duologue.Interop.Tests") || selected.Contains("Duologue.B
     BringNode();
 }
 
-if (selected.Contains("Duologue.Redis.Tests") || selected.Contains("Duologue.Cli.Tests") || selected.Contains("Duologue.Cluster.Tests") || selected.Contains("Duologue.Bench.Tests"))
+if (selected.Contains("Duologue.Redis.Tests") || selected.Contains("Duologue.Aot.Tests") || selected.Contains("Duologue.Cli.Tests") || selected.Contains("Duologue.Cluster.Tests") || selected.Contains("Duologue.Bench.Tests"))
 {
     BringRedis();
 }

@@ -1,7 +1,5 @@
-using System.Buffers;
 using BenchmarkDotNet.Attributes;
 using Duologue.AspNetCore;
-using Duologue.Carriers;
 using Duologue.Protocol;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -38,7 +36,7 @@ public class PublishBenchmarks
                 Role = Role.Server,
                 Options = new ConnectionOptions { KeepAliveInterval = Timeout.InfiniteTimeSpan },
             });
-            connection.Start(new NullCarrier());
+            connection.Start(new NullCarrier(4 * 1024));
             ConnectionState state = new(null, 0);
             _topics.Subscribe(connection, state, "fanout");
             _connections.Add(connection);
@@ -54,30 +52,4 @@ public class PublishBenchmarks
 
     [Benchmark]
     public FanoutResult Publish() => _topics.Publish("fanout", _message, MessageType.Binary);
-
-    /// <summary>Takes what is written and forgets it.</summary>
-    private sealed class NullCarrier : Carrier
-    {
-        private readonly ArrayBufferWriter<byte> _output = new(4 * 1024);
-
-        public override IBufferWriter<byte> Output => _output;
-
-        public override ValueTask<bool> FlushAsync()
-        {
-            _output.ResetWrittenCount();
-            return new ValueTask<bool>(true);
-        }
-
-        public override void ResumeReading()
-        {
-        }
-
-        public override void Complete()
-        {
-        }
-
-        public override void Abort()
-        {
-        }
-    }
 }

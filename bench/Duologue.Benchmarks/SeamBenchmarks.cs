@@ -1,6 +1,5 @@
 using System.Buffers;
 using BenchmarkDotNet.Attributes;
-using Duologue.Carriers;
 using Duologue.Protocol;
 
 namespace Duologue.Benchmarks;
@@ -14,7 +13,7 @@ public class SeamBenchmarks
 {
     private const int Messages = 16;
 
-    private readonly NullCarrier _carrier = new();
+    private readonly NullCarrier _carrier = new(512 * 1024);
     private WebSocketConnection _connection = null!;
     private byte[] _one = [];
     private byte[] _batch = [];
@@ -82,31 +81,5 @@ public class SeamBenchmarks
         }
 
         public ValueTask OnCloseAsync(Connection connection, CloseInfo info) => default;
-    }
-
-    /// <summary>Takes what is written and forgets it.</summary>
-    private sealed class NullCarrier : Carrier
-    {
-        private readonly ArrayBufferWriter<byte> _output = new(512 * 1024);
-
-        public override IBufferWriter<byte> Output => _output;
-
-        public override ValueTask<bool> FlushAsync()
-        {
-            _output.ResetWrittenCount();
-            return new ValueTask<bool>(true);
-        }
-
-        public override void ResumeReading()
-        {
-        }
-
-        public override void Complete()
-        {
-        }
-
-        public override void Abort()
-        {
-        }
     }
 }

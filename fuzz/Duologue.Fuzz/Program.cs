@@ -18,6 +18,14 @@ catch (FormatException error)
 
 // Before anything of Duologue runs: instrumented code writes to the map from its first branch on.
 CoverageMap? coverage = CoverageMap.IsAvailable && arguments.Command != "afl-target" ? new CoverageMap() : null;
+if (CoverageMap.IsAvailable && arguments.Input is null)
+{
+    // The map takes a step from what one thread does to what another does for an edge: so the pool, on which the code under test does what it does not do at once, has one.
+    // Races need more: one input is played with all threads, and so is each where nothing is instrumented, as in ./test.
+    ThreadPool.SetMinThreads(1, 1);
+    ThreadPool.SetMaxThreads(1, 1);
+}
+
 switch (arguments.Command)
 {
     case "list":

@@ -19,7 +19,9 @@ public static class DuologueServiceCollectionExtensions
         ArgumentNullException.ThrowIfNull(services);
         services.AddRouting();
         services.AddMetrics();
-        services.AddOptions<DuologueOptions>().ValidateOnStart();
+
+        // They are validated when the server is made, and the drain sees to it that this is before the application has started. ValidateOnStart would make and judge a second instance of them.
+        services.AddOptions<DuologueOptions>();
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton(_ => new Connections());
         services.TryAddSingleton<ServerMetrics>();

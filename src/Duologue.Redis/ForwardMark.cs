@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Buffers.Text;
 using System.Globalization;
 using System.Net;
@@ -8,7 +9,7 @@ namespace Duologue.Redis;
 
 /// <summary>
 /// What a node says of the client whose request it forwards: its address and scheme. The other believes it for a code that is made with its own secret, which only nodes read, in the registry. Made
-/// for one request and one moment. A request that has a mark, a right one or not, is never forwarded again.
+/// for one method and target and one moment by the store's clock, with a number by which the other knows it again. A request that has a mark, a right one or not, is never forwarded again.
 /// </summary>
 internal static class ForwardMark
 {
@@ -16,24 +17,26 @@ internal static class ForwardMark
 
     private const string NoAddress = "-";
 
-    // Clocks of nodes may differ by so much.
-    private static readonly TimeSpan Tolerance = TimeSpan.FromMinutes(5);
+    /// <summary>A mark may be so old, or so far ahead: for the way, and for what the nodes know of the store's clock.</summary>
+    public static readonly TimeSpan Tolerance = TimeSpan.FromSeconds(30);
 
-    public static string Create(string secret, string target, string scheme, IPAddress? address, int port, DateTimeOffset now)
+    public static string Create(string secret, string method, string target, string scheme, IPAddress? address, int port, DateTimeOffset now)
     {
-        string said = string.Create(CultureInfo.InvariantCulture, $"{now.ToUnixTimeMilliseconds()} {scheme} {address?.ToString() ?? NoAddress} {port}");
-        return $"{said} {Base64Url.EncodeToString(CodeOf(secret, said, target))}";
+        long nonce = BinaryPrimitives.ReadInt64LittleEndian(RandomNumberGenerator.GetBytes(sizeof(long)));
+        string said = string.Create(CultureInfo.InvariantCulture, $"{now.ToUnixTimeMilliseconds()} {scheme} {address?.ToString() ?? NoAddress} {port} {nonce:x}");
+        return $"{said} {Base64Url.EncodeToString(CodeOf(secret, said, method, target))}";
     }
 
-    /// <summary>Reads a mark; null if it is none, is of another moment, or was not made for this node and this request.</summary>
-    public static ForwardedClient? Read(string? mark, string secret, string target, DateTimeOffset now)
+    /// <summary>Reads a mark; null if it is none, is of another moment, or was not made for this node and this request. Whether it was used before is not known here.</summary>
+    public static ForwardedClient? Read(string? mark, string secret, string method, string target, DateTimeOffset now)
     {
         string[] words = mark?.Split(' ') ?? [];
-        if (words.Length != 5
+        if (words.Length != 6
             || !long.TryParse(words[0], NumberStyles.None, CultureInfo.InvariantCulture, out long time)
             || Math.Abs(now.ToUnixTimeMilliseconds() - (double)time) > Tolerance.TotalMilliseconds
             || words[1] is not ("http" or "https")
-            || !ushort.TryParse(words[3], NumberStyles.None, CultureInfo.InvariantCulture, out ushort port))
+            || !ushort.TryParse(words[3], NumberStyles.None, CultureInfo.InvariantCulture, out ushort port)
+            || !long.TryParse(words[4], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out long nonce))
         {
             return null;
         }
@@ -44,14 +47,14 @@ internal static class ForwardMark
             return null;
         }
 
-        byte[] code = CodeOf(secret, string.Join(' ', words[..4]), target);
-        byte[] given = Encoding.ASCII.GetBytes(words[4]);
-        return CryptographicOperations.FixedTimeEquals(Encoding.ASCII.GetBytes(Base64Url.EncodeToString(code)), given) ? new ForwardedClient(words[1], address, port) : null;
+        byte[] code = CodeOf(secret, string.Join(' ', words[..5]), method, target);
+        byte[] given = Encoding.ASCII.GetBytes(words[5]);
+        return CryptographicOperations.FixedTimeEquals(Encoding.ASCII.GetBytes(Base64Url.EncodeToString(code)), given) ? new ForwardedClient(words[1], address, port, nonce) : null;
     }
 
-    private static byte[] CodeOf(string secret, string said, string target) =>
-        HMACSHA256.HashData(Encoding.UTF8.GetBytes(secret), Encoding.UTF8.GetBytes($"{said}\n{target}"));
+    private static byte[] CodeOf(string secret, string said, string method, string target) =>
+        HMACSHA256.HashData(Encoding.UTF8.GetBytes(secret), Encoding.UTF8.GetBytes($"{said}\n{method} {target}"));
 }
 
 /// <summary>The client of a request that another node has forwarded.</summary>
-internal sealed record ForwardedClient(string Scheme, IPAddress? Address, int Port);
+internal sealed record ForwardedClient(string Scheme, IPAddress? Address, int Port, long Nonce);

@@ -11,6 +11,8 @@ namespace Duologue.Redis;
 /// </summary>
 internal sealed class ForwardedRequests(RedisBroker broker, RedisMetrics metrics, TimeProvider time) : IStartupFilter
 {
+    private readonly SeenNonces _seen = new(time);
+
     public Action<IApplicationBuilder> Configure(Action<IApplicationBuilder> next) => app =>
     {
         app.Use(next => context =>
@@ -28,9 +30,9 @@ internal sealed class ForwardedRequests(RedisBroker broker, RedisMetrics metrics
     private void Restore(HttpContext context)
     {
         string target = context.Features.Get<IHttpRequestFeature>()?.RawTarget ?? "";
-        if (ForwardMark.Read(context.Request.Headers[ForwardMark.Header], broker.Registry.Own.Secret, target, time.GetUtcNow()) is not { } client)
+        if (ForwardMark.Read(context.Request.Headers[ForwardMark.Header], broker.Registry.Own.Secret, context.Request.Method, target, broker.Registry.StoreTime) is not { } client || !_seen.TryAdd(client.Nonce))
         {
-            // Somebody made it up, or another start of this node was meant: the request is its sender's own.
+            // Somebody made it up, or has heard and repeats it, or another start of this node was meant: the request is its sender's own.
             metrics.MarkRefused();
             return;
         }

@@ -1,68 +1,176 @@
-using System.Collections.Concurrent;
 using Duologue.AspNetCore;
 
 namespace Duologue.Redis;
 
 /// <summary>
 /// Messages that were heard of, in that order. They are handed out by one thread at a time, as many together as there are, so that a burst leaves for each
-/// subscriber in one system call. Nobody waits for more to come. Thread-safe.
+/// subscriber in one system call. Nobody waits for more to come. Where more come than are handed out, what does not fit is let go of, and its topic is told instead: the log has it. Thread-safe.
 /// </summary>
-internal sealed class Inbox(Inbox.Receiver handOut) : IThreadPoolWorkItem
+/// <param name="handOut">Takes a batch; never throws.</param>
+/// <param name="tellGap">Takes what stands for the messages that were let go of; never throws.</param>
+internal sealed class Inbox(Inbox.Receiver handOut, Action<InboxGap> tellGap) : IThreadPoolWorkItem
 {
     /// <summary>The most at once, in number and in bytes of payload: a fraction of what a send queue holds by default, and so little that others soon have their turn.</summary>
     public const int MaxCount = 64;
     public const int MaxBytes = 16 * 1024;
 
-    private readonly ConcurrentQueue<AppendedMessage> _queue = new();
+    /// <summary>The most that are held, in number and in bytes of payload; one that is larger is taken if it is alone.</summary>
+    public const int MaxHeldCount = 10_000;
+    public const int MaxHeldBytes = 32 * 1024 * 1024;
+
+    /// <summary>Of so many topics it is remembered by name that messages were let go of.</summary>
+    public const int MaxGapTopics = 10_000;
+
     private readonly AppendedMessage[] _together = new AppendedMessage[MaxCount];
-    private int _isScheduled;
+    private readonly Lock _lock = new();
+
+    // Guarded by the lock. What is being handed out is held until it has been.
+    private readonly Queue<AppendedMessage> _queue = new();
+    private readonly List<(long After, TaskCompletionSource Done)> _waiting = [];
+    private long _added;
+    private long _handedOut;
+    private long _heldBytes;
+    private InboxGap? _gap;
+    private bool _isScheduled;
 
     /// <summary>Takes a batch; never throws.</summary>
     public delegate void Receiver(ReadOnlySpan<AppendedMessage> together);
 
-    public void Add(AppendedMessage message)
+    public void Add(params ReadOnlySpan<AppendedMessage> messages)
     {
-        _queue.Enqueue(message);
-        Schedule();
-    }
-
-    public void Add(List<AppendedMessage> messages)
-    {
-        foreach (AppendedMessage message in messages)
+        lock (_lock)
         {
-            _queue.Enqueue(message);
+            foreach (AppendedMessage message in messages)
+            {
+                Take(message);
+            }
+
+            if (_isScheduled)
+            {
+                return;
+            }
+
+            _isScheduled = true;
         }
 
         Schedule();
+    }
+
+    /// <summary>Completes when all that was added before has been handed out, or its topic told. What waits runs elsewhere.</summary>
+    public Task WhenHandedOutAsync()
+    {
+        lock (_lock)
+        {
+            if (!_isScheduled)
+            {
+                return Task.CompletedTask;
+            }
+
+            var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            _waiting.Add((_added, done));
+            return done.Task;
+        }
     }
 
     void IThreadPoolWorkItem.Execute()
     {
         int count = 0;
-        for (long bytes = 0; count < MaxCount && _queue.TryPeek(out AppendedMessage next) && (count == 0 || bytes + next.Message.Data.Length <= MaxBytes);)
+        long bytes = 0;
+        lock (_lock)
         {
-            _ = _queue.TryDequeue(out _together[count]);
-            bytes += next.Message.Data.Length;
-            count++;
+            while (count < MaxCount && _queue.TryPeek(out AppendedMessage next) && (count == 0 || bytes + next.Message.Data.Length <= MaxBytes))
+            {
+                _together[count] = _queue.Dequeue();
+                bytes += next.Message.Data.Length;
+                count++;
+            }
         }
 
         handOut(_together.AsSpan(0, count));
         Array.Clear(_together, 0, count);
 
-        // A full fence: were the look at the queue to overtake this write, whoever adds at this moment could take it for scheduled, and nobody would come for it.
-        Interlocked.Exchange(ref _isScheduled, 0);
-        if (!_queue.IsEmpty)
+        InboxGap? gap;
+        (long After, TaskCompletionSource Done)[] due;
+        lock (_lock)
         {
-            Schedule();
+            _handedOut += count;
+            _heldBytes -= bytes;
+
+            // With a batch gone there is room again. Who waits here waits for this gap, too.
+            (gap, _gap) = (_gap, null);
+            due = _waiting.Count == 0 ? [] : [.. _waiting.Where(waiting => waiting.After <= _handedOut)];
+            _waiting.RemoveAll(waiting => waiting.After <= _handedOut);
+        }
+
+        if (gap is not null)
+        {
+            tellGap(gap);
+        }
+
+        foreach ((long _, TaskCompletionSource done) in due)
+        {
+            done.SetResult();
+        }
+
+        lock (_lock)
+        {
+            _isScheduled = _queue.Count > 0 || _gap is not null || _waiting.Count > 0;
+            if (!_isScheduled)
+            {
+                return;
+            }
+        }
+
+        Schedule();
+    }
+
+    // With the lock held.
+    private void Take(AppendedMessage message)
+    {
+        int size = message.Message.Data.Length;
+        long held = _added - _handedOut;
+        if (held < MaxHeldCount && (held == 0 || _heldBytes + size <= MaxHeldBytes))
+        {
+            _queue.Enqueue(message);
+            _added++;
+            _heldBytes += size;
+        }
+        else
+        {
+            (_gap ??= new InboxGap()).Add(message);
         }
     }
 
     // Behind what the pool has to do already: more of a burst is then there.
-    private void Schedule()
+    private void Schedule() => ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+}
+
+/// <summary>What an inbox has let go of.</summary>
+internal sealed class InboxGap
+{
+    private readonly Dictionary<string, TopicPosition> _topics = new(StringComparer.Ordinal);
+
+    /// <summary>How many messages.</summary>
+    public long Count { get; private set; }
+
+    /// <summary>Of which topics, with the first of each in its last epoch.</summary>
+    public IReadOnlyDictionary<string, TopicPosition> Topics => _topics;
+
+    /// <summary>Whether there were more topics than are remembered: any may be concerned.</summary>
+    public bool IsAny { get; private set; }
+
+    public void Add(AppendedMessage message)
     {
-        if (Interlocked.Exchange(ref _isScheduled, 1) == 0)
+        Count++;
+        TopicPosition position = message.Message.Position;
+        bool isKnown = _topics.TryGetValue(message.Topic, out TopicPosition first);
+        if (isKnown ? first.Epoch != position.Epoch : _topics.Count < Inbox.MaxGapTopics)
         {
-            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+            _topics[message.Topic] = position;
+        }
+        else if (!isKnown)
+        {
+            IsAny = true;
         }
     }
 }

@@ -33,6 +33,7 @@ internal sealed class NodeRegistry
     private volatile bool _isRegistered;
     private volatile bool _hasLeft;
     private NodeEntry _own;
+    private StoreClock? _storeClock;
 
     // By one at a time, whose turn it is.
     private long _begunAt;
@@ -47,6 +48,7 @@ internal sealed class NodeRegistry
         (_options, _key, _time, _logger, _database) = (options, prefix + "nodes", time, logger, database);
         _own = new NodeEntry(options.NodeName, incarnation, options.NodeAddress is { Port: 0 } ? null : options.NodeAddress, NodeEntry.NewSecret(), IsLeaving: false);
         _renewedAt = time.GetTimestamp() - (long)(Lease.TotalSeconds * 2 * time.TimestampFrequency);
+        _begunAt = _renewedAt;
     }
 
     /// <summary>Told of those that came and those that went, this node left out; a new start of a node is one of each. One at a time, with no lock held; must not block or throw.</summary>
@@ -82,14 +84,28 @@ internal sealed class NodeRegistry
     /// <summary>Finds another node by its name; asks the server if it is not known yet.</summary>
     public async ValueTask<NodeEntry?> FindAsync(string name, CancellationToken cancellationToken)
     {
-        if ((!_entries.TryGetValue(name, out NodeEntry? found) || found.Address is null) && _time.GetElapsedTime(Volatile.Read(ref _renewedAt)) > LeastPause)
+        if (!_entries.TryGetValue(name, out NodeEntry? found) || found.Address is null)
         {
-            await RenewAsync(_time.GetTimestamp(), cancellationToken).ConfigureAwait(false);
+            // It may have come since the server was asked last: what that said is no answer to this.
+            long asked = _time.GetTimestamp();
+            TimeSpan pause = LeastPause - _time.GetElapsedTime(Volatile.Read(ref _begunAt));
+            if (pause > TimeSpan.Zero)
+            {
+                await Task.Delay(pause, _time, cancellationToken).ConfigureAwait(false);
+            }
+
+            await RenewAsync(asked, cancellationToken).ConfigureAwait(false);
             _entries.TryGetValue(name, out found);
         }
 
         return found is null || found.Incarnation == Own.Incarnation ? null : found;
     }
+
+    /// <summary>Whether this start of a node is still among those that have an entry.</summary>
+    public bool Lives(NodeEntry node) => _entries.GetValueOrDefault(node.Name)?.Incarnation == node.Incarnation;
+
+    /// <summary>What the clock of the server shows, by which all nodes go; this machine's while it has not been heard of.</summary>
+    public DateTimeOffset StoreTime => Volatile.Read(ref _storeClock) is { } clock ? clock.Showed + _time.GetElapsedTime(clock.At) : _time.GetUtcNow();
 
     /// <summary>Keeps the lease until it is stopped.</summary>
     public async Task RunAsync(CancellationToken stop)
@@ -148,7 +164,7 @@ internal sealed class NodeRegistry
                 return;
             }
 
-            _begunAt = _time.GetTimestamp();
+            Volatile.Write(ref _begunAt, _time.GetTimestamp());
             if (_database() is { } database)
             {
                 NodeEntry own = Own;
@@ -182,9 +198,15 @@ internal sealed class NodeRegistry
         var all = (RedisResult[])parts[2]!;
         for (int i = 0; i + 1 < all.Length; i += 2)
         {
-            if (NodeEntry.TryRead((string)all[i]!, (string)all[i + 1]!) is { } entry)
+            var value = (string)all[i + 1]!;
+            if (NodeEntry.TryRead((string)all[i]!, value) is { } entry)
             {
                 found[entry.Name] = entry;
+                if (entry.Incarnation == Own.Incarnation && long.TryParse(value.AsSpan(0, value.IndexOf(' ')), NumberStyles.None, CultureInfo.InvariantCulture, out long expiry))
+                {
+                    // Its own lease has just begun.
+                    Volatile.Write(ref _storeClock, new StoreClock(DateTimeOffset.FromUnixTimeMilliseconds(expiry) - Lease, _time.GetTimestamp()));
+                }
             }
         }
 
@@ -250,6 +272,8 @@ internal sealed class NodeRegistry
             Changed?.Invoke(came, went);
         }
     }
+
+    private sealed record StoreClock(DateTimeOffset Showed, long At);
 
     private static string Load()
     {

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Text;
 using StackExchange.Redis;
 
@@ -90,6 +91,13 @@ public sealed partial class RedisBroker
                 throw new InvalidOperationException("The application's connection to Redis is not connected.");
             }
 
+            if (await IsAnotherUserAsync(link).ConfigureAwait(false))
+            {
+                await EndAsync(link).ConfigureAwait(false);
+                await Task.Delay(_options.HeartbeatInterval, _time, _stop.Token).ConfigureAwait(false);
+                return;
+            }
+
             await WaitForSubscriberAsync(link.GetSubscriber()).ConfigureAwait(false);
             List<ChannelMessageQueue> heard = Follow(link);
 
@@ -125,6 +133,41 @@ public sealed partial class RedisBroker
             await EndAsync(made).ConfigureAwait(false);
             throw;
         }
+    }
+
+    /// <summary>
+    /// Whether the server takes this node for another than it is to be, which is said. On a server that is open to all, the client library goes on as the default user after a login that was refused.
+    /// </summary>
+    private async Task<bool> IsAnotherUserAsync(IConnectionMultiplexer link)
+    {
+        if (_options.ConnectionFactory is not null || _options.Configuration!.User is not { Length: > 0 } wanted || !link.IsConnected)
+        {
+            return false;
+        }
+
+        string? user;
+        try
+        {
+            user = (string?)await link.GetDatabase().ExecuteAsync("ACL", "WHOAMI").WaitAsync(Patience, _time, _stop.Token).ConfigureAwait(false);
+        }
+        catch (Exception error) when (error is RedisException or TimeoutException or ObjectDisposedException)
+        {
+            // It may not ask, there is nothing to ask, or the link is away again.
+            return false;
+        }
+
+        if (user is null || user == wanted)
+        {
+            return false;
+        }
+
+        string refusal = $"The login as {wanted} was refused; the server takes this node for {user}.";
+        if (Interlocked.Exchange(ref _refusal, refusal) != refusal)
+        {
+            Log.LoginRefused(_logger, NodeName, wanted, user);
+        }
+
+        return true;
     }
 
     /// <summary>
@@ -185,12 +228,17 @@ public sealed partial class RedisBroker
             return;
         }
 
-        long beat;
+        // The library has made its connection anew by itself, perhaps, and the server may have other users now.
+        if (!IsConnected && await IsAnotherUserAsync(link).ConfigureAwait(false))
+        {
+            await CloseLinkAsync().ConfigureAwait(false);
+            await Task.Delay(_options.HeartbeatInterval, _time, _stop.Token).ConfigureAwait(false);
+            return;
+        }
+
         bool isSilent;
         lock (_linkLock)
         {
-            beat = ++_beat;
-            _beatSentAt = _time.GetTimestamp();
             isSilent = IsConnected && _time.GetElapsedTime(_heardAt) > Lifetime;
         }
 
@@ -199,6 +247,20 @@ public sealed partial class RedisBroker
             Shake($"no heartbeat for {Lifetime.TotalSeconds} s");
         }
 
+        await SendBeatAsync(link, NextBeat()).ConfigureAwait(false);
+    }
+
+    private long NextBeat()
+    {
+        lock (_linkLock)
+        {
+            _beatSentAt = _time.GetTimestamp();
+            return ++_beat;
+        }
+    }
+
+    private async Task SendBeatAsync(IConnectionMultiplexer link, long beat)
+    {
         try
         {
             string mark = string.Create(CultureInfo.InvariantCulture, $"! {NodeName} {_incarnation} {beat} {_scripts.Layout}");
@@ -297,7 +359,7 @@ public sealed partial class RedisBroker
             }
             else if (Entry.TryReadNotification(payload, _scripts.Layout, out List<AspNetCore.AppendedMessage> messages))
             {
-                _inbox.Add(messages);
+                _inbox.Add(CollectionsMarshal.AsSpan(messages));
             }
             else if (Entry.LayoutOf(payload) is null or TopicScripts.LayoutVersion)
             {
@@ -353,8 +415,10 @@ public sealed partial class RedisBroker
     private void HearOwnBeat(long beat)
     {
         bool isProven;
+        TaskCompletionSource[] proven;
         lock (_linkLock)
         {
+            proven = TakeProofs(beat);
             _heardAt = _time.GetTimestamp();
             if (beat == _beat)
             {
@@ -369,6 +433,7 @@ public sealed partial class RedisBroker
             }
         }
 
+        Array.ForEach(proven, proof => proof.TrySetResult());
         if (isProven)
         {
             // From here on all is notified; what came before is in the logs.
@@ -395,9 +460,12 @@ public sealed partial class RedisBroker
     private void Shake(string reason)
     {
         bool wasReady;
+        TaskCompletionSource[] unproven;
         lock (_linkLock)
         {
             _provenFrom = _beat + 1;
+            _shakes++;
+            unproven = TakeProofs(long.MaxValue);
             wasReady = _ready.Task.IsCompleted;
             if (wasReady)
             {
@@ -405,6 +473,7 @@ public sealed partial class RedisBroker
             }
         }
 
+        Array.ForEach(unproven, proof => proof.TrySetException(new TimeoutException($"The link was interrupted ({reason}).")));
         if (wasReady && !_stop.IsCancellationRequested)
         {
             _metrics.Interrupted();

@@ -25,7 +25,7 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
     private readonly Inbox _inbox;
     private readonly CancellationTokenSource _stop = new();
     private readonly ConcurrentDictionary<string, int> _followed = new(StringComparer.Ordinal);
-    private readonly ConcurrentDictionary<ReadKey, SharedRead> _reads = new();
+    private readonly ConcurrentDictionary<ReadKey, SharedCall<TopicPage>> _reads = new();
     private readonly CancellationTokenRegistration _stopping;
     private readonly Task _link;
     private readonly Task _lease;
@@ -48,7 +48,7 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
         _scripts = new TopicScripts(_options.KeyPrefix, _options.Layout);
         _publishes = new PublishQueue(_options, _scripts, metrics, time, _idle, GetDatabase);
         Registry = new NodeRegistry(_options, _incarnation, _scripts.Prefix, time, _logger, GetDatabase);
-        _inbox = new Inbox(HandOut);
+        _inbox = new Inbox(HandOut, ReadInstead);
         _writer = new PresenceWriter(_options, Registry, _scripts.Prefix, time, _logger, GetDatabase);
         _view = new PresenceView(Registry, _scripts.Prefix, _logger, GetDatabase, TellPresence);
         Restored += (_, _) => _writer.WriteAnew();
@@ -109,12 +109,16 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
     public override async ValueTask<TopicPage> ReadAsync(string topic, TopicStart start, int maxCount, int maxBytes, CancellationToken cancellationToken)
     {
         var key = new ReadKey(topic, start, maxCount, maxBytes);
-        SharedRead read = _reads.GetOrAdd(key, static key => new SharedRead());
+        SharedCall<TopicPage> read = _reads.GetOrAdd(key, static key => new SharedCall<TopicPage>());
         try
         {
             return await read.JoinAsync(() => ReadHereAsync(key), () => _reads.TryRemove(new(key, read))).WaitAsync(cancellationToken).ConfigureAwait(false);
         }
-        catch (Exception error) when (error is RedisConnectionException or RedisTimeoutException or TimeoutException or RedisServerException or ObjectDisposedException)
+        catch (RedisServerException refused)
+        {
+            throw new BrokerUnavailableException($"Redis refuses to read the topic's log: {refused.Message}", isUnknown: false, refused);
+        }
+        catch (Exception error) when (error is RedisConnectionException or RedisTimeoutException or TimeoutException or ObjectDisposedException)
         {
             throw new BrokerUnavailableException("The topic's log could not be read: Redis is away.", isUnknown: false, error);
         }
@@ -142,7 +146,12 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
                 throw new BrokerUnavailableException("Redis is away: nobody would hear of what is published.", isUnknown: false, error);
             }
 
-            return (await ReadAsync(topic, TopicStart.Now, 1, 1, cancellationToken).ConfigureAwait(false)).Next;
+            TopicPosition head = (await ReadAsync(topic, TopicStart.Now, 1, 1, cancellationToken).ConfigureAwait(false)).Next;
+
+            // What was appended before that, and since somebody asked to subscribe, is his: it has been handed out when this is answered.
+            await HearAllAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
+            await _inbox.WhenHandedOutAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
+            return head;
         }
         catch
         {
@@ -237,20 +246,6 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
         }
     }
 
-    private void HandOut(ReadOnlySpan<AppendedMessage> together)
-    {
-#pragma warning disable CA1031 // What was told badly is read from the log with the next.
-        try
-        {
-            OnAppended(together);
-        }
-        catch (Exception error)
-        {
-            Log.ListenerFailed(_logger, error);
-        }
-#pragma warning restore CA1031
-    }
-
     private void Unfollow(string topic)
     {
         while (_followed.TryGetValue(topic, out int count))
@@ -282,55 +277,4 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
     }
 
     private readonly record struct ReadKey(string Topic, TopicStart Start, int MaxCount, int MaxBytes);
-
-    /// <summary>
-    /// One read for all who ask the same at the same time, as all subscribers of a topic do when a message comes. Who comes while one is under way shares the next: that one
-    /// may have been answered before what the newcomer knows of.
-    /// </summary>
-    private sealed class SharedRead
-    {
-        private readonly Lock _lock = new();
-        private Task<TopicPage>? _current;
-        private Task<TopicPage>? _next;
-
-        public Task<TopicPage> JoinAsync(Func<Task<TopicPage>> read, Action done)
-        {
-            lock (_lock)
-            {
-                if (_current is null)
-                {
-                    return _current = RunAsync(read, done);
-                }
-
-                return _next ??= FollowAsync(_current, read, done);
-            }
-        }
-
-        private async Task<TopicPage> RunAsync(Func<Task<TopicPage>> read, Action done)
-        {
-            // Not under the lock of who asked first.
-            await Task.Yield();
-            try
-            {
-                return await read().ConfigureAwait(false);
-            }
-            finally
-            {
-                lock (_lock)
-                {
-                    (_current, _next) = (_next, null);
-                    if (_current is null)
-                    {
-                        done();
-                    }
-                }
-            }
-        }
-
-        private async Task<TopicPage> FollowAsync(Task before, Func<Task<TopicPage>> read, Action done)
-        {
-            await before.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default).ConfigureAwait(false);
-            return await RunAsync(read, done).ConfigureAwait(false);
-        }
-    }
 }

@@ -60,6 +60,9 @@ public sealed class RedisBrokerOptions
     /// </summary>
     public bool SharePresence { get; set; } = true;
 
+    /// <summary>For tests: for how long a node is tried that does not answer. One answers its own network at once or not at all.</summary>
+    internal TimeSpan ForwardConnectTimeout { get; set; } = TimeSpan.FromSeconds(5);
+
     /// <summary>For tests: the version of the keys' layout.</summary>
     internal int Layout { get; set; } = TopicScripts.LayoutVersion;
 

@@ -12,6 +12,7 @@ internal sealed class RedisMetrics
     private readonly Counter<long> _interruptions;
     private readonly Counter<long> _retries;
     private readonly Counter<long> _refusals;
+    private readonly Counter<long> _letGo;
     private readonly Counter<long> _forwards;
     private readonly Counter<long> _marks;
 
@@ -21,7 +22,8 @@ internal sealed class RedisMetrics
         _interruptions = _meter.CreateCounter<long>("duologue.redis.interruptions", "{interruption}", "How often the link to Redis was interrupted.");
         _retries = _meter.CreateCounter<long>("duologue.redis.publish.retries", "{publish}", "Publishes that were sent again because their outcome was not known.");
         _refusals = _meter.CreateCounter<long>("duologue.redis.publish.refusals", "{publish}", "Publishes that were refused because Redis was away, or too many waited for it.");
-        _forwards = _meter.CreateCounter<long>("duologue.redis.forwards", "{request}", "Requests of other nodes' sessions, by what came of them: answered, node_gone, failed.");
+        _letGo = _meter.CreateCounter<long>("duologue.redis.notifications.dropped", "{message}", "Messages that were heard of faster than they were handed out; their topics are read from the log.");
+        _forwards = _meter.CreateCounter<long>("duologue.redis.forwards", "{request}", "Requests of other nodes' sessions, by what came of them: answered, node_gone, node_away, failed.");
         _marks = _meter.CreateCounter<long>("duologue.redis.forward.marks.refused", "{request}", "Requests that claim to be forwarded by a node, and were not believed.");
     }
 
@@ -39,6 +41,8 @@ internal sealed class RedisMetrics
     public void Retried() => _retries.Add(1);
 
     public void Refused() => _refusals.Add(1);
+
+    public void LetGo(long messages) => _letGo.Add(messages);
 
     /// <summary>Shows what a broker has. Once.</summary>
     public void Observe(RedisBroker broker)
@@ -100,6 +104,12 @@ internal static partial class Log
 
     [LoggerMessage(5016, LogLevel.Warning, "A request that node {Node} has forwarded to node {Owner} failed ({Error}).", EventName = "RedisForwardFailed")]
     public static partial void ForwardFailed(ILogger logger, string node, string owner, string error);
+
+    [LoggerMessage(5017, LogLevel.Warning, "Node {Node} hears of messages faster than it hands them out: {Count} were let go of. Their topics are read from the log.", EventName = "RedisNotificationsDropped")]
+    public static partial void NotificationsDropped(ILogger logger, string node, long count);
+
+    [LoggerMessage(5018, LogLevel.Error, "Redis has refused the login of node {Node} as {Wanted}, and takes it for {User}, for whom it is open. The link is not made; it tries again.", EventName = "RedisLoginRefused")]
+    public static partial void LoginRefused(ILogger logger, string node, string wanted, string user);
 
     [LoggerMessage(5013, LogLevel.Warning, "Node {Node} could not renew its lease; it tries again.", EventName = "RedisLeaseNotRenewed")]
     public static partial void LeaseNotRenewed(ILogger logger, Exception exception, string node);

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Net;
 using Duologue.AspNetCore;
+using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -14,28 +15,20 @@ namespace Duologue.Redis;
 /// </summary>
 internal sealed class SessionForwarder : SessionNodes, IDisposable
 {
-    // What a proxy in front has said was heard here or was not believed: the other node is to hear neither again.
-    private static readonly string[] ProxyHeaders = ["X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Prefix", "Forwarded"];
+    // What a proxy in front has said was heard here or was not believed: the other node is to hear neither again. Of a list of addresses the last are heard, and what stands before them anybody may have written.
+    private static readonly string[] UsualProxyHeaders = ["X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Prefix", "Forwarded"];
 
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(20);
-
-    // A node answers its own network at once or not at all.
-    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(5);
 
     // Shorter than Kestrel's: what is about to be closed there is not used any more here.
     private static readonly TimeSpan IdleTimeout = TimeSpan.FromSeconds(60);
 
     private readonly ConcurrentDictionary<CancellationTokenSource, byte> _sockets = new();
-    private readonly HttpMessageInvoker _invoker = new(new SocketsHttpHandler
-    {
-        AllowAutoRedirect = false,
-        AutomaticDecompression = DecompressionMethods.None,
-        ConnectTimeout = ConnectTimeout,
-        PooledConnectionIdleTimeout = IdleTimeout,
-        UseCookies = false,
-        UseProxy = false,
-    });
 
+    // Those that have no answer yet: if their node goes, none comes.
+    private readonly ConcurrentDictionary<PendingForward, byte> _pending = new();
+    private readonly HttpMessageInvoker _invoker;
+    private readonly string[] _proxyHeaders;
     private readonly RedisBroker _broker;
     private readonly RedisMetrics _metrics;
     private readonly IHttpForwarder _forwarder;
@@ -46,11 +39,39 @@ internal sealed class SessionForwarder : SessionNodes, IDisposable
     private volatile bool _isDraining;
     private int _active;
 
-    public SessionForwarder(RedisBroker broker, RedisMetrics metrics, IHttpForwarder forwarder, TimeProvider time, IOptions<DuologueOptions> options, IOptions<HostOptions> host, ILoggerFactory loggers)
+    public SessionForwarder(
+        RedisBroker broker,
+        RedisMetrics metrics,
+        IHttpForwarder forwarder,
+        TimeProvider time,
+        IOptions<RedisBrokerOptions> redis,
+        IOptions<DuologueOptions> options,
+        IOptions<HostOptions> host,
+        IOptions<ForwardedHeadersOptions> proxies,
+        ILoggerFactory loggers)
     {
+        ForwardedHeadersOptions names = proxies.Value;
+        _proxyHeaders = [.. UsualProxyHeaders, names.ForwardedForHeaderName, names.ForwardedHostHeaderName, names.ForwardedProtoHeaderName, names.ForwardedPrefixHeaderName];
+        _invoker = new HttpMessageInvoker(new SocketsHttpHandler
+        {
+            AllowAutoRedirect = false,
+            AutomaticDecompression = DecompressionMethods.None,
+            ConnectTimeout = redis.Value.ForwardConnectTimeout,
+            PooledConnectionIdleTimeout = IdleTimeout,
+            UseCookies = false,
+            UseProxy = false,
+        });
         (_broker, _metrics, _forwarder, _time, _options, _host) = (broker, metrics, forwarder, time, options.Value, host.Value);
         _logger = loggers.CreateLogger(Log.Category);
         metrics.Observe(this);
+        broker.Registry.Changed += (came, went) =>
+        {
+            if (went.Count > 0 && !_pending.IsEmpty)
+            {
+                // Elsewhere: what a cancellation sets off is not for the one who keeps the lease.
+                _ = Task.Run(() => GiveUp(went));
+            }
+        };
     }
 
     public override string Name => _broker.NodeName;
@@ -58,13 +79,13 @@ internal sealed class SessionForwarder : SessionNodes, IDisposable
     /// <summary>Requests and WebSockets that are being forwarded.</summary>
     public int Active => Volatile.Read(ref _active);
 
-    public override async Task<bool> TryForwardAsync(HttpContext context, string node, bool isUpgrade, TimeSpan silence)
+    public override async Task<ForwardOutcome> TryForwardAsync(HttpContext context, string node, bool isUpgrade, TimeSpan silence)
     {
         NodeEntry? owner = context.Request.Headers.ContainsKey(ForwardMark.Header) ? null : await _broker.Registry.FindAsync(node, context.RequestAborted).ConfigureAwait(false);
         if (owner?.Address is null)
         {
             _metrics.Forwarded("node_gone");
-            return false;
+            return ForwardOutcome.NodeGone;
         }
 
         Interlocked.Increment(ref _active);
@@ -79,12 +100,21 @@ internal sealed class SessionForwarder : SessionNodes, IDisposable
             }
         }
 
+        var pending = new PendingForward(owner.Incarnation, stop);
+        _pending.TryAdd(pending, 0);
         try
         {
-            return await ForwardAsync(context, owner, silence, stop.Token).ConfigureAwait(false);
+            if (!_broker.Registry.Lives(owner))
+            {
+                // It went before anybody could have told us.
+                pending.GiveUp();
+            }
+
+            return await ForwardAsync(context, owner, pending, silence, stop.Token).ConfigureAwait(false);
         }
         finally
         {
+            _pending.TryRemove(pending, out _);
             _sockets.TryRemove(stop, out _);
             Interlocked.Decrement(ref _active);
         }
@@ -125,31 +155,83 @@ internal sealed class SessionForwarder : SessionNodes, IDisposable
         }
     }
 
-    private async Task<bool> ForwardAsync(HttpContext context, NodeEntry owner, TimeSpan silence, CancellationToken cancellationToken)
+    private void GiveUp(IReadOnlyList<NodeEntry> went)
+    {
+        foreach ((PendingForward pending, byte _) in _pending)
+        {
+            if (went.Any(node => node.Incarnation == pending.Incarnation))
+            {
+                pending.GiveUp();
+            }
+        }
+    }
+
+    private async Task<ForwardOutcome> ForwardAsync(HttpContext context, NodeEntry owner, PendingForward pending, TimeSpan silence, CancellationToken cancellationToken)
     {
         // HTTP/1.1, which every server has without TLS, too.
         var config = new ForwarderRequestConfig { ActivityTimeout = silence, Version = HttpVersion.Version11, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
-        ForwarderError error = await _forwarder.SendAsync(context, owner.Address!.AbsoluteUri, _invoker, config, new Marking(owner, _time), cancellationToken).ConfigureAwait(false);
+        ForwarderError error = await _forwarder.SendAsync(context, owner.Address!.AbsoluteUri, _invoker, config, new Marking(owner, pending, _proxyHeaders, _broker.Registry.StoreTime), cancellationToken).ConfigureAwait(false);
         if (error == ForwarderError.None)
         {
             _metrics.Forwarded("answered");
-            return true;
+            return ForwardOutcome.Answered;
         }
 
-        bool isUnreached = error == ForwarderError.Request && !context.Response.HasStarted;
-        _metrics.Forwarded(isUnreached ? "node_gone" : "failed");
+        (ForwardOutcome outcome, string name) = context.Response.HasStarted ? (ForwardOutcome.Answered, "failed")
+            : pending.IsGivenUp || error == ForwarderError.Request ? (ForwardOutcome.NodeGone, "node_gone")
+            : IsUnconnected(context, error) ? (ForwardOutcome.NodeAway, "node_away")
+            : (ForwardOutcome.Answered, "failed");
+        _metrics.Forwarded(name);
         Log.ForwardFailed(_logger, Name, owner.Name, error.ToString());
-        return !isUnreached;
+        return outcome;
     }
 
-    private sealed class Marking(NodeEntry owner, TimeProvider time) : HttpTransformer
+    // The handler says so in no other way that it was its own patience with the connecting that was over.
+    private static bool IsUnconnected(HttpContext context, ForwarderError error) =>
+        error == ForwarderError.RequestTimedOut && context.GetForwarderErrorFeature()?.Exception is OperationCanceledException { InnerException: TimeoutException };
+
+    /// <summary>A request without an answer. Either an answer begins, or it is given up because its node is gone.</summary>
+    private sealed class PendingForward(string incarnation, CancellationTokenSource stop)
     {
+        private const int Waits = 0;
+        private const int Answered = 1;
+        private const int GivenUp = 2;
+
+        private int _state;
+
+        public string Incarnation => incarnation;
+
+        public bool IsGivenUp => Volatile.Read(ref _state) == GivenUp;
+
+        public void Answer() => Interlocked.CompareExchange(ref _state, Answered, Waits);
+
+        public void GiveUp()
+        {
+            if (Interlocked.CompareExchange(ref _state, GivenUp, Waits) == Waits)
+            {
+                End(stop);
+            }
+        }
+    }
+
+    private sealed class Marking(NodeEntry owner, PendingForward pending, string[] proxyHeaders, DateTimeOffset now) : HttpTransformer
+    {
+        public override ValueTask<bool> TransformResponseAsync(HttpContext httpContext, HttpResponseMessage? proxyResponse, CancellationToken cancellationToken)
+        {
+            if (proxyResponse is not null)
+            {
+                pending.Answer();
+            }
+
+            return base.TransformResponseAsync(httpContext, proxyResponse, cancellationToken);
+        }
+
         public override async ValueTask TransformRequestAsync(HttpContext httpContext, HttpRequestMessage proxyRequest, string destinationPrefix, CancellationToken cancellationToken)
         {
             await base.TransformRequestAsync(httpContext, proxyRequest, destinationPrefix, cancellationToken).ConfigureAwait(false);
             HttpRequest request = httpContext.Request;
-            proxyRequest.RequestUri = RequestUtilities.MakeDestinationAddress(destinationPrefix, request.PathBase.Add(request.Path), request.QueryString);
-            foreach (string header in ProxyHeaders)
+            proxyRequest.RequestUri = RequestUtilities.MakeDestinationAddress(destinationPrefix, request.PathBase.Add(request.Path), HeldPoll.Shorten(request));
+            foreach (string header in proxyHeaders)
             {
                 proxyRequest.Headers.Remove(header);
             }
@@ -157,7 +239,7 @@ internal sealed class SessionForwarder : SessionNodes, IDisposable
             // The host is the client's: by it the other node tells whether a page is of its own origin.
             proxyRequest.Headers.Host = request.Host.Value;
             ConnectionInfo connection = httpContext.Connection;
-            string mark = ForwardMark.Create(owner.Secret, proxyRequest.RequestUri.PathAndQuery, request.Scheme, connection.RemoteIpAddress, connection.RemotePort, time.GetUtcNow());
+            string mark = ForwardMark.Create(owner.Secret, proxyRequest.Method.Method, proxyRequest.RequestUri.PathAndQuery, request.Scheme, connection.RemoteIpAddress, connection.RemotePort, now);
             proxyRequest.Headers.Remove(ForwardMark.Header);
             proxyRequest.Headers.TryAddWithoutValidation(ForwardMark.Header, mark);
         }

@@ -16,6 +16,18 @@ internal class ConnectionObserver
     {
     }
 
+    /// <summary>Each of many connections was sent a message.</summary>
+    /// <param name="connection">One of them; the others differ in nothing that is counted.</param>
+    /// <param name="connections">How many.</param>
+    /// <param name="bytes">Of each message.</param>
+    public virtual void MessagesSent(WebSocketConnection connection, int connections, int bytes)
+    {
+        for (int i = 0; i < connections; i++)
+        {
+            MessageSent(connection, bytes);
+        }
+    }
+
     /// <summary>A message was compressed for sending; it is counted as sent beside that.</summary>
     /// <param name="connection">The connection.</param>
     /// <param name="saved">How many bytes of payload fewer go over the wire for it; negative if it grew.</param>

@@ -1,12 +1,4 @@
-using System.Net;
-using Duologue.AspNetCore;
 using Duologue.Interop.Tests.Peers;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
-using Microsoft.AspNetCore.Hosting.Server;
-using Microsoft.AspNetCore.Hosting.Server.Features;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging;
 
 namespace Duologue.Interop.Tests;
 
@@ -34,8 +26,8 @@ public class ClientProxyTests
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
         patience.CancelAfter(Patience);
-        await using WebApplication app = await StartAsync();
-        await using ReverseProxy proxy = await ReverseProxy.StartAsync(program, habit, UrlOf(app), patience.Token);
+        await using EchoHost host = await StartAsync();
+        await using ReverseProxy proxy = await ReverseProxy.StartAsync(program, habit, host.Url, patience.Token);
         var options = new ConnectOptions
         {
             Transports = Transports.WebSocket | Transports.LongPolling,
@@ -44,7 +36,7 @@ public class ClientProxyTests
             CloseTimeout = Patience,
         };
         await using Connection connection = await Connection.ConnectAsync(new Uri(proxy.Url, "/talk"), options, patience.Token);
-        Connection server = Assert.Single(app.Services.GetRequiredService<Connections>());
+        Connection server = host.TheConnection;
 
         Task sending = SendAllAsync(connection, transport, patience.Token);
         int received = 0;
@@ -83,25 +75,6 @@ public class ClientProxyTests
 
     private static string TextOf(int number) => $"{number} ähnlich 🍵 {new string('x', number % 100)}";
 
-    private static async Task<WebApplication> StartAsync()
-    {
-        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
-
-        // A machine that is busy for a minute ends no session.
-        builder.Services.AddDuologue(options => options.KeepAliveTimeout = Patience);
-        WebApplication app = builder.Build();
-        app.MapDuologue<Echo>("/talk");
-        await app.StartAsync(TestContext.Current.CancellationToken);
-        return app;
-    }
-
-    private static Uri UrlOf(WebApplication app) =>
-        new(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single());
-
-    private sealed class Echo : MessageHandler
-    {
-        public override ValueTask OnMessageAsync(Connection connection, Message message) => connection.SendAsync(message.Data, message.Type);
-    }
+    // A machine that is busy for a minute ends no session.
+    private static Task<EchoHost> StartAsync() => EchoHost.StartAsync(options => options.KeepAliveTimeout = Patience);
 }

@@ -1,13 +1,6 @@
 using System.Net;
 using System.Text;
-using Duologue.AspNetCore;
 using Duologue.Interop.Tests.Peers;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
-using Microsoft.AspNetCore.Hosting.Server;
-using Microsoft.AspNetCore.Hosting.Server.Features;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging;
 
 namespace Duologue.Interop.Tests;
 
@@ -23,8 +16,8 @@ public class ProxyTests
     public async Task Where_the_upgrade_is_stripped_and_bodies_are_buffered_a_session_stays_on_polling_and_misses_nothing(ProxyProgram program)
     {
         using var patience = Patiently();
-        await using WebApplication app = await StartAsync();
-        await using ReverseProxy proxy = await ReverseProxy.StartAsync(program, ProxyHabit.StripsUpgradeAndBuffers, UrlOf(app), patience.Token);
+        await using EchoHost host = await StartAsync();
+        await using ReverseProxy proxy = await ReverseProxy.StartAsync(program, ProxyHabit.StripsUpgradeAndBuffers, host.Url, patience.Token);
         await using EnginePeer peer = EnginePeer.Start(proxy.Url, "polling", "websocket");
         Assert.Equal("polling", await peer.Open.WaitAsync(patience.Token));
         byte[][] messages = Messages();
@@ -34,7 +27,7 @@ public class ProxyTests
         await SendAsync(peer, messages.AsMemory(100));
 
         await AssertEchoedAsync(peer, messages, patience.Token);
-        Assert.Equal(Transport.LongPolling, Assert.Single(app.Services.GetRequiredService<Connections>()).Transport);
+        Assert.Equal(Transport.LongPolling, host.TheConnection.Transport);
     }
 
     [Theory]
@@ -42,8 +35,8 @@ public class ProxyTests
     public async Task Where_the_upgrade_is_passed_on_a_session_changes_to_a_WebSocket_and_misses_nothing(ProxyProgram program)
     {
         using var patience = Patiently();
-        await using WebApplication app = await StartAsync();
-        await using ReverseProxy proxy = await ReverseProxy.StartAsync(program, ProxyHabit.PassesUpgrade, UrlOf(app), patience.Token);
+        await using EchoHost host = await StartAsync();
+        await using ReverseProxy proxy = await ReverseProxy.StartAsync(program, ProxyHabit.PassesUpgrade, host.Url, patience.Token);
         await using EnginePeer peer = EnginePeer.Start(proxy.Url, "polling", "websocket");
         await peer.Open.WaitAsync(patience.Token);
         byte[][] messages = Messages();
@@ -53,7 +46,7 @@ public class ProxyTests
         await SendAsync(peer, messages.AsMemory(100));
 
         await AssertEchoedAsync(peer, messages, patience.Token);
-        Assert.Equal(Transport.WebSocket, Assert.Single(app.Services.GetRequiredService<Connections>()).Transport);
+        Assert.Equal(Transport.WebSocket, host.TheConnection.Transport);
     }
 
     [Theory]
@@ -61,8 +54,8 @@ public class ProxyTests
     public async Task A_WebSocket_gets_through_a_proxy_that_is_set_up_as_the_docs_say(ProxyProgram program)
     {
         using var patience = Patiently();
-        await using WebApplication app = await StartAsync();
-        await using ReverseProxy proxy = await ReverseProxy.StartAsync(program, ProxyHabit.PassesUpgrade, UrlOf(app), patience.Token);
+        await using EchoHost host = await StartAsync();
+        await using ReverseProxy proxy = await ReverseProxy.StartAsync(program, ProxyHabit.PassesUpgrade, host.Url, patience.Token);
         await using Connection connection = await Connection.ConnectAsync(new Uri(proxy.Url, "/talk"), new ConnectOptions { ConnectTimeout = Patience }, patience.Token);
 
         await connection.SendAsync("through", patience.Token);
@@ -75,8 +68,8 @@ public class ProxyTests
     public async Task A_WebSocket_whose_upgrade_is_stripped_fails_with_the_servers_426(ProxyProgram program)
     {
         using var patience = Patiently();
-        await using WebApplication app = await StartAsync();
-        await using ReverseProxy proxy = await ReverseProxy.StartAsync(program, ProxyHabit.StripsUpgradeAndBuffers, UrlOf(app), patience.Token);
+        await using EchoHost host = await StartAsync();
+        await using ReverseProxy proxy = await ReverseProxy.StartAsync(program, ProxyHabit.StripsUpgradeAndBuffers, host.Url, patience.Token);
 
         var error = await Assert.ThrowsAsync<HandshakeException>(async () =>
             await Connection.ConnectAsync(new Uri(proxy.Url, "/talk"), new ConnectOptions { ConnectTimeout = Patience }, patience.Token));
@@ -115,25 +108,6 @@ public class ProxyTests
         return patience;
     }
 
-    private static async Task<WebApplication> StartAsync()
-    {
-        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
-
-        // A machine that is busy for a minute ends no session.
-        builder.Services.AddDuologue(options => options.KeepAliveTimeout = Patience);
-        WebApplication app = builder.Build();
-        app.MapDuologue<Echo>("/talk");
-        await app.StartAsync(TestContext.Current.CancellationToken);
-        return app;
-    }
-
-    private static Uri UrlOf(WebApplication app) =>
-        new(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single());
-
-    private sealed class Echo : MessageHandler
-    {
-        public override ValueTask OnMessageAsync(Connection connection, Message message) => connection.SendAsync(message.Data, message.Type);
-    }
+    // A machine that is busy for a minute ends no session.
+    private static Task<EchoHost> StartAsync() => EchoHost.StartAsync(options => options.KeepAliveTimeout = Patience);
 }

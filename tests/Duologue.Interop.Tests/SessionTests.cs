@@ -1,13 +1,5 @@
-using System.Net;
 using System.Text;
-using Duologue.AspNetCore;
 using Duologue.Interop.Tests.Peers;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
-using Microsoft.AspNetCore.Hosting.Server;
-using Microsoft.AspNetCore.Hosting.Server.Features;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging;
 
 namespace Duologue.Interop.Tests;
 
@@ -25,8 +17,8 @@ public class SessionTests
         string[] transports = ways.Split(' ');
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
         patience.CancelAfter(Patience);
-        await using WebApplication app = await StartAsync(options => (options.KeepAliveInterval, options.KeepAliveTimeout) = (TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(60)));
-        await using EnginePeer peer = EnginePeer.Start(UrlOf(app), transports);
+        await using EchoHost host = await EchoHost.StartAsync(options => (options.KeepAliveInterval, options.KeepAliveTimeout) = (TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(60)));
+        await using EnginePeer peer = EnginePeer.Start(host.Url, transports);
         Assert.Equal(transports[0], await peer.Open.WaitAsync(patience.Token));
 
         byte[][] messages = [.. Enumerable.Range(0, 300).Select(i => Encoding.UTF8.GetBytes($"{i} ähnlich 🍵 {new string('x', i)}")), [], [0, 1, 2, 255], new byte[100_000]];
@@ -49,7 +41,7 @@ public class SessionTests
 
         await peer.SeePingAsync(patience.Token);
         await peer.SeePingAsync(patience.Token);
-        Connection connection = Assert.Single(app.Services.GetRequiredService<Connections>());
+        Connection connection = host.TheConnection;
         Assert.Equal(transports[^1] == "polling" ? Transport.LongPolling : Transport.WebSocket, connection.Transport);
     }
 
@@ -58,10 +50,10 @@ public class SessionTests
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
         patience.CancelAfter(Patience);
-        await using WebApplication app = await StartAsync(_ => { });
-        await using EnginePeer peer = EnginePeer.Start(UrlOf(app), "polling", "websocket");
+        await using EchoHost host = await EchoHost.StartAsync(_ => { });
+        await using EnginePeer peer = EnginePeer.Start(host.Url, "polling", "websocket");
         await peer.Open.WaitAsync(patience.Token);
-        Connection connection = Assert.Single(app.Services.GetRequiredService<Connections>());
+        Connection connection = host.TheConnection;
 
         // From before the change until after it.
         int sent = 0;
@@ -88,10 +80,10 @@ public class SessionTests
         string[] transports = ways.Split(' ');
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
         patience.CancelAfter(Patience);
-        await using WebApplication app = await StartAsync(_ => { });
-        await using EnginePeer peer = EnginePeer.Start(UrlOf(app), transports);
+        await using EchoHost host = await EchoHost.StartAsync(_ => { });
+        await using EnginePeer peer = EnginePeer.Start(host.Url, transports);
         await (transports.Length > 1 ? peer.Upgraded : peer.Open).WaitAsync(patience.Token);
-        Connection connection = Assert.Single(app.Services.GetRequiredService<Connections>());
+        Connection connection = host.TheConnection;
 
         await peer.CloseAsync();
 
@@ -106,34 +98,14 @@ public class SessionTests
         string[] transports = ways.Split(' ');
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
         patience.CancelAfter(Patience);
-        await using WebApplication app = await StartAsync(options => options.CloseTimeout = Patience);
-        await using EnginePeer peer = EnginePeer.Start(UrlOf(app), transports);
+        await using EchoHost host = await EchoHost.StartAsync(options => options.CloseTimeout = Patience);
+        await using EnginePeer peer = EnginePeer.Start(host.Url, transports);
         await (transports.Length > 1 ? peer.Upgraded : peer.Open).WaitAsync(patience.Token);
-        Connection connection = Assert.Single(app.Services.GetRequiredService<Connections>());
+        Connection connection = host.TheConnection;
 
         CloseInfo info = await connection.CloseAsync(4000, "enough").AsTask().WaitAsync(patience.Token);
 
         Assert.Equal((CloseCause.LocalClose, 4000), (info.Cause, info.Code));
         await peer.Closed.WaitAsync(patience.Token);
-    }
-
-    private static async Task<WebApplication> StartAsync(Action<DuologueOptions> options)
-    {
-        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
-        builder.Services.AddDuologue(options);
-        WebApplication app = builder.Build();
-        app.MapDuologue<Echo>("/talk");
-        await app.StartAsync(TestContext.Current.CancellationToken);
-        return app;
-    }
-
-    private static Uri UrlOf(WebApplication app) =>
-        new(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single());
-
-    private sealed class Echo : MessageHandler
-    {
-        public override ValueTask OnMessageAsync(Connection connection, Message message) => connection.SendAsync(message.Data, message.Type);
     }
 }

@@ -1,12 +1,17 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
+using System.Net.WebSockets;
 using Duologue.AspNetCore;
 using Duologue.Redis.Tests.Support;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Duologue.Redis.Tests;
 
 /// <summary>What a node has heard of, and hands out together.</summary>
 public class InboxTests
 {
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
     [Fact]
     public async Task Messages_are_handed_out_in_their_order_one_batch_at_a_time()
     {
@@ -22,7 +27,7 @@ public class InboxTests
             }
 
             Interlocked.Decrement(ref inside);
-        });
+        }, NoGap);
         for (int i = 1; i <= 10_000; i++)
         {
             inbox.Add(Message(i, 10));
@@ -49,9 +54,9 @@ public class InboxTests
             batches.Enqueue((together.Length, bytes));
             begun.Set();
             Assert.True(mayGoOn.Wait(Node.Patience));
-        });
+        }, NoGap);
         inbox.Add(Message(1, 10));
-        Assert.True(begun.Wait(Node.Patience, TestContext.Current.CancellationToken));
+        Assert.True(begun.Wait(Node.Patience, Token));
         int[] sizes = [.. Enumerable.Repeat(10, 70), Inbox.MaxBytes * 2, 1, Inbox.MaxBytes];
         for (int i = 0; i < sizes.Length; i++)
         {
@@ -63,5 +68,136 @@ public class InboxTests
         Assert.Equal([(1, 10), (Inbox.MaxCount, Inbox.MaxCount * 10), (6, 60), (1, Inbox.MaxBytes * 2), (1, 1), (1, Inbox.MaxBytes)], batches);
     }
 
-    private static AppendedMessage Message(int offset, int size) => new("t", new TopicMessage(new TopicPosition(1, offset), MessageType.Binary, new byte[size]));
+    [Theory]
+    [InlineData(Inbox.MaxHeldCount, 1)]
+    [InlineData(4, Inbox.MaxHeldBytes / 4)]
+    public async Task More_than_it_may_hold_was_held_for_a_fan_out_that_is_slow(int fit, int size)
+    {
+        using ManualResetEventSlim begun = new(), mayGoOn = new();
+        ConcurrentQueue<int> handedOut = new();
+        ConcurrentQueue<InboxGap> gaps = new();
+        Inbox inbox = new(
+            together =>
+            {
+                begun.Set();
+                Assert.True(mayGoOn.Wait(Node.Patience));
+                foreach (AppendedMessage appended in together)
+                {
+                    handedOut.Enqueue((int)appended.Message.Position.Offset);
+                }
+            },
+            gaps.Enqueue);
+        inbox.Add(Message(0, 0));
+        Assert.True(begun.Wait(Node.Patience, Token));
+
+        // The one that is being handed out counts as held.
+        for (int i = 1; i <= fit + 2; i++)
+        {
+            inbox.Add(Message(i, size));
+        }
+
+        inbox.Add(Message(1, size, "other"));
+        mayGoOn.Set();
+        int held = size == 1 ? fit - 1 : fit;
+        await Eventually.True(() => handedOut.Count == 1 + held && gaps.Sum(gap => gap.Count) == fit + 3 - held);
+        Assert.Equal(Enumerable.Range(0, 1 + held), handedOut);
+        InboxGap gap = Assert.Single(gaps);
+        Assert.False(gap.IsAny);
+        Assert.Equal(new Dictionary<string, TopicPosition> { ["t"] = new(1, held + 1), ["other"] = new(1, 1) }, gap.Topics);
+
+        // There is room again.
+        inbox.Add(Message(fit + 3, size));
+        await Eventually.True(() => handedOut.Count == 2 + held);
+    }
+
+    [Fact]
+    public async Task Topics_without_end_are_not_remembered_by_name()
+    {
+        using ManualResetEventSlim begun = new(), mayGoOn = new();
+        ConcurrentQueue<InboxGap> gaps = new();
+        Inbox inbox = new(
+            _ =>
+            {
+                begun.Set();
+                Assert.True(mayGoOn.Wait(Node.Patience));
+            },
+            gaps.Enqueue);
+        inbox.Add(Message(1, Inbox.MaxHeldBytes));
+        Assert.True(begun.Wait(Node.Patience, Token));
+        for (int i = 0; i <= Inbox.MaxGapTopics; i++)
+        {
+            inbox.Add(Message(1, 1, $"{i}"));
+        }
+
+        mayGoOn.Set();
+        await Eventually.True(() => !gaps.IsEmpty);
+        InboxGap gap = Assert.Single(gaps);
+        Assert.Equal((Inbox.MaxGapTopics + 1, Inbox.MaxGapTopics, true), (gap.Count, gap.Topics.Count, gap.IsAny));
+    }
+
+    [Theory]
+    [InlineData("garnet")]
+    [InlineData("redis")]
+    public async Task What_a_node_could_not_keep_up_with_its_subscribers_have_from_the_log(string kind)
+    {
+        const int Count = Inbox.MaxHeldCount + 500;
+        await using StoreServer store = StoreServer.Start(kind);
+        void Keep(DuologueOptions options) => options.TopicHistories["**"] = new TopicHistory { MaxCount = Count };
+        await using Node publisher = await Node.StartAsync(store, duologue: Keep);
+        await using Node slow = await Node.StartAsync(store, duologue: Keep);
+        long dropped = 0;
+        using var meter = new MeterListener();
+        meter.InstrumentPublished = (instrument, listener) =>
+        {
+            if (instrument.Name == "duologue.redis.notifications.dropped" && instrument.Meter.Scope == slow.Services.GetRequiredService<IMeterFactory>())
+            {
+                listener.EnableMeasurementEvents(instrument);
+            }
+        };
+        meter.SetMeasurementEventCallback<long>((_, measurement, _, _) => Interlocked.Add(ref dropped, measurement));
+        meter.Start();
+        using var socket = new ClientWebSocket();
+        Connection connection = await slow.ConnectAsync(socket);
+        using ManualResetEventSlim begun = new(), mayGoOn = new();
+        connection.Subscribe("hold/*", _ =>
+        {
+            begun.Set();
+            return mayGoOn.Wait(Node.Patience);
+        });
+        Assert.True((await connection.SubscribeAsync("t", TopicStart.Now, Token)).IsSubscribed);
+        connection.Subscribe("late/*");
+
+        await publisher.Topics.PublishAsync("hold/x", "held", Token);
+        Assert.True(begun.Wait(Node.Patience, Token));
+        List<Task> publishes = [];
+        for (int i = 0; i < Count; i++)
+        {
+            publishes.Add(publisher.Topics.PublishAsync("t", $"{i}", Token).AsTask());
+            if (publishes.Count == 1_000)
+            {
+                await Task.WhenAll(publishes);
+                publishes.Clear();
+            }
+        }
+
+        await Task.WhenAll(publishes);
+        await publisher.Topics.PublishAsync("late/x", "late", Token);
+        await slow.Broker.HearAllAsync();
+        mayGoOn.Set();
+
+        List<string> texts = [];
+        while (texts.Count < Count + 2)
+        {
+            texts.Add(await socket.ReceiveTextAsync());
+        }
+
+        Assert.Equal(Enumerable.Range(0, Count).Select(i => $"{i}"), texts.Where(text => char.IsAsciiDigit(text[0])));
+        Assert.Equal(["held", "late"], texts.Where(text => !char.IsAsciiDigit(text[0])).Order());
+        Assert.InRange(Interlocked.Read(ref dropped), Count - Inbox.MaxHeldCount, Count + 1);
+        Assert.True(slow.HasLogged("RedisNotificationsDropped"));
+    }
+
+    private static void NoGap(InboxGap gap) => Assert.Fail("Nothing was to be let go of.");
+
+    private static AppendedMessage Message(int offset, int size, string topic = "t") => new(topic, new TopicMessage(new TopicPosition(1, offset), MessageType.Binary, new byte[size]));
 }

@@ -150,6 +150,25 @@ public class NodeRegistryTests
         Assert.Equal(2, Volatile.Read(ref reads));
     }
 
+    [Theory]
+    [InlineData("garnet")]
+    [InlineData("redis")]
+    public async Task A_node_that_joined_right_behind_a_look_at_the_registry_was_unknown(string kind)
+    {
+        await using StoreServer store = StoreServer.Start(kind);
+        await using ConnectionMultiplexer link = await ConnectionMultiplexer.ConnectAsync(store.PatientAddress);
+        NodeRegistry a = RegistryOf(link, "a", TimeSpan.FromSeconds(60), null);
+        NodeRegistry b = RegistryOf(link, "b", TimeSpan.FromSeconds(60), new Uri("http://127.0.0.1:1"));
+        for (int i = 0; i < 3; i++)
+        {
+            await a.RenewAsync(Token);
+            await b.RenewAsync(Token);
+            Assert.NotNull(await a.FindAsync("b", Token));
+            await b.LeaveAsync(Token);
+            b = RegistryOf(link, "b", TimeSpan.FromSeconds(60), new Uri("http://127.0.0.1:1"));
+        }
+    }
+
     [Fact]
     public void A_record_that_is_none_of_this_version_is_passed_over()
     {

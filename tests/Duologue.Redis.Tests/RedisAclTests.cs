@@ -1,8 +1,10 @@
 using Duologue.AspNetCore;
 using Duologue.Redis.Tests.Support;
 using Duologue.Tests.Shared;
+using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Logging;
 using StackExchange.Redis;
 
 namespace Duologue.Redis.Tests;
@@ -51,7 +53,7 @@ public class RedisAclTests
     [Theory]
     [InlineData("-publish", "'publish' command")]
     [InlineData("-subscribe", "'subscribe' command")]
-    [InlineData("resetchannels", "channels")]
+    [InlineData("resetchannels", "channel")]
     public async Task A_right_that_is_missing_is_named_by_the_health_check(string less, string named)
     {
         await using var store = new RedisStore();
@@ -72,6 +74,50 @@ public class RedisAclTests
         await node.Topics.PublishAsync("t", "x", Token);
 
         HealthReportEntry Check() => health = node.Services.GetRequiredService<HealthCheckService>().CheckHealthAsync(Token).GetAwaiter().GetResult().Entries["duologue-redis"];
+    }
+
+    [Fact]
+    public async Task A_read_that_redis_refuses_was_told_as_redis_being_away()
+    {
+        await using var store = new RedisStore();
+        await using ConnectionMultiplexer administrator = await ConnectionMultiplexer.ConnectAsync(store.PatientAddress + ",allowAdmin=true");
+        await ExecuteAsync(administrator, Documented("ACL SETUSER "));
+        await using Node node = await StartAsync(store);
+        await node.Topics.PublishAsync("t", "x", Token);
+        await ExecuteAsync(administrator, "ACL SETUSER duologue -evalsha");
+        BrokerUnavailableException error = await Assert.ThrowsAsync<BrokerUnavailableException>(() => node.Topics.ReadAsync("t", TopicStart.Oldest, 10, Token).AsTask());
+        Assert.Contains("NOPERM", error.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("away", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_wrong_password_on_a_server_that_is_open_to_all_was_not_noticed()
+    {
+        await using var store = new RedisStore();
+        await using ConnectionMultiplexer administrator = await ConnectionMultiplexer.ConnectAsync(store.PatientAddress + ",allowAdmin=true");
+        await ExecuteAsync(administrator, Documented("ACL SETUSER "));
+        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders().AddFakeLogging();
+        builder.Services.AddDuologue().UseRedis(store.PatientAddress + ",user=duologue,password=wrong", options => options.HeartbeatInterval = TimeSpan.FromSeconds(0.5));
+        await using WebApplication app = builder.Build();
+        RedisBroker broker = app.Services.GetRequiredService<RedisBroker>();
+        await Eventually.True(() => app.Services.GetFakeLogCollector().GetSnapshot().Any(record => record.Id.Name == "RedisLoginRefused" && record.Level == LogLevel.Error));
+        Assert.False(broker.IsConnected);
+        Assert.Contains("default", broker.Refusal, StringComparison.Ordinal);
+
+        // Once the server has it so, the link is made.
+        await ExecuteAsync(administrator, "ACL SETUSER duologue >wrong");
+        await Eventually.True(() => broker.IsConnected);
+    }
+
+    [Fact]
+    public async Task Who_may_not_ask_who_he_is_has_his_link_all_the_same()
+    {
+        await using var store = new RedisStore();
+        await using ConnectionMultiplexer administrator = await ConnectionMultiplexer.ConnectAsync(store.PatientAddress + ",allowAdmin=true");
+        await ExecuteAsync(administrator, Documented("ACL SETUSER ") + " -acl|whoami");
+        await using Node node = await StartAsync(store);
+        await node.Topics.PublishAsync("t", "x", Token);
     }
 
     private static Task<Node> StartAsync(RedisStore store, Action<RedisBrokerOptions>? configure = null)

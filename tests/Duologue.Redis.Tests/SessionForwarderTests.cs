@@ -5,7 +5,11 @@ using System.Text;
 using System.Text.Json;
 using Duologue.Redis.Tests.Support;
 using Duologue.Tests.Shared;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.HttpOverrides;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
 using StackExchange.Redis;
 
 namespace Duologue.Redis.Tests;
@@ -63,7 +67,7 @@ public class SessionForwarderTests
         Assert.Equal((sid, IPAddress.Parse("127.0.0.5"), "http", "chat.example"), (seen.SessionId, seen.Address, seen.Scheme, seen.Host));
 
         // Whoever makes a mark up is who he is, and is not forwarded.
-        string mark = ForwardMark.Create(b.Broker.Registry.Own.Secret, $"{Engine}&sid={sid}", "https", IPAddress.Parse("10.1.2.3"), 1, DateTimeOffset.UtcNow);
+        string mark = ForwardMark.Create(b.Broker.Registry.Own.Secret, "GET", $"{Engine}&sid={sid}", "https", IPAddress.Parse("10.1.2.3"), 1, b.Broker.Registry.StoreTime);
         Assert.Equal(HttpStatusCode.OK, await MarkedAsync(client, a, mark, "/topics/t"));
         Assert.Equal(IPAddress.Parse("127.0.0.5"), a.Requests.Last().Address);
         Assert.Equal(HttpStatusCode.Gone, await MarkedAsync(client, b, mark, $"{Engine}&sid={sid}"));
@@ -96,12 +100,61 @@ public class SessionForwarderTests
         await ReachAsync(b, "dead");
         Assert.Equal(HttpStatusCode.Gone, (await client.GetAsync($"{b.Url}{Engine}&sid=dead.abc", Token)).StatusCode);
         Assert.Equal(HttpStatusCode.Gone, (await client.PostAsync($"{b.Url}{Engine}&sid=dead.abc", new StringContent("4x"), Token)).StatusCode);
+        Assert.True(b.HasLogged("RedisForwardFailed"));
 
         // One whose address is another's: nobody sends it on, and on.
         await RegisterAsync(link, "mirror", new Uri(b.Url));
         await ReachAsync(b, "mirror");
         Assert.Equal(HttpStatusCode.Gone, (await client.GetAsync($"{b.Url}{Engine}&sid=mirror.abc", Token)).StatusCode);
         Assert.Equal(2, b.Requests.Count(seen => seen.SessionId == "mirror.abc"));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_request_for_a_machine_that_answers_nothing_was_504_though_its_lease_was_over(bool isConnected)
+    {
+        Assert.SkipUnless(isConnected || OperatingSystem.IsLinux(), "Only Linux is known to swallow a SYN for which there is no room.");
+        await using StoreServer store = StoreServer.Start("garnet");
+        await using Node b = await Node.StartAsync(store, options => (options.NodeName, options.ForwardConnectTimeout) = ("b", Node.Patience));
+        await using ConnectionMultiplexer link = await ConnectionMultiplexer.ConnectAsync(store.PatientAddress);
+        using var machine = new SilentMachine();
+        if (!isConnected)
+        {
+            await machine.SwallowAsync();
+        }
+
+        NodeRegistry silent = await RegisterAsync(link, "silent", machine.Address);
+        await ReachAsync(b, "silent");
+        using var client = new HttpClient { Timeout = Node.Patience };
+        Task<HttpResponseMessage> get = client.GetAsync($"{b.Url}{Engine}&sid=silent.abc", Token);
+        Task<HttpResponseMessage> post = client.PostAsync($"{b.Url}{Engine}&sid=silent.abc", new StringContent("4x"), Token);
+        await Eventually.True(() => b.Services.GetRequiredService<SessionForwarder>().Active == 2);
+        Assert.False(get.IsCompleted || post.IsCompleted);
+
+        // As whoever finds its lease over does.
+        await silent.LeaveAsync(Token);
+        Assert.Equal((HttpStatusCode.Gone, HttpStatusCode.Gone), ((await get).StatusCode, (await post).StatusCode));
+    }
+
+    [Fact]
+    public async Task A_node_that_lives_by_its_lease_and_is_not_reached_is_another_matter_than_one_that_is_gone()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Only Linux is known to swallow a SYN for which there is no room.");
+        await using StoreServer store = StoreServer.Start("garnet");
+        await using Node b = await Node.StartAsync(store, options => (options.NodeName, options.ForwardConnectTimeout) = ("b", TimeSpan.FromSeconds(1)));
+        await using ConnectionMultiplexer link = await ConnectionMultiplexer.ConnectAsync(store.PatientAddress);
+        using var machine = new SilentMachine();
+        await machine.SwallowAsync();
+        await RegisterAsync(link, "silent", machine.Address);
+        await ReachAsync(b, "silent");
+        using var client = new HttpClient { Timeout = Node.Patience };
+        HttpResponseMessage answer = await client.GetAsync($"{b.Url}{Engine}&sid=silent.abc", Token);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.StatusCode);
+        Assert.NotNull(answer.Headers.RetryAfter);
+        using var socket = new ClientWebSocket { Options = { CollectHttpResponseDetails = true } };
+        await Assert.ThrowsAsync<WebSocketException>(() => socket.ConnectAsync(new Uri($"{b.Url.Replace("http", "ws", StringComparison.Ordinal)}/echo?EIO=4&transport=websocket&sid=silent.abc"), Token));
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, socket.HttpStatusCode);
     }
 
     [Fact]
@@ -178,22 +231,87 @@ public class SessionForwarderTests
     }
 
     [Fact]
-    public void A_mark_is_good_for_one_node_one_request_and_a_while()
+    public void A_mark_is_good_for_one_node_one_request_and_half_a_minute()
     {
         DateTimeOffset now = DateTimeOffset.UnixEpoch.AddDays(20_000);
         foreach (IPAddress? address in new[] { IPAddress.Parse("192.0.2.7"), IPAddress.Parse("2001:db8::7"), null })
         {
-            string mark = ForwardMark.Create("secret", "/echo?sid=a.b", "https", address, 4711, now);
-            Assert.Equal(new ForwardedClient("https", address, 4711), ForwardMark.Read(mark, "secret", "/echo?sid=a.b", now.AddMinutes(4)));
-            Assert.Null(ForwardMark.Read(mark, "another", "/echo?sid=a.b", now));
-            Assert.Null(ForwardMark.Read(mark, "secret", "/echo?sid=a.c", now));
-            Assert.Null(ForwardMark.Read(mark, "secret", "/echo?sid=a.b", now.AddMinutes(6)));
-            Assert.Null(ForwardMark.Read(mark.Replace("4711", "4712", StringComparison.Ordinal), "secret", "/echo?sid=a.b", now));
-            Assert.Null(ForwardMark.Read(mark[..^1], "secret", "/echo?sid=a.b", now));
+            string mark = ForwardMark.Create("secret", "GET", "/echo?sid=a.b", "https", address, 4711, now);
+            ForwardedClient client = ForwardMark.Read(mark, "secret", "GET", "/echo?sid=a.b", now.AddSeconds(29))!;
+            Assert.Equal(("https", address, 4711), (client.Scheme, client.Address, client.Port));
+            Assert.NotNull(ForwardMark.Read(mark, "secret", "GET", "/echo?sid=a.b", now.AddSeconds(-29)));
+            Assert.Null(ForwardMark.Read(mark, "another", "GET", "/echo?sid=a.b", now));
+            Assert.Null(ForwardMark.Read(mark, "secret", "POST", "/echo?sid=a.b", now));
+            Assert.Null(ForwardMark.Read(mark, "secret", "GET", "/echo?sid=a.c", now));
+            Assert.Null(ForwardMark.Read(mark, "secret", "GET", "/echo?sid=a.b", now.AddSeconds(31)));
+            Assert.Null(ForwardMark.Read(mark, "secret", "GET", "/echo?sid=a.b", now.AddSeconds(-31)));
+            Assert.Null(ForwardMark.Read(mark.Replace("4711", "4712", StringComparison.Ordinal), "secret", "GET", "/echo?sid=a.b", now));
+            Assert.Null(ForwardMark.Read(mark[..^1], "secret", "GET", "/echo?sid=a.b", now));
         }
 
-        Assert.All([null, "", "1 http - 0", "x http - 0 y", "1 ftp - 0 y", "1 http nowhere 0 y", "1 http - 65536 y"], mark => Assert.Null(ForwardMark.Read(mark, "secret", "/", DateTimeOffset.UnixEpoch)));
+        Assert.All(
+            [null, "", "1 http - 0 1", "x http - 0 1 y", "1 ftp - 0 1 y", "1 http nowhere 0 1 y", "1 http - 65536 1 y", "1 http - 0 x y"],
+            mark => Assert.Null(ForwardMark.Read(mark, "secret", "GET", "/", DateTimeOffset.UnixEpoch)));
     }
+
+    [Fact]
+    public void The_number_of_a_mark_is_known_again_for_as_long_as_it_can_be_good()
+    {
+        var time = new FakeTimeProvider();
+        var seen = new SeenNonces(time);
+        for (int i = 0; i < 10; i++)
+        {
+            Assert.True(seen.TryAdd(i));
+            time.Advance(ForwardMark.Tolerance / 2);
+            Assert.All(Enumerable.Range(Math.Max(0, i - 3), Math.Min(i + 1, 4)), before => Assert.False(seen.TryAdd(before)));
+        }
+
+        time.Advance(ForwardMark.Tolerance * 5);
+        Assert.True(seen.TryAdd(0));
+    }
+
+    [Theory]
+    [InlineData("garnet")]
+    [InlineData("redis")]
+    public async Task A_mark_that_somebody_has_read_on_its_way_was_good_again(string kind)
+    {
+        await using StoreServer store = StoreServer.Start(kind);
+        await using Node a = await Node.StartAsync(store, options => options.NodeName = "a");
+        using var client = new HttpClient { Timeout = Node.Patience };
+        string mark = ForwardMark.Create(a.Broker.Registry.Own.Secret, "GET", "/topics/t", "https", IPAddress.Parse("10.1.2.3"), 1, a.Broker.Registry.StoreTime);
+        await MarkedAsync(client, a, mark, "/topics/t");
+        Assert.Equal((IPAddress.Parse("10.1.2.3"), "https"), (a.Requests.Last().Address, a.Requests.Last().Scheme));
+        await MarkedAsync(client, a, mark, "/topics/t");
+        Assert.Equal((IPAddress.Loopback, "http"), (a.Requests.Last().Address, a.Requests.Last().Scheme));
+    }
+
+    [Fact]
+    public async Task What_a_client_wrote_into_a_proxys_header_of_another_name_was_believed_behind_a_forward()
+    {
+        await using StoreServer store = StoreServer.Start("garnet");
+        await using Node a = await StartBehindProxyAsync(store, "a");
+        await using Node b = await StartBehindProxyAsync(store, "b");
+        await ReachAsync(b, "a");
+        using var client = new HttpClient { Timeout = Node.Patience };
+        string sid = await OpenAsync(client, a);
+        using var request = new HttpRequestMessage(HttpMethod.Post, $"{b.Url}{Engine}&sid={sid}") { Content = new StringContent("4x") };
+
+        // The proxy has added the last address; the first is the client's own idea.
+        request.Headers.Add("X-Chain", "10.9.8.7, 10.1.1.1");
+        Assert.Equal(HttpStatusCode.OK, (await client.SendAsync(request, Token)).StatusCode);
+        SeenRequest seen = Assert.Single(a.Requests, seen => seen.Method == "POST");
+        Assert.Equal(IPAddress.Parse("10.1.1.1"), seen.Address);
+    }
+
+    private static Task<Node> StartBehindProxyAsync(StoreServer store, string name) => Node.StartAsync(
+        store.PatientAddress,
+        options => options.NodeName = name,
+        services: services => services.Configure<ForwardedHeadersOptions>(options =>
+        {
+            (options.ForwardedHeaders, options.ForwardedForHeaderName) = (ForwardedHeaders.XForwardedFor, "X-Chain");
+            options.KnownProxies.Clear();
+            options.KnownIPNetworks.Clear();
+        }));
 
     private static async Task ReachAsync(Node from, string node)
     {
@@ -203,7 +321,7 @@ public class SessionForwarderTests
         }
     }
 
-    private static async Task RegisterAsync(ConnectionMultiplexer link, string name, Uri address)
+    private static async Task<NodeRegistry> RegisterAsync(ConnectionMultiplexer link, string name, Uri address)
     {
         var registry = new NodeRegistry(
             new RedisBrokerOptions { NodeName = name, NodeAddress = address, HeartbeatInterval = TimeSpan.FromSeconds(60) },
@@ -214,6 +332,7 @@ public class SessionForwarderTests
             () => link.GetDatabase());
         await registry.RenewAsync(Token);
         Assert.True(registry.IsRegistered);
+        return registry;
     }
 
     private static async Task<string> OpenAsync(HttpClient client, Node node)

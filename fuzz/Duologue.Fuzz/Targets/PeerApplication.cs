@@ -11,6 +11,7 @@ internal sealed class PeerApplication(PeerFlags flags) : IMessageHandler
     private const int EarlyEnd = 3;
 
     private readonly List<Task> _sends = [];
+    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private TaskCompletionSource? _pending;
     private volatile bool _hurries;
     private int _calls;
@@ -21,6 +22,9 @@ internal sealed class PeerApplication(PeerFlags flags) : IMessageHandler
     public int Opens { get; private set; }
 
     public int Ends { get; private set; }
+
+    /// <summary>Completes when it has been told of the end.</summary>
+    public Task Ended => _ended.Task;
 
     public bool Overlapped { get; private set; }
 
@@ -63,6 +67,7 @@ internal sealed class PeerApplication(PeerFlags flags) : IMessageHandler
         Enter();
         Ends++;
         Leave();
+        _ended.TrySetResult();
         return default;
     }
 

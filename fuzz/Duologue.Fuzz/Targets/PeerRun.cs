@@ -98,7 +98,7 @@ internal sealed class PeerRun
         _application.Hurry();
         await EndedAsync(receiving, "the application learns of the end");
         await EndedAsync(_application.SendsAsync(), "sends complete");
-        await EndedAsync(_connection.Handled, "the handler learns of the end");
+        await EndedAsync(_application.Opens == 0 ? Task.CompletedTask : _application.Ended, "the handler learns of the end");
         ReadOutput();
         await _in.Writer.CompleteAsync();
         await _out.Reader.CompleteAsync();

@@ -54,7 +54,9 @@ internal sealed class PeerTarget : FuzzTarget
         {
             long outstanding = RentedArrays.Instance.Outstanding;
             var run = new PeerRun(flags, steps, stream);
-            run.PlayAsync().GetAwaiter().GetResult();
+
+            // On the pool, as all that it leads to: where the pool has one thread, one thread does it all.
+            Task.Run(run.PlayAsync).GetAwaiter().GetResult();
 
             // What a pool thread had to do for the connection may end a moment after it.
             if (SpinWait.SpinUntil(() => RentedArrays.Instance.Outstanding == outstanding, TimeSpan.FromSeconds(2)))

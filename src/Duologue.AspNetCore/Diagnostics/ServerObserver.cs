@@ -5,7 +5,9 @@ internal sealed class ServerObserver(DuologueServer server, ConnectionMetrics me
 {
     public override void MessageReceived(WebSocketConnection connection, int bytes) => metrics.MessageReceived(connection, bytes);
 
-    public override void MessageSent(WebSocketConnection connection, int bytes) => metrics.MessageSent(connection, bytes);
+    public override void MessageSent(WebSocketConnection connection, int bytes) => metrics.MessagesSent(connection, 1, bytes);
+
+    public override void MessagesSent(WebSocketConnection connection, int connections, int bytes) => metrics.MessagesSent(connection, connections, bytes);
 
     public override void RoundTrip(WebSocketConnection connection, TimeSpan time) => metrics.RoundTrip(connection.Transport, time);
 

@@ -97,16 +97,25 @@ internal sealed partial class DuologueEndpoint
         // A held request is not a slow one.
         context.Features.Get<IHttpRequestTimeoutFeature>()?.DisableTimeout();
         SessionRequest.AllowPayload(context, _settings.MaxSessionPayload);
-        if (!await nodes.TryForwardAsync(context, node, isUpgrade, _settings.PingInterval + _settings.PingTimeout + ForwardSlack).ConfigureAwait(false))
+        ForwardOutcome outcome = await nodes.TryForwardAsync(context, node, isUpgrade, _settings.PingInterval + _settings.PingTimeout + ForwardSlack).ConfigureAwait(false);
+        if (outcome == ForwardOutcome.Answered)
         {
-            if (!isUpgrade)
-            {
-                // So that a page of another origin may read the status.
-                FeedCors.TryApply(context, _settings.Origins);
-            }
-
-            await RefuseSessionAsync(context, SessionError.NodeGone, isUpgrade).ConfigureAwait(false);
+            return;
         }
+
+        if (!isUpgrade)
+        {
+            // So that a page of another origin may read the status.
+            FeedCors.TryApply(context, _settings.Origins);
+        }
+
+        if (outcome == ForwardOutcome.NodeAway)
+        {
+            await _handshake.RefuseAsync(context, _handshake.Overloaded(RefusalReason.SessionNodeAway), null).ConfigureAwait(false);
+            return;
+        }
+
+        await RefuseSessionAsync(context, SessionError.NodeGone, isUpgrade).ConfigureAwait(false);
     }
 
     private SessionError? JudgeSession(HttpContext context, in EngineIoQuery query, bool isUpgrade, out Session? session)

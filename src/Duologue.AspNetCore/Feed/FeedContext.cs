@@ -75,4 +75,7 @@ internal sealed record PublishedMessage(string Topic, JsonElement? Ref, string I
 internal sealed record ErrorMessage(string Code, string Message, string? Topic, JsonElement? Ref)
 {
     public string Type { get; } = "error";
+
+    /// <summary>Which limit is reached, where one is.</summary>
+    public string? Limit { get; init; }
 }

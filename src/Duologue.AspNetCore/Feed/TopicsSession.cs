@@ -109,7 +109,7 @@ internal sealed class TopicsSession(TopicHub topics, TopicAuthorization authoriz
         }
         catch (TopicLimitException limit)
         {
-            await FailAsync(connection, "limit", limit.Message, request).ConfigureAwait(false);
+            await FailAsync(connection, limit, request).ConfigureAwait(false);
             return;
         }
         catch (BrokerUnavailableException unavailable)
@@ -182,7 +182,7 @@ internal sealed class TopicsSession(TopicHub topics, TopicAuthorization authoriz
         }
         catch (TopicLimitException limit)
         {
-            await FailAsync(connection, "limit", limit.Message, request).ConfigureAwait(false);
+            await FailAsync(connection, limit, request).ConfigureAwait(false);
             return;
         }
         catch (BrokerUnavailableException unavailable)
@@ -263,6 +263,9 @@ internal sealed class TopicsSession(TopicHub topics, TopicAuthorization authoriz
 
     private static ValueTask FailAsync(Connection connection, string code, string message, TopicsRequest request) =>
         FailAsync(connection, code, message, request.Topic, request.Ref);
+
+    private static ValueTask FailAsync(Connection connection, TopicLimitException limit, TopicsRequest request) =>
+        AnswerAsync(connection, new ErrorMessage("limit", limit.Message, request.Topic, request.Ref) { Limit = limit.Name }, FeedContext.Default.ErrorMessage);
 
     private static ValueTask FailAsync(Connection connection, string code, string message, string? topic, JsonElement? reference) =>
         AnswerAsync(connection, new ErrorMessage(code, message, topic, reference), FeedContext.Default.ErrorMessage);

@@ -46,11 +46,12 @@ internal sealed class OpeningHandshake(DuologueServer server, string endpoint)
         : server.IsDraining ? Unavailable(RefusalReason.Draining, "The server is shutting down; try again.")
         : null;
 
-    /// <summary>The refusal for a limit on connections or on the rate of handshakes.</summary>
+    /// <summary>The refusal for a limit on connections or on the rate of handshakes, or for want of a node.</summary>
     public Refusal Overloaded(RefusalReason limit) => limit switch
     {
         RefusalReason.AddressLimit => Unavailable(limit, "There are too many connections from this address; close some, or try again later (MaxConnectionsPerAddress)."),
         RefusalReason.SessionLimit => Unavailable(limit, "There are too many sessions from this address; close some, or try again later (MaxSessionsPerAddress)."),
+        RefusalReason.SessionNodeAway => Unavailable(limit, "The node that has this session could not be reached; try again."),
         RefusalReason.HandshakeRate => Unavailable(limit, "There are too many handshakes at the moment; try again later (MaxHandshakesPerSecond)."),
 
         // RFC 6585 §4: one client alone has sent too many requests.

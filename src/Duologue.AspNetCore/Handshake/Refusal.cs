@@ -84,6 +84,9 @@ internal enum RefusalReason
 
     /// <summary>A session of another node, which has gone or is not reached.</summary>
     SessionNodeGone,
+
+    /// <summary>A session of another node, which is there by its lease and could not be connected to.</summary>
+    SessionNodeAway,
 }
 
 internal static class RefusalReasons
@@ -110,6 +113,7 @@ internal static class RefusalReasons
         RefusalReason.SessionUnknown => "session_unknown",
         RefusalReason.SessionLimit => "session_limit",
         RefusalReason.SessionNodeGone => "session_node_gone",
+        RefusalReason.SessionNodeAway => "session_node_away",
         _ => throw new ArgumentOutOfRangeException(nameof(reason), reason, null),
     };
 }

@@ -8,7 +8,7 @@ internal readonly record struct SessionError(int Code, string Message, int Statu
     public static readonly SessionError UnknownTransport = new(0, "Transport unknown", StatusCodes.Status400BadRequest, RefusalReason.SessionRequest);
     public static readonly SessionError UnknownSession = new(1, "Session ID unknown", StatusCodes.Status400BadRequest, RefusalReason.SessionUnknown);
 
-    /// <summary>The session was on another node, which has gone or is not reached: no other has it either. The status tells it from a session that has merely ended.</summary>
+    /// <summary>The session was on another node, which has gone: no other has it either. The status tells it from a session that has merely ended.</summary>
     public static readonly SessionError NodeGone = UnknownSession with { StatusCode = StatusCodes.Status410Gone, Reason = RefusalReason.SessionNodeGone };
 
     public static readonly SessionError BadMethod = new(2, "Bad handshake method", StatusCodes.Status400BadRequest, RefusalReason.Method);

@@ -13,6 +13,19 @@ internal abstract class SessionNodes
     /// <param name="node">The node's name, as the id has it: whatever a client says.</param>
     /// <param name="isUpgrade">Whether it becomes a WebSocket.</param>
     /// <param name="silence">How long nothing may be heard in either direction.</param>
-    /// <returns>False if there is no such node, it takes no forwards, or could not be reached: nothing has been answered.</returns>
-    public abstract Task<bool> TryForwardAsync(HttpContext context, string node, bool isUpgrade, TimeSpan silence);
+    /// <returns>What came of it; only if it is <see cref="ForwardOutcome.Answered"/> has anything been answered.</returns>
+    public abstract Task<ForwardOutcome> TryForwardAsync(HttpContext context, string node, bool isUpgrade, TimeSpan silence);
+}
+
+/// <summary>What came of a request that was to be forwarded.</summary>
+internal enum ForwardOutcome
+{
+    /// <summary>The other node has answered, or its answer has begun and failed.</summary>
+    Answered,
+
+    /// <summary>There is no such node, it takes no forwards, or nobody listens where it is: its sessions are gone.</summary>
+    NodeGone,
+
+    /// <summary>It is there by its lease, and could not be connected to in time. Nothing has reached it.</summary>
+    NodeAway,
 }

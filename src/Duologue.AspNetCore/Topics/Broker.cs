@@ -85,8 +85,17 @@ public abstract class Broker
     /// <param name="topic">The topic's name.</param>
     protected void OnExpired(string topic) => _listener?.Expired(topic);
 
+    /// <summary>
+    /// A number that changes when notifications may have been missed; null while they may be. A broker that notifies of all topics, subscribed to or not, tells by it whether what was appended since somebody subscribed
+    /// is sure to be heard of. Of another nothing is known before it has answered.
+    /// </summary>
+    internal virtual long? Hearing => 0;
+
     /// <summary>The same for messages that were heard of together, in their order: what they bring a subscriber leaves in as few system calls as it can. Not so many that a send queue could overflow.</summary>
     internal void OnAppended(ReadOnlySpan<AppendedMessage> together) => _listener?.Appended(together);
+
+    /// <summary>The same for a message that is not at hand any more, and perhaps others behind it: the topic's log is read. Never waits.</summary>
+    internal void OnAppendedUnseen(string topic, TopicPosition first) => _listener?.AppendedUnseen(topic, first);
 
     internal void Attach(IBrokerListener listener) => _listener = listener;
 }
@@ -97,6 +106,8 @@ internal interface IBrokerListener
     void Appended(string topic, TopicMessage message);
 
     void Appended(ReadOnlySpan<AppendedMessage> together);
+
+    void AppendedUnseen(string topic, TopicPosition first);
 
     void Uncertain(string topic);
 

@@ -53,29 +53,52 @@ internal static class Fanout
     /// </summary>
     public static Accepted Accept(WebSocketConnection[] connections, BroadcastFrame frame)
     {
-        WebSocketConnection.Acceptance[] acceptances = ArrayPool<WebSocketConnection.Acceptance>.Shared.Rent(connections.Length);
+        // Rented before anything is accepted: no memory for it must leave nothing behind.
+        Individual[] individuals = ArrayPool<Individual>.Shared.Rent(connections.Length);
+        int individualCount = 0;
+        WebSocketConnection? example = null;
         ExceptionDispatchInfo? failure = null;
-        for (int i = 0; i < connections.Length; i++)
+        foreach (WebSocketConnection connection in connections)
         {
+            WebSocketConnection.Acceptance acceptance;
             try
             {
-                acceptances[i] = connections[i].AcceptFrame(frame);
+                acceptance = connection.AcceptFrame(frame);
             }
             catch (Exception e)
             {
                 // No memory for one: those before it are flushed all the same, and those behind it may have better luck.
-                acceptances[i] = Unaccepted;
+                acceptance = Unaccepted;
                 failure ??= ExceptionDispatchInfo.Capture(e);
+            }
+
+            // Of most there is nothing to tell but that they are one more: who walks through thousands once more finds them gone from the processor's cache.
+            if (acceptance.IsPlain && (example is null || connection.IsCountedLike(example)))
+            {
+                example ??= connection;
+            }
+            else
+            {
+                individuals[individualCount++] = new Individual(connection, acceptance);
             }
         }
 
-        return new(connections, acceptances, failure);
+        return new(example, connections.Length - individualCount, frame.PayloadLength, individuals, individualCount, failure);
     }
 
+    /// <summary>One of those of whom there is more to tell.</summary>
+    internal readonly record struct Individual(WebSocketConnection Connection, WebSocketConnection.Acceptance Acceptance);
+
     /// <summary>A frame that has its place on all connections, and has not left yet. By default on none.</summary>
-    public readonly struct Accepted(WebSocketConnection[] connections, WebSocketConnection.Acceptance[] acceptances, ExceptionDispatchInfo? refusal)
+    /// <param name="example">One of those who need nothing but to be counted.</param>
+    /// <param name="alike">How many of them there are.</param>
+    /// <param name="payload">The message's length.</param>
+    /// <param name="individuals">The others; an array of the shared pool.</param>
+    /// <param name="individualCount">How many of them there are.</param>
+    /// <param name="refusal">What the first threw that had no memory.</param>
+    public readonly struct Accepted(WebSocketConnection? example, int alike, int payload, Individual[] individuals, int individualCount, ExceptionDispatchInfo? refusal)
     {
-        private readonly WebSocketConnection[]? _connections = connections;
+        private readonly Individual[]? _individuals = individuals;
 
         /// <summary>
         /// Sends. Once. What a listener throws, or a receiver without memory threw before, is kept for later: it must leave no connection with a frame that
@@ -84,18 +107,19 @@ internal static class Fanout
         public void Flush(ref ExceptionDispatchInfo? failure)
         {
             failure ??= refusal;
-            for (int i = 0; i < _connections?.Length; i++)
+            for (int i = 0; i < individualCount; i++)
             {
+                (WebSocketConnection connection, WebSocketConnection.Acceptance acceptance) = _individuals![i];
                 try
                 {
-                    if (acceptances[i].Payload < 0)
+                    if (acceptance.Payload < 0)
                     {
                         // Half a frame may stand in its output: nothing can follow that.
-                        _connections[i].Abort();
+                        connection.Abort();
                     }
                     else
                     {
-                        _connections[i].FlushAccepted(acceptances[i]);
+                        connection.FlushAccepted(acceptance);
                     }
                 }
                 catch (Exception e)
@@ -108,28 +132,41 @@ internal static class Fanout
         /// <summary>Counts and logs all of them, whatever a listener throws. Once, last.</summary>
         public FanoutResult Report(ref ExceptionDispatchInfo? failure)
         {
-            if (_connections is null)
+            if (_individuals is null)
             {
                 return default;
             }
 
-            int dropped = 0;
-            for (int i = 0; i < _connections.Length; i++)
+            if (example is not null)
             {
                 try
                 {
-                    _connections[i].ReportAccepted(acceptances[i]);
+                    example.ReportAlike(alike, payload);
+                }
+                catch (Exception e)
+                {
+                    failure ??= ExceptionDispatchInfo.Capture(e);
+                }
+            }
+
+            int dropped = 0;
+            for (int i = 0; i < individualCount; i++)
+            {
+                try
+                {
+                    _individuals[i].Connection.ReportAccepted(_individuals[i].Acceptance);
                 }
                 catch (Exception e)
                 {
                     failure ??= ExceptionDispatchInfo.Capture(e);
                 }
 
-                dropped += acceptances[i].Result == SendResult.Dropped ? 1 : 0;
+                dropped += _individuals[i].Acceptance.Result == SendResult.Dropped ? 1 : 0;
             }
 
-            ArrayPool<WebSocketConnection.Acceptance>.Shared.Return(acceptances);
-            return new(_connections.Length - dropped, dropped);
+            Array.Clear(_individuals, 0, individualCount);
+            ArrayPool<Individual>.Shared.Return(_individuals);
+            return new(alike + individualCount - dropped, dropped);
         }
     }
 }

@@ -197,6 +197,7 @@ internal sealed partial class Topic
     {
         _delivered = message.Position;
         _lastPublish = hub.Time.GetTimestamp();
+        Keep(message);
         TopicSubscription[]? waiters = TakeWaiters(out int count);
         return new Delivery(Name, message, TakeSnapshot(), waiters, count);
     }

@@ -18,7 +18,7 @@ internal sealed partial class Topic
     private bool _pumping;
     private bool _isBehind;
 
-    // Before the oldest message that was heard of while the log was not followed yet, for those who have a wildcard.
+    // Before the oldest message that was heard of while the log was not followed yet, for those who had subscribed then.
     private TopicPosition? _heardBefore;
 
     /// <summary>Begins to follow the log. Completes when what is appended from then on is delivered; fails never, but waits for a broker that is not there.</summary>
@@ -33,12 +33,12 @@ internal sealed partial class Topic
 
             var attached = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             _attaching = attached.Task;
-            _ = RunAsync(attached);
+            _ = RunAsync(attached, hub.Broker.Hearing);
         }
 
         return _attaching;
 
-        async Task RunAsync(TaskCompletionSource attached)
+        async Task RunAsync(TaskCompletionSource attached, long? hearing)
         {
             // The broker is not ours: nothing of it runs under the lock.
             await Task.Yield();
@@ -48,12 +48,23 @@ internal sealed partial class Topic
                 await Task.Delay(RetryDelay, hub.Time).ConfigureAwait(false);
             }
 
-            bool behind;
             bool wanted;
+            TopicPage? gap = null;
             lock (_publishLock)
             {
                 wanted = !_detached;
-                (_delivered, _attached, behind) = (Begin(head ?? default), head is not null && wanted, _isBehind);
+                (_delivered, _attached) = (Begin(head ?? default), head is not null && wanted);
+                if (_attached && HasMembers && (hearing is null || hearing != hub.Broker.Hearing))
+                {
+                    // They have subscribed, and nobody heard what was appended since.
+                    gap = new TopicPage([], _delivered, HasMore: false) { IsReset = true };
+                    (_pumping, _isBehind) = (true, true);
+                }
+            }
+
+            if (gap is not null)
+            {
+                TryHandOut(gap);
             }
 
             attached.SetResult();
@@ -61,7 +72,11 @@ internal sealed partial class Topic
             {
                 hub.Unfollow(Name);
             }
-            else if (behind)
+            else if (gap is not null)
+            {
+                _ = PumpAsync();
+            }
+            else
             {
                 ReadOn();
             }
@@ -115,6 +130,19 @@ internal sealed partial class Topic
         ReadOn();
     }
 
+    /// <summary>A hint: this was appended, and perhaps more behind it, and nobody has it at hand.</summary>
+    public void AppendedUnseen(TopicPosition first)
+    {
+        RefreshWildcards();
+        lock (_publishLock)
+        {
+            _isBehind = true;
+            Remember(first);
+        }
+
+        ReadOn();
+    }
+
     private bool IsDetached
     {
         get
@@ -126,10 +154,10 @@ internal sealed partial class Topic
         }
     }
 
-    // A wildcard's subscriber has subscribed before this topic was found: the message that it is found by is the subscriber's, too.
+    // Who is a member already has subscribed before the log was followed, and by a wildcard before the topic was found: what is heard meanwhile is theirs, too.
     private void Remember(TopicPosition position)
     {
-        if (!_attached && Volatile.Read(ref _wild).Length > 0 && !(_heardBefore is { } before && before.Epoch == position.Epoch && before.Offset < position.Offset))
+        if (!_attached && HasMembers && !(_heardBefore is { } before && before.Epoch == position.Epoch && before.Offset < position.Offset))
         {
             _heardBefore = position with { Offset = position.Offset - 1 };
         }

@@ -46,6 +46,17 @@ internal sealed partial class Topic(string name, TopicHub hub)
         }
     }
 
+    private bool HasMembers
+    {
+        get
+        {
+            lock (_setLock)
+            {
+                return _members.Count + _wild.Length > 0;
+            }
+        }
+    }
+
     public TopicSubscriber[] ListSubscribers()
     {
         lock (_setLock)

@@ -8,6 +8,10 @@ public static class TopicConnectionExtensions
     /// <summary>
     /// Subscribes the connection to a topic: from now on it is sent what is published there. Ends with the connection. Thread-safe.
     /// </summary>
+    /// <remarks>
+    /// It does not wait for a broker that processes share. If that is away meanwhile, <see cref="Topics.Reset"/> tells that messages may be lost. Where the place matters, use the overload that has a
+    /// <see cref="TopicStart"/>, which waits.
+    /// </remarks>
     /// <param name="connection">A connection that a server opened.</param>
     /// <param name="topic">
     /// The topic's name; 1 to 256 characters, compared with case. Or a pattern for many topics: <c>*</c> stands for one segment between slashes, <c>**</c> as the last for

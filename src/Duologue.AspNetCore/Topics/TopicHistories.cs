@@ -30,6 +30,9 @@ internal sealed class TopicLimitException(string option, int limit) : InvalidOpe
 
     public int Limit { get; } = limit;
 
+    /// <summary>The option as metrics and clients have it: in lower case with underscores.</summary>
+    public string Name => Option == nameof(DuologueOptions.MaxTopicsPerConnection) ? "max_topics_per_connection" : "max_topics";
+
     private static string TextFor(string option, int limit) => option == nameof(DuologueOptions.MaxTopicsPerConnection)
         ? $"The connection subscribes to {limit} topics, which is the most: {nameof(DuologueOptions)}.{option}."
         : $"There are {limit} topics, which is the most: {nameof(DuologueOptions)}.{option}.";

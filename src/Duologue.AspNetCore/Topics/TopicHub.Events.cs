@@ -39,6 +39,8 @@ internal sealed partial class TopicHub
         failure?.Throw();
     }
 
+    void IBrokerListener.AppendedUnseen(string topic, TopicPosition first) => FindAppended(topic)?.AppendedUnseen(first);
+
     void IBrokerListener.Uncertain(string topic)
     {
         if (_topics.TryGetValue(topic, out Topic? found))

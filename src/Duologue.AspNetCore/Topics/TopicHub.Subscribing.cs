@@ -334,7 +334,7 @@ internal sealed partial class TopicHub
     /// <summary>A connection's subscription that was refused for a limit: counted and logged, with no lock held.</summary>
     private TopicLimitException Refused(WebSocketConnection connection, TopicLimitException limit)
     {
-        _metrics.SubscriptionRefused(limit.Option == nameof(DuologueOptions.MaxTopicsPerConnection) ? "max_topics_per_connection" : "max_topics");
+        _metrics.SubscriptionRefused(limit.Name);
         Log.SubscriptionRefused(_logger, connection.Id, limit.Option, limit.Limit);
         return limit;
     }

@@ -65,6 +65,9 @@ internal sealed partial class TopicHub : Topics, IBrokerListener, IDisposable
 
     public OrderedEvents<TopicEvent> Events { get; }
 
+    /// <summary>Whether logs are elsewhere, where others append to them.</summary>
+    public bool IsRemote => _memory is null;
+
     /// <summary>Whether anybody is to be told of those who come and go: listeners, or other processes.</summary>
     public bool IsPresenceWanted => Joined is not null || Left is not null || _memory is null;
 
@@ -210,10 +213,18 @@ internal sealed partial class TopicHub : Topics, IBrokerListener, IDisposable
         if (Interlocked.Increment(ref _publishesUnderWay) > MaxPublishesUnderWay)
         {
             Interlocked.Decrement(ref _publishesUnderWay);
-            throw new InvalidOperationException($"{MaxPublishesUnderWay} publishes wait for the broker, which is the most; use PublishAsync, which waits for it.");
+            throw new BrokerUnavailableException($"{MaxPublishesUnderWay} publishes wait for the broker, which is the most; use PublishAsync, which waits for it.", isUnknown: false, null);
         }
 
-        _ = AppendUnwatchedAsync(topic, message);
+        Task<TopicPosition> append = AppendAsync(topic, message, CancellationToken.None).AsTask();
+        if (append is { IsFaulted: true, Exception.InnerException: BrokerUnavailableException })
+        {
+            // Refused at once, by name: who has published can still be told.
+            Interlocked.Decrement(ref _publishesUnderWay);
+            append.GetAwaiter().GetResult();
+        }
+
+        _ = WatchAsync(topic, append);
         return default;
     }
 
@@ -266,11 +277,11 @@ internal sealed partial class TopicHub : Topics, IBrokerListener, IDisposable
 
     private TopicSubscriber[] WithElsewhere(string topic, TopicSubscriber[] here) => _memory is null ? [.. here, .. Broker.ListElsewhere(topic)] : here;
 
-    private async Task AppendUnwatchedAsync(string topic, TopicMessage message)
+    private async Task WatchAsync(string topic, Task<TopicPosition> append)
     {
         try
         {
-            await AppendAsync(topic, message, CancellationToken.None).ConfigureAwait(false);
+            await append.ConfigureAwait(false);
         }
 #pragma warning disable CA1031 // Nobody waits for it: whatever the broker throws is logged and counted here or nowhere.
         catch (Exception error)

@@ -87,7 +87,14 @@ public sealed class TopicSubscription : IDisposable, IValueTaskSource<WaitEnd>, 
     internal async ValueTask<TopicPage> ReadAvailableAsync(int maxCount, int maxBytes, CancellationToken cancellationToken)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        TopicPage page = await _hub.Broker.ReadAsync(Topic, _hasPosition ? TopicStart.After(_position) : _start, maxCount, maxBytes, cancellationToken).ConfigureAwait(false);
+        TopicStart from = _hasPosition ? TopicStart.After(_position) : _start;
+        if (from.Kind == TopicStartKind.After && _topic.TryReadHere(from.Position, maxCount, maxBytes) is { } here)
+        {
+            MoveTo(here.Next);
+            return here;
+        }
+
+        TopicPage page = await _hub.Broker.ReadAsync(Topic, from, maxCount, maxBytes, cancellationToken).ConfigureAwait(false);
         if (page.IsReset)
         {
             _hub.Recovered(Topic, page);

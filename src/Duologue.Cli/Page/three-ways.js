@@ -7,6 +7,7 @@ const TOPIC = 'three-ways';
 const KEPT = 12_000;
 const SHOWN = 5;
 const TRIES = 20;
+const WAITING = 40;
 const $ = id => document.getElementById(id);
 const decimal = new Intl.NumberFormat('en');
 const ordinals = new Intl.PluralRules('en', { type: 'ordinal' });
@@ -16,6 +17,8 @@ const published = new Map();   // When each message was published, by the clock 
 const panes = [];
 let count = 0;
 let timer = 0;
+let waiting = 0;
+let sent = Promise.resolve();   // The end of the last publish.
 
 const descriptions = [
   ['AJAX polling', 'Asks again and again: is there news?', 'a line is a question'],
@@ -63,15 +66,26 @@ function arrived(index, { data }) {
 }
 
 async function publish() {
+  if (waiting === WAITING) {
+    $('last').textContent = `Not published: ${WAITING} others wait for the server.`;
+    return;
+  }
+
   const number = ++count;
   const text = `Message ${number} of ${new Date().toLocaleTimeString('en-GB')}`;
   published.set(`${me}/${number}`, performance.now());
   $('last').textContent = `“${text}”`;
+  // One behind the other: two that are under way together go to two nodes, and come in any order.
+  waiting++;
+  const posted = sent.then(() => post(JSON.stringify({ from: me, number, text }), `${me}-${number}`));
+  sent = posted.catch(() => {});
   try {
-    await post(JSON.stringify({ from: me, number, text }), `${me}-${number}`);
+    await posted;
   } catch (error) {
     published.delete(`${me}/${number}`);
     $('last').textContent = `Not published: ${error.message}`;
+  } finally {
+    waiting--;
   }
 }
 

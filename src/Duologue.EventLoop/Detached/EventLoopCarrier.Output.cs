@@ -9,7 +9,7 @@ internal sealed partial class EventLoopCarrier
     private Block Reserve(int sizeHint)
     {
         int count = Math.Max(1, sizeHint);
-        _places = _written is null && !_dead && _socket.Loop.IsCurrentThread;
+        _places = MayPlace();
         if (_places)
         {
             // What other threads handed over goes before.
@@ -28,6 +28,9 @@ internal sealed partial class EventLoopCarrier
         Volatile.Write(ref _written, OutgoingBlocks.Join(_written, next));
         return next;
     }
+
+    /// <summary>Whether the writer is the loop, with nothing written elsewhere before it.</summary>
+    private bool MayPlace() => _written is null && !_dead && _socket.Loop.IsCurrentThread;
 
     private ValueTask<bool> Result() =>
         _dead ? new(false) : Unsent <= HighMark ? new(true) : WaitForSocket();

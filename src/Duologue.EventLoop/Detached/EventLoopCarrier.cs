@@ -144,6 +144,23 @@ internal sealed partial class EventLoopCarrier : Carrier, ISocketHandler, IBuffe
     }
 
     /// <inheritdoc/>
+    public override void WriteShared(ReadOnlyMemory<byte> frame)
+    {
+        if (MayPlace())
+        {
+            TakeHandedOver();
+            if (_outgoing.TryShare(frame, _socket.Loop.Shared, Pool))
+            {
+                _placed += frame.Length;
+                _onLoop += (uint)frame.Length;
+                return;
+            }
+        }
+
+        base.WriteShared(frame);
+    }
+
+    /// <inheritdoc/>
     public override unsafe int TrySend(ReadOnlySpan<byte> header, ReadOnlySpan<byte> payload)
     {
         if (!_socket.Loop.IsCurrentThread || _socket.IsClosed || _socket.Has(SocketActivity.Sending) || _dead || Unsent != 0)

@@ -27,7 +27,7 @@ internal struct OutgoingBlocks
             return last;
         }
 
-        if (!inUse && !large && _last is { Array.Length: BlockPool.Small } only && only == only.Next && only.Length + count <= BlockPool.Medium)
+        if (!inUse && !large && _last is { Array.Length: BlockPool.Small, Whole: null } only && only == only.Next && only.Length + count <= BlockPool.Medium)
         {
             // To copy some hundred bytes once costs less than to send two pieces.
             return Outgrow(only, pool);
@@ -53,6 +53,35 @@ internal struct OutgoingBlocks
         }
 
         _last = Join(_last, ring);
+    }
+
+    /// <summary>
+    /// Puts a frame that others are sent as well behind what waits, by a view of where it lies. False if it is to be copied: behind other things it would be a piece
+    /// of its own, and whoever is behind with reading must not keep the blocks of one turn after the other for some bytes of each.
+    /// </summary>
+    public bool TryShare(ReadOnlyMemory<byte> frame, SharedFrames frames, BlockPool pool)
+    {
+        if (_last is { } last && (last.Whole is null || !frames.Has(last.Whole)))
+        {
+            return false;
+        }
+
+        Block whole = frames.Place(frame, out int start);
+        if (_last?.Whole == whole)
+        {
+            if (_last.End != start)
+            {
+                return false;
+            }
+
+            _last.End += frame.Length;
+            return true;
+        }
+
+        Block view = pool.RentView(whole, start, start + frame.Length);
+        view.Next = view;
+        _last = Join(_last, view);
+        return true;
     }
 
     /// <summary>Says where the bytes lie.</summary>

@@ -51,6 +51,7 @@ internal abstract partial class Loop
     {
         Number = number;
         _logger = logger;
+        Shared = new SharedFrames(Blocks);
         _thread = new Thread(Run) { IsBackground = true, Name = $"Duologue loop {number}" };
     }
 
@@ -62,6 +63,9 @@ internal abstract partial class Loop
 
     /// <summary>The blocks that its sockets send from. Thread-safe.</summary>
     public BlockPool Blocks { get; } = new();
+
+    /// <summary>What many of its sockets are sent in this turn. Loop thread.</summary>
+    public SharedFrames Shared { get; }
 
     /// <summary>What is held back of the descriptors; null for none. Set before the start.</summary>
     public DescriptorReserve? Reserve { get; init; }
@@ -305,6 +309,7 @@ internal abstract partial class Loop
 
     private void Run()
     {
+        Blocks.Own();
         try
         {
             Prepare();
@@ -371,6 +376,7 @@ internal abstract partial class Loop
         }
 
         _dirty.Clear();
+        Shared.Drop();
         if (Blocks.HasSpare)
         {
             NeedTick();
@@ -508,6 +514,7 @@ internal abstract partial class Loop
 
     private void End()
     {
+        Blocks.Disown();
         lock (_wakeLock)
         {
             _released = true;

@@ -16,7 +16,6 @@ internal static class Constants
     public const int LevelIpv6 = 41;
 
     public const int OptionReuseAddress = 2;
-    public const int OptionError = 4;
     public const int OptionLinger = 13;
     public const int OptionReusePort = 15;
     public const int OptionTcpNoDelay = 1;
@@ -48,8 +47,6 @@ internal static class Constants
 
     public const int ProtectionReadWrite = 3;
     public const int MapShared = 0x01;
-    public const int MapPrivate = 0x02;
-    public const int MapAnonymous = 0x20;
     public const int MapPopulate = 0x8000;
 
     /// <summary>What a vectored send takes at most here: enough for a large message in its blocks, small enough for the stack.</summary>

@@ -37,9 +37,6 @@ internal static unsafe partial class Libc
     [LibraryImport(Library, EntryPoint = "setsockopt")]
     public static partial int SetOption(int descriptor, int level, int name, void* value, uint length);
 
-    [LibraryImport(Library, EntryPoint = "getsockopt")]
-    public static partial int GetOption(int descriptor, int level, int name, void* value, uint* length);
-
     [LibraryImport(Library, EntryPoint = "shutdown")]
     public static partial int Shutdown(int descriptor, int how);
 

@@ -91,14 +91,6 @@ internal static unsafe class Sockets
         _ = Libc.SetOption(descriptor, Constants.LevelSocket, Constants.OptionLinger, linger, 2 * sizeof(int));
     }
 
-    /// <summary>The error that has happened to a socket; 0 for none. Reading it clears it.</summary>
-    public static int TakeError(int descriptor)
-    {
-        int error = 0;
-        uint length = sizeof(int);
-        return Libc.GetOption(descriptor, Constants.LevelSocket, Constants.OptionError, &error, &length) == 0 ? error : Libc.LastError;
-    }
-
     /// <summary>Turns an errno into what the platform's sockets would throw.</summary>
     public static SocketException ToException(int error) => new(error switch
     {

@@ -22,6 +22,9 @@ internal abstract class Carrier
     /// <returns>How many bytes of header and payload have left; the caller writes the rest to <see cref="Output"/>.</returns>
     public virtual int TrySend(ReadOnlySpan<byte> header, ReadOnlySpan<byte> payload) => 0;
 
+    /// <summary>Writes a frame that others are sent as well, and whose memory nobody writes to again. Used like <see cref="Output"/>.</summary>
+    public virtual void WriteShared(ReadOnlyMemory<byte> frame) => Output.Write(frame.Span);
+
     /// <summary>
     /// Takes what was written to <see cref="Output"/>, if it is to be had without waiting, a system call or anybody else's code: under the connection's lock, and
     /// with no flush under way. If it says no, a flush is due.

@@ -27,12 +27,11 @@ public abstract partial class Connection
     {
         ArgumentNullException.ThrowIfNull(uri);
         ArgumentNullException.ThrowIfNull(options);
-        options.Validate();
-        return OpenAsync(WebSocketUri.Normalize(uri), options, cancellationToken);
+        return StartAsync(ConversationConnector.OpenAsync(uri, options, cancellationToken));
 
-        static async ValueTask<Connection> OpenAsync(Uri uri, ConnectOptions options, CancellationToken cancellationToken)
+        static async ValueTask<Connection> StartAsync(Task<OpenedConversation> opening)
         {
-            OpenedConversation opened = await ConversationConnector.OpenAsync(uri, options, cancellationToken).ConfigureAwait(false);
+            OpenedConversation opened = await opening.ConfigureAwait(false);
             return opened.Start(null);
         }
     }

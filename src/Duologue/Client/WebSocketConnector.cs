@@ -6,16 +6,13 @@ namespace Duologue.Client;
 internal static class WebSocketConnector
 {
     /// <summary>Makes one attempt.</summary>
-    /// <param name="uri">A <c>ws</c> or <c>wss</c> URI; <c>http</c> and <c>https</c> mean the same.</param>
-    /// <param name="options">How.</param>
+    /// <param name="uri">A <c>ws</c> or <c>wss</c> URI, as normalized.</param>
+    /// <param name="options">How; validated by whoever took them from the application.</param>
     /// <param name="cancellationToken">Gives up.</param>
-    /// <exception cref="ArgumentException">The URI or an option cannot be used.</exception>
     /// <exception cref="HandshakeException">No conversation came about.</exception>
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled first.</exception>
     public static Task<OpenedWebSocket> OpenAsync(Uri uri, ConnectOptions options, CancellationToken cancellationToken)
     {
-        options.Validate();
-        uri = WebSocketUri.Normalize(uri);
         return MeasureAsync(uri, Transport.WebSocket, options, RunAsync, cancellationToken);
 
         async Task<OpenedWebSocket> RunAsync()

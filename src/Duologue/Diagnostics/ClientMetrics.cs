@@ -123,7 +123,7 @@ internal sealed class ClientObserver : ConnectionObserver
 
     public override void MessageReceived(WebSocketConnection connection, int bytes) => _metrics.MessageReceived(connection, bytes);
 
-    public override void MessageSent(WebSocketConnection connection, int bytes) => _metrics.MessageSent(connection, bytes);
+    public override void MessageSent(WebSocketConnection connection, int bytes) => _metrics.MessagesSent(connection, 1, bytes);
 
     public override void MessageCompressed(WebSocketConnection connection, long saved) => _metrics.MessageCompressed(saved);
 

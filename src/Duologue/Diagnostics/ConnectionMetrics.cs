@@ -88,16 +88,16 @@ internal sealed class ConnectionMetrics
         }
     }
 
-    public void MessageSent(WebSocketConnection connection, int bytes)
+    public void MessagesSent(WebSocketConnection connection, int count, int bytes)
     {
         if (_messagesSent.Enabled)
         {
-            _messagesSent.Add(1, TelemetryNames.Of(connection.Transport));
+            _messagesSent.Add(count, TelemetryNames.Of(connection.Transport));
         }
 
         if (_bytesSent.Enabled)
         {
-            _bytesSent.Add(bytes, TelemetryNames.Of(connection.Transport));
+            _bytesSent.Add((long)count * bytes, TelemetryNames.Of(connection.Transport));
         }
     }
 

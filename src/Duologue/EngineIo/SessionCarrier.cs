@@ -131,18 +131,6 @@ internal sealed partial class SessionCarrier : Carrier, IValueTaskSource<bool>
         }
     }
 
-    /// <summary>Whether something waits for the transport to take it.</summary>
-    public bool IsDue
-    {
-        get
-        {
-            lock (_lock)
-            {
-                return _flushing || _owesPong;
-            }
-        }
-    }
-
     /// <summary>Lets another transport carry the session from now on. What is due goes there, before all that is newer.</summary>
     public void Switch(SessionTransport transport)
     {

@@ -30,6 +30,9 @@ internal readonly struct QueuedFrame
     /// <summary>Whether the frame is compressed, and not by the connection's own compressor, which then has to forget.</summary>
     public bool IsForeign { get; private init; }
 
+    /// <summary>Whether nobody will write to its memory again, so that many may send from it.</summary>
+    public bool IsShared => _rented is null && ToCompress is null;
+
     /// <summary>How many bytes of payload were saved where a message was compressed by itself; else 0.</summary>
     public int Saved { get; private init; }
 

@@ -131,7 +131,15 @@ internal sealed partial class WebSocketConnection
     /// <summary>Under the lock: writes a frame that is ready.</summary>
     private void WriteFrame(in QueuedFrame frame)
     {
-        _carrier!.Output.Write(frame.Bytes.Span);
+        if (frame.IsShared)
+        {
+            _carrier!.WriteShared(frame.Bytes);
+        }
+        else
+        {
+            _carrier!.Output.Write(frame.Bytes.Span);
+        }
+
         if (frame.IsForeign)
         {
             Deflater!.LoseContext();

@@ -19,9 +19,6 @@ internal sealed partial class WebSocketConnection
     // Whether the handler is being called with a text, on the thread that calls it: what it echoes is valid UTF-8 and is not judged once more.
     private bool _handlesText;
 
-    // Guarded by Gate: whether OnCloseAsync has completed.
-    private bool _handled;
-
     // After a failure the handler gets no more messages, only the end.
     private volatile bool _handlerFailed;
 
@@ -336,34 +333,6 @@ internal sealed partial class WebSocketConnection
             // Nothing is left to close: the count and the log are all that can be told.
             _setup.Observer.HandlerFailed(this, e);
             Log.HandlerFailed(_setup.Logger, Id, e);
-        }
-        finally
-        {
-            CompleteHandled();
-        }
-    }
-
-    private void CompleteHandled()
-    {
-        TaskCompletionSource? source;
-        lock (Gate)
-        {
-            _handled = true;
-            source = HandledSource;
-        }
-
-        source?.TrySetResult();
-    }
-
-    /// <summary>Completes when the handler has been told of the end, or at once where there is none.</summary>
-    public Task Handled
-    {
-        get
-        {
-            lock (Gate)
-            {
-                return _setup.Handler is null || _handled ? Task.CompletedTask : (HandledSource ??= NewSource()).Task;
-            }
         }
     }
 }

@@ -310,18 +310,6 @@ internal sealed partial class WebSocketConnection
         }
     }
 
-    private TaskCompletionSource? HandledSource
-    {
-        get => _rare is { } rare ? rare.HandledSource : null;
-        set
-        {
-            if (RareFor(value is not null) is { } rare)
-            {
-                rare.HandledSource = value;
-            }
-        }
-    }
-
     private Rarities? RareFor(bool needed) => needed ? Rare : _rare;
 
     /// <summary>All but what says otherwise is guarded by Gate. Deadlines and times are the clock's timestamps, 0 for none.</summary>
@@ -399,8 +387,5 @@ internal sealed partial class WebSocketConnection
 
         // The carrier's thread's: see KeepAlive.
         public int SmallFragments;
-
-        // Who waits until OnCloseAsync has completed.
-        public TaskCompletionSource? HandledSource;
     }
 }

@@ -63,9 +63,6 @@ internal sealed partial class WebSocketConnection
         }
     }
 
-    /// <summary>Sends a message that was encoded for many receivers, compressed if that was agreed.</summary>
-    public SendResult SendFrame(BroadcastFrame frame) => Send(default, default, Choose(frame), withContext: false);
-
     /// <inheritdoc/>
     public override async ValueTask SendAsync(string text, MessageFlags flags, CancellationToken cancellationToken)
     {
@@ -166,10 +163,28 @@ internal sealed partial class WebSocketConnection
     }
 
     /// <summary>
-    /// The first part of <see cref="SendFrame"/>: gives the frame its place among what is sent. It hands nothing to the carrier and runs no foreign
+    /// Sends a message that was encoded for many receivers, in its first part: gives the frame its place among what is sent. It hands nothing to the carrier and runs no foreign
     /// code, so that a publisher may hold a lock over it. <see cref="FlushAccepted"/> and <see cref="ReportAccepted"/> must follow, without the lock.
     /// </summary>
-    public Acceptance AcceptFrame(BroadcastFrame frame) => Accept(default, default, Choose(frame), withContext: false);
+    public Acceptance AcceptFrame(BroadcastFrame frame)
+    {
+        if (!Compresses(frame.PayloadLength, frame.Flags))
+        {
+            // The common case of a publisher's thousands, with nothing of what the others need; they come to the same where the carrier is free.
+            lock (Gate)
+            {
+                int size = frame.Plain.Length;
+                if (!CannotSend && IsCarrierFree && size <= Options.SendQueueLimit)
+                {
+                    _carrier!.WriteShared(frame.Plain);
+                    _written += size;
+                    return new Acceptance(SendResult.Sent, TryBeginFlush(), OwnsOutput: false, frame.PayloadLength, Saved: 0, Dropped: 0, default);
+                }
+            }
+        }
+
+        return Accept(default, default, Choose(frame), withContext: false);
+    }
 
     /// <summary>The message as this connection is to have it: compressed if that was agreed.</summary>
     private QueuedFrame Choose(BroadcastFrame frame) =>
@@ -259,8 +274,21 @@ internal sealed partial class WebSocketConnection
         }
     }
 
+    /// <summary>
+    /// The last part for many at once: each of so many connections was sent a message, and nothing else is to be told of it. All of them are counted like this one, see
+    /// <see cref="IsCountedLike"/>.
+    /// </summary>
+    public void ReportAlike(int connections, int payload) => _setup.Observer.MessagesSent(this, connections, payload);
+
+    /// <summary>Whether what is counted of this connection is counted with that of another.</summary>
+    public bool IsCountedLike(WebSocketConnection other) => _setup.Observer == other._setup.Observer && Transport == other.Transport;
+
     /// <summary>What became of a message under the connection's lock, and what is still to be done about it.</summary>
-    internal readonly record struct Acceptance(SendResult Result, bool MustFlush, bool OwnsOutput, int Payload, int Saved, int Dropped, DropReason Reason);
+    internal readonly record struct Acceptance(SendResult Result, bool MustFlush, bool OwnsOutput, int Payload, int Saved, int Dropped, DropReason Reason)
+    {
+        /// <summary>Whether it leaves by itself, as it is: it is only to be counted.</summary>
+        public bool IsPlain => Result == SendResult.Sent && !MustFlush && !OwnsOutput && Saved == 0 && Dropped == 0;
+    }
 
     /// <summary>Asks the policy whether a frame may join the outbox. Under the lock.</summary>
     private SendResult Admit(int size, out int dropped, out DropReason reason)

@@ -141,7 +141,6 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
 
         if (ended)
         {
-            CompleteHandled();
             carrier.Abort();
             return;
         }

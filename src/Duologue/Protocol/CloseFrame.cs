@@ -8,7 +8,6 @@ namespace Duologue.Protocol;
 internal static class CloseFrame
 {
     public const ushort NormalClosure = 1000;
-    public const ushort GoingAway = 1001;
     public const ushort ProtocolError = 1002;
     public const ushort NoStatus = 1005;
     public const ushort Abnormal = 1006;

@@ -103,6 +103,19 @@ public class TopicClientTests
     }
 
     [Fact]
+    public async Task A_subscription_over_the_servers_limit_is_refused_with_the_limits_name()
+    {
+        await using TestHost host = await QuickTopics.StartAsync(options => options.MaxTopicsPerConnection = 1);
+        host.Topics.Publish("one", "1");
+        await using TopicClient client = QuickTopics.Open(host, Quick with { Ways = FeedWays.WebSocket });
+        await using TopicReader one = TopicReader.Of(client, "one", TopicClient.Oldest);
+        await one.ItemAsync();
+        await using TopicReader two = TopicReader.Of(client, "two", TopicClient.Oldest);
+        TopicException refused = await Assert.ThrowsAsync<TopicException>(two.NextAsync);
+        Assert.Equal(("limit", "max_topics_per_connection"), (refused.Code, refused.Limit));
+    }
+
+    [Fact]
     public async Task Where_no_WebSocket_gets_through_another_way_is_used_and_a_WebSocket_as_soon_as_it_does()
     {
         bool isStripped = true;

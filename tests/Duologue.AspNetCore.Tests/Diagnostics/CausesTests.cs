@@ -272,6 +272,7 @@ public class CausesTests
     [InlineData("SessionUnknown", 400, "GET /?EIO=4&transport=polling&sid=nobody HTTP/1.1\r\nHost: a\r\n\r\n")]
     [InlineData("SessionLimit", 503, "GET /?EIO=4&transport=polling HTTP/1.1\r\nHost: a\r\n\r\n")]
     [InlineData("SessionNodeGone", 410, "GET /?EIO=4&transport=polling&sid=gone.abc HTTP/1.1\r\nHost: a\r\n\r\n")]
+    [InlineData("SessionNodeAway", 503, "GET /?EIO=4&transport=polling&sid=away.abc HTTP/1.1\r\nHost: a\r\n\r\n")]
     public async Task A_request_for_a_session_is_refused_counted_and_logged(string name, int status, string request)
     {
         await using TestHost host = await TestHost.StartAsync(
@@ -402,7 +403,8 @@ public class CausesTests
     {
         public override string Name => "here";
 
-        public override Task<bool> TryForwardAsync(HttpContext context, string node, bool isUpgrade, TimeSpan silence) => Task.FromResult(false);
+        public override Task<ForwardOutcome> TryForwardAsync(HttpContext context, string node, bool isUpgrade, TimeSpan silence) =>
+            Task.FromResult(node == "away" ? ForwardOutcome.NodeAway : ForwardOutcome.NodeGone);
     }
 
     /// <summary>A web server whose answer does not leave.</summary>

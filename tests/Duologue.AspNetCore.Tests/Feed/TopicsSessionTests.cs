@@ -168,11 +168,13 @@ public class TopicsSessionTests
         await socket.SendTextAsync("""{"type":"subscribe","topic":"a"}""");
         Assert.Contains("already_subscribed", await socket.ReceiveTextAsync(), StringComparison.Ordinal);
         await socket.SendTextAsync("""{"type":"subscribe","topic":"b"}""");
-        Assert.Contains("MaxTopicsPerConnection", await socket.ReceiveTextAsync(), StringComparison.Ordinal);
+        JsonElement own = await ReceiveAsync(socket);
+        Assert.Equal(("limit", "max_topics_per_connection"), (Text(own, "code"), Text(own, "limit")));
+        Assert.Contains("MaxTopicsPerConnection", Text(own, "message"), StringComparison.Ordinal);
         feed.Topics.Publish("c", "x");
         await socket.SendTextAsync("""{"type":"publish","topic":"d","data":1,"ref":9}""");
         JsonElement error = await ReceiveAsync(socket);
-        Assert.Equal(("limit", 9), (Text(error, "code"), error.GetProperty("ref").GetInt32()));
+        Assert.Equal(("limit", "max_topics", 9), (Text(error, "code"), Text(error, "limit"), error.GetProperty("ref").GetInt32()));
     }
 
     [Fact]

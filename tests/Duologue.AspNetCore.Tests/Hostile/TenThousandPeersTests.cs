@@ -1,7 +1,7 @@
 using System.Text;
 using Duologue.AspNetCore.Tests.Support;
-using Duologue.Carriers;
 using Duologue.Peer;
+using Duologue.Tests.Shared;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 

@@ -116,6 +116,19 @@ public class DuologueOptionsTests
     }
 
     [Fact]
+    public async Task They_are_made_and_validated_once()
+    {
+        int made = 0;
+        int validated = 0;
+        await using TestHost host = await TestHost.StartAsync(
+            app => app.MapDuologue("/talk", Talks.Echo),
+            _ => made++,
+            builder => builder.Services.AddOptions<DuologueOptions>().Validate(_ => ++validated > 0));
+
+        Assert.Equal((1, 1), (made, validated));
+    }
+
+    [Fact]
     public async Task A_wrong_option_stops_the_start_and_is_named()
     {
         OptionsValidationException error = await Assert.ThrowsAsync<OptionsValidationException>(

@@ -1,8 +1,8 @@
 using System.Net;
-using Duologue.Carriers;
 using Duologue.EventLoop;
 using Duologue.EventLoop.Loops;
 using Duologue.Protocol;
+using Duologue.Tests.Shared;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;

@@ -272,41 +272,25 @@ public class TopicHubTests
     [Fact]
     public async Task Who_has_left_a_topic_is_told_of_nobody()
     {
-        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", Talks.Idle));
-        var hub = (TopicHub)host.Topics;
-        using ClientWebSocket client = await host.ConnectAsync("/");
-        Connection watcher = Assert.Single(host.Connections);
-        using ClientWebSocket other = await host.ConnectAsync("/");
-        Connection guest = host.Connections.Single(connection => connection != watcher);
-        ConnectionState state = ConnectionState.Of(watcher, out WebSocketConnection socket);
+        await using Room room = await Room.OpenAsync();
 
         // It goes between its subscription and its wish to be told.
-        Assert.True(hub.Subscribe(socket, state, "room", MemberForm.Protocol, null));
-        Assert.True(guest.Subscribe("room"));
-        Assert.True(hub.Unsubscribe(socket, state, "room", MemberForm.Protocol));
-        hub.WatchPresence(new Member(socket, MemberForm.Protocol), "room");
-        Assert.True(guest.Unsubscribe("room") && guest.Subscribe("room"));
-        watcher.Send("nothing was told");
-        Assert.Equal("nothing was told", await client.ReceiveTextAsync());
+        Assert.True(room.Hub.Unsubscribe(room.Watcher, ConnectionState.Of(room.Watcher, out _), "room", MemberForm.Protocol));
+        room.Watch();
+        Assert.True(room.Guest.Unsubscribe("room") && room.Guest.Subscribe("room"));
+        room.Watcher.Send("nothing was told");
+        Assert.Equal("nothing was told", await room.WhatIsToldAsync());
     }
 
     [Fact]
     public async Task Nobody_who_has_left_is_named_as_present_behind_the_news_of_it()
     {
-        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", Talks.Idle));
-        var hub = (TopicHub)host.Topics;
-        using ClientWebSocket client = await host.ConnectAsync("/");
-        Connection watcher = Assert.Single(host.Connections);
-        using ClientWebSocket other = await host.ConnectAsync("/");
-        Connection guest = host.Connections.Single(connection => connection != watcher);
-        ConnectionState state = ConnectionState.Of(watcher, out WebSocketConnection socket);
-        Assert.True(hub.Subscribe(socket, state, "room", MemberForm.Protocol, null));
-        Assert.True(guest.Subscribe("room"));
+        await using Room room = await Room.OpenAsync();
 
         // Events are under way, at a listener, while somebody asks to be told, and the guest goes.
         var raising = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         using var goOn = new ManualResetEventSlim();
-        hub.Left += (_, left) =>
+        room.Hub.Left += (_, left) =>
         {
             if (left.Topic == "elsewhere")
             {
@@ -314,15 +298,15 @@ public class TopicHubTests
                 Assert.True(goOn.Wait(TestHost.Patience, Token));
             }
         };
-        Assert.True(guest.Subscribe("elsewhere"));
-        Task busy = Task.Run(() => guest.Unsubscribe("elsewhere"), Token);
+        Assert.True(room.Guest.Subscribe("elsewhere"));
+        Task busy = Task.Run(() => room.Guest.Unsubscribe("elsewhere"), Token);
         await raising.Task.WaitAsync(TestHost.Patience, Token);
-        hub.WatchPresence(new Member(socket, MemberForm.Protocol), "room");
-        Assert.True(guest.Unsubscribe("room"));
+        room.Watch();
+        Assert.True(room.Guest.Unsubscribe("room"));
         goOn.Set();
         await busy.WaitAsync(TestHost.Patience, Token);
 
-        Assert.Equal($$"""{"topic":"room","subscribers":[{"id":"{{watcher.Id}}"}],"type":"present"}""", await client.ReceiveTextAsync());
+        Assert.Equal($$"""{"topic":"room","subscribers":[{"id":"{{room.Watcher.Id}}"}],"type":"present"}""", await room.WhatIsToldAsync());
     }
 
     [Fact]
@@ -340,6 +324,40 @@ public class TopicHubTests
         foreach (string name in new[] { "TopicIdleLifetime", "MaxTopicHistoryBytes", "MaxCount", "MaxBytes", "MaxAge", "MaxIdempotencyKeys", "MaxIdempotencyKeyAge", "TopicHistories[\"a*\"]", "TopicHistories[\"b\"]" })
         {
             Assert.Contains(result.Failures!, failure => failure.Contains(name, StringComparison.Ordinal));
+        }
+    }
+
+    /// <summary>A topic that two subscribe to: one of them by <c>duologue.topics.v1</c>, who may ask to be told who is there.</summary>
+    private sealed class Room(TestHost host, ClientWebSocket watching, ClientWebSocket visiting, WebSocketConnection watcher, Connection guest) : IAsyncDisposable
+    {
+        public TopicHub Hub { get; } = (TopicHub)host.Topics;
+
+        public WebSocketConnection Watcher { get; } = watcher;
+
+        public Connection Guest { get; } = guest;
+
+        public static async Task<Room> OpenAsync()
+        {
+            TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", Talks.Idle));
+            ClientWebSocket watching = await host.ConnectAsync("/");
+            ConnectionState state = ConnectionState.Of(Assert.Single(host.Connections), out WebSocketConnection watcher);
+            ClientWebSocket visiting = await host.ConnectAsync("/");
+            Connection guest = host.Connections.Single(connection => connection != watcher);
+            var room = new Room(host, watching, visiting, watcher, guest);
+            Assert.True(room.Hub.Subscribe(watcher, state, "room", MemberForm.Protocol, null));
+            Assert.True(guest.Subscribe("room"));
+            return room;
+        }
+
+        public void Watch() => Hub.WatchPresence(new Member(Watcher, MemberForm.Protocol), "room");
+
+        public Task<string> WhatIsToldAsync() => watching.ReceiveTextAsync();
+
+        public async ValueTask DisposeAsync()
+        {
+            watching.Dispose();
+            visiting.Dispose();
+            await host.DisposeAsync();
         }
     }
 

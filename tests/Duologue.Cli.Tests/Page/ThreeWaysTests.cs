@@ -91,6 +91,25 @@ public sealed class ThreeWaysTests(Browser browser) : IClassFixture<Browser>
     }
 
     [Fact]
+    public async Task A_message_that_had_to_be_published_again_came_behind_the_next()
+    {
+        await using ServeTool server = await ServeTool.StartAsync();
+        await using OpenPage page = await browser.OpenAsync($"{server.Url}/three-ways", null, Ready);
+        await page.Page.GetByLabel("or by itself").SelectOptionAsync("0");
+        ILocator messages = page.Page.Locator("#way-3 .messages span");
+        await messages.GetByText("Message 1 of").WaitForAsync();
+        int posts = 0;
+        await page.Page.RouteAsync("**/topics/three-ways", route => route.Request.Method == "POST" && Interlocked.Increment(ref posts) == 1 ? route.AbortAsync() : route.ContinueAsync());
+        ILocator publish = page.Page.GetByRole(AriaRole.Button, new() { Name = "Publish a message" });
+        await publish.ClickAsync();
+        await publish.ClickAsync();
+        await messages.Nth(2).WaitForAsync();
+
+        // The newest stands first.
+        Assert.Equal(["Message 3", "Message 2", "Message 1"], (await messages.AllTextContentsAsync()).Select(text => text[.."Message 1".Length]));
+    }
+
+    [Fact]
     public async Task The_head_of_a_request_is_measured_to_the_byte()
     {
         await using ServeTool server = await ServeTool.StartAsync();

@@ -76,6 +76,8 @@ internal sealed class Tool : IAsyncDisposable
             StandardOutputEncoding = Encoding.UTF8,
             StandardErrorEncoding = Encoding.UTF8,
         };
+        // Most are killed in the end, and a .NET process that is killed leaves its diagnostic socket and pipes in the temporary folder: it is to have none.
+        start.Environment["DOTNET_EnableDiagnostics"] = "0";
         start.ArgumentList.Add(AssemblyPath);
         foreach (string argument in arguments)
         {

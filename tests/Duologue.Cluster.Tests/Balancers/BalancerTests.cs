@@ -62,6 +62,24 @@ public sealed class BalancerTests
         Assert.Equal(3, opened.Count);
     }
 
+    [Theory]
+    [InlineData("haproxy.cfg")]
+    [InlineData("nginx.conf")]
+    public async Task While_Redis_was_away_the_balancer_took_the_nodes_for_dead(string file)
+    {
+        await using Soak.Cluster cluster = await StartAsync(file);
+        using var http = new HttpClient { BaseAddress = cluster.Url, Timeout = Needs.Patience };
+        await cluster.Redis.KillAsync();
+        for (int i = 0; i < 10; i++)
+        {
+            // Refused by all three of them, and not by the balancer.
+            using HttpResponseMessage topic = await http.GetAsync(new Uri("/topics/news", UriKind.Relative), Token);
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, topic.StatusCode);
+            using HttpResponseMessage page = await http.GetAsync(new Uri("/", UriKind.Relative), Token);
+            Assert.Equal(HttpStatusCode.OK, page.StatusCode);
+        }
+    }
+
     private static async Task<Soak.Cluster> StartAsync(string file)
     {
         Needs.Redis();

@@ -29,13 +29,16 @@ public sealed class ThreeWaysTests
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    [Fact]
-    public async Task Every_pane_shows_each_number_once_and_in_order_while_each_node_is_killed_once()
+    [Theory]
+    [InlineData("nginx.conf")]
+    [InlineData("haproxy.cfg")]
+    public async Task Every_pane_shows_each_number_once_and_in_order_while_each_node_is_killed_once(string file)
     {
         Needs.Redis();
+        Needs.Program(Balancer.ProgramOf(file));
         string? chromium = Chromium.Find();
         Assert.SkipWhen(chromium is null, Chromium.Missing);
-        await using Soak.Cluster cluster = await Soak.Cluster.StartAsync(Needs.AnyBalancer(), isPersistent: true, [], Token);
+        await using Soak.Cluster cluster = await Soak.Cluster.StartAsync(file, isPersistent: true, [], Token);
         using IPlaywright playwright = await Playwright.CreateAsync();
         await using IBrowser browser = await Chromium.LaunchAsync(playwright, chromium!);
         IPage page = await browser.NewPageAsync();

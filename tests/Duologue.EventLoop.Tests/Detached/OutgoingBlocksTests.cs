@@ -70,6 +70,77 @@ public class OutgoingBlocksTests
         Assert.Equal(0, _pool.Rented);
     }
 
+    [Fact]
+    public void Frames_for_many_are_one_piece_that_is_not_copied()
+    {
+        SharedFrames frames = new(_pool);
+        OutgoingBlocks one = default;
+        OutgoingBlocks other = default;
+        foreach (byte[] frame in new byte[][] { [1, 2, 3], [4, 5] })
+        {
+            Assert.True(one.TryShare(frame, frames, _pool));
+            Assert.True(other.TryShare(frame, frames, _pool));
+        }
+
+        Assert.Equal([5], Pieces(one));
+        Assert.Equal([1, 2, 3, 4, 5], Bytes(other));
+        Assert.Same(one.Last!.Array, other.Last!.Array);
+
+        // What is written by itself comes behind them, and not into them.
+        Write(ref one, 2, inUse: false);
+        Assert.Equal([1, 2, 3, 4, 5, 0, 1], Bytes(one));
+        Assert.Equal([1, 2, 3, 4, 5], Bytes(other));
+
+        frames.Drop();
+        one.Consume(7, _pool);
+        other.Consume(4, _pool);
+        Assert.Equal([5], Bytes(other));
+        other.Consume(1, _pool);
+        Assert.Equal(0, _pool.Rented);
+    }
+
+    [Fact]
+    public void Who_still_has_the_frames_of_a_turn_before_gets_copies()
+    {
+        SharedFrames frames = new(_pool);
+        OutgoingBlocks slow = default;
+        OutgoingBlocks quick = default;
+        Assert.True(slow.TryShare(new byte[10], frames, _pool));
+        frames.Drop();
+
+        byte[] frame = new byte[20];
+        Assert.False(slow.TryShare(frame, frames, _pool));
+        Assert.True(quick.TryShare(frame, frames, _pool));
+
+        slow.Release(_pool);
+        quick.Release(_pool);
+        frames.Drop();
+        Assert.Equal(0, _pool.Rented);
+    }
+
+    [Fact]
+    public void A_frame_that_lies_behind_one_for_others_is_copied()
+    {
+        SharedFrames frames = new(_pool);
+        OutgoingBlocks some = default;
+        OutgoingBlocks all = default;
+        byte[] first = [1];
+        byte[] second = [2];
+        byte[] third = [3];
+        Assert.True(some.TryShare(first, frames, _pool));
+        Assert.True(all.TryShare(first, frames, _pool));
+        Assert.True(all.TryShare(second, frames, _pool));
+        Assert.True(all.TryShare(third, frames, _pool));
+        Assert.False(some.TryShare(third, frames, _pool));
+
+        Assert.Equal([1], Bytes(some));
+        Assert.Equal([1, 2, 3], Bytes(all));
+        some.Release(_pool);
+        all.Release(_pool);
+        frames.Drop();
+        Assert.Equal(0, _pool.Rented);
+    }
+
     private Block Write(ref OutgoingBlocks blocks, int count, bool inUse)
     {
         Block block = blocks.Reserve(count, _pool, large: false, inUse);

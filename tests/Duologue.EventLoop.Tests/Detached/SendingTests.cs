@@ -83,6 +83,63 @@ public class SendingTests
 
     [Theory]
     [MemberData(nameof(Backends))]
+    public async Task What_is_published_on_the_loop_itself_reaches_each_whole_and_in_order(EventLoopBackend backend)
+    {
+        const int subscribers = 20;
+        const int messages = 150;
+        await using LoopHost host = await LoopHost.StartAsync(
+            options => (options.Backend, options.Loops) = (backend, 1),
+            app =>
+            {
+                app.MapDuologue<Answering>("/topic");
+                app.MapDuologue<Publishing>("/publish");
+            },
+            _ => { },
+            _ => { });
+        Topics topics = host.Services.GetRequiredService<Topics>();
+        RawPeer[] peers = await Task.WhenAll(Enumerable.Range(0, subscribers).Select(_ => RawPeer.OpenAsync(host.Url, "/topic")));
+        await Eventually.True(() => topics.CountSubscribers("news") == subscribers, () => $"{topics.CountSubscribers("news")} have subscribed.");
+        using RawPeer publisher = await RawPeer.OpenAsync(host.Url, "/publish");
+        for (int i = 0; i < messages; i += 10)
+        {
+            // Ten at once share a turn, more often than not; in between each subscriber is answered by itself.
+            await publisher.SendAsync(Enumerable.Range(i, 10).SelectMany(number => RawPeer.MaskedFrame(0x82, Published(number))).ToArray());
+            await Task.WhenAll(peers.Select(peer => peer.SendAsync(RawPeer.MaskedFrame(0x81, "me"u8))));
+        }
+
+        // The first reads only now that all are on their way.
+        foreach (RawPeer peer in peers)
+        {
+            for (int i = 0, answers = 0; i < messages || answers < messages / 10;)
+            {
+                (byte first, byte[] payload) = await peer.ReadFrameAsync();
+                if (first == 0x81)
+                {
+                    answers++;
+                    Assert.Equal("me"u8, payload);
+                }
+                else
+                {
+                    Assert.Equal(Published(i++), payload);
+                }
+            }
+
+            peer.Dispose();
+        }
+
+        await Eventually.True(() => host.SocketCount == 1 && host.RentedBlocks == 0, () => $"{host.SocketCount} sockets and {host.RentedBlocks} blocks are left.");
+    }
+
+    // Of some bytes, of some hundred, now and then of more than a block.
+    private static byte[] Published(int number)
+    {
+        byte[] message = new byte[number % 50 == 49 ? 20_000 : number % 7 * 150];
+        Array.Fill(message, (byte)number);
+        return message;
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
     public async Task A_send_waits_for_a_peer_that_does_not_read_and_goes_on_when_it_does(EventLoopBackend backend)
     {
         await using LoopHost host = await LoopHost.StartAsync(backend, app => app.MapDuologue<EchoHandler>("/echo"));
@@ -237,6 +294,30 @@ public class SendingTests
         }
 
         public override ValueTask OnMessageAsync(Connection connection, Message message) => ValueTask.CompletedTask;
+    }
+
+    private sealed class Answering : MessageHandler
+    {
+        public override ValueTask OnOpenAsync(Connection connection)
+        {
+            connection.Subscribe("news");
+            return ValueTask.CompletedTask;
+        }
+
+        public override ValueTask OnMessageAsync(Connection connection, Message message)
+        {
+            connection.Send(message.Data.Span, message.Type);
+            return ValueTask.CompletedTask;
+        }
+    }
+
+    private sealed class Publishing(Topics topics) : MessageHandler
+    {
+        public override ValueTask OnMessageAsync(Connection connection, Message message)
+        {
+            topics.Publish("news", message.Data.Span, message.Type);
+            return ValueTask.CompletedTask;
+        }
     }
 
     /// <summary>Sends more than the socket takes, and less than its carrier does.</summary>

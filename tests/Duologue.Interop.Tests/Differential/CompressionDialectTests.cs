@@ -58,7 +58,7 @@ public sealed class CompressionDialectTests
 
     private static async Task CheckAsync(StreamCase given, Outcome duologue, Outcome system, Outcome ws)
     {
-        using var node = new NodeReceiver();
+        await using var node = new NodeReceiver();
         CancellationToken cancellationToken = TestContext.Current.CancellationToken;
         Check("Duologue", duologue, await DuologueReceiver.PlayAsync(given, cancellationToken));
         Check("System.Net.WebSockets", system, await SystemReceiver.PlayAsync(given, cancellationToken));

@@ -46,7 +46,7 @@ public sealed class DifferentialTests
 
     private static async Task RunAsync(Func<int, StreamCase> generate, int seed, int seconds)
     {
-        using var node = new NodeReceiver();
+        await using var node = new NodeReceiver();
         using CancellationTokenSource patience = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
         patience.CancelAfter(TimeSpan.FromMinutes(4));
         var clock = Stopwatch.StartNew();

@@ -31,7 +31,7 @@ internal static class DuologueReceiver
         await fromConnection.Reader.CopyToAsync(written, cancellationToken);
         await fromConnection.Reader.CompleteAsync();
         await running.WaitAsync(cancellationToken);
-        await connection.Handled.WaitAsync(cancellationToken);
+        await recorder.Ended.WaitAsync(cancellationToken);
         return Outcome.Of(recorder.Messages, written.ToArray(), given.ToServer, connection.Closed.IsCompleted);
     }
 
@@ -52,7 +52,11 @@ internal static class DuologueReceiver
 
     private sealed class Recorder : IMessageHandler
     {
+        private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
         public List<string> Messages { get; } = [];
+
+        public Task Ended => _ended.Task;
 
         public ValueTask OnOpenAsync(Connection connection) => default;
 
@@ -62,6 +66,10 @@ internal static class DuologueReceiver
             return default;
         }
 
-        public ValueTask OnCloseAsync(Connection connection, CloseInfo info) => default;
+        public ValueTask OnCloseAsync(Connection connection, CloseInfo info)
+        {
+            _ended.SetResult();
+            return default;
+        }
     }
 }

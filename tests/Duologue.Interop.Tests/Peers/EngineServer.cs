@@ -1,5 +1,5 @@
-using System.Diagnostics;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using System.Threading.Channels;
 
 namespace Duologue.Interop.Tests.Peers;
@@ -7,13 +7,13 @@ namespace Duologue.Interop.Tests.Peers;
 /// <summary>npm's official <c>engine.io</c> server in a Node.js process, which echoes; node/engine-server.js is its other half.</summary>
 internal sealed class EngineServer : IAsyncDisposable
 {
-    private readonly Process _process;
+    private readonly NodeProcess _process;
     private readonly Channel<bool> _heartbeats = Channel.CreateUnbounded<bool>();
     private readonly TaskCompletionSource<int> _listening = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _upgraded = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource<string> _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    private EngineServer(Process process)
+    private EngineServer(NodeProcess process)
     {
         _process = process;
         _ = ReadEventsAsync();
@@ -30,70 +30,22 @@ internal sealed class EngineServer : IAsyncDisposable
 
     public static async Task<EngineServer> StartAsync(CancellationToken cancellationToken)
     {
-        if (!Directory.Exists(Path.Combine(NodePeer.Folder, "node_modules", "engine.io")))
-        {
-            Assert.Skip("The npm package engine.io is not installed: ./test installs it, or `npm ci` in tests/Duologue.Interop.Tests/node.");
-        }
-
-        ProcessStartInfo start = new("node", ["engine-server.js"])
-        {
-            WorkingDirectory = NodePeer.Folder,
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-        };
-        var server = new EngineServer(Process.Start(start)!);
+        var server = new EngineServer(NodeProcess.Start("engine.io", "engine-server.js"));
         server.Url = new Uri($"ws://127.0.0.1:{await server._listening.Task.WaitAsync(cancellationToken)}/engine.io/?EIO=4");
         return server;
     }
 
     /// <summary>Closes every session.</summary>
-    public async Task CloseAsync()
-    {
-        await _process.StandardInput.WriteLineAsync("close");
-        await _process.StandardInput.FlushAsync();
-    }
+    public Task CloseAsync() => _process.DoAsync(new JsonObject { ["do"] = "close" });
 
     /// <summary>Waits for the answer to one ping.</summary>
     public async Task SeePongAsync(CancellationToken cancellationToken) => await _heartbeats.Reader.ReadAsync(cancellationToken);
 
-    public async ValueTask DisposeAsync()
-    {
-        _process.StandardInput.Close(); // its sign to end
-        using CancellationTokenSource patience = new(TimeSpan.FromSeconds(10));
-        try
-        {
-            await _process.WaitForExitAsync(patience.Token);
-        }
-        catch (OperationCanceledException)
-        {
-            _process.Kill();
-        }
-
-        _process.Dispose();
-    }
+    public ValueTask DisposeAsync() => _process.DisposeAsync();
 
     private async Task ReadEventsAsync()
     {
-        while (await _process.StandardOutput.ReadLineAsync() is { } line)
-        {
-            using JsonDocument document = JsonDocument.Parse(line);
-            JsonElement said = document.RootElement;
-            switch (said.GetProperty("event").GetString())
-            {
-                case "listening":
-                    _listening.TrySetResult(said.GetProperty("port").GetInt32());
-                    break;
-                case "upgrade":
-                    _upgraded.TrySetResult();
-                    break;
-                case "heartbeat":
-                    _heartbeats.Writer.TryWrite(true);
-                    break;
-                case "close":
-                    _closed.TrySetResult(said.GetProperty("reason").GetString()!);
-                    break;
-            }
-        }
+        await _process.ReadEventsAsync(OnEvent);
 
         // The process has ended: whoever still waits for it is told.
         InvalidOperationException ended = new("The Node.js server has ended.");
@@ -101,5 +53,24 @@ internal sealed class EngineServer : IAsyncDisposable
         _upgraded.TrySetException(ended);
         _closed.TrySetException(ended);
         _heartbeats.Writer.TryComplete(ended);
+    }
+
+    private void OnEvent(string name, JsonElement said)
+    {
+        switch (name)
+        {
+            case "listening":
+                _listening.TrySetResult(said.GetProperty("port").GetInt32());
+                break;
+            case "upgrade":
+                _upgraded.TrySetResult();
+                break;
+            case "heartbeat":
+                _heartbeats.Writer.TryWrite(true);
+                break;
+            case "close":
+                _closed.TrySetResult(said.GetProperty("reason").GetString()!);
+                break;
+        }
     }
 }

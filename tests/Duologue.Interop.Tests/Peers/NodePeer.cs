@@ -1,5 +1,3 @@
-using System.Diagnostics;
-using System.Reflection;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Threading.Channels;
@@ -9,10 +7,7 @@ namespace Duologue.Interop.Tests.Peers;
 /// <summary>npm's <c>ws</c> in a Node.js process, either role; node/peer.js is its other half.</summary>
 internal sealed class NodePeer : ForeignPeer
 {
-    private static readonly string _folder = typeof(NodePeer).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
-        .Single(attribute => attribute.Key == "NodePeer").Value!;
-
-    private readonly Process _process;
+    private readonly NodeProcess _process;
     private readonly Channel<ReceivedMessage> _received = Channel.CreateUnbounded<ReceivedMessage>();
     private readonly Channel<string> _pongs = Channel.CreateUnbounded<string>();
     private readonly TaskCompletionSource<int> _listening = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -20,7 +15,7 @@ internal sealed class NodePeer : ForeignPeer
     private readonly TaskCompletionSource<ForeignClose> _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private string? _error;
 
-    private NodePeer(Process process)
+    private NodePeer(NodeProcess process)
     {
         _process = process;
         _ = ReadEventsAsync();
@@ -60,7 +55,7 @@ internal sealed class NodePeer : ForeignPeer
     {
         for (int i = 0; i < fragments.Length; i++)
         {
-            await DoAsync(new JsonObject
+            await _process.DoAsync(new JsonObject
             {
                 ["do"] = "send",
                 ["binary"] = type == MessageType.Binary,
@@ -75,96 +70,23 @@ internal sealed class NodePeer : ForeignPeer
     public override async Task PingAsync(CancellationToken cancellationToken)
     {
         string payload = Convert.ToBase64String("are you there?"u8);
-        await DoAsync(new JsonObject { ["do"] = "ping", ["data"] = payload });
+        await _process.DoAsync(new JsonObject { ["do"] = "ping", ["data"] = payload });
         Assert.Equal(payload, await _pongs.Reader.ReadAsync(cancellationToken));
     }
 
     public override Task CloseAsync(ushort? code, string reason) =>
-        DoAsync(new JsonObject { ["do"] = "close", ["code"] = code, ["reason"] = reason });
+        _process.DoAsync(new JsonObject { ["do"] = "close", ["code"] = code, ["reason"] = reason });
 
-    public override void Cut() => DoAsync(new JsonObject { ["do"] = "cut" }).GetAwaiter().GetResult();
+    public override void Cut() => _process.DoAsync(new JsonObject { ["do"] = "cut" }).GetAwaiter().GetResult();
 
-    public override async ValueTask DisposeAsync()
-    {
-        _process.StandardInput.Close(); // its sign to end
-        using CancellationTokenSource patience = new(TimeSpan.FromSeconds(10));
-        try
-        {
-            await _process.WaitForExitAsync(patience.Token);
-        }
-        catch (OperationCanceledException)
-        {
-            _process.Kill();
-        }
+    public override ValueTask DisposeAsync() => _process.DisposeAsync();
 
-        _process.Dispose();
-    }
-
-    /// <summary>Where the scripts and their package lie. Skips the test if the package is not there.</summary>
-    public static string Folder
-    {
-        get
-        {
-            if (!Directory.Exists(Path.Combine(_folder, "node_modules", "ws")))
-            {
-                Assert.Skip("The npm package ws is not installed: ./test installs it, or `npm ci` in tests/Duologue.Interop.Tests/node.");
-            }
-
-            return _folder;
-        }
-    }
-
-    private static NodePeer Start(string? deflate, params string[] arguments)
-    {
-        ProcessStartInfo start = new("node", ["peer.js", .. arguments])
-        {
-            WorkingDirectory = Folder,
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-        };
-        if (deflate is not null)
-        {
-            start.Environment["DEFLATE"] = deflate;
-        }
-
-        return new NodePeer(Process.Start(start)!);
-    }
-
-    private async Task DoAsync(JsonObject command)
-    {
-        await _process.StandardInput.WriteLineAsync(command.ToJsonString());
-        await _process.StandardInput.FlushAsync();
-    }
+    private static NodePeer Start(string? deflate, params string[] arguments) =>
+        new(NodeProcess.Start("ws", deflate is null ? [] : new() { ["DEFLATE"] = deflate }, ["peer.js", .. arguments]));
 
     private async Task ReadEventsAsync()
     {
-        while (await _process.StandardOutput.ReadLineAsync() is { } line)
-        {
-            using JsonDocument document = JsonDocument.Parse(line);
-            JsonElement said = document.RootElement;
-            switch (said.GetProperty("event").GetString())
-            {
-                case "listening":
-                    _listening.TrySetResult(said.GetProperty("port").GetInt32());
-                    break;
-                case "open":
-                    _open.TrySetResult(said.GetProperty("protocol").GetString()!);
-                    break;
-                case "message":
-                    MessageType type = said.GetProperty("binary").GetBoolean() ? MessageType.Binary : MessageType.Text;
-                    _received.Writer.TryWrite(new ReceivedMessage(type, said.GetProperty("data").GetBytesFromBase64()));
-                    break;
-                case "pong":
-                    _pongs.Writer.TryWrite(said.GetProperty("data").GetString()!);
-                    break;
-                case "close":
-                    _closed.TrySetResult(new ForeignClose(said.GetProperty("code").GetInt32(), said.GetProperty("reason").GetString()!));
-                    break;
-                case "error":
-                    _error = said.GetProperty("message").GetString();
-                    break;
-            }
-        }
+        await _process.ReadEventsAsync(OnEvent);
 
         // The process has ended: whoever still waits for it is told.
         InvalidOperationException ended = new($"The Node.js peer has ended. Its last error: {_error ?? "none"}.");
@@ -173,5 +95,31 @@ internal sealed class NodePeer : ForeignPeer
         _closed.TrySetException(ended);
         _received.Writer.TryComplete(ended);
         _pongs.Writer.TryComplete(ended);
+    }
+
+    private void OnEvent(string name, JsonElement said)
+    {
+        switch (name)
+        {
+            case "listening":
+                _listening.TrySetResult(said.GetProperty("port").GetInt32());
+                break;
+            case "open":
+                _open.TrySetResult(said.GetProperty("protocol").GetString()!);
+                break;
+            case "message":
+                MessageType type = said.GetProperty("binary").GetBoolean() ? MessageType.Binary : MessageType.Text;
+                _received.Writer.TryWrite(new ReceivedMessage(type, said.GetProperty("data").GetBytesFromBase64()));
+                break;
+            case "pong":
+                _pongs.Writer.TryWrite(said.GetProperty("data").GetString()!);
+                break;
+            case "close":
+                _closed.TrySetResult(new ForeignClose(said.GetProperty("code").GetInt32(), said.GetProperty("reason").GetString()!));
+                break;
+            case "error":
+                _error = said.GetProperty("message").GetString();
+                break;
+        }
     }
 }

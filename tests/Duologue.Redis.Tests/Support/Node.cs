@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Net;
+using System.Net.WebSockets;
 using Duologue.AspNetCore;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -39,11 +40,11 @@ internal sealed class Node : IAsyncDisposable
 
     public static Task<Node> StartAsync(StoreServer store, Action<RedisBrokerOptions>? configure = null, Action<DuologueOptions>? duologue = null) => StartAsync(store.PatientAddress, configure, duologue);
 
-    public static async Task<Node> StartAsync(string store, Action<RedisBrokerOptions>? configure = null, Action<DuologueOptions>? duologue = null, Action<HostOptions>? host = null)
+    public static async Task<Node> StartAsync(string store, Action<RedisBrokerOptions>? configure = null, Action<DuologueOptions>? duologue = null, Action<HostOptions>? host = null, Action<IServiceCollection>? services = null)
     {
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
-        builder.Logging.ClearProviders();
+        builder.Logging.ClearProviders().AddFakeLogging();
         builder.Services.Configure(host ?? (_ => { }));
         builder.Services.AddDuologue(duologue ?? (_ => { })).UseRedis(store, options =>
         {
@@ -51,7 +52,9 @@ internal sealed class Node : IAsyncDisposable
             options.NodeAddress = new Uri("http://127.0.0.1:0");
             configure?.Invoke(options);
         });
+        services?.Invoke(builder.Services);
         WebApplication app = builder.Build();
+        app.UseForwardedHeaders();
         var requests = new ConcurrentQueue<SeenRequest>();
         app.Use(next => context =>
         {
@@ -70,6 +73,19 @@ internal sealed class Node : IAsyncDisposable
         var node = new Node(app) { Requests = requests };
         await Eventually.True(() => node.Broker.IsConnected);
         return node;
+    }
+
+    /// <summary>Whether something was logged.</summary>
+    public bool HasLogged(string name) => Services.GetFakeLogCollector().GetSnapshot().Any(record => record.Id.Name == name);
+
+    /// <summary>Connects to the echo, and gives the node's end.</summary>
+    public async Task<Connection> ConnectAsync(ClientWebSocket socket)
+    {
+        Connections connections = Services.GetRequiredService<Connections>();
+        string[] before = [.. connections.Select(connection => connection.Id)];
+        await socket.ConnectAsync(new Uri($"{Url.Replace("http", "ws", StringComparison.Ordinal)}/echo"), TestContext.Current.CancellationToken);
+        await Eventually.True(() => connections.Any(connection => !before.Contains(connection.Id)));
+        return connections.Single(connection => !before.Contains(connection.Id));
     }
 
     /// <summary>Begins the stop, as SIGTERM does.</summary>

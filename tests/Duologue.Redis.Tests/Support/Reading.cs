@@ -1,3 +1,5 @@
+using System.Net.WebSockets;
+using System.Text;
 using Duologue.AspNetCore;
 
 namespace Duologue.Redis.Tests.Support;
@@ -5,6 +7,18 @@ namespace Duologue.Redis.Tests.Support;
 /// <summary>Reads as an application does that means to have all: a read that Redis was away for is asked again.</summary>
 internal static class Reading
 {
+    extension(ClientWebSocket socket)
+    {
+        /// <summary>The next message, of at most a kilobyte.</summary>
+        public async Task<string> ReceiveTextAsync()
+        {
+            byte[] buffer = new byte[1024];
+            ValueWebSocketReceiveResult result = await socket.ReceiveAsync(buffer.AsMemory(), TestContext.Current.CancellationToken).AsTask().WaitAsync(Node.Patience, TestContext.Current.CancellationToken);
+            Assert.Equal((WebSocketMessageType.Text, true), (result.MessageType, result.EndOfMessage));
+            return Encoding.UTF8.GetString(buffer, 0, result.Count);
+        }
+    }
+
     extension(TopicSubscription reader)
     {
         /// <summary>So many messages, with no reset among them.</summary>

@@ -50,28 +50,8 @@ public sealed class PipeCarrierTests
         }
 
         await input.Writer.FlushAsync(Token);
-        int inCall = 1;
-        int atOnce = 0;
-        int handled = 0;
-        var handler = new TestHandler
-        {
-            OnMessage = (_, _) =>
-            {
-                atOnce += Volatile.Read(ref inCall);
-                Interlocked.Increment(ref handled);
-                return default;
-            },
-        };
-        var connection = new WebSocketConnection(new ConnectionSetup { Role = Role.Server, Options = new ConnectionOptions(), Handler = handler });
-
-        // All is at hand, so that nothing but its own courtesy makes the pump return before it is through.
-        Task running = new PipeCarrier(input.Reader, output.Writer, connection, null).RunAsync();
-        Volatile.Write(ref inCall, 0);
-
-        await Waiting.Until(() => Volatile.Read(ref handled) == count);
-        Assert.InRange(atOnce, 1, count / 2);
-        connection.Abort();
-        await running.Soon();
+        var courtesy = new CourtesyCount();
+        await courtesy.AssertGivesThreadBackAsync(() => new PipeCarrier(input.Reader, output.Writer, courtesy.Connection, null).RunAsync(), count);
     }
 
     [Fact]

@@ -140,28 +140,9 @@ public sealed class StreamCarrierTests
             all.Write(frame);
         }
 
-        int inCall = 1;
-        int atOnce = 0;
-        int handled = 0;
-        var handler = new TestHandler
-        {
-            OnMessage = (_, _) =>
-            {
-                atOnce += Volatile.Read(ref inCall);
-                Interlocked.Increment(ref handled);
-                return default;
-            },
-        };
-        var connection = new WebSocketConnection(new ConnectionSetup { Role = Role.Server, Options = new ConnectionOptions(), Handler = handler });
-
-        // All is at hand, so that nothing but its own courtesy makes the pump return before it is through.
         all.Position = 0;
-        Task running = new StreamCarrier(all, connection).RunAsync();
-        Volatile.Write(ref inCall, 0);
-
-        await Waiting.Until(() => Volatile.Read(ref handled) == count);
-        Assert.InRange(atOnce, 1, count / 2);
-        await running.Soon();
+        var courtesy = new CourtesyCount();
+        await courtesy.AssertGivesThreadBackAsync(() => new StreamCarrier(all, courtesy.Connection).RunAsync(), count);
     }
 
     [Fact]

@@ -31,7 +31,7 @@ public class WebSocketConnectorTests
     public async Task Http_in_the_URI_means_ws()
     {
         await using KestrelServer server = await KestrelServer.StartAsync(KestrelServer.EchoAsync);
-        (await WebSocketConnector.OpenAsync(new UriBuilder(server.Uri) { Scheme = "http" }.Uri, Options, Cancelled)).Abort();
+        (await ConversationConnector.OpenAsync(new UriBuilder(server.Uri) { Scheme = "http" }.Uri, Options, Cancelled)).Abort();
     }
 
     [Fact]

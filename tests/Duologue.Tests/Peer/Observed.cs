@@ -8,6 +8,7 @@ internal sealed class Observed : ConnectionObserver
     private int _received;
     private int _sent;
     private int _closed;
+    private int _handlerFailures;
     private long _receivedBytes;
     private int _compressed;
     private int _inflated;
@@ -28,6 +29,8 @@ internal sealed class Observed : ConnectionObserver
 
     /// <summary>How many times the end was reported: never more than once.</summary>
     public int Closings => Volatile.Read(ref _closed);
+
+    public int HandlerFailures => Volatile.Read(ref _handlerFailures);
 
     public ConcurrentDictionary<DropReason, int> Drops { get; } = [];
 
@@ -55,6 +58,8 @@ internal sealed class Observed : ConnectionObserver
 
     public override void MessagesDropped(WebSocketConnection connection, DropReason reason, int count) =>
         Drops.AddOrUpdate(reason, count, (_, before) => before + count);
+
+    public override void HandlerFailed(WebSocketConnection connection, Exception exception) => Interlocked.Increment(ref _handlerFailures);
 
     public override void Closed(WebSocketConnection connection, CloseInfo info) => Interlocked.Increment(ref _closed);
 }

@@ -1,4 +1,4 @@
-using Duologue.Carriers;
+using Duologue.Tests.Shared;
 
 namespace Duologue.Tests.Peer;
 

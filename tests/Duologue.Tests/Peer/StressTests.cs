@@ -1,5 +1,5 @@
-using Duologue.Carriers;
 using Duologue.Protocol;
+using Duologue.Tests.Shared;
 
 namespace Duologue.Tests.Peer;
 

@@ -15,6 +15,9 @@ internal sealed class TestHandler : IMessageHandler
     /// <summary>Whether two calls were ever under way at once.</summary>
     public bool Overlapped { get; private set; }
 
+    /// <summary>Whether it was called at all.</summary>
+    public bool Called { get; private set; }
+
     public Task<CloseInfo> Closed => _closed.Task;
 
     public ValueTask OnOpenAsync(Connection connection) => Guard(() => OnOpen(connection));
@@ -29,6 +32,7 @@ internal sealed class TestHandler : IMessageHandler
 
     private async ValueTask Guard(Func<ValueTask> call)
     {
+        Called = true;
         if (Interlocked.Increment(ref _inside) != 1)
         {
             Overlapped = true;

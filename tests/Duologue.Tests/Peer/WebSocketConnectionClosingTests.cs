@@ -1,6 +1,6 @@
-using Duologue.Carriers;
 using Duologue.Protocol;
 using Duologue.Tests.Protocol;
+using Duologue.Tests.Shared;
 using Microsoft.Extensions.Time.Testing;
 
 namespace Duologue.Tests.Peer;

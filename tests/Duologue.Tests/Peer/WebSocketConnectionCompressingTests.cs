@@ -1,13 +1,12 @@
 using System.Text;
-using Duologue.Carriers;
 using Duologue.Peer;
 using Duologue.Protocol;
-using Duologue.Protocol.Deflate;
 using Duologue.Tests.Protocol;
 using Duologue.Tests.Protocol.Deflate;
 
 namespace Duologue.Tests.Peer;
 
+/// <summary>What is compressed on its way out, what is not, and what the queue and the end do to it.</summary>
 public sealed class WebSocketConnectionCompressingTests
 {
     private const int Compressed = 4;
@@ -74,29 +73,6 @@ public sealed class WebSocketConnectionCompressingTests
             Assert.Equal(Compressed, reserved);
             Assert.Equal((1, (long)size - payload.Length), peer.Observed.Compressed);
         }
-    }
-
-    [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public async Task What_compression_saved_of_what_is_received_is_counted(bool context)
-    {
-        await using RawPeer peer = RawPeer.Start(deflate: Reference.Agreement(context));
-        byte[] payload = Reference.Compress(Json);
-        await peer.SendAsync(
-            new WireFrame(WireFrame.Text, payload) { Reserved = Compressed },
-            WireFrame.OfText("plain"u8),
-            new WireFrame(WireFrame.Binary, [0]) { Reserved = Compressed },
-            new WireFrame(WireFrame.Binary, []) { Reserved = Compressed },
-            new WireFrame(WireFrame.Text, payload[..10]) { Reserved = Compressed, Fin = false },
-            new WireFrame(WireFrame.Continuation, payload[10..]));
-        foreach (int length in (int[])[Json.Length, 5, 0, 0, Json.Length])
-        {
-            Assert.Equal(length, (await peer.Connection.ReceiveAsync(Token).Soon()).Data.Length);
-        }
-
-        Assert.Equal((4, (2L * (Json.Length - payload.Length)) - 1), peer.Observed.Inflated);
-        Assert.Equal(5, peer.Observed.Received);
     }
 
     [Theory]
@@ -315,296 +291,6 @@ public sealed class WebSocketConnectionCompressingTests
     }
 
     [Fact]
-    public async Task Corrupt_data_closes_with_1007_and_a_bomb_with_1009()
-    {
-        await using RawPeer corrupt = RawPeer.Start(handler: new TestHandler(), deflate: Reference.Agreement(context: false));
-        await corrupt.SendAsync(new WireFrame(WireFrame.Binary, [0xFF, 0xFF]) { Reserved = Compressed });
-        (int code, string reason) = await corrupt.ReadCloseAsync();
-        Assert.Equal(1007, code);
-        Assert.Contains("DEFLATE", reason, StringComparison.Ordinal);
-        CloseInfo info = await corrupt.Connection.Closed.Soon();
-        Assert.Equal((CloseCause.ProtocolViolation, ProtocolViolation.InvalidCompressedData), (info.Cause, info.Violation));
-
-        await using RawPeer bomb = RawPeer.Start(new ConnectionOptions { MaxMessageSize = 10_000 }, handler: new TestHandler(), deflate: Reference.Agreement(context: true));
-        await bomb.SendAsync(new WireFrame(WireFrame.Binary, Reference.Compress(new byte[10_000_000])) { Reserved = Compressed });
-        Assert.Equal(1009, (await bomb.ReadCloseAsync()).Code);
-        Assert.Equal(CloseCause.MessageTooBig, (await bomb.Connection.Closed.Soon()).Cause);
-    }
-
-    [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public async Task A_message_that_inflates_to_far_more_than_is_read_ahead_is_read_piecewise_as_room_comes(bool context)
-    {
-        // One frame of some kilobytes becomes megabytes, over the limit for whole messages, while nobody reads.
-        byte[] zeros = new byte[5_000_000];
-        await using RawPeer peer = RawPeer.Start(deflate: Reference.Agreement(context));
-        await peer.SendAsync(
-            new WireFrame(WireFrame.Binary, Reference.Compress(zeros)) { Reserved = Compressed },
-            new WireFrame(WireFrame.Ping, [1]));
-        await using MessageStream? stream = await peer.Connection.OpenReadAsync(Token).Soon();
-        byte[] buffer = new byte[10_000];
-        long total = 0;
-        for (int count; (count = await stream!.ReadAsync(buffer, Token).Soon()) > 0;)
-        {
-            Assert.Equal(-1, buffer.AsSpan(0, count).IndexOfAnyExcept((byte)0));
-            total += count;
-        }
-
-        Assert.Equal(zeros.Length, total);
-        Assert.Equal([1], await peer.ReadAsync(WireFrame.Pong));
-    }
-
-    [Fact]
-    public async Task Nothing_is_read_ahead_beyond_the_bound_while_nobody_reads()
-    {
-        await using RawPeer peer = RawPeer.Start(deflate: Reference.Agreement(context: false));
-        await peer.SendAsync(new WireFrame(WireFrame.Binary, Reference.Compress(new byte[50_000_000])) { Reserved = Compressed });
-        await using MessageStream? stream = await peer.Connection.OpenReadAsync(Token).Soon();
-        await Waiting.Until(() => ((IncomingMessage)stream!).Total >= WebSocketConnection.ReadAhead);
-        Assert.Equal(WebSocketConnection.ReadAhead, ((IncomingMessage)stream!).Total);
-        await stream.DisposeAsync();
-        await peer.SendAsync(WireFrame.OfText("next"u8));
-        Assert.Equal("next", (await peer.Connection.ReceiveAsync(Token).Soon()).Text);
-    }
-
-    [Fact]
-    public async Task A_handler_at_work_holds_back_what_inflates_behind_it()
-    {
-        var release = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        var got = new List<int>();
-        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        var handler = new TestHandler
-        {
-            OnMessage = async (_, message) =>
-            {
-                int length = message.Data.Length;
-                await release.Task;
-                got.Add(length);
-                if (got.Count == 4)
-                {
-                    done.SetResult();
-                }
-            },
-        };
-        await using RawPeer peer = RawPeer.Start(handler: handler, deflate: Reference.Agreement(context: false));
-        byte[] packed = Reference.Compress(new byte[900_000]);
-        for (int i = 0; i < 4; i++)
-        {
-            await peer.SendAsync(new WireFrame(WireFrame.Binary, packed) { Reserved = Compressed });
-        }
-
-        release.SetResult();
-        await done.Task.Soon();
-        Assert.Equal([900_000, 900_000, 900_000, 900_000], got);
-    }
-
-    [Fact]
-    public async Task An_end_within_a_message_gives_back_what_was_borrowed()
-    {
-        RawPeer peer = RawPeer.Start(deflate: Reference.Agreement(context: false));
-        byte[] packed = Reference.Compress(Json);
-        await peer.SendAsync(new WireFrame(WireFrame.Binary, packed[..20]) { Reserved = Compressed, Fin = false });
-        Stream writing = peer.Connection.OpenWrite(MessageType.Binary);
-        await writing.WriteAsync(Json, Token);
-        await writing.FlushAsync(Token);
-        await peer.DisposeAsync();
-        await Assert.ThrowsAsync<ConnectionClosedException>(async () => await writing.DisposeAsync());
-        Assert.Equal(SendResult.Dropped, peer.Connection.Send(Json, MessageType.Text));
-    }
-
-    [Fact]
-    public async Task Two_peers_understand_each_other_whatever_they_agreed_and_however_they_send()
-    {
-        for (int seed = 0; seed < 60; seed++)
-        {
-            await RunConversationAsync(seed);
-        }
-    }
-
-    private static async Task RunConversationAsync(int seed)
-    {
-        var random = new Random(seed);
-        int threshold = random.Next(2) * 200;
-        DeflateAgreement Direction(bool context, int bits, bool otherContext, int otherBits) => new()
-        {
-            SendsWithContext = context,
-            SendWindowBits = bits,
-            ReceivesWithContext = otherContext,
-            ReceiveWindowBits = otherBits,
-            Threshold = threshold,
-        };
-        (bool one, int oneBits, bool two, int twoBits) = (random.Next(2) == 0, random.Next(9, 16), random.Next(2) == 0, random.Next(9, 16));
-        var options = new ConnectionOptions { SendQueueLimit = random.Next(2) == 0 ? 1024 * 1024 : 20_000, SendQueuePolicy = SendQueuePolicy.Close };
-        await using MemoryPair pair = MemoryPair.Create(
-            new ConnectionSetup { Role = Role.Server, Options = options, Deflate = Direction(one, oneBits, two, twoBits) },
-            new ConnectionSetup { Role = Role.Client, Options = options, Deflate = Direction(two, twoBits, one, oneBits) });
-        byte[][] messages = [.. Enumerable.Range(0, 40).Select(_ => Reference.Sample(random, random.Next(5) == 0 ? random.Next(60_000) : random.Next(1500), random.Next(4) != 0))];
-        await Task.WhenAll(
-            TalkAsync(pair.Server, pair.Client, messages, new Random(seed), isServer: true),
-            TalkAsync(pair.Client, pair.Server, messages, new Random(seed + 1000), isServer: false)).Soon();
-    }
-
-    private static async Task TalkAsync(WebSocketConnection from, WebSocketConnection to, byte[][] messages, Random random, bool isServer)
-    {
-        Task sending = Task.Run(
-            async () =>
-            {
-                foreach (byte[] message in messages)
-                {
-                    MessageFlags flags = random.Next(6) == 0 ? MessageFlags.DisableCompression : MessageFlags.None;
-                    switch (random.Next(isServer ? 4 : 3))
-                    {
-                        case 0 when from.BufferedAmount + message.Length < 10_000:
-                            Assert.NotEqual(SendResult.Dropped, from.Send(message, MessageType.Binary, flags));
-                            break;
-                        case 1:
-                            await using (Stream stream = from.OpenWrite(MessageType.Binary, flags))
-                            {
-                                foreach (byte[] piece in message.Chunk(random.Next(1, 20_000)))
-                                {
-                                    await stream.WriteAsync(piece, Token);
-                                    if (random.Next(2) == 0)
-                                    {
-                                        await stream.FlushAsync(Token);
-                                    }
-                                }
-                            }
-
-                            break;
-                        case 3 when from.BufferedAmount + message.Length < 10_000:
-                            Assert.NotEqual(SendResult.Dropped, from.SendFrame(new BroadcastFrame(Opcode.Binary, message, flags)));
-                            break;
-                        default:
-                            await from.SendAsync(message, MessageType.Binary, flags, Token);
-                            break;
-                    }
-                }
-            },
-            Token);
-        foreach (byte[] message in messages)
-        {
-            Assert.Equal(message, (await to.ReceiveAsync(Token)).ToArray());
-        }
-
-        await sending;
-    }
-
-    [Fact]
-    public async Task Others_that_send_while_a_handler_compresses_do_not_hold_up_what_it_sends()
-    {
-        var done = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
-        var handler = new TestHandler
-        {
-            OnMessage = (connection, _) =>
-            {
-                var random = new Random(1);
-                using var stop = new CancellationTokenSource();
-                Task others = Task.Run(() =>
-                {
-                    while (!stop.IsCancellationRequested)
-                    {
-                        if (connection.BufferedAmount < 1000)
-                        {
-                            connection.Send("news");
-                        }
-                    }
-                });
-                bool all = true;
-                for (int i = 0; i < 300; i++)
-                {
-                    // A handler that blocks: nobody but the others and itself can see to it that this leaves.
-                    all &= connection.SendAsync(Reference.Sample(random, 3000, isText: true), MessageType.Binary).AsTask().Wait(TimeSpan.FromMinutes(1));
-                }
-
-                stop.Cancel();
-                others.Wait();
-                done.SetResult(all);
-                return default;
-            },
-        };
-        await using MemoryPair pair = MemoryPair.Create(
-            new ConnectionSetup { Role = Role.Server, Options = new ConnectionOptions { SendQueuePolicy = SendQueuePolicy.DropNewest }, Handler = handler, Deflate = Reference.Agreement(context: true) },
-            new ConnectionSetup { Role = Role.Client, Options = new ConnectionOptions(), Deflate = Reference.Agreement(context: true) });
-        await pair.Client.SendAsync("go", Token);
-        int received = 0;
-        while (received < 300)
-        {
-            received += (await pair.Client.ReceiveAsync(Token).Soon()).Type == MessageType.Binary ? 1 : 0;
-        }
-
-        Assert.True(await done.Task.Soon());
-    }
-
-    [Fact]
-    public async Task Many_threads_may_send_at_once_over_one_context()
-    {
-        await using MemoryPair pair = MemoryPair.Create(
-            new ConnectionSetup { Role = Role.Server, Options = new ConnectionOptions { SendQueueLimit = 64 * 1024 * 1024 }, Deflate = Reference.Agreement(context: true) },
-            new ConnectionSetup { Role = Role.Client, Options = new ConnectionOptions(), Deflate = Reference.Agreement(context: true) });
-        const int Threads = 4;
-        const int Each = 300;
-        Task[] sending = [.. Enumerable.Range(0, Threads).Select(thread => Task.Run(
-            async () =>
-            {
-                var random = new Random(thread);
-                for (int i = 0; i < Each; i++)
-                {
-                    byte[] message = [(byte)thread, (byte)(i >> 8), (byte)i, .. Reference.Sample(random, random.Next(2000), isText: true)];
-                    if (i % 3 == 0)
-                    {
-                        await pair.Server.SendAsync(message, MessageType.Binary, Token);
-                    }
-                    else if (i % 3 == 1)
-                    {
-                        pair.Server.SendFrame(new BroadcastFrame(Opcode.Binary, message, MessageFlags.None));
-                    }
-                    else
-                    {
-                        pair.Server.Send(message, MessageType.Binary);
-                    }
-                }
-            },
-            Token))];
-        int[] next = new int[Threads];
-        var counts = new Random[Threads];
-        for (int thread = 0; thread < Threads; thread++)
-        {
-            counts[thread] = new Random(thread);
-        }
-
-        for (int i = 0; i < Threads * Each; i++)
-        {
-            byte[] message = (await pair.Client.ReceiveAsync(Token).Soon()).ToArray();
-            int thread = message[0];
-            Assert.Equal(next[thread]++, (message[1] << 8) | message[2]);
-            Assert.Equal(Reference.Sample(counts[thread], counts[thread].Next(2000), isText: true), message[3..]);
-        }
-
-        await Task.WhenAll(sending).Soon();
-    }
-
-    /// <summary>The next message's payload as it is on the wire, put together from its frames.</summary>
-    private static async Task<(byte[] Payload, int Reserved)> ReadPayloadAsync(RawPeer peer, bool continues = false)
-    {
-        var payload = new List<byte>();
-        int reserved = 0;
-        for (bool first = !continues; ; first = false)
-        {
-            WireFrame? frame = await peer.ReadAsync();
-            Assert.NotNull(frame);
-            Assert.Equal(first, frame.Opcode != WireFrame.Continuation);
-            reserved = first ? frame.Reserved : reserved;
-            Assert.True(first || frame.Reserved == 0, "Only the first frame says that a message is compressed.");
-            payload.AddRange(frame.Payload);
-            if (frame.Fin)
-            {
-                return ([.. payload], reserved);
-            }
-        }
-    }
-
-    [Fact]
     public async Task A_SendAsync_whose_frame_was_never_written_does_not_succeed_within_a_batch()
     {
         // What is compressed when the connection ends is dropped: its mark is one that is never reached. In a handler, what was sent leaves when the batch
@@ -642,6 +328,26 @@ public sealed class WebSocketConnectionCompressingTests
             else
             {
                 Assert.IsType<ConnectionClosedException>(failure);
+            }
+        }
+    }
+
+    /// <summary>The next message's payload as it is on the wire, put together from its frames.</summary>
+    private static async Task<(byte[] Payload, int Reserved)> ReadPayloadAsync(RawPeer peer, bool continues = false)
+    {
+        var payload = new List<byte>();
+        int reserved = 0;
+        for (bool first = !continues; ; first = false)
+        {
+            WireFrame? frame = await peer.ReadAsync();
+            Assert.NotNull(frame);
+            Assert.Equal(first, frame.Opcode != WireFrame.Continuation);
+            reserved = first ? frame.Reserved : reserved;
+            Assert.True(first || frame.Reserved == 0, "Only the first frame says that a message is compressed.");
+            payload.AddRange(frame.Payload);
+            if (frame.Fin)
+            {
+                return ([.. payload], reserved);
             }
         }
     }

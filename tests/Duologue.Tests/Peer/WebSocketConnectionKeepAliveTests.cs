@@ -1,5 +1,5 @@
-using Duologue.Carriers;
 using Duologue.Tests.Protocol;
+using Duologue.Tests.Shared;
 using Microsoft.Extensions.Time.Testing;
 
 namespace Duologue.Tests.Peer;

@@ -93,7 +93,7 @@ public class WebSocketConnectionThreadPoolTests
         connection.OnReceived(Frames(50, 20));
         connection.OnBatchEnd();
         connection.OnEnd(null);
-        await connection.Handled.Soon();
+        await handler.Ended.Soon();
         Assert.Equal((50, null), (handler.Count, handler.Fault));
     }
 
@@ -151,6 +151,7 @@ public class WebSocketConnectionThreadPoolTests
     {
         private readonly AsyncLocal<bool> _seen = new();
         private readonly TaskCompletionSource _goOn = new();
+        private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
         private int _count;
         private int _calls;
 
@@ -165,6 +166,8 @@ public class WebSocketConnectionThreadPoolTests
         public int Count => Volatile.Read(ref _count);
 
         public int Hops { get; private set; }
+
+        public Task Ended => _ended.Task;
 
         public void GoOn() => _goOn.SetResult();
 
@@ -203,7 +206,11 @@ public class WebSocketConnectionThreadPoolTests
             return ValueTask.CompletedTask;
         }
 
-        public ValueTask OnCloseAsync(Connection connection, CloseInfo info) => ValueTask.CompletedTask;
+        public ValueTask OnCloseAsync(Connection connection, CloseInfo info)
+        {
+            _ended.SetResult();
+            return ValueTask.CompletedTask;
+        }
     }
 
     private sealed class Wire : Carrier

@@ -187,7 +187,7 @@ internal sealed class ClientPolling : SessionTransport
                 return;
             }
 
-            if (_interval is null && !_stop.IsCancellationRequested && error is not SessionRequestException { Status: HttpStatusCode.BadRequest or HttpStatusCode.Gone })
+            if (_interval is null && !_stop.IsCancellationRequested && error is not SessionRequestException { Status: HttpStatusCode.BadRequest or HttpStatusCode.Gone or HttpStatusCode.ServiceUnavailable })
             {
                 HeldInVain?.Invoke();
             }

@@ -20,6 +20,8 @@ internal sealed class FeedMessage
 
     public string? Sentence { get; private set; }
 
+    public string? Limit { get; private set; }
+
     public List<TopicItem> Items { get; } = [];
 
     /// <summary>Who subscribes: all of <c>present</c>, or the one of <c>joined</c> and <c>left</c>.</summary>
@@ -131,6 +133,9 @@ internal sealed class FeedMessage
                 break;
             case "message":
                 Sentence = reader.GetString();
+                break;
+            case "limit" when reader.TokenType == JsonTokenType.String:
+                Limit = reader.GetString();
                 break;
             case "next":
                 Next = reader.GetString();

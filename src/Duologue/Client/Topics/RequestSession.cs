@@ -94,7 +94,8 @@ internal sealed class RequestSession(FeedRequests requests, FeedWays way, Sessio
             if (page.Items.Count == 0 && (way == FeedWays.Polling || Time.GetElapsedTime(start) < wait / 2))
             {
                 // A held request that is answered early without news comes from who does not hold them: that is polling, by another name.
-                await Task.Delay(Options.PollInterval, Time, stop).ConfigureAwait(false);
+                // All that a server which stops has answered at once are not to come back at once.
+                await Task.Delay(Options.PollInterval * (0.5 + Options.Random.NextDouble()), Time, stop).ConfigureAwait(false);
             }
         }
     }

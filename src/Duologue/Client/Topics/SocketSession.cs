@@ -224,7 +224,7 @@ internal sealed class SocketSession(Connection connection, SessionWork work)
 
     private void Fail(FeedMessage error, CancellationToken stop)
     {
-        var failure = new TopicException(error.Code ?? "", error.Sentence ?? "The server gave no reason.", null);
+        var failure = new TopicException(error.Code ?? "", error.Sentence ?? "The server gave no reason.", null) { Limit = error.Limit };
         if (error.Ref is ['p', .. var digits] && long.TryParse(digits, CultureInfo.InvariantCulture, out long number))
         {
             FailPublish(number, failure, stop);

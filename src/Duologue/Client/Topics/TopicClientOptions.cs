@@ -6,7 +6,7 @@ public sealed record TopicClientOptions : ReconnectOptions
     /// <summary>By which ways topics may be had; the best that gets through is used. Default <see cref="FeedWays.All"/>.</summary>
     public FeedWays Ways { get; init; } = FeedWays.All;
 
-    /// <summary>How long between two requests that found nothing, where the way is <see cref="FeedWays.Polling"/>. Default 2 s; positive, at most a day.</summary>
+    /// <summary>How long between two requests that found nothing, where the way is <see cref="FeedWays.Polling"/>: half of it to one and a half, by chance. Default 2 s; positive, at most a day.</summary>
     public TimeSpan PollInterval { get; init; } = TimeSpan.FromSeconds(2);
 
     /// <summary>How long the server is asked to hold a request, where the way is <see cref="FeedWays.LongPolling"/>. Default 30 s; 1 s to 55 s.</summary>

@@ -89,5 +89,10 @@ public sealed class TopicException : DuologueException
     /// <summary>The HTTP status of the answer; null if it came otherwise, or not.</summary>
     public System.Net.HttpStatusCode? StatusCode { get; internal init; }
 
+    /// <summary>
+    /// Which limit of the server's is reached, where <see cref="Code"/> is <c>limit</c>: <c>max_topics_per_connection</c> or <c>max_topics</c>; null if the server did not say.
+    /// </summary>
+    public string? Limit { get; internal init; }
+
     internal IReadOnlyList<string> RetryAfter { get; init; } = [];
 }

@@ -19,7 +19,6 @@ internal static unsafe partial class ZLib
     public const int MemoryError = -4;
     public const int BufferError = -5;
 
-    public const int NoFlush = 0;
     public const int SyncFlush = 2;
     public const int FullFlush = 3;
 

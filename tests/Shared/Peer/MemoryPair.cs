@@ -1,7 +1,8 @@
 using System.IO.Pipelines;
+using Duologue.Carriers;
 using Duologue.Protocol;
 
-namespace Duologue.Carriers;
+namespace Duologue.Tests.Shared;
 
 /// <summary>Two peers of one conversation joined in memory: the whole protocol, no socket.</summary>
 internal sealed class MemoryPair : IAsyncDisposable
@@ -40,12 +41,12 @@ internal sealed class MemoryPair : IAsyncDisposable
     {
         Server.Abort();
         Client.Abort();
-        await _running.ConfigureAwait(false);
+        await _running;
     }
 
     private static async Task RunAsync(PipeReader input, PipeWriter output, WebSocketConnection connection)
     {
-        await new PipeCarrier(input, output, connection, null).RunAsync().ConfigureAwait(false);
-        await input.CompleteAsync().ConfigureAwait(false);
+        await new PipeCarrier(input, output, connection, null).RunAsync();
+        await input.CompleteAsync();
     }
 }

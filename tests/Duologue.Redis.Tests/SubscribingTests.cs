@@ -1,0 +1,88 @@
+using System.Net.WebSockets;
+using System.Reflection;
+using Duologue.AspNetCore;
+using Duologue.Redis.Tests.Support;
+using Duologue.Tests.Shared;
+using StackExchange.Redis;
+
+namespace Duologue.Redis.Tests;
+
+/// <summary>A connection that subscribes without waiting has what is published from then on, or its application is told.</summary>
+public class SubscribingTests
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData("garnet")]
+    [InlineData("redis")]
+    public async Task What_was_published_before_the_broker_had_answered_a_subscription_was_lost(string kind)
+    {
+        await using StoreServer store = StoreServer.Start(kind);
+        await using ConnectionMultiplexer inner = await ConnectionMultiplexer.ConnectAsync(store.PatientAddress);
+        var mayRead = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        IDatabase database = inner.GetDatabase();
+        IConnectionMultiplexer link = Interceptor.Connection(inner, (_, _) => null, (method, arguments) =>
+            method.Name == nameof(IDatabase.ScriptEvaluateAsync) && arguments[1] is RedisKey[] keys && keys[0].ToString().Contains("{t:held}", StringComparison.Ordinal) ? LaterAsync(method, arguments) : null);
+        await using Node node = await Node.StartAsync(store, options => (options.Configuration, options.ConnectionFactory) = (null, _ => Task.FromResult(link)));
+        await using Node other = await Node.StartAsync(store);
+        using var socket = new ClientWebSocket();
+        Connection connection = await node.ConnectAsync(socket);
+
+        Assert.True(connection.Subscribe("held"));
+        await other.Topics.PublishAsync("held", "first", Token);
+        await other.Topics.PublishAsync("held", "second", Token);
+        await node.Broker.HearAllAsync();
+        mayRead.SetResult();
+        Assert.Equal("first", await socket.ReceiveTextAsync());
+        Assert.Equal("second", await socket.ReceiveTextAsync());
+        await other.Topics.PublishAsync("held", "third", Token);
+        Assert.Equal("third", await socket.ReceiveTextAsync());
+
+        async Task<RedisResult> LaterAsync(MethodInfo method, object?[] arguments)
+        {
+            await mayRead.Task;
+            return await (Task<RedisResult>)method.Invoke(database, arguments)!;
+        }
+    }
+
+    [Theory]
+    [InlineData("garnet")]
+    [InlineData("redis")]
+    public async Task Who_subscribes_and_publishes_at_once_has_his_own_message(string kind)
+    {
+        await using StoreServer store = StoreServer.Start(kind);
+        await using Node node = await Node.StartAsync(store);
+        using var socket = new ClientWebSocket();
+        Connection connection = await node.ConnectAsync(socket);
+        for (int i = 0; i < 50; i++)
+        {
+            Assert.True(connection.Subscribe($"own/{i}"));
+            await node.Topics.PublishAsync($"own/{i}", $"{i}", Token);
+            Assert.Equal($"{i}", await socket.ReceiveTextAsync());
+        }
+    }
+
+    [Fact]
+    public async Task Who_subscribes_while_redis_is_away_is_told_that_messages_may_be_lost()
+    {
+        await using StoreServer store = StoreServer.Start("garnet");
+        await using var line = new Relay(store.Port);
+        await using Node cut = await Node.StartAsync(line.Address + ",asyncTimeout=120000,connectTimeout=60000");
+        await using Node whole = await Node.StartAsync(store);
+        using var socket = new ClientWebSocket();
+        Connection connection = await cut.ConnectAsync(socket);
+        var told = new TaskCompletionSource<TopicResetEventArgs>(TaskCreationOptions.RunContinuationsAsynchronously);
+        cut.Topics.Reset += (_, reset) => told.TrySetResult(reset);
+
+        line.Break();
+        await Eventually.True(() => !cut.Broker.IsConnected);
+        Assert.True(connection.Subscribe("t"));
+        await whole.Topics.PublishAsync("t", "missed", Token);
+        line.Mend();
+        TopicResetEventArgs reset = await told.Task.WaitAsync(Node.Patience, Token);
+        Assert.Equal(("t", null), (reset.Topic, reset.Lost));
+        Assert.Equal(connection.Id, Assert.Single(reset.Subscribers).Id);
+        await whole.Topics.PublishAsync("t", "after", Token);
+        Assert.Equal("after", await socket.ReceiveTextAsync());
+    }
+}
