@@ -1,3 +1,5 @@
+using Duologue.Tests.Shared;
+
 namespace Duologue.Soak;
 
 /// <summary>Three nodes with a Redis that each reaches by a line of its own, a balancer in front, and a line that all clients share.</summary>
@@ -20,13 +22,16 @@ internal sealed class Cluster : IAsyncDisposable
     /// <summary>From the clients to the balancer.</summary>
     public Relay Front { get; }
 
-    public Uri Url => new($"http://{Front.Address}");
+    public Uri Url => Front.Url;
 
-    public static async Task<Cluster> StartAsync(string balancer, bool isPersistent, string[] options, CancellationToken cancellationToken)
+    public static Task<Cluster> StartAsync(string balancer, bool isPersistent, string[] options, CancellationToken cancellationToken) =>
+        StartAsync(NodeProcess.Tool, balancer, isPersistent, options, cancellationToken);
+
+    public static async Task<Cluster> StartAsync(string program, string balancer, bool isPersistent, string[] options, CancellationToken cancellationToken)
     {
         RedisProcess redis = await RedisProcess.StartAsync(isPersistent, cancellationToken);
         Relay[] links = [.. Names.Select(_ => new Relay(redis.Port))];
-        NodeProcess[] nodes = await Task.WhenAll(Names.Zip(links, (name, link) => NodeProcess.StartAsync(name, link.Address, options, cancellationToken)));
+        NodeProcess[] nodes = await Task.WhenAll(Names.Zip(links, (name, link) => NodeProcess.StartAsync(program, name, link.Address, options, cancellationToken)));
         return new Cluster(redis, links, nodes, await Balancer.StartAsync(balancer, [.. nodes.Select(node => node.Port)], cancellationToken));
     }
 

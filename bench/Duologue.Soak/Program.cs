@@ -1,10 +1,16 @@
-// A cluster of three `duologue serve --redis` behind a balancer, numbered messages, clients of all ways, and everything that fails meanwhile.
+// A cluster of three `duologue serve --redis` behind a balancer, numbered messages, clients of all ways and in Engine.IO sessions, and everything that fails meanwhile.
 //   Duologue.Soak [--seed N] [--duration SECONDS] [--clients N] [--topics N] [--rate N] [--pause SECONDS] [--faults A,B] [--balancer FILE] [--forgetful]
 //   Duologue.Soak roll [--balancer FILE] [--clients N]    all nodes are restarted by SIGTERM under load: the curve of reconnects
+//   Duologue.Soak serve …                                 a node of it: duologue serve, and /sessions
 // Exit code 0 only if every client had every number of its topics once and in order. Needs redis-server, and haproxy or nginx.
 
 using System.Globalization;
 using Duologue.Soak;
+
+if (args is ["serve", ..])
+{
+    return await NodeProgram.RunAsync(args);
+}
 
 CultureInfo.DefaultThreadCurrentCulture = CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 using var stop = new CancellationTokenSource();

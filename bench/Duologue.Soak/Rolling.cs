@@ -52,7 +52,7 @@ internal sealed class Rolling(SoakPlan plan, TextWriter output)
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         TopicClient publisher = Open(cluster, FeedWays.WebSocket);
         await Task.WhenAll(Enumerable.Range(0, plan.Topics).Select(topic => Publisher.PublishAsync(publisher, topic, 1, _ledger, cancellationToken)));
-        Reader[] readers = [.. Enumerable.Range(0, plan.Clients).Select(i => new Reader($"{Ways[i % Ways.Length]} {i}", Open(cluster, Ways[i % Ways.Length]), [i % plan.Topics], _ledger, mayReset: false, over.Token))];
+        Reader[] readers = [.. Enumerable.Range(0, plan.Clients).Select(i => new FeedReader($"{Ways[i % Ways.Length]} {i}", Open(cluster, Ways[i % Ways.Length]), [i % plan.Topics], _ledger, mayReset: false, over.Token))];
         await CatchUpAsync(readers, cancellationToken);
         using var stop = new CancellationTokenSource();
         Task[] publishing = [.. Enumerable.Range(0, plan.Topics).Select(topic => Publisher.RunAsync(publisher, topic, plan.Rate, _ledger, new Random(plan.Seed + topic), stop.Token, over.Token))];

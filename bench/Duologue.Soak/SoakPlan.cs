@@ -13,7 +13,8 @@ internal enum FaultKinds
     CutLink = 8,
     CutClients = 16,
     Roll = 32,
-    All = KillNode | KillRedis | PauseRedis | CutLink | CutClients | Roll,
+    SlowLink = 64,
+    All = KillNode | KillRedis | PauseRedis | CutLink | CutClients | Roll | SlowLink,
 }
 
 /// <summary>One run: how many of what, for how long, and by which seed.</summary>
@@ -93,7 +94,7 @@ internal sealed record SoakPlan
                 "--forgetful" => plan with { IsPersistent = false },
                 "--seed" => plan with { Seed = (int)Number(0, int.MaxValue) },
                 "--duration" => plan with { Duration = TimeSpan.FromSeconds(Number(1, 86_400)) },
-                "--clients" => plan with { Clients = (int)Number(4, 5_000) },
+                "--clients" => plan with { Clients = (int)Number(6, 5_000) },
                 "--topics" => plan with { Topics = (int)Number(2, 5_000) },
                 "--rate" => plan with { Rate = Number(0.01, 1_000) },
                 "--pause" => plan with { Pause = TimeSpan.FromSeconds(Number(0.1, 3_600)) },

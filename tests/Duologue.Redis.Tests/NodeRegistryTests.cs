@@ -1,5 +1,6 @@
 using Duologue.AspNetCore;
 using Duologue.Redis.Tests.Support;
+using Duologue.Tests.Shared;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -71,12 +72,12 @@ public class NodeRegistryTests
     public async Task A_node_that_was_killed_is_gone_when_its_lease_is_over_and_one_that_comes_back_is_there_again(string kind)
     {
         await using StoreServer store = StoreServer.Start(kind);
-        await using var line = new CuttableLink(store);
+        await using var line = new Relay(store.Port);
         await using Node a = await Node.StartAsync(store, options => options.NodeName = "a");
         await using Node b = await Node.StartAsync(line.Address, options => options.NodeName = "b");
         await Eventually.True(() => a.Broker.Nodes.Count == 2 && b.Broker.Nodes.Count == 2);
 
-        line.Cut();
+        line.Break();
         await Eventually.True(() => a.Broker.Nodes.Count == 1);
         Assert.Equal(["a"], a.Broker.Nodes);
         await Eventually.True(() => b.Broker.Nodes.Count == 1);

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Reflection;
 using Duologue.AspNetCore;
 using Duologue.Redis.Tests.Support;
+using Duologue.Tests.Shared;
 using Microsoft.Extensions.Logging.Abstractions;
 using StackExchange.Redis;
 
@@ -46,7 +47,7 @@ public class PresenceTests
     public async Task The_subscribers_of_a_node_that_was_killed_leave_and_come_again_with_it(string kind)
     {
         await using StoreServer store = StoreServer.Start(kind);
-        await using var line = new CuttableLink(store);
+        await using var line = new Relay(store.Port);
         await using Node a = await Node.StartAsync(store);
         await using Node b = await Node.StartAsync(line.Address);
         await using Connection stays = await SubscribeAsync(b, presence: false);
@@ -54,7 +55,7 @@ public class PresenceTests
         var left = new ConcurrentQueue<string>();
         a.Topics.Left += (_, e) => left.Enqueue(e.Subscriber.Id);
 
-        line.Cut();
+        line.Break();
         await Eventually.True(() => a.Topics.CountSubscribers("room") == 0 && left.Count == 1);
         b.Broker.Announce("room", new TopicSubscriber("came-meanwhile", null), joined: true);
 

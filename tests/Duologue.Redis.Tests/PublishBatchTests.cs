@@ -4,6 +4,7 @@ using System.Globalization;
 using System.Text;
 using Duologue.AspNetCore;
 using Duologue.Redis.Tests.Support;
+using Duologue.Tests.Shared;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Time.Testing;
 using StackExchange.Redis;
@@ -140,14 +141,14 @@ public class PublishBatchTests
     public async Task A_line_that_is_cut_again_and_again_loses_and_doubles_nothing()
     {
         await using var store = new RedisStore();
-        await using var proxy = new TcpProxy(store.Port);
-        await using Node node = await Node.StartAsync(proxy.PatientAddress, options => options.PublishTimeout = TimeSpan.FromMinutes(10));
+        await using var proxy = new Relay(store.Port);
+        await using Node node = await Node.StartAsync(StoreServer.Patiently(proxy.Address), options => options.PublishTimeout = TimeSpan.FromMinutes(10));
         List<Task<TopicPosition>> publishes = [];
         for (int round = 0; round < 5; round++)
         {
             publishes.AddRange(Enumerable.Range(round * 300, 300).Select(i => node.Topics.PublishAsync($"t{i % 3}", $"{i}", Token).AsTask()));
             await Task.WhenAny(publishes[^150], Task.Delay(Node.Patience, Token));
-            proxy.Reset();
+            proxy.CutAll();
         }
 
         await Task.WhenAll(publishes).WaitAsync(Node.Patience, Token);

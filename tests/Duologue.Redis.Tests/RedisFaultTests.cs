@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using Duologue.AspNetCore;
 using Duologue.Redis.Tests.Support;
+using Duologue.Tests.Shared;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using StackExchange.Redis;
@@ -86,8 +87,8 @@ public class RedisFaultTests
     public async Task A_node_whose_line_is_cut_catches_up_without_a_gap(bool isHole)
     {
         await using var store = new RedisStore();
-        await using var proxy = new TcpProxy(store.Port);
-        await using Node cut = await Node.StartAsync(proxy.PatientAddress);
+        await using var proxy = new Relay(store.Port);
+        await using Node cut = await Node.StartAsync(StoreServer.Patiently(proxy.Address));
         await using Node whole = await Node.StartAsync(store);
         int interrupted = 0;
         cut.Broker.Interrupted += (_, _) => Interlocked.Increment(ref interrupted);
@@ -101,7 +102,7 @@ public class RedisFaultTests
         }
         else
         {
-            proxy.Reset();
+            proxy.CutAll();
         }
 
         for (int i = 1; i <= 20; i++)
@@ -111,7 +112,7 @@ public class RedisFaultTests
 
         Task<TopicPosition>[] own = [.. Enumerable.Range(0, 10).Select(i => cut.Topics.PublishAsync("own", $"{i}", Token).AsTask())];
         await Eventually.True(() => Volatile.Read(ref interrupted) > 0);
-        proxy.Heal();
+        proxy.Mend();
 
         Assert.Equal(Enumerable.Range(1, 20).Select(i => $"{i}"), await reader.TextsAsync(20));
         await Task.WhenAll(own).WaitAsync(Node.Patience, Token);
@@ -145,8 +146,8 @@ public class RedisFaultTests
         await using var primary = new RedisStore("--appendonly", "no", "--repl-diskless-sync-delay", "0");
         await using var replica = new RedisStore("--appendonly", "no", "--replicaof", "127.0.0.1", primary.Port.ToString(CultureInfo.InvariantCulture));
         await using ConnectionMultiplexer second = await ConnectionMultiplexer.ConnectAsync(replica.PatientAddress + ",allowAdmin=true");
-        await using var proxy = new TcpProxy(primary.Port);
-        await using Node node = await Node.StartAsync(proxy.PatientAddress);
+        await using var proxy = new Relay(primary.Port);
+        await using Node node = await Node.StartAsync(StoreServer.Patiently(proxy.Address));
         using TopicSubscription reader = await node.Topics.SubscribeAsync("t", TopicStart.Now, Token);
         TopicPosition kept = await node.Topics.PublishAsync("t", "kept", Token);
         Assert.Equal(["kept"], await reader.TextsAsync(1));
@@ -160,7 +161,7 @@ public class RedisFaultTests
         await second.GetServers()[0].ExecuteAsync("REPLICAOF", "NO", "ONE");
         TopicPosition lost = await node.Topics.PublishAsync("t", "lost", Token);
         Assert.Equal(["lost"], await reader.TextsAsync(1));
-        proxy.Aim(replica.Port);
+        proxy.LeadTo(replica.Port);
         await primary.KillAsync();
 
         TopicPosition after = await node.Topics.PublishAsync("t", "after", Token);

@@ -1,6 +1,7 @@
 using System.Reflection;
 using Duologue.AspNetCore;
 using Duologue.Redis.Tests.Support;
+using Duologue.Tests.Shared;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -30,12 +31,12 @@ public class RedisLogTests
     public async Task A_link_that_is_cut_and_mended_and_a_listener_that_throws()
     {
         await using StoreServer store = StoreServer.Start("garnet");
-        await using var line = new CuttableLink(store);
+        await using var line = new Relay(store.Port);
         await using WebApplication app = Build(line.Address + ",asyncTimeout=120000,connectTimeout=60000", _ => { });
         RedisBroker broker = app.Services.GetRequiredService<RedisBroker>();
         broker.Interrupted += (_, _) => throw new InvalidOperationException("The application's.");
         await LoggedAsync(app, "RedisRestored");
-        line.Cut();
+        line.Break();
         await LoggedAsync(app, "RedisInterrupted");
         await LoggedAsync(app, "RedisListenerFailed");
         line.Mend();
@@ -70,13 +71,13 @@ public class RedisLogTests
     public async Task A_link_over_which_nothing_is_heard_any_more()
     {
         await using var store = new RedisStore();
-        await using var proxy = new TcpProxy(store.Port);
-        await using WebApplication app = Build(proxy.PatientAddress, options => options.HeartbeatInterval = TimeSpan.FromSeconds(0.1));
+        await using var proxy = new Relay(store.Port);
+        await using WebApplication app = Build(StoreServer.Patiently(proxy.Address), options => options.HeartbeatInterval = TimeSpan.FromSeconds(0.1));
         RedisBroker broker = app.Services.GetRequiredService<RedisBroker>();
         await Eventually.True(() => broker.IsConnected);
         proxy.Swallow();
         await LoggedAsync(app, "RedisLinkGivenUp");
-        proxy.Heal();
+        proxy.Mend();
     }
 
     [Fact]

@@ -4,6 +4,7 @@ using System.Net.WebSockets;
 using System.Text;
 using System.Text.Json;
 using Duologue.Redis.Tests.Support;
+using Duologue.Tests.Shared;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.HttpOverrides;
 using Microsoft.Extensions.DependencyInjection;
@@ -195,11 +196,11 @@ public class SessionForwarderTests
     public async Task Our_client_whose_node_is_gone_opens_a_new_session_on_another_by_the_same_transport()
     {
         await using StoreServer store = StoreServer.Start("garnet");
-        await using var line = new CuttableLink(store);
+        await using var line = new Relay(store.Port);
         await using Node a = await Node.StartAsync(line.Address, options => options.NodeName = "a");
         await using Node b = await Node.StartAsync(store, options => options.NodeName = "b");
         await ReachAsync(b, "a");
-        await using var balancer = new CuttableLink(a);
+        await using var balancer = new Relay(a.Port);
         var options = new DuologueClientOptions
         {
             Connect = new ConnectOptions { Transports = Transports.LongPolling | Transports.Polling, ConnectTimeout = Node.Patience },
@@ -210,9 +211,9 @@ public class SessionForwarderTests
         await Eventually.True(() => a.Requests.Any(seen => seen.SessionId.StartsWith("a.", StringComparison.Ordinal)));
 
         // Nobody hears of it any more; the next request goes elsewhere, while one is still held there.
-        line.Cut();
+        line.Break();
         await Eventually.True(() => b.Broker.Nodes.Count == 1);
-        balancer.LeadTo(b);
+        balancer.LeadTo(b.Port);
         await client.SendAsync("refused", WhenAway.Keep, Token);
         await Eventually.True(() => b.Requests.Any(seen => seen.SessionId.StartsWith("b.", StringComparison.Ordinal)));
         Assert.Contains(b.Requests, seen => seen.SessionId.StartsWith("a.", StringComparison.Ordinal));

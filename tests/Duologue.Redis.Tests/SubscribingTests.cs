@@ -2,6 +2,7 @@ using System.Net.WebSockets;
 using System.Reflection;
 using Duologue.AspNetCore;
 using Duologue.Redis.Tests.Support;
+using Duologue.Tests.Shared;
 using StackExchange.Redis;
 
 namespace Duologue.Redis.Tests;
@@ -65,7 +66,7 @@ public class SubscribingTests
     public async Task Who_subscribes_while_redis_is_away_is_told_that_messages_may_be_lost()
     {
         await using StoreServer store = StoreServer.Start("garnet");
-        await using var line = new CuttableLink(store);
+        await using var line = new Relay(store.Port);
         await using Node cut = await Node.StartAsync(line.Address + ",asyncTimeout=120000,connectTimeout=60000");
         await using Node whole = await Node.StartAsync(store);
         using var socket = new ClientWebSocket();
@@ -73,7 +74,7 @@ public class SubscribingTests
         var told = new TaskCompletionSource<TopicResetEventArgs>(TaskCreationOptions.RunContinuationsAsynchronously);
         cut.Topics.Reset += (_, reset) => told.TrySetResult(reset);
 
-        line.Cut();
+        line.Break();
         await Eventually.True(() => !cut.Broker.IsConnected);
         Assert.True(connection.Subscribe("t"));
         await whole.Topics.PublishAsync("t", "missed", Token);

@@ -46,7 +46,7 @@ internal static class FaultCampaign
 
     internal static async Task<FaultResult> RunAsync(Contender contender, FaultKind fault)
     {
-        using FaultyCluster cluster = await Task.Run(() => new FaultyCluster(contender));
+        await using FaultyCluster cluster = await Task.Run(() => new FaultyCluster(contender));
         List<Member> members = [];
         Receipts[][] receipts = [.. Enumerable.Range(0, Topics).Select(_ => Enumerable.Range(0, Subscribers).Select(_ => new Receipts()).ToArray())];
         Member[] publishers = [.. Enumerable.Range(0, Topics).Select(_ => Member.Of(contender.Engine, cluster.Url))];

@@ -1,3 +1,5 @@
+using Duologue.Tests.Shared;
+
 namespace Duologue.Backplane;
 
 /// <summary>Something that happens to a cluster.</summary>
@@ -25,7 +27,7 @@ internal sealed record FaultKind(string Name, string Title, Func<FaultyCluster, 
         }),
         new("link-cut", "the link of one node to Redis is cut for 5 s", async cluster =>
         {
-            cluster.Links[1].Cut();
+            cluster.Links[1].Break();
             await Task.Delay(Long);
             cluster.Links[1].Mend();
         }),
@@ -37,7 +39,7 @@ internal sealed record FaultKind(string Name, string Title, Func<FaultyCluster, 
         }),
         new("clients-cut", "all clients are cut", async cluster =>
         {
-            cluster.Balancer.Cut();
+            cluster.Balancer.Break();
             await Task.Delay(TimeSpan.FromMilliseconds(100));
             cluster.Balancer.Mend();
         }),
@@ -45,7 +47,7 @@ internal sealed record FaultKind(string Name, string Title, Func<FaultyCluster, 
 }
 
 /// <summary>Two nodes behind a balancer, each with a link of its own to Redis.</summary>
-internal sealed class FaultyCluster : IDisposable
+internal sealed class FaultyCluster : IAsyncDisposable
 {
     private readonly Contender _contender;
     private readonly NodeProcess[] _nodes = new NodeProcess[LoadShape.Nodes];
@@ -55,7 +57,7 @@ internal sealed class FaultyCluster : IDisposable
     {
         _contender = contender;
         Redis = new RedisProcess(appendOnly: true, core: null);
-        Links = [.. Enumerable.Range(0, LoadShape.Nodes).Select(_ => new Relay([Redis.Port]))];
+        Links = [.. Enumerable.Range(0, LoadShape.Nodes).Select(_ => new Relay(Redis.Port))];
         for (int i = 0; i < _nodes.Length; i++)
         {
             _ports[i] = RedisProcess.FreePort();
@@ -71,20 +73,20 @@ internal sealed class FaultyCluster : IDisposable
 
     public Relay Balancer { get; }
 
-    public Uri Url => new($"http://127.0.0.1:{Balancer.Port}");
+    public Uri Url => Balancer.Url;
 
     public void KillNode(int index) => _nodes[index].Kill();
 
     public void StartNode(int index) =>
-        _nodes[index] = NodeProcess.Start(new NodeArguments(_contender.Engine, $"127.0.0.1:{Links[index].Port}", _ports[index], _contender.EventLoop), core: null);
+        _nodes[index] = NodeProcess.Start(new NodeArguments(_contender.Engine, Links[index].Address, _ports[index], _contender.EventLoop), core: null);
 
-    public void Dispose()
+    public async ValueTask DisposeAsync()
     {
-        Balancer.Dispose();
+        await Balancer.DisposeAsync();
         Array.ForEach(_nodes, node => node.Dispose());
         foreach (Relay link in Links)
         {
-            link.Dispose();
+            await link.DisposeAsync();
         }
 
         Redis.Dispose();

@@ -13,6 +13,7 @@ internal sealed class Ledger(int topics)
     private long _doubled;
     private long _missed;
     private int _resets;
+    private int _sessions;
     private int _wrong;
 
     public long Delivered => Interlocked.Read(ref _delivered);
@@ -23,6 +24,9 @@ internal sealed class Ledger(int topics)
     public long Missed => Interlocked.Read(ref _missed);
 
     public int Resets => Volatile.Read(ref _resets);
+
+    /// <summary>Engine.IO sessions that were opened.</summary>
+    public int Sessions => Volatile.Read(ref _sessions);
 
     /// <summary>All that was wrong, of each kind.</summary>
     public int Wrong => Volatile.Read(ref _wrong);
@@ -35,6 +39,8 @@ internal sealed class Ledger(int topics)
     public int LastOf(int topic) => Volatile.Read(ref _published[topic]);
 
     public void Confirmed(int topic, int number) => Volatile.Write(ref _published[topic], number);
+
+    public void SessionOpened() => Interlocked.Increment(ref _sessions);
 
     public void Reset() => Interlocked.Increment(ref _resets);
 

@@ -2,83 +2,63 @@ using System.Globalization;
 
 namespace Duologue.Soak;
 
-/// <summary>A client by one way that reads some topics, and checks each number.</summary>
-internal sealed class Reader : IAsyncDisposable
+/// <summary>A client that reads some topics from their oldest message on, by whatever brings them, and checks each number.</summary>
+/// <param name="name">Who, for what is said of it.</param>
+/// <param name="topics">What it reads.</param>
+/// <param name="ledger">Where it tells what it was given.</param>
+/// <param name="mayReset">Whether Redis may have lost something.</param>
+internal abstract class Reader(string name, int[] topics, Ledger ledger, bool mayReset) : IAsyncDisposable
 {
-    private readonly TopicClient _client;
-    private readonly Ledger _ledger;
-    private readonly string _name;
-    private readonly bool _mayReset;
-    private readonly int[] _topics;
-    private readonly int[] _have;
-    private readonly Task[] _reading;
+    private readonly int[] _have = new int[topics.Length];
+    private readonly bool[] _isReset = new bool[topics.Length];
 
-    public Reader(string name, TopicClient client, int[] topics, Ledger ledger, bool mayReset, CancellationToken cancellationToken)
-    {
-        (_name, _client, _topics, _ledger, _mayReset) = (name, client, topics, ledger, mayReset);
-        _have = new int[topics.Length];
-        _reading = [.. topics.Select((topic, index) => Task.Run(() => ReadAsync(topic, index, cancellationToken), CancellationToken.None))];
-    }
+    public string Name => name;
 
-    public string Name => _name;
+    /// <summary>How things stand with its client.</summary>
+    protected abstract string State { get; }
+
+    protected IReadOnlyList<int> Topics => topics;
+
+    protected Ledger Ledger => ledger;
 
     /// <summary>What it still lacks, in words; null if nothing.</summary>
     public string? Lacks()
     {
-        for (int i = 0; i < _topics.Length; i++)
+        for (int i = 0; i < topics.Length; i++)
         {
-            int last = _ledger.LastOf(_topics[i]);
+            int last = ledger.LastOf(topics[i]);
             int have = Volatile.Read(ref _have[i]);
             if (have < last)
             {
-                return string.Create(CultureInfo.InvariantCulture, $"{_name} has {have} of {last} of topic {_topics[i]}, by {_client.Way}, {_client.State}.");
+                return string.Create(CultureInfo.InvariantCulture, $"{name} has {have} of {last} of topic {topics[i]}, {State}.");
             }
         }
 
         return null;
     }
 
-    public async ValueTask DisposeAsync()
+    public abstract ValueTask DisposeAsync();
+
+    /// <summary>It was given the next message of one of its topics.</summary>
+    protected void Take(int index, string text)
     {
-        await _client.DisposeAsync();
-        await Task.WhenAll(_reading);
+        int number = int.Parse(text, CultureInfo.InvariantCulture);
+        Volatile.Write(ref _have[index], ledger.Take($"{name}, topic {topics[index]}, {State},", _have[index], number, _isReset[index]));
+        _isReset[index] = false;
     }
 
-    private async Task ReadAsync(int topic, int index, CancellationToken cancellationToken)
+    /// <summary>It was told that messages of one of its topics are gone.</summary>
+    protected void TakeReset(int index, string lost)
     {
-        bool isReset = false;
-        try
+        ledger.Reset();
+        _isReset[index] = true;
+        if (!mayReset)
         {
-            await foreach (TopicNews news in _client.SubscribeAsync(Publisher.NameOf(topic), TopicClient.Oldest, cancellationToken))
-            {
-                if (news is TopicReset reset)
-                {
-                    _ledger.Reset();
-                    isReset = true;
-                    if (!_mayReset)
-                    {
-                        _ledger.Complain(string.Create(CultureInfo.InvariantCulture, $"{_name} was told of a reset of topic {topic} behind {_have[index]} (lost: {reset.Lost?.ToString(CultureInfo.InvariantCulture) ?? "unknown"}), and nothing was lost."));
-                    }
-
-                    continue;
-                }
-
-                int number = int.Parse(((TopicItem)news).Text, CultureInfo.InvariantCulture);
-                Volatile.Write(ref _have[index], _ledger.Take($"{_name}, topic {topic}, by {_client.Way},", _have[index], number, isReset));
-                isReset = false;
-            }
-        }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-        {
-            // The run is over.
-        }
-        catch (TopicException) when (cancellationToken.IsCancellationRequested)
-        {
-            // So is its client.
-        }
-        catch (TopicException e)
-        {
-            _ledger.Complain(string.Create(CultureInfo.InvariantCulture, $"{_name} has no topic {topic} any more, behind {_have[index]}: {e.Code}: {e.Message}"));
+            ledger.Complain(string.Create(CultureInfo.InvariantCulture, $"{name} was told of a reset of topic {topics[index]} behind {_have[index]} (lost: {lost}), and nothing was lost."));
         }
     }
+
+    /// <summary>It has one of its topics no more, and nobody has ended it.</summary>
+    protected void Lose(int index, string why) =>
+        ledger.Complain(string.Create(CultureInfo.InvariantCulture, $"{name} has no topic {topics[index]} any more, behind {_have[index]}: {why}"));
 }

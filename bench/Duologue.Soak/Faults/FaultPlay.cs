@@ -1,12 +1,17 @@
 using System.Globalization;
+using Duologue.Tests.Shared;
 
 namespace Duologue.Soak;
 
 /// <summary>Makes faults happen to a cluster, by a seed. What it breaks it mends: at its end all is up again.</summary>
 internal sealed class FaultPlay(Cluster cluster, SoakPlan plan, Action<string> tell)
 {
+    private static readonly TimeSpan SlowDelay = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan SlowTime = TimeSpan.FromSeconds(5);
+
     private readonly Random _random = new(plan.Seed);
     private readonly SemaphoreSlim[] _nodes = [.. cluster.Nodes.Select(_ => new SemaphoreSlim(1))];
+    private readonly SemaphoreSlim[] _links = [.. cluster.Links.Select(_ => new SemaphoreSlim(1))];
     private readonly SemaphoreSlim _redis = new(1);
     private readonly List<Task> _underWay = [];
 
@@ -53,6 +58,7 @@ internal sealed class FaultPlay(Cluster cluster, SoakPlan plan, Action<string> t
             FaultKinds.KillRedis => KillRedisAsync(time, cancellationToken),
             FaultKinds.PauseRedis => PauseRedisAsync(cancellationToken),
             FaultKinds.CutLink => CutLinkAsync(node, share < 0.5 ? TimeSpan.Zero : time, cancellationToken),
+            FaultKinds.SlowLink => SlowLinkAsync(node, cancellationToken),
             FaultKinds.CutClients => CutClients(share),
             _ => RollAsync(node, cancellationToken),
         };
@@ -110,10 +116,25 @@ internal sealed class FaultPlay(Cluster cluster, SoakPlan plan, Action<string> t
     {
         Tell($"the link of node {cluster.Nodes[node].Name} to Redis is cut, for {away.TotalSeconds:0.0} s");
         Relay link = cluster.Links[node];
-        link.IsClosed = true;
-        link.CutAll();
+        link.Break();
         await Task.Delay(away, cancellationToken);
-        link.IsClosed = false;
+        link.Mend();
+    }
+
+    private async Task SlowLinkAsync(int node, CancellationToken cancellationToken)
+    {
+        Tell($"the link of node {cluster.Nodes[node].Name} to Redis takes {SlowDelay.TotalMilliseconds:0} ms more each way, for {SlowTime.TotalSeconds:0} s");
+        await _links[node].WaitAsync(cancellationToken);
+        try
+        {
+            cluster.Links[node].Delay = SlowDelay;
+            await Task.Delay(SlowTime, cancellationToken);
+        }
+        finally
+        {
+            cluster.Links[node].Delay = TimeSpan.Zero;
+            _links[node].Release();
+        }
     }
 
     private Task CutClients(double share)
@@ -138,6 +159,7 @@ internal sealed class FaultPlay(Cluster cluster, SoakPlan plan, Action<string> t
                     BadEnds.Add($"Node {cluster.Nodes[node].Name} ended with {code} on SIGTERM: {cluster.Nodes[node].Said}");
                 }
 
+                Tell($"node {cluster.Nodes[node].Name} took {cluster.Nodes[node].LastStop.TotalSeconds:0.0} s to stop");
                 await cluster.Nodes[node].RestartAsync(cancellationToken);
             }
             finally

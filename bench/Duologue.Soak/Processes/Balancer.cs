@@ -22,6 +22,9 @@ internal sealed class Balancer : IAsyncDisposable
     /// <summary>The program that such a file is for.</summary>
     public static string ProgramOf(string file) => file.StartsWith("nginx", StringComparison.Ordinal) ? "nginx" : "haproxy";
 
+    /// <summary>How that program is called by those who make it.</summary>
+    public static string TitleOf(string file) => ProgramOf(file) == "nginx" ? "nginx" : "HAProxy";
+
     public static async Task<Balancer> StartAsync(string file, int[] nodes, CancellationToken cancellationToken)
     {
         string name = ProgramOf(file);

@@ -2,16 +2,22 @@ using System.Globalization;
 
 namespace Duologue.Soak;
 
-/// <summary>One <c>duologue serve --redis</c>, which is killed or sent away and comes back on its port.</summary>
+/// <summary>One node, by default <c>duologue serve --redis</c>, which is killed or sent away and comes back on its port.</summary>
 internal sealed class NodeProcess : IAsyncDisposable
 {
+    /// <summary>The tool as it is.</summary>
+    public const string Tool = "Duologue.Cli.dll";
+
+    /// <summary>With <see cref="SessionTopics"/> beside it.</summary>
+    public const string WithSessions = "Duologue.Soak.dll";
+
     private readonly string[] _arguments;
     private Child _child = null!;
 
-    private NodeProcess(string name, int port, string redis, string[] more)
+    private NodeProcess(string program, string name, int port, string redis, string[] more)
     {
         (Name, Port) = (name, port);
-        _arguments = [Path.Combine(AppContext.BaseDirectory, "Duologue.Cli.dll"), "serve", "--urls", Url, "--redis", redis, "--node", name, .. more];
+        _arguments = [Path.Combine(AppContext.BaseDirectory, program), "serve", "--urls", Url, "--redis", redis, "--node", name, .. more];
     }
 
     public string Name { get; }
@@ -26,11 +32,11 @@ internal sealed class NodeProcess : IAsyncDisposable
     /// <summary>How long its last end by SIGTERM took.</summary>
     public TimeSpan LastStop { get; private set; }
 
-    public static async Task<NodeProcess> StartAsync(string name, string redis, string[] more, CancellationToken cancellationToken)
+    public static async Task<NodeProcess> StartAsync(string program, string name, string redis, string[] more, CancellationToken cancellationToken)
     {
         while (true)
         {
-            var node = new NodeProcess(name, Child.FreePort(), redis, more);
+            var node = new NodeProcess(program, name, Child.FreePort(), redis, more);
             if (await node.TryRunAsync(cancellationToken))
             {
                 return node;

@@ -15,7 +15,10 @@ internal static class ServeCommand
     private const int TalkQueueMessages = 4;
     private static readonly string[] TalkPaths = ["/", "/talk"];
 
-    public static Command Create()
+    public static Command Create() => Create(static _ => { });
+
+    /// <summary>The same, with endpoints beside its own: for programs that try what the tool is made of.</summary>
+    public static Command Create(Action<WebApplication> map)
     {
         var options = new ServeOptions();
         var command = new Command("serve", $"""
@@ -30,11 +33,11 @@ internal static class ServeCommand
             command.Add(option);
         }
 
-        command.SetAction((result, cancellationToken) => RunAsync(options, result, cancellationToken));
+        command.SetAction((result, cancellationToken) => RunAsync(options, map, result, cancellationToken));
         return command;
     }
 
-    private static async Task<int> RunAsync(ServeOptions options, ParseResult command, CancellationToken cancellationToken)
+    private static async Task<int> RunAsync(ServeOptions options, Action<WebApplication> map, ParseResult command, CancellationToken cancellationToken)
     {
         bool json = command.GetValue(options.Json);
         bool tls = command.GetValue(options.Tls);
@@ -59,6 +62,7 @@ internal static class ServeCommand
         try
         {
             await using WebApplication application = Build(options, command, report, urls, echoPaths, certificate?.Certificate);
+            map(application);
             int? failure = await ListenUrls.TryStartAsync(application, urls, report).ConfigureAwait(false);
             if (failure is not null)
             {

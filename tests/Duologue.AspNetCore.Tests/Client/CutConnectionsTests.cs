@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using Duologue.AspNetCore.Tests.Support;
+using Duologue.Tests.Shared;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Logging;
 
@@ -34,7 +35,8 @@ public class CutConnectionsTests
             app => app.MapTopics("/topics/{**name}").WithOptions(endpoint => endpoint.AllowPublishing = true),
             options => options.TopicHistory = new TopicHistory { MaxCount = 2 * Messages, MaxBytes = int.MaxValue, MaxAge = TimeSpan.FromDays(1) },
             builder => builder.Logging.ClearProviders());
-        await using var proxy = new CuttingProxy(host.Url, seed, random => TimeSpan.FromMilliseconds(random.Next(100, 700)));
+        var lives = new Random(seed);
+        await using var proxy = new Relay(host.Url.Port) { Lives = () => TimeSpan.FromMilliseconds(lives.Next(100, 700)) };
         await using TopicClient publisher = Open(proxy, FeedWays.WebSocket);
 
         // A topic that was only asked for is forgotten with the request that is cut, and its next life has another epoch: a reset with nothing lost.
@@ -56,7 +58,7 @@ public class CutConnectionsTests
         Assert.True(proxy.Cuts > ClientsOfEach * Each.Length, $"Only {proxy.Cuts} connections were cut.");
     }
 
-    private static TopicClient Open(CuttingProxy proxy, FeedWays ways) => new(new Uri(proxy.Url, "/topics"), new TopicClientOptions
+    private static TopicClient Open(Relay proxy, FeedWays ways) => new(new Uri(proxy.Url, "/topics"), new TopicClientOptions
     {
         Ways = ways,
         InitialDelay = TimeSpan.FromMilliseconds(20),
@@ -91,7 +93,7 @@ public class CutConnectionsTests
         await publisher.PublishAsync("news", "end", cancellationToken);
     }
 
-    private static async Task ReadAsync(CuttingProxy proxy, string name, FeedWays ways, int seed, bool changes, CancellationToken cancellationToken)
+    private static async Task ReadAsync(Relay proxy, string name, FeedWays ways, int seed, bool changes, CancellationToken cancellationToken)
     {
         var random = new Random(seed);
         await using TopicClient client = Open(proxy, ways);

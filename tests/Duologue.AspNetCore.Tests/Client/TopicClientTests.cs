@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Duologue.AspNetCore.Tests.Support;
+using Duologue.Tests.Shared;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -169,9 +170,13 @@ public class TopicClientTests
     public async Task A_change_of_way_that_the_application_asks_for_loses_and_doubles_nothing()
     {
         await using TestHost host = await QuickTopics.StartAsync();
+
+        // A topic that was only asked for is forgotten with its request, and its next life has another epoch: a reset with nothing lost.
+        host.Topics.Publish("news", "0");
         await using TopicClient client = QuickTopics.Open(host, Quick);
         await using TopicReader reader = TopicReader.Of(client, "news", TopicClient.Oldest);
-        int number = 0;
+        Assert.Equal("0", (await reader.ItemAsync()).Text);
+        int number = 1;
         foreach (FeedWays way in (FeedWays[])[FeedWays.Polling, FeedWays.WebSocket, FeedWays.LongPolling, FeedWays.ServerSentEvents, FeedWays.WebSocket])
         {
             Task<string> before = client.PublishAsync("news", $"{number}", Token);
@@ -193,7 +198,7 @@ public class TopicClientTests
     public async Task A_publish_whose_answer_is_cut_off_is_in_the_topic_once(FeedWays way)
     {
         await using TestHost host = await QuickTopics.StartAsync();
-        await using var proxy = new CuttingProxy(host.Url, 1, _ => null) { CutsFirstAnswers = way == FeedWays.WebSocket ? 2 : 1 };
+        await using var proxy = new Relay(host.Url.Port) { CutsFirstAnswers = way == FeedWays.WebSocket ? 2 : 1 };
         await using var client = new TopicClient(new Uri(proxy.Url, "/topics"), Quick with { Ways = way });
         string cursor = await client.PublishAsync("news", "once", Token).WaitAsync(TestHost.Patience, Token);
         TopicPage page = await host.Topics.ReadAsync("news", TopicStart.Oldest, 100, Token);

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Text.RegularExpressions;
 using Duologue.Soak;
+using Duologue.Tests.Shared;
 
 namespace Duologue.Cluster.Tests.Balancers;
 

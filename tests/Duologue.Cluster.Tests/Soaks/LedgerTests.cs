@@ -1,4 +1,5 @@
 using Duologue.Soak;
+using Duologue.Tests.Shared;
 
 namespace Duologue.Cluster.Tests.Soaks;
 
@@ -18,6 +19,14 @@ public sealed class LedgerTests
         var ledger = new Ledger(1);
         Assert.Equal(now, ledger.Take("It", have, number, isReset));
         Assert.Equal((missed, doubled, missed + doubled > 0), (ledger.Missed, ledger.Doubled, ledger.Wrong > 0));
+    }
+
+    [Fact]
+    public void A_run_gives_a_row_of_the_table_in_the_docs()
+    {
+        var result = new SoakResult(new SoakPlan(), 1, 1, 0, 0, 0, 0, 0, 0, Enum.GetValues<FaultKinds>().ToDictionary(kind => kind, _ => 0), TimeSpan.Zero, []);
+        string head = File.ReadLines(Repository.PathOf("docs/scale-out.md")).Single(line => line.StartsWith("| seed |", StringComparison.Ordinal));
+        Assert.Equal(head.Split('|').Length, result.Row.Split('|').Length);
     }
 
     [Fact]

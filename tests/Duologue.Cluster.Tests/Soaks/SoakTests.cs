@@ -13,6 +13,10 @@ public sealed class SoakTests
         SoakResult result = await RunAsync(new SoakPlan { Duration = TimeSpan.FromSeconds(20), Clients = 60, Topics = 20, Pause = TimeSpan.FromSeconds(2), Balancer = Needs.AnyBalancer() });
         Assert.Equal((0, 0, 0), (result.Missed, result.Doubled, result.Resets));
         Assert.True(result.Delivered > result.Plan.Clients * 4, $"Only {result.Delivered} were delivered.");
+
+        // A third of the clients have sessions, and a balancer that knows nothing of them gives most of their requests to another node than theirs.
+        Assert.True(result.Sessions >= result.Plan.Clients / 3, $"Only {result.Sessions} sessions were opened.");
+        Assert.True(result.Forwards > 0, "No node has forwarded anything.");
     }
 
     [Fact]

@@ -27,6 +27,8 @@ internal sealed class Node : IAsyncDisposable
 
     public string Url { get; }
 
+    public int Port => new Uri(Url).Port;
+
     /// <summary>The requests that have come, as what is behind the beginning of the pipeline sees them.</summary>
     public required ConcurrentQueue<SeenRequest> Requests { get; init; }
 

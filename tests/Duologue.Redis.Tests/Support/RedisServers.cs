@@ -9,12 +9,16 @@ namespace Duologue.Redis.Tests.Support;
 /// <summary>A server for one test: Garnet in this process, which needs nothing installed, or redis-server as a process that can be killed.</summary>
 internal abstract class StoreServer : IAsyncDisposable
 {
-    public abstract string Address { get; }
+    public abstract int Port { get; }
+
+    public string Address => string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{Port}");
 
     /// <summary>The address, for a client of a server that stays, on a machine that takes its time.</summary>
-    public string PatientAddress => Address + ",asyncTimeout=120000,connectTimeout=60000";
+    public string PatientAddress => Patiently(Address);
 
     public static StoreServer Start(string kind) => kind == "garnet" ? GarnetStore.Start() : new RedisStore();
+
+    public static string Patiently(string address) => address + ",asyncTimeout=120000,connectTimeout=60000";
 
     public abstract ValueTask DisposeAsync();
 
@@ -44,9 +48,9 @@ internal sealed class GarnetStore : StoreServer
 {
     private readonly GarnetServer _server;
 
-    private GarnetStore(GarnetServer server, int port) => (_server, Address) = (server, string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{port}"));
+    private GarnetStore(GarnetServer server, int port) => (_server, Port) = (server, port);
 
-    public override string Address { get; }
+    public override int Port { get; }
 
     public static GarnetStore Start()
     {
@@ -106,9 +110,7 @@ internal sealed class RedisStore : StoreServer
         while (!TryRun(out _process));
     }
 
-    public int Port => _port;
-
-    public override string Address => string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{_port}");
+    public override int Port => _port;
 
     /// <summary>As kill -9 does: nothing is said to anyone.</summary>
     public async Task KillAsync()
