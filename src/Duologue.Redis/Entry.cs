@@ -64,8 +64,11 @@ internal static class Entry
             }
 
             string topic = Encoding.UTF8.GetString(rest.Span[..(int)name]);
-            messages.Add(new AppendedMessage(topic, Decode(rest.Slice((int)name, (int)entry), new TopicPosition(epoch, offset))));
+            ReadOnlyMemory<byte> told = rest.Slice((int)name, (int)entry);
             rest = rest[(int)(name + entry)..];
+
+            // A copy where others stand beside it: who keeps one small message must not keep all of them.
+            messages.Add(new AppendedMessage(topic, Decode(messages.Count == 0 && rest.IsEmpty ? told : told.ToArray(), new TopicPosition(epoch, offset))));
         }
 
         return true;
