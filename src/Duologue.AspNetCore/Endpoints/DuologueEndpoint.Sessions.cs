@@ -74,14 +74,14 @@ internal sealed partial class DuologueEndpoint
         }
         else if (HttpMethods.IsPost(context.Request.Method))
         {
-            if (await SessionRequest.PostAsync(context, session).ConfigureAwait(false) == StatusCodes.Status413PayloadTooLarge)
+            if (await SessionRequest.PostAsync(context, session, query.Name).ConfigureAwait(false) == StatusCodes.Status413PayloadTooLarge)
             {
                 _handshake.Record(context, new Refusal(RefusalReason.SessionRequest, StatusCodes.Status413PayloadTooLarge, "The payload is larger than MaxSessionPayload.", []), null);
             }
         }
         else
         {
-            await SessionRequest.PollAsync(context, session, query.Wait).ConfigureAwait(false);
+            await SessionRequest.PollAsync(context, session, query.Name, query.Wait).ConfigureAwait(false);
         }
     }
 

@@ -13,12 +13,16 @@ internal readonly struct EngineIoQuery
     // Longer than this proxies and the feed do not hold either.
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(55);
 
+    // It is kept with the session; those of clients have a dozen characters.
+    private const int LongestName = 64;
+
     private EngineIoQuery(IQueryCollection query)
     {
         Transport = Last(query, "transport");
         SessionId = Last(query, "sid") is { Length: > 0 } sid ? sid : null;
         IsVersion4 = Last(query, "EIO") == "4";
         WantsBase64 = Last(query, "b64") is { Length: > 0 } and not "0";
+        Name = Last(query, "t") is { Length: > 0 and <= LongestName } name && name.AsSpan().ContainsAnyExceptInRange('0', '9') ? name : null;
         Wait = ReadWait(Last(query, "wait"), out bool isWaitValid);
         IsWaitValid = isWaitValid;
     }
@@ -32,6 +36,12 @@ internal readonly struct EngineIoQuery
 
     /// <summary>The client takes no binary frames on a WebSocket.</summary>
     public bool WantsBase64 { get; }
+
+    /// <summary>
+    /// What tells the request from the client's others, so that a repeat of it is known; null if nothing does. Digits alone may be a clock's
+    /// seconds, as some clients write them: then two requests have the same.
+    /// </summary>
+    public string? Name { get; }
 
     /// <summary>How long an answer may be held, an addition of our own; null for as long as it takes.</summary>
     public TimeSpan? Wait { get; }

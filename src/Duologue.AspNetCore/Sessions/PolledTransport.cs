@@ -8,6 +8,10 @@ namespace Duologue.AspNetCore;
 /// A session's polled transport: packets leave with the answers to GETs, one at a time. A held GET costs no thread, and no timer of its own: its session
 /// wakes it.
 /// </summary>
+/// <remarks>
+/// The answer to a GET that has a name of its own is kept until the client asks for the next. A proxy that loses the connection which the answer
+/// went into repeats the GET, and is given the same again: that loses nothing, and costs no session, for the memory of one answer.
+/// </remarks>
 internal sealed class PolledTransport(Session session) : SessionTransport, IValueTaskSource<bool>, ITimeoutTarget, IThreadPoolWorkItem
 {
     /// <summary>
@@ -17,6 +21,14 @@ internal sealed class PolledTransport(Session session) : SessionTransport, IValu
     private static readonly TimeSpan Moment = TimeSpan.FromMilliseconds(100);
 
     private readonly Lock _lock = new();
+
+    // The last answer and the name of its GET. The GET's that is under way; the lock's while none is.
+    private readonly FrameBuffer _body = new();
+    private PolledPayload? _answer;
+    private string? _name;
+
+    // A repeat of the GET that is under way, which waits for its turn.
+    private TaskCompletionSource<bool>? _repeat;
     private ManualResetValueTaskSourceCore<bool> _source = new() { RunContinuationsAsynchronously = true };
     private TimeoutLink _link;
     private bool _polling;
@@ -36,30 +48,63 @@ internal sealed class PolledTransport(Session session) : SessionTransport, IValu
 
     private TimeoutWheel Wheel => session.Carrier.Connection.Setup.Wheel;
 
-    /// <summary>Begins a GET; false if one is under way.</summary>
-    public bool TryBegin(TimeSpan? wait)
+    /// <summary>
+    /// Begins a GET; false if another is under way. If that is the same, the repeat takes its place: who asks again has lost the connection of the first.
+    /// </summary>
+    /// <param name="name">What tells it from the client's others; null if nothing does.</param>
+    /// <param name="wait">How long it may be held.</param>
+    public ValueTask<bool> BeginAsync(string? name, TimeSpan? wait)
     {
+        TaskCompletionSource<bool>? turn = null;
         lock (_lock)
         {
+            bool isRepeat = name is not null && name == _name;
             if (_polling)
             {
-                return false;
-            }
+                if (!isRepeat || _repeat is not null)
+                {
+                    return new(false);
+                }
 
-            _polling = true;
-            _lingering = false;
-            _timedOut = wait == TimeSpan.Zero;
-            _kind = _timedOut ? Transport.Polling : Transport.LongPolling;
+                _repeat = turn = new(TaskCreationOptions.RunContinuationsAsynchronously);
+            }
+            else
+            {
+                if (!isRepeat)
+                {
+                    Forget();
+                }
+
+                _name = name;
+                _polling = true;
+                _lingering = false;
+                _timedOut = wait == TimeSpan.Zero;
+                _kind = _timedOut ? Transport.Polling : Transport.LongPolling;
+            }
+        }
+
+        if (turn is not null)
+        {
+            Signal();
+            return new(turn.Task);
         }
 
         session.ReportTransport();
-        return true;
+        return new(true);
     }
 
-    /// <summary>Fills the answer to the GET that was begun, as soon as there is something to say.</summary>
-    public async ValueTask<PolledPayload> FillAsync(FrameBuffer body, TimeSpan? wait)
+    /// <summary>
+    /// The answer to the GET that was begun, as soon as there is something to say: the one that it had before, if it is a repeat. Empty if a repeat of
+    /// it is to have the answer.
+    /// </summary>
+    public async ValueTask<PolledPayload> FillAsync(TimeSpan? wait)
     {
-        var payload = new PolledPayload(body, session.MaxPayload);
+        if (_answer is { } given)
+        {
+            return given;
+        }
+
+        var payload = new PolledPayload(_body, session.MaxPayload);
         if (wait > TimeSpan.Zero)
         {
             Wheel.Schedule(this, wait.Value);
@@ -70,14 +115,16 @@ internal sealed class PolledTransport(Session session) : SessionTransport, IValu
             session.Carrier.Take(this, ref payload);
             char? instead = null;
             bool waits = false;
+            bool yields = false;
             lock (_lock)
             {
-                if (body.Length == 0 || payload.Closing is not null)
+                if (_body.Length == 0 || payload.Closing is not null)
                 {
                     instead = payload.Closing is not null
-                        ? _closedByPeer ? (body.Length == 0 ? '6' : null) : '1'
+                        ? _closedByPeer ? (_body.Length == 0 ? '6' : null) : '1'
                         : _ended && !_replaced ? (_closedByPeer ? '6' : '1') : _timedOut || _replaced ? '6' : null;
-                    waits = body.Length == 0 && instead is null && !_signaled;
+                    yields = _body.Length == 0 && instead is null && _repeat is not null;
+                    waits = _body.Length == 0 && instead is null && !yields && !_signaled;
                     if (waits)
                     {
                         _waiting = true;
@@ -97,7 +144,13 @@ internal sealed class PolledTransport(Session session) : SessionTransport, IValu
                 payload.Add(type);
             }
 
-            if (body.Length > 0)
+            if (_body.Length > 0)
+            {
+                _answer = payload;
+                return payload;
+            }
+
+            if (yields)
             {
                 return payload;
             }
@@ -109,16 +162,39 @@ internal sealed class PolledTransport(Session session) : SessionTransport, IValu
         }
     }
 
-    /// <summary>The GET has its answer.</summary>
-    public void End()
+    /// <summary>The GET has its answer, of which nothing is needed any more.</summary>
+    /// <returns>False if a repeat of it gives the answer instead.</returns>
+    public bool End()
     {
         Wheel.Cancel(this);
+        TaskCompletionSource<bool>? repeat;
         lock (_lock)
         {
-            _polling = false;
+            (repeat, _repeat) = (_repeat, null);
+            _polling = repeat is not null;
+            if (_name is null || _ended || _replaced)
+            {
+                ForgetUnlessPolling();
+            }
         }
 
+        repeat?.SetResult(true);
         Linger();
+        return repeat is null;
+    }
+
+    /// <summary>The client of the GET that is under way has gone, and with it the session, unless it has asked again.</summary>
+    public void OnGone()
+    {
+        lock (_lock)
+        {
+            if (_repeat is not null)
+            {
+                return;
+            }
+        }
+
+        session.Carrier.Lose();
     }
 
     /// <summary>From now on GETs are held for a moment only: the client waits for their end before it changes to a WebSocket.</summary>
@@ -149,6 +225,7 @@ internal sealed class PolledTransport(Session session) : SessionTransport, IValu
         lock (_lock)
         {
             _replaced = true;
+            ForgetUnlessPolling();
         }
 
         Signal();
@@ -176,6 +253,7 @@ internal sealed class PolledTransport(Session session) : SessionTransport, IValu
         lock (_lock)
         {
             _ended = true;
+            ForgetUnlessPolling();
         }
 
         Signal();
@@ -225,6 +303,22 @@ internal sealed class PolledTransport(Session session) : SessionTransport, IValu
                 Wheel.Schedule(this, Moment);
             }
         }
+    }
+
+    /// <summary>Under the lock: nobody can repeat a GET any more.</summary>
+    private void ForgetUnlessPolling()
+    {
+        if (!_polling)
+        {
+            Forget();
+        }
+    }
+
+    /// <summary>Under the lock.</summary>
+    private void Forget()
+    {
+        _answer = null;
+        _body.Release();
     }
 
     private void Signal()

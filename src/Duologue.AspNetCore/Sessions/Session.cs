@@ -52,6 +52,9 @@ internal sealed class Session
     /// <summary>Null where the session was a WebSocket from its opening on.</summary>
     public PolledTransport? Polled { get; }
 
+    /// <summary>The name and the length of the POST that was taken last; null if it had no name. The POST's that is under way.</summary>
+    public (string Name, long? Length)? TakenPost { get; set; }
+
     /// <summary>Whether requests of polling belong to it.</summary>
     public bool IsPolled
     {

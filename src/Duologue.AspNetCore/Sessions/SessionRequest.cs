@@ -14,10 +14,10 @@ internal static class SessionRequest
     // So much is given to the connection at a time: what it takes no more is held back, and with it the answer.
     private const int Portion = 64 * 1024;
 
-    public static async Task PollAsync(HttpContext context, Session session, TimeSpan? wait)
+    public static async Task PollAsync(HttpContext context, Session session, string? name, TimeSpan? wait)
     {
         PolledTransport polled = session.Polled!;
-        if (!polled.TryBegin(wait))
+        if (!await polled.BeginAsync(name, wait).ConfigureAwait(false))
         {
             // The one that is held is answered with a close: nobody knows any more which of the two has what.
             session.Carrier.Violate(ProtocolViolation.OverlappingRequests);
@@ -27,26 +27,34 @@ internal static class SessionRequest
 
         // A held request is not a slow one.
         context.Features.Get<IHttpRequestTimeoutFeature>()?.DisableTimeout();
-        var body = new FrameBuffer();
+        bool isRepeated = false;
         bool isWritten = false;
         try
         {
             PolledPayload payload;
             try
             {
-                CancellationTokenRegistration gone = context.RequestAborted.UnsafeRegister(static carrier => ((SessionCarrier)carrier!).Lose(), session.Carrier);
+                CancellationTokenRegistration gone = context.RequestAborted.UnsafeRegister(static polled => ((PolledTransport)polled!).OnGone(), polled);
                 await using (gone.ConfigureAwait(false))
                 {
-                    payload = await polled.FillAsync(body, wait).ConfigureAwait(false);
+                    payload = await polled.FillAsync(wait).ConfigureAwait(false);
                 }
+
+                Prepare(context.Response, payload.Body);
             }
             finally
             {
-                // Before the answer is written: the client may ask again as soon as it has the last byte.
-                polled.End();
+                // Before the answer leaves: the client may ask again as soon as it has the last byte.
+                isRepeated = !polled.End();
             }
 
-            isWritten = await WriteAsync(context.Response, body).ConfigureAwait(false);
+            if (isRepeated)
+            {
+                context.Abort();
+                return;
+            }
+
+            isWritten = await FlushAsync(context.Response).ConfigureAwait(false);
             if (isWritten && payload.Closing is { } closing)
             {
                 // The client has nothing to answer a close with: having it is its answer.
@@ -56,23 +64,25 @@ internal static class SessionRequest
         }
         finally
         {
-            if (!isWritten)
+            if (!isWritten && !isRepeated)
             {
                 // What was taken for this answer is gone, and a session with a gap is none.
                 session.Carrier.Lose();
             }
-
-            body.Release();
         }
     }
 
-    /// <summary>False if the client was gone before.</summary>
-    private static async ValueTask<bool> WriteAsync(HttpResponse response, FrameBuffer body)
+    private static void Prepare(HttpResponse response, FrameBuffer body)
     {
         response.ContentType = "text/plain; charset=UTF-8";
         response.Headers.CacheControl = "no-store";
         response.ContentLength = body.Length;
         response.BodyWriter.Write(body.Span);
+    }
+
+    /// <summary>False if the client was gone before.</summary>
+    private static async ValueTask<bool> FlushAsync(HttpResponse response)
+    {
         try
         {
             // Not by the request's token: who has the last byte may hang up before this is told of it.
@@ -86,7 +96,7 @@ internal static class SessionRequest
     }
 
     /// <returns>The status that was answered.</returns>
-    public static async Task<int> PostAsync(HttpContext context, Session session)
+    public static async Task<int> PostAsync(HttpContext context, Session session, string? name)
     {
         if (!session.TryBeginPost(context))
         {
@@ -99,10 +109,15 @@ internal static class SessionRequest
         try
         {
             context.Response.Headers.CacheControl = "no-store";
-            int status = await ReadAsync(context, session).ConfigureAwait(false);
+
+            // Who repeats a POST has not heard that it was taken. Its length tells it from another that was named within the same millisecond.
+            (string, long?)? post = name is null ? null : (name, context.Request.ContentLength);
+            bool isRepeat = post is not null && post == session.TakenPost;
+            int status = isRepeat ? StatusCodes.Status200OK : await ReadAsync(context, session).ConfigureAwait(false);
             context.Response.StatusCode = status;
             if (status == StatusCodes.Status200OK)
             {
+                session.TakenPost = post;
                 context.Response.ContentType = "text/html";
                 context.Response.ContentLength = 2;
                 context.Response.BodyWriter.Write("ok"u8);

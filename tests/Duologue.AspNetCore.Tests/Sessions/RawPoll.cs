@@ -11,6 +11,8 @@ internal sealed class RawPoll : IDisposable
     private readonly TcpClient _client = new();
     private readonly StringBuilder _seen = new();
 
+    public string Seen => _seen.ToString();
+
     public static async Task<RawPoll> SendAsync(TestHost host, string text)
     {
         var poll = new RawPoll();
@@ -24,7 +26,7 @@ internal sealed class RawPoll : IDisposable
 
     public async Task ReadUntilAsync(string text)
     {
-        while (!_seen.ToString().Contains(text, StringComparison.Ordinal))
+        while (!Seen.Contains(text, StringComparison.Ordinal))
         {
             Assert.True(await ReadAsync(), $"Never saw {text} in: {_seen}");
         }

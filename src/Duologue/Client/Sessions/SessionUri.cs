@@ -14,12 +14,14 @@ internal static class SessionUri
     /// <summary>The URI of a polled request.</summary>
     /// <param name="uri">The application's, <c>ws</c> or <c>wss</c>.</param>
     /// <param name="sessionId">Null to open a session.</param>
-    /// <param name="number">Makes each request another to caches that are not asked.</param>
+    /// <param name="number">Tells the request from the session's others: to the server, which so knows one that a proxy repeats, and to caches that are not asked.</param>
     /// <param name="asksOnly">The answer is not to be held.</param>
     public static Uri Polled(Uri uri, string? sessionId, long number, bool asksOnly)
     {
         string http = string.Concat("http", uri.AbsoluteUri.AsSpan("ws".Length));
-        return Build(http, uri, "polling", sessionId, string.Create(CultureInfo.InvariantCulture, $"&t={number:x}{(asksOnly ? "&wait=0" : "")}"));
+
+        // With a letter: a server may take digits alone for a clock's, which two requests share.
+        return Build(http, uri, "polling", sessionId, string.Create(CultureInfo.InvariantCulture, $"&t=n{number:x}{(asksOnly ? "&wait=0" : "")}"));
     }
 
     /// <summary>The URI of a WebSocket that carries a session.</summary>

@@ -5,15 +5,15 @@ namespace Duologue.Tests.Client.Sessions;
 public class SessionUriTests
 {
     [Theory]
-    [InlineData("ws://host/talk", null, "http://host/talk?EIO=4&transport=polling&t=1f")]
-    [InlineData("wss://host:8443/talk/?a=1&b=%20", "s1", "https://host:8443/talk/?a=1&b=%20&EIO=4&transport=polling&t=1f&sid=s1")]
-    [InlineData("ws://host/talk?EIO=4&sid=old&transport=websocket&t=9&a", "x+y", "http://host/talk?a&EIO=4&transport=polling&t=1f&sid=x%2By")]
+    [InlineData("ws://host/talk", null, "http://host/talk?EIO=4&transport=polling&t=n1f")]
+    [InlineData("wss://host:8443/talk/?a=1&b=%20", "s1", "https://host:8443/talk/?a=1&b=%20&EIO=4&transport=polling&t=n1f&sid=s1")]
+    [InlineData("ws://host/talk?EIO=4&sid=old&transport=websocket&t=9&a", "x+y", "http://host/talk?a&EIO=4&transport=polling&t=n1f&sid=x%2By")]
     public void A_polled_request_keeps_the_applications_parameters(string uri, string? sid, string expected) =>
         Assert.Equal(expected, SessionUri.Polled(new Uri(uri), sid, 31, asksOnly: false).AbsoluteUri);
 
     [Fact]
     public void A_request_that_only_asks_says_so() =>
-        Assert.Equal("http://host/?EIO=4&transport=polling&t=1&wait=0", SessionUri.Polled(new Uri("ws://host"), null, 1, asksOnly: true).AbsoluteUri);
+        Assert.Equal("http://host/?EIO=4&transport=polling&t=n1&wait=0", SessionUri.Polled(new Uri("ws://host"), null, 1, asksOnly: true).AbsoluteUri);
 
     [Theory]
     [InlineData("ws://host/talk", null, "ws://host/talk?EIO=4&transport=websocket")]
