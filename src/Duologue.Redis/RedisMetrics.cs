@@ -109,6 +109,9 @@ internal static partial class Log
     public static partial void NotificationsDropped(ILogger logger, string node, long count);
 
     [LoggerMessage(5018, LogLevel.Error, "Redis has refused the login of node {Node} as {Wanted}, and takes it for {User}, for whom it is open. The link is not made; it tries again.", EventName = "RedisLoginRefused")]
+    [LoggerMessage(5019, LogLevel.Debug, "Node {Node} could not ask node {Owner} for the answer of a poll that it has forwarded ({Error}); it asks again.", EventName = "RedisPollEndNotAsked")]
+    public static partial void EndNotAsked(ILogger logger, string node, string owner, string error);
+
     public static partial void LoginRefused(ILogger logger, string node, string wanted, string user);
 
     [LoggerMessage(5013, LogLevel.Warning, "Node {Node} could not renew its lease; it tries again.", EventName = "RedisLeaseNotRenewed")]
