@@ -4,8 +4,8 @@ using System.Runtime.CompilerServices;
 namespace Duologue.Peer;
 
 /// <summary>
-/// The lock of a connection: entered by one interlocked operation and left by a plain write, which costs a third of <see cref="Monitor"/>'s two and its calls into the
-/// runtime, at each message to each receiver. What it guards is short; who has to wait long sleeps. A thread may enter again. A mutable struct.
+/// The lock of a connection: entered by one interlocked operation and left by a plain write, where <see cref="Monitor"/> needs two of the former and calls into the
+/// runtime, at each message to each receiver. Whoever has to wait spins, then sleeps. A thread may enter again. A mutable struct.
 /// </summary>
 internal struct Gate
 {
