@@ -9,42 +9,36 @@ public sealed class GateTests
     [Fact]
     public async Task Threads_that_enter_at_once_go_in_one_after_the_other()
     {
-        const int threads = 4;
-        const int rounds = 50_000;
-        var guarded = new Guarded();
-        await OnThreads(threads, _ =>
-        {
-            for (int i = 0; i < rounds; i++)
-            {
-                guarded.Gate.Enter(guarded);
-                guarded.Count++;
-                guarded.Gate.Exit(guarded);
-            }
-        });
-        Assert.Equal(threads * rounds, guarded.Count);
+        Guarded guarded = await Crowd(threads: 4, rounds: 50_000, static guarded => guarded.Count++);
+        Assert.Equal(200_000, guarded.Count);
         Assert.Equal(0, guarded.Gate.Inside);
     }
 
     [Fact]
     public async Task Whoever_holds_it_for_long_is_waited_for_by_all_and_none_is_forgotten()
     {
-        const int threads = 6;
-        const int rounds = 40;
-        var guarded = new Guarded();
-        await OnThreads(threads, _ =>
+        Guarded guarded = await Crowd(threads: 6, rounds: 40, static guarded =>
         {
-            for (int i = 0; i < rounds; i++)
-            {
-                guarded.Gate.Enter(guarded);
-                long seen = guarded.Count;
+            long seen = guarded.Count;
 
-                // Longer than anybody spins: the others go to sleep.
-                Thread.Sleep(1);
-                guarded.Count = seen + 1;
-                guarded.Gate.Exit(guarded);
-            }
+            // Longer than anybody spins: the others go to sleep.
+            Thread.Sleep(1);
+            guarded.Count = seen + 1;
         });
-        Assert.Equal(threads * rounds, guarded.Count);
+        Assert.Equal(240, guarded.Count);
+    }
+
+    [Fact]
+    public async Task Threads_that_enter_again_go_in_one_after_the_other()
+    {
+        Guarded guarded = await Crowd(threads: 4, rounds: 20_000, static guarded =>
+        {
+            guarded.Gate.Enter(guarded);
+            guarded.Count++;
+            guarded.Gate.Exit(guarded);
+            guarded.Count++;
+        });
+        Assert.Equal(160_000, guarded.Count);
     }
 
     [Fact]
@@ -74,30 +68,25 @@ public sealed class GateTests
         Assert.Equal(1, guarded.Count);
     }
 
-    [Fact]
-    public async Task Threads_that_enter_again_go_in_one_after_the_other()
+    /// <summary>So many threads do something so often, each time inside.</summary>
+    private static async Task<Guarded> Crowd(int threads, int rounds, Action<Guarded> action)
     {
-        const int threads = 4;
-        const int rounds = 20_000;
+        CancellationToken token = TestContext.Current.CancellationToken;
         var guarded = new Guarded();
-        await OnThreads(threads, _ =>
+        await Task.WhenAll(Enumerable.Range(0, threads).Select(_ => Task.Factory.StartNew(Repeat, token, TaskCreationOptions.LongRunning, TaskScheduler.Default)))
+            .WaitAsync(Limit, token);
+        return guarded;
+
+        void Repeat()
         {
             for (int i = 0; i < rounds; i++)
             {
                 guarded.Gate.Enter(guarded);
-                guarded.Gate.Enter(guarded);
-                guarded.Count++;
-                guarded.Gate.Exit(guarded);
-                guarded.Count++;
+                action(guarded);
                 guarded.Gate.Exit(guarded);
             }
-        });
-        Assert.Equal(2 * threads * rounds, guarded.Count);
+        }
     }
-
-    private static Task OnThreads(int count, Action<int> action) =>
-        Task.WhenAll(Enumerable.Range(0, count).Select(number => Task.Factory.StartNew(() => action(number), TestContext.Current.CancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default)))
-            .WaitAsync(Limit, TestContext.Current.CancellationToken);
 
     private sealed class Guarded
     {
