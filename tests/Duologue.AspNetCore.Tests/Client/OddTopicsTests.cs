@@ -2,6 +2,8 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Duologue.AspNetCore.Tests.Support;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
 
 namespace Duologue.AspNetCore.Tests.Client;
 
@@ -82,6 +84,32 @@ public class OddTopicsTests
         Assert.Throws<ArgumentException>(() => client.SubscribeAsync("a\ud800b", Token));
         Assert.Throws<ArgumentException>(() => client.SubscribeWithPresenceAsync("a\udc00", TopicClient.Now, Token));
         Assert.Throws<ArgumentException>(() => client.SubscribePatternAsync("\ud800/*", Token));
+    }
+
+    [Theory]
+    [InlineData(FeedWays.Polling)]
+    [InlineData(FeedWays.ServerSentEvents)]
+    public async Task A_request_without_an_answer_was_told_as_one_that_somebody_had_cancelled(FeedWays way)
+    {
+        await using TestHost host = await QuickTopics.StartAsync(_ => { }, app => app.Use((HttpContext context, RequestDelegate _) => Task.Delay(Timeout.Infinite, context.RequestAborted)));
+        await using TopicClient client = QuickTopics.Open(host, Quick with { Ways = way, Connect = new ConnectOptions { ConnectTimeout = TimeSpan.FromMilliseconds(100) } });
+        var failed = new TaskCompletionSource<Exception>(TaskCreationOptions.RunContinuationsAsynchronously);
+        client.StateChanged += (_, change) =>
+        {
+            if (change.Failure is { } failure)
+            {
+                failed.TrySetResult(failure);
+            }
+        };
+        await using TopicReader reader = TopicReader.Of(client, "news", TopicClient.Now);
+        ValueTask<bool> waiting = reader.MoveAsync();
+
+        Exception told = await failed.Task.WaitAsync(TestHost.Patience, Token);
+
+        Assert.IsType<TimeoutException>(told);
+        Assert.Contains("ConnectTimeout", told.Message, StringComparison.Ordinal);
+        await client.DisposeAsync();
+        Assert.False(await waiting);
     }
 
     [Fact]
