@@ -268,9 +268,9 @@ internal sealed class TopicsSession(TopicHub topics, TopicAuthorization authoriz
                 reader.Skip();
             }
         }
-        catch (JsonException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            // It stands behind what is broken, or nowhere.
+            // It stands behind what is broken, or behind a name that is no text, or nowhere.
         }
 
         return null;
