@@ -10,7 +10,7 @@ internal sealed partial class WebSocketConnection
     {
         if (_pull.Waiter == Waiter.Stream)
         {
-            lock (Gate)
+            using (EnterGate())
             {
                 OpenStream(type);
             }
@@ -57,7 +57,7 @@ internal sealed partial class WebSocketConnection
         }
 
         IncomingMessage? unwanted = null;
-        lock (Gate)
+        using (EnterGate())
         {
             if (_pull.Discards || Ending is not null || (_pull.Waiter == Waiter.Whole && _pull.Open is null))
             {
@@ -87,7 +87,7 @@ internal sealed partial class WebSocketConnection
     private void AnnounceTooBig()
     {
         bool waits;
-        lock (Gate)
+        using (EnterGate())
         {
             _pull.TooBigToCome = true;
             waits = _pull.Waiter == Waiter.Whole;
@@ -107,7 +107,7 @@ internal sealed partial class WebSocketConnection
         bool queued = true;
         bool tooBig = false;
         CancellationTokenRegistration registration = default;
-        lock (Gate)
+        using (EnterGate())
         {
             _pull.TooBigToCome = false;
             if (_pull.Discards)
@@ -199,7 +199,7 @@ internal sealed partial class WebSocketConnection
     {
         if (_setup.Handler is not null)
         {
-            lock (Gate)
+            using (EnterGate())
             {
                 Enqueue(new InboxItem(InboxKind.End, default, null, 0, null));
             }
@@ -212,7 +212,7 @@ internal sealed partial class WebSocketConnection
         bool ended;
         CancellationTokenRegistration registration = default;
         TaskCompletionSource<MessageStream?>? stream;
-        lock (Gate)
+        using (EnterGate())
         {
             ended = _pull.Waiter == Waiter.Whole;
             stream = _pull.StreamWaiter;
@@ -245,7 +245,7 @@ internal sealed partial class WebSocketConnection
     {
         IncomingMessage? open;
         bool reading;
-        lock (Gate)
+        using (EnterGate())
         {
             open = _pull.Open;
             _pull.Open = null;
@@ -268,7 +268,7 @@ internal sealed partial class WebSocketConnection
     {
         OnViolation(ProtocolViolation.MessageTooBig);
         int dropped;
-        lock (Gate)
+        using (EnterGate())
         {
             dropped = ReleaseInbox();
         }
@@ -294,7 +294,7 @@ internal sealed partial class WebSocketConnection
     /// <summary>A stream was read to its end or disposed.</summary>
     internal void OnStreamDone(IncomingMessage stream)
     {
-        lock (Gate)
+        using (EnterGate())
         {
             if (_pull.Reading == stream)
             {

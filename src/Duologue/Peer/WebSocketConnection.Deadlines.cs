@@ -27,7 +27,7 @@ internal sealed partial class WebSocketConnection : IThreadPoolWorkItem
     // would hold up the timeouts of all connections.
     void ITimeoutTarget.OnTimeout()
     {
-        lock (Gate)
+        using (EnterGate())
         {
             bool isQueued = _overdue != Overdue.None;
             _overdue |= Judge(Now());
@@ -44,7 +44,7 @@ internal sealed partial class WebSocketConnection : IThreadPoolWorkItem
     void IThreadPoolWorkItem.Execute()
     {
         Overdue overdue;
-        lock (Gate)
+        using (EnterGate())
         {
             (overdue, _overdue) = (_overdue, Overdue.None);
         }
@@ -187,7 +187,7 @@ internal sealed partial class WebSocketConnection : IThreadPoolWorkItem
             return;
         }
 
-        lock (Gate)
+        using (EnterGate())
         {
             FlushSince = Now();
             if (SendDue == 0 && Ending is null)

@@ -72,7 +72,7 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
         ThrowIfPushed();
         cancellationToken.ThrowIfCancellationRequested();
         Task<MessageStream?> task;
-        lock (Gate)
+        using (EnterGate())
         {
             ThrowIfReceiving();
             ReturnBorrowed();
@@ -120,7 +120,7 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
     {
         IncomingMessage? reading;
         int dropped;
-        lock (Gate)
+        using (EnterGate())
         {
             if (_pull.Waiter != Waiter.None)
             {
@@ -162,7 +162,7 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
     {
         get
         {
-            lock (Gate)
+            using (EnterGate())
             {
                 return Ending is { WasClean: true };
             }
@@ -179,7 +179,7 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
         }
 
         Begun begun;
-        lock (Gate)
+        using (EnterGate())
         {
             ThrowIfReceiving();
             ReturnBorrowed();
@@ -276,7 +276,7 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
 
     private void CancelWaiter(CancellationToken token)
     {
-        lock (Gate)
+        using (EnterGate())
         {
             // A late call for an earlier receive must not take this one's waiter.
             if (_pull.Waiter != Waiter.Whole || _pull.WaiterToken != token)
@@ -294,7 +294,7 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
     /// <summary>The cancelled wait for a stream: nothing, or what came at the last moment.</summary>
     private IncomingMessage? WithdrawStreamWaiter()
     {
-        lock (Gate)
+        using (EnterGate())
         {
             if (_pull.Waiter == Waiter.Stream)
             {

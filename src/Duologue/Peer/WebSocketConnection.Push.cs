@@ -98,7 +98,7 @@ internal sealed partial class WebSocketConnection
     private void Queue(MessageType type, ref MessageBuffer body)
     {
         bool queued;
-        lock (Gate)
+        using (EnterGate())
         {
             int length = body.Length;
             queued = Enqueue(new InboxItem(InboxKind.Message, type, body.Detach(), length, null));
@@ -291,7 +291,7 @@ internal sealed partial class WebSocketConnection
         while (true)
         {
             InboxItem item;
-            lock (Gate)
+            using (EnterGate())
             {
                 if (!TryDequeue(out item))
                 {

@@ -106,7 +106,7 @@ internal sealed partial class WebSocketConnection
         }
 
         bool flush;
-        lock (Gate)
+        using (EnterGate())
         {
             WatchMessage();
             flush = !_flushing && _carrier is not null && (_written > _taken || MayRefill) && TryBeginFlush();

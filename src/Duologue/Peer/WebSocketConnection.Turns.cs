@@ -35,7 +35,7 @@ internal sealed partial class WebSocketConnection
 
     private SemaphoreSlim Turn()
     {
-        lock (Gate)
+        using (EnterGate())
         {
             return TurnOrNull ??= new SemaphoreSlim(1, 1);
         }
@@ -115,7 +115,7 @@ internal sealed partial class WebSocketConnection
             long mark = 0;
             bool flush = false;
             bool owns = false;
-            lock (Gate)
+            using (EnterGate())
             {
                 if (CannotSend)
                 {
@@ -185,7 +185,7 @@ internal sealed partial class WebSocketConnection
     private void GiveUpPlace()
     {
         bool flush;
-        lock (Gate)
+        using (EnterGate())
         {
             _reserved = false;
             flush = MayRefill && TryBeginFlush();
@@ -202,7 +202,7 @@ internal sealed partial class WebSocketConnection
         while (true)
         {
             Task flushed;
-            lock (Gate)
+            using (EnterGate())
             {
                 if (_taken >= mark)
                 {
