@@ -118,6 +118,10 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
         {
             throw new BrokerUnavailableException($"Redis refuses to read the topic's log: {refused.Message}", isUnknown: false, refused);
         }
+        catch (Exception error) when (error is FormatException or OverflowException)
+        {
+            throw new BrokerUnavailableException($"What stands in the topic's keys in Redis is not Duologue's ({error.Message}). Whoever wrote to {TopicScripts.TagOf(_scripts.Prefix, topic)}h or …l must not; delete both, and the topic begins anew.", isUnknown: false, error);
+        }
         catch (Exception error) when (error is RedisConnectionException or RedisTimeoutException or TimeoutException or ObjectDisposedException)
         {
             throw new BrokerUnavailableException("The topic's log could not be read: Redis is away.", isUnknown: false, error);
