@@ -62,7 +62,7 @@ internal sealed class SessionForwarder : SessionNodes, IDisposable
             UseProxy = false,
         });
         (_broker, _metrics, _forwarder, _time, _options, _host) = (broker, metrics, forwarder, time, options.Value, host.Value);
-        _logger = loggers.CreateLogger(Log.Category);
+        _logger = new SteadyLogger(loggers.CreateLogger(Log.Category));
         metrics.Observe(this);
         broker.Registry.Changed += (came, went) =>
         {

@@ -44,6 +44,28 @@ public class RedisLogTests
     }
 
     [Fact]
+    public async Task A_log_sink_that_throws_ended_the_link_and_the_lease()
+    {
+        await using StoreServer store = StoreServer.Start("garnet");
+        await using var line = new Relay(store.Port);
+        using var full = new FullDisk();
+        await using WebApplication app = Build(services =>
+        {
+            services.AddLogging(logging => logging.AddProvider(full));
+            services.UseRedis(line.Address + ",asyncTimeout=120000,connectTimeout=60000");
+        });
+        RedisBroker broker = app.Services.GetRequiredService<RedisBroker>();
+        await Eventually.True(() => broker.IsConnected && broker.Registry.IsRegistered);
+        int before = full.Refused;
+        line.Break();
+        await Eventually.True(() => !broker.IsConnected && full.Refused > before);
+        line.Mend();
+        await Eventually.True(() => broker.IsConnected);
+        await broker.Registry.RenewAsync(Token);
+        Assert.True(broker.Registry.IsRegistered);
+    }
+
+    [Fact]
     [Provokes("RedisConnectFailed")]
     public async Task A_connection_that_cannot_be_made()
     {
