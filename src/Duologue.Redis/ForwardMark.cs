@@ -20,9 +20,14 @@ internal static class ForwardMark
     /// <summary>A mark may be so old, or so far ahead: for the way, and for what the nodes know of the store's clock.</summary>
     public static readonly TimeSpan Tolerance = TimeSpan.FromSeconds(30);
 
-    public static string Create(string secret, string method, string target, string scheme, IPAddress? address, int port, DateTimeOffset now)
+    /// <summary>A number for a mark that nobody can guess.</summary>
+    public static long NewNonce() => BinaryPrimitives.ReadInt64LittleEndian(RandomNumberGenerator.GetBytes(sizeof(long)));
+
+    public static string Create(string secret, string method, string target, string scheme, IPAddress? address, int port, DateTimeOffset now) =>
+        Create(secret, method, target, scheme, address, port, NewNonce(), now);
+
+    public static string Create(string secret, string method, string target, string scheme, IPAddress? address, int port, long nonce, DateTimeOffset now)
     {
-        long nonce = BinaryPrimitives.ReadInt64LittleEndian(RandomNumberGenerator.GetBytes(sizeof(long)));
         string said = string.Create(CultureInfo.InvariantCulture, $"{now.ToUnixTimeMilliseconds()} {scheme} {address?.ToString() ?? NoAddress} {port} {nonce:x}");
         return $"{said} {Base64Url.EncodeToString(CodeOf(secret, said, method, target))}";
     }

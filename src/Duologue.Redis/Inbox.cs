@@ -156,8 +156,8 @@ internal sealed class InboxGap
     /// <summary>Of which topics, with the first of each in its last epoch.</summary>
     public IReadOnlyDictionary<string, TopicPosition> Topics => _topics;
 
-    /// <summary>Whether there were more topics than are remembered: any may be concerned.</summary>
-    public bool IsAny { get; private set; }
+    /// <summary>How many of them are of topics beyond those that are remembered: any other may be concerned.</summary>
+    public long CountOfOthers { get; private set; }
 
     public void Add(AppendedMessage message)
     {
@@ -170,7 +170,7 @@ internal sealed class InboxGap
         }
         else if (!isKnown)
         {
-            IsAny = true;
+            CountOfOthers++;
         }
     }
 }

@@ -102,8 +102,10 @@ public sealed partial class RedisBroker
             Guard(() => OnAppendedUnseen(topic, first));
         }
 
-        if (gap.IsAny)
+        if (gap.CountOfOthers > 0)
         {
+            // Who follows by name reads; who subscribes by pattern only cannot be told where to.
+            Guard(() => TellMissed(gap.CountOfOthers));
             foreach ((string topic, int _) in _followed)
             {
                 Guard(() => OnUncertain(topic));
@@ -124,6 +126,12 @@ public sealed partial class RedisBroker
         }
     }
 #pragma warning restore CA1031
+
+    private void TellMissed(long count)
+    {
+        _metrics.Missed(count);
+        Log.PatternsMissed(_logger, NodeName, Inbox.MaxGapTopics, count);
+    }
 
     private void Tell(long count)
     {

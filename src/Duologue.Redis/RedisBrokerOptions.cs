@@ -63,6 +63,9 @@ public sealed class RedisBrokerOptions
     /// <summary>For tests: for how long a node is tried that does not answer. One answers its own network at once or not at all.</summary>
     internal TimeSpan ForwardConnectTimeout { get; set; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>For tests: for how long another node holds a poll that is forwarded to it, at most; null for as long as it would anyhow.</summary>
+    internal TimeSpan? LongestForwardedPoll { get; set; } = TimeSpan.FromSeconds(10);
+
     /// <summary>For tests: the version of the keys' layout.</summary>
     internal int Layout { get; set; } = TopicScripts.LayoutVersion;
 

@@ -13,6 +13,7 @@ internal sealed class RedisMetrics
     private readonly Counter<long> _retries;
     private readonly Counter<long> _refusals;
     private readonly Counter<long> _letGo;
+    private readonly Counter<long> _missed;
     private readonly Counter<long> _forwards;
     private readonly Counter<long> _marks;
 
@@ -23,6 +24,7 @@ internal sealed class RedisMetrics
         _retries = _meter.CreateCounter<long>("duologue.redis.publish.retries", "{publish}", "Publishes that were sent again because their outcome was not known.");
         _refusals = _meter.CreateCounter<long>("duologue.redis.publish.refusals", "{publish}", "Publishes that were refused because Redis was away, or too many waited for it.");
         _letGo = _meter.CreateCounter<long>("duologue.redis.notifications.dropped", "{message}", "Messages that were heard of faster than they were handed out; their topics are read from the log.");
+        _missed = _meter.CreateCounter<long>("duologue.redis.notifications.missed", "{message}", "Messages that were let go of and whose topics are not remembered: subscribers by pattern only miss them.");
         _forwards = _meter.CreateCounter<long>("duologue.redis.forwards", "{request}", "Requests of other nodes' sessions, by what came of them: answered, node_gone, node_away, failed.");
         _marks = _meter.CreateCounter<long>("duologue.redis.forward.marks.refused", "{request}", "Requests that claim to be forwarded by a node, and were not believed.");
     }
@@ -43,6 +45,8 @@ internal sealed class RedisMetrics
     public void Refused() => _refusals.Add(1);
 
     public void LetGo(long messages) => _letGo.Add(messages);
+
+    public void Missed(long messages) => _missed.Add(messages);
 
     /// <summary>Shows what a broker has. Once.</summary>
     public void Observe(RedisBroker broker)
@@ -105,8 +109,14 @@ internal static partial class Log
     [LoggerMessage(5016, LogLevel.Warning, "A request that node {Node} has forwarded to node {Owner} failed ({Error}).", EventName = "RedisForwardFailed")]
     public static partial void ForwardFailed(ILogger logger, string node, string owner, string error);
 
+    [LoggerMessage(5019, LogLevel.Debug, "Node {Node} could not ask node {Owner} for the answer of a poll that it has forwarded ({Error}); it asks again.", EventName = "RedisPollEndNotAsked")]
+    public static partial void EndNotAsked(ILogger logger, string node, string owner, string error);
+
     [LoggerMessage(5017, LogLevel.Warning, "Node {Node} hears of messages faster than it hands them out: {Count} were let go of. Their topics are read from the log.", EventName = "RedisNotificationsDropped")]
     public static partial void NotificationsDropped(ILogger logger, string node, long count);
+
+    [LoggerMessage(5020, LogLevel.Error, "Node {Node} has let go of messages of more than {Most} topics at once: of the topics beyond these, {Count} messages are missed by those who subscribe by pattern only.", EventName = "RedisNotificationsMissed")]
+    public static partial void PatternsMissed(ILogger logger, string node, int most, long count);
 
     [LoggerMessage(5018, LogLevel.Error, "Redis has refused the login of node {Node} as {Wanted}, and takes it for {User}, for whom it is open. The link is not made; it tries again.", EventName = "RedisLoginRefused")]
     public static partial void LoginRefused(ILogger logger, string node, string wanted, string user);

@@ -20,6 +20,9 @@ internal sealed class SessionForwarder : SessionNodes, IDisposable
 
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(20);
 
+    // How long a poll is held that comes while this node stops, and how long until an owner is asked again which had not known the poll.
+    private static readonly TimeSpan Moment = TimeSpan.FromMilliseconds(100);
+
     // Shorter than Kestrel's: what is about to be closed there is not used any more here.
     private static readonly TimeSpan IdleTimeout = TimeSpan.FromSeconds(60);
 
@@ -34,6 +37,7 @@ internal sealed class SessionForwarder : SessionNodes, IDisposable
     private readonly IHttpForwarder _forwarder;
     private readonly TimeProvider _time;
     private readonly DuologueOptions _options;
+    private readonly TimeSpan? _longestPoll;
     private readonly HostOptions _host;
     private readonly ILogger _logger;
     private volatile bool _isDraining;
@@ -62,6 +66,7 @@ internal sealed class SessionForwarder : SessionNodes, IDisposable
             UseProxy = false,
         });
         (_broker, _metrics, _forwarder, _time, _options, _host) = (broker, metrics, forwarder, time, options.Value, host.Value);
+        _longestPoll = redis.Value.LongestForwardedPoll;
         _logger = new SteadyLogger(loggers.CreateLogger(Log.Category));
         metrics.Observe(this);
         broker.Registry.Changed += (came, went) =>
@@ -100,7 +105,7 @@ internal sealed class SessionForwarder : SessionNodes, IDisposable
             }
         }
 
-        var pending = new PendingForward(owner.Incarnation, stop);
+        var pending = new PendingForward(owner, stop, !isUpgrade && HeldPoll.Is(context.Request));
         _pending.TryAdd(pending, 0);
         try
         {
@@ -120,25 +125,35 @@ internal sealed class SessionForwarder : SessionNodes, IDisposable
         }
     }
 
-    /// <summary>Ends the WebSockets that go through this node, spread as the closes of its own are; requests end by themselves, with the answers that they wait for.</summary>
+    /// <summary>
+    /// Ends the WebSockets that go through this node, spread as the closes of its own are, and asks the owners of the polls that it has forwarded for their answers, likewise; other requests end by themselves, with the answers that
+    /// they wait for.
+    /// </summary>
     public async Task DrainAsync(CancellationToken cancellationToken)
     {
         _isDraining = true;
-        CancellationTokenSource[] sockets = [.. _sockets.Keys];
+        var asking = new List<Task>();
+        Action[] ends =
+        [
+            .. _sockets.Keys.Select(socket => (Action)(() => End(socket))),
+            .. _pending.Keys.Where(pending => pending.IsHeld).Select(poll => (Action)(() => asking.Add(AskForAnswerAsync(poll, cancellationToken)))),
+        ];
         TimeSpan shutdown = _host.ShutdownTimeout == Timeout.InfiniteTimeSpan ? TimeSpan.FromDays(2) : _host.ShutdownTimeout;
-        TimeSpan window = DrainPlan.For(sockets.Length, _options.DrainWindow, _options.CloseTimeout, shutdown).Window;
+        TimeSpan window = DrainPlan.For(ends.Length, _options.DrainWindow, _options.CloseTimeout, shutdown).Window;
         long start = _time.GetTimestamp();
-        for (int ended = 0; ended < sockets.Length;)
+        for (int ended = 0; ended < ends.Length;)
         {
             double share = window > Tick ? (_time.GetElapsedTime(start) + Tick) / window : 1;
-            int due = (int)Math.Min(sockets.Length, Math.Ceiling(sockets.Length * share));
+            int due = (int)Math.Min(ends.Length, Math.Ceiling(ends.Length * share));
             for (; ended < due; ended++)
             {
-                End(sockets[ended]);
+                ends[ended]();
             }
 
             await Task.Delay(Tick, _time, cancellationToken).ConfigureAwait(false);
         }
+
+        await Task.WhenAll(asking).ConfigureAwait(false);
     }
 
     public void Dispose() => _invoker.Dispose();
@@ -155,11 +170,49 @@ internal sealed class SessionForwarder : SessionNodes, IDisposable
         }
     }
 
+    /// <summary>Asks until there is an answer, be it that of the poll.</summary>
+    private async Task AskForAnswerAsync(PendingForward poll, CancellationToken cancellationToken)
+    {
+        try
+        {
+            while (poll.Waits && _pending.ContainsKey(poll))
+            {
+                if (await IsTakenAsync(poll, cancellationToken).ConfigureAwait(false))
+                {
+                    return;
+                }
+
+                await Task.Delay(Moment, _time, cancellationToken).ConfigureAwait(false);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // This node has no more time. The poll has its answer when its owner does not hold it any longer.
+        }
+    }
+
+    private async Task<bool> IsTakenAsync(PendingForward poll, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Delete, HeldPoll.EndOf(poll.Owner.Address!, poll.Nonce));
+        string mark = ForwardMark.Create(poll.Owner.Secret, request.Method.Method, request.RequestUri!.PathAndQuery, Uri.UriSchemeHttp, null, 0, _broker.Registry.StoreTime);
+        request.Headers.TryAddWithoutValidation(ForwardMark.Header, mark);
+        try
+        {
+            using HttpResponseMessage answer = await _invoker.SendAsync(request, cancellationToken).ConfigureAwait(false);
+            return answer.IsSuccessStatusCode;
+        }
+        catch (HttpRequestException error)
+        {
+            Log.EndNotAsked(_logger, Name, poll.Owner.Name, error.Message);
+            return false;
+        }
+    }
+
     private void GiveUp(IReadOnlyList<NodeEntry> went)
     {
         foreach ((PendingForward pending, byte _) in _pending)
         {
-            if (went.Any(node => node.Incarnation == pending.Incarnation))
+            if (went.Any(node => node.Incarnation == pending.Owner.Incarnation))
             {
                 pending.GiveUp();
             }
@@ -170,7 +223,7 @@ internal sealed class SessionForwarder : SessionNodes, IDisposable
     {
         // HTTP/1.1, which every server has without TLS, too.
         var config = new ForwarderRequestConfig { ActivityTimeout = silence, Version = HttpVersion.Version11, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
-        ForwarderError error = await _forwarder.SendAsync(context, owner.Address!.AbsoluteUri, _invoker, config, new Marking(owner, pending, _proxyHeaders, _broker.Registry.StoreTime), cancellationToken).ConfigureAwait(false);
+        ForwarderError error = await _forwarder.SendAsync(context, owner.Address!.AbsoluteUri, _invoker, config, new Marking(pending, _proxyHeaders, _isDraining ? Moment : _longestPoll, _broker.Registry.StoreTime), cancellationToken).ConfigureAwait(false);
         if (error == ForwarderError.None)
         {
             _metrics.Forwarded("answered");
@@ -191,30 +244,38 @@ internal sealed class SessionForwarder : SessionNodes, IDisposable
         error == ForwarderError.RequestTimedOut && context.GetForwarderErrorFeature()?.Exception is OperationCanceledException { InnerException: TimeoutException };
 
     /// <summary>A request without an answer. Either an answer begins, or it is given up because its node is gone.</summary>
-    private sealed class PendingForward(string incarnation, CancellationTokenSource stop)
+    private sealed class PendingForward(NodeEntry owner, CancellationTokenSource stop, bool isHeld)
     {
-        private const int Waits = 0;
+        private const int Waiting = 0;
         private const int Answered = 1;
         private const int GivenUp = 2;
 
         private int _state;
 
-        public string Incarnation => incarnation;
+        public NodeEntry Owner => owner;
+
+        /// <summary>Whether the answer may be held for a while.</summary>
+        public bool IsHeld => isHeld;
+
+        /// <summary>The number of its mark.</summary>
+        public long Nonce { get; } = ForwardMark.NewNonce();
+
+        public bool Waits => Volatile.Read(ref _state) == Waiting;
 
         public bool IsGivenUp => Volatile.Read(ref _state) == GivenUp;
 
-        public void Answer() => Interlocked.CompareExchange(ref _state, Answered, Waits);
+        public void Answer() => Interlocked.CompareExchange(ref _state, Answered, Waiting);
 
         public void GiveUp()
         {
-            if (Interlocked.CompareExchange(ref _state, GivenUp, Waits) == Waits)
+            if (Interlocked.CompareExchange(ref _state, GivenUp, Waiting) == Waiting)
             {
                 End(stop);
             }
         }
     }
 
-    private sealed class Marking(NodeEntry owner, PendingForward pending, string[] proxyHeaders, DateTimeOffset now) : HttpTransformer
+    private sealed class Marking(PendingForward pending, string[] proxyHeaders, TimeSpan? longest, DateTimeOffset now) : HttpTransformer
     {
         public override ValueTask<bool> TransformResponseAsync(HttpContext httpContext, HttpResponseMessage? proxyResponse, CancellationToken cancellationToken)
         {
@@ -230,7 +291,7 @@ internal sealed class SessionForwarder : SessionNodes, IDisposable
         {
             await base.TransformRequestAsync(httpContext, proxyRequest, destinationPrefix, cancellationToken).ConfigureAwait(false);
             HttpRequest request = httpContext.Request;
-            proxyRequest.RequestUri = RequestUtilities.MakeDestinationAddress(destinationPrefix, request.PathBase.Add(request.Path), HeldPoll.Shorten(request));
+            proxyRequest.RequestUri = RequestUtilities.MakeDestinationAddress(destinationPrefix, request.PathBase.Add(request.Path), HeldPoll.Shorten(request, longest));
             foreach (string header in proxyHeaders)
             {
                 proxyRequest.Headers.Remove(header);
@@ -239,7 +300,7 @@ internal sealed class SessionForwarder : SessionNodes, IDisposable
             // The host is the client's: by it the other node tells whether a page is of its own origin.
             proxyRequest.Headers.Host = request.Host.Value;
             ConnectionInfo connection = httpContext.Connection;
-            string mark = ForwardMark.Create(owner.Secret, proxyRequest.Method.Method, proxyRequest.RequestUri.PathAndQuery, request.Scheme, connection.RemoteIpAddress, connection.RemotePort, now);
+            string mark = ForwardMark.Create(pending.Owner.Secret, proxyRequest.Method.Method, proxyRequest.RequestUri.PathAndQuery, request.Scheme, connection.RemoteIpAddress, connection.RemotePort, pending.Nonce, now);
             proxyRequest.Headers.Remove(ForwardMark.Header);
             proxyRequest.Headers.TryAddWithoutValidation(ForwardMark.Header, mark);
         }

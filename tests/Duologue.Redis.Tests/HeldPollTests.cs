@@ -15,14 +15,55 @@ public class HeldPollTests
     public async Task A_node_in_the_middle_waited_at_its_stop_for_a_poll_until_its_sessions_next_ping()
     {
         await using StoreServer store = StoreServer.Start("garnet");
-        await using Node a = await Node.StartAsync(store, options => options.NodeName = "a", options => (options.KeepAliveInterval, options.KeepAliveTimeout) = (TimeSpan.FromHours(1), TimeSpan.FromHours(1)));
-        await using Node b = await Node.StartAsync(store.PatientAddress, options => options.NodeName = "b", host: options => options.ShutdownTimeout = Node.Patience);
+        await using Node a = await StartOwnerAsync(store);
+        await using Node b = await StartInTheMiddleAsync(store, TimeSpan.FromSeconds(10));
+        using var client = new HttpClient { Timeout = Node.Patience };
+        await AssertPollEndsAsync(client, a, b);
+    }
+
+    [Fact]
+    public async Task A_node_in_the_middle_waited_at_its_stop_for_a_poll_as_long_as_that_may_be_held()
+    {
+        await using StoreServer store = StoreServer.Start("garnet");
+        await using Node a = await StartOwnerAsync(store);
+
+        // For an hour, so that only its being asked ends it.
+        await using Node b = await StartInTheMiddleAsync(store, longest: null);
+        using var client = new HttpClient { Timeout = Node.Patience };
+        await AssertPollEndsAsync(client, a, b);
+    }
+
+    [Fact]
+    public async Task Nobody_but_a_node_ends_a_poll()
+    {
+        await using StoreServer store = StoreServer.Start("garnet");
+        await using Node a = await StartOwnerAsync(store);
+        using var client = new HttpClient { Timeout = Node.Patience };
+        using var request = new HttpRequestMessage(HttpMethod.Delete, HeldPoll.EndOf(new Uri(a.Url), 7));
+        string mark = ForwardMark.Create("made up", "DELETE", request.RequestUri!.PathAndQuery, "http", null, 0, a.Broker.Registry.StoreTime);
+        request.Headers.Add(ForwardMark.Header, mark);
+        await client.SendAsync(request, Token);
+
+        // It is a request like any other, which the application sees.
+        Assert.Contains(a.Requests, seen => seen.Method == "DELETE");
+    }
+
+    private static Task<Node> StartOwnerAsync(StoreServer store) =>
+        Node.StartAsync(store, options => options.NodeName = "a", options => (options.KeepAliveInterval, options.KeepAliveTimeout) = (TimeSpan.FromHours(1), TimeSpan.FromHours(1)));
+
+    private static async Task<Node> StartInTheMiddleAsync(StoreServer store, TimeSpan? longest)
+    {
+        Node b = await Node.StartAsync(store.PatientAddress, options => (options.NodeName, options.LongestForwardedPoll) = ("b", longest), host: options => options.ShutdownTimeout = Node.Patience);
         while ((await b.Broker.Registry.FindAsync("a", Token))?.Address is null)
         {
             await Task.Delay(10, Token);
         }
 
-        using var client = new HttpClient { Timeout = Node.Patience };
+        return b;
+    }
+
+    private static async Task AssertPollEndsAsync(HttpClient client, Node a, Node b)
+    {
         string opened = await client.GetStringAsync(a.Url + Engine, Token);
         string sid = JsonDocument.Parse(opened[1..]).RootElement.GetProperty("sid").GetString()!;
         Task<string> held = client.GetStringAsync($"{b.Url}{Engine}&sid={sid}", Token);

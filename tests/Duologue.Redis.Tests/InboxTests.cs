@@ -102,7 +102,7 @@ public class InboxTests
         await Eventually.True(() => handedOut.Count == 1 + held && gaps.Sum(gap => gap.Count) == fit + 3 - held);
         Assert.Equal(Enumerable.Range(0, 1 + held), handedOut);
         InboxGap gap = Assert.Single(gaps);
-        Assert.False(gap.IsAny);
+        Assert.Equal(0, gap.CountOfOthers);
         Assert.Equal(new Dictionary<string, TopicPosition> { ["t"] = new(1, held + 1), ["other"] = new(1, 1) }, gap.Topics);
 
         // There is room again.
@@ -132,7 +132,7 @@ public class InboxTests
         mayGoOn.Set();
         await Eventually.True(() => !gaps.IsEmpty);
         InboxGap gap = Assert.Single(gaps);
-        Assert.Equal((Inbox.MaxGapTopics + 1, Inbox.MaxGapTopics, true), (gap.Count, gap.Topics.Count, gap.IsAny));
+        Assert.Equal((Inbox.MaxGapTopics + 1, Inbox.MaxGapTopics, 1), (gap.Count, gap.Topics.Count, gap.CountOfOthers));
     }
 
     [Theory]

@@ -197,6 +197,17 @@ internal sealed class PolledTransport(Session session) : SessionTransport, IValu
         session.Carrier.Lose();
     }
 
+    /// <summary>The GET that is under way is held no longer.</summary>
+    public void TimeOut()
+    {
+        lock (_lock)
+        {
+            _timedOut |= _polling;
+        }
+
+        Signal();
+    }
+
     /// <summary>From now on GETs are held for a moment only: the client waits for their end before it changes to a WebSocket.</summary>
     public void Hurry()
     {

@@ -17,6 +17,10 @@ internal abstract class SessionNodes
     public abstract Task<ForwardOutcome> TryForwardAsync(HttpContext context, string node, bool isUpgrade, TimeSpan silence);
 }
 
+/// <summary>A feature of a poll that another node has forwarded: that stops, and wants the answer now, with what there is or with nothing.</summary>
+/// <param name="End">Asks for it.</param>
+internal sealed record ForwardedPoll(CancellationToken End);
+
 /// <summary>What came of a request that was to be forwarded.</summary>
 internal enum ForwardOutcome
 {

@@ -35,7 +35,9 @@ internal static class SessionRequest
             try
             {
                 CancellationTokenRegistration gone = context.RequestAborted.UnsafeRegister(static polled => ((PolledTransport)polled!).OnGone(), polled);
+                CancellationTokenRegistration end = context.Features.Get<ForwardedPoll>()?.End.UnsafeRegister(static polled => ((PolledTransport)polled!).TimeOut(), polled) ?? default;
                 await using (gone.ConfigureAwait(false))
+                await using (end.ConfigureAwait(false))
                 {
                     payload = await polled.FillAsync(wait).ConfigureAwait(false);
                 }

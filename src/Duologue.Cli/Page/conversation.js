@@ -24,6 +24,7 @@ export class Conversation extends EventTarget {
   #pingTimer = 0;
   #heard = 0;
   #state = -1;
+  #key = '';
 
   // Payload is exact. Frame headers are what RFC 6455 needs for messages of these sizes in one frame each:
   // the browser does not tell how a message was framed.
@@ -52,6 +53,7 @@ export class Conversation extends EventTarget {
     this.#wanted = true;
     const url = new URL(this.url);
     if (this.name) url.searchParams.set('name', this.name);
+    if (this.#key) url.searchParams.set('was', this.#key);   // Who comes back is who it was, also before its old line is known to be dead.
     const socket = new WebSocket(url, SUBPROTOCOL);
     socket.binaryType = 'arraybuffer';
     this.#socket = socket;
@@ -136,7 +138,10 @@ export class Conversation extends EventTarget {
       }
       return;
     }
-    if (event.type === 'welcome') this.#attempt = 0;
+    if (event.type === 'welcome') {
+      this.#attempt = 0;
+      this.#key = event.key;
+    }
     this.#raise('talk', event);
   }
 

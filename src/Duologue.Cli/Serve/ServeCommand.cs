@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Security.Cryptography.X509Certificates;
-using Duologue.AspNetCore;
 using Duologue.Cli.Talk;
 using Duologue.Cli.Terminal;
 using Duologue.Redis;
@@ -108,10 +107,11 @@ internal static class ServeCommand
 
         ServerLogging.Configure(builder, command.GetValue(options.LogLevel), command.GetValue(options.Json));
         int talkMessageSize = options.GetTalkMessageSize(command);
+        int talkFile = Math.Max(1, talkMessageSize - TalkLimits.FileHead);
         builder.Services.AddDuologue(duologue =>
         {
             options.Apply(command, duologue);
-            TopicsEndpoint.KeepNoHistoryOfOthers(duologue);
+            TopicsEndpoint.KeepNoHistoryOfOthers(duologue, talkFile);
         });
         ConfigurationOptions? redis = command.GetValue(options.Redis);
         if (redis is not null)
@@ -120,11 +120,7 @@ internal static class ServeCommand
             RedisChoice.Apply(builder, redis, command.GetValue(options.Node), address, command.GetValue(options.LogLevel), report);
         }
 
-        builder.Services.AddSingleton(services => new TalkRoom(
-            redis is null ? new TopicAudience(services.GetRequiredService<Topics>()) : new NodeAudience(), TimeProvider.System, Math.Max(1, talkMessageSize - TalkLimits.FileHead)));
-        builder.Services.AddSingleton(services => new TalkWatch(
-            services.GetRequiredService<System.Diagnostics.Metrics.IMeterFactory>(), services.GetRequiredService<ILoggerFactory>(), TimeProvider.System));
-        builder.Services.AddHostedService<TalkClock>();
+        builder.Services.AddTalk(isShared: redis is not null, talkFile);
         MetricsAccess metrics = command.GetValue(options.Metrics);
         builder.Services.AddMetricsEndpoint(metrics);
 
@@ -179,7 +175,7 @@ internal static class ServeCommand
         {
             RedisBrokerOptions redis = application.Services.GetRequiredService<IOptions<RedisBrokerOptions>>().Value;
             string servers = RedisChoice.Describe(redis.Configuration!);
-            string text = $"{servers}, as node {broker.NodeName}: the topics of all nodes there are one; the talk is this node's own";
+            string text = $"{servers}, as node {broker.NodeName}: the topics of all nodes there are one, and so is the talk";
             report.Say($"  redis          {Report.Safe(text)}");
             report.Tell(new NoteEvent($"Redis at {text}"));
             string sessions = NodeAddressChoice.Describe(redis.NodeAddress, bound[0]);

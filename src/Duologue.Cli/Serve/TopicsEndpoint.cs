@@ -16,10 +16,11 @@ internal static class TopicsEndpoint
         options.AuthorizePublish = IsPublic;
     }
 
-    /// <summary>The talk and the fan-out have no use for a history: the one keeps its own, the other is for measuring.</summary>
-    public static void KeepNoHistoryOfOthers(DuologueOptions options)
+    /// <summary>The talk and the fan-out have no use for a history: the one keeps its own, but for the log that nodes share; the other is for measuring.</summary>
+    public static void KeepNoHistoryOfOthers(DuologueOptions options, int talkFile)
     {
         options.TopicHistories[TalkRoom.TopicPrefix + "**"] = TopicHistory.None;
+        options.TopicHistories[SharedLog.Topic] = SharedLog.HistoryFor(talkFile);
         options.TopicHistories[FanoutHandler.Topic] = TopicHistory.None;
     }
 

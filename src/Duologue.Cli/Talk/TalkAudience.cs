@@ -48,7 +48,7 @@ internal sealed class TopicAudience(Topics topics) : TalkAudience
 }
 
 /// <summary>
-/// Those on this node, where topics are shared by nodes: who is here, and the numbers of people and messages, are this process's own, and would contradict another's on one topic.
+/// Those on this node, where topics are shared by nodes: what is told here follows from the log that all nodes read, and every node tells its own people.
 /// </summary>
 internal sealed class NodeAudience : TalkAudience
 {

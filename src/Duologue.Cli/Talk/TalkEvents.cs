@@ -15,8 +15,10 @@ namespace Duologue.Cli.Talk;
 [JsonDerivedType(typeof(Refusal), "error")]
 internal abstract record TalkEvent;
 
-/// <summary>First: who you are, who is here, and what is allowed. <c>Talk</c> names this run, within which <c>seq</c> is distinct.</summary>
-internal sealed record Welcome(string Talk, long Time, Person You, IReadOnlyList<Person> People, Bounds Limits) : TalkEvent;
+/// <summary>
+/// First: who you are, who is here, and what is allowed. <c>Talk</c> names this talk, within which <c>seq</c> is distinct; <c>Key</c> is your own, by which you come back as who you were.
+/// </summary>
+internal sealed record Welcome(string Talk, string Key, long Time, Person You, IReadOnlyList<Person> People, Bounds Limits) : TalkEvent;
 
 /// <summary>The bounds that a client should know before it sends: characters, and bytes of a file.</summary>
 internal sealed record Bounds(int Text, int Name, int File, int PerSecond);
@@ -65,4 +67,5 @@ internal sealed record FileHead(string? Name, string? Mime, int? Ref);
 [JsonSerializable(typeof(TalkEvent))]
 [JsonSerializable(typeof(TalkRequest))]
 [JsonSerializable(typeof(FileHead))]
+[JsonSerializable(typeof(TalkEntry))]
 internal sealed partial class TalkJson : JsonSerializerContext;

@@ -10,11 +10,7 @@ internal abstract class TalkHandler(TalkRoom room, TalkWatch watch, bool wantsEv
 
     protected TalkRoom Room { get; } = room;
 
-    public sealed override ValueTask OnOpenAsync(Connection connection)
-    {
-        Room.Join(connection, wantsEvents);
-        return ValueTask.CompletedTask;
-    }
+    public sealed override ValueTask OnOpenAsync(Connection connection) => Room.JoinAsync(connection, wantsEvents);
 
     public sealed override ValueTask OnMessageAsync(Connection connection, Message message) =>
         Room.Find(connection) is { } member ? OnMessageAsync(member, message) : ValueTask.CompletedTask;
@@ -44,8 +40,7 @@ internal abstract class TalkHandler(TalkRoom room, TalkWatch watch, bool wantsEv
             return RefuseTooFastAsync(member, null);
         }
 
-        Room.Say(member, text);
-        return ValueTask.CompletedTask;
+        return PassOnAsync(member, Room.SayAsync(member, text), null);
     }
 
     protected ValueTask RenameAsync(TalkMember member, string? name)
@@ -60,19 +55,17 @@ internal abstract class TalkHandler(TalkRoom room, TalkWatch watch, bool wantsEv
             return RefuseTooFastAsync(member, null);
         }
 
-        Room.Rename(member, cleaned);
-        return ValueTask.CompletedTask;
+        return PassOnAsync(member, Room.RenameAsync(member, cleaned), null);
     }
 
-    protected ValueTask SendFileAsync(TalkMember member, FileHead head, ReadOnlySpan<byte> content)
+    protected ValueTask SendFileAsync(TalkMember member, FileHead head, ReadOnlyMemory<byte> content)
     {
         if (!member.Gate.TryPass())
         {
             return RefuseTooFastAsync(member, head.Ref);
         }
 
-        Room.SendFile(member, head, content);
-        return ValueTask.CompletedTask;
+        return PassOnAsync(member, Room.SendFileAsync(member, head, content), head.Ref);
     }
 
     protected ValueTask RefuseAsync(TalkMember member, TalkRefusal refusal, string why, int? reference)
@@ -80,6 +73,24 @@ internal abstract class TalkHandler(TalkRoom room, TalkWatch watch, bool wantsEv
         watch.Refused(member.Connection, refusal);
         TalkRoom.Refuse(member, why, reference);
         return ValueTask.CompletedTask;
+    }
+
+    private ValueTask PassOnAsync(TalkMember member, ValueTask passing, int? reference)
+    {
+        return passing.IsCompletedSuccessfully ? passing : WaitAsync();
+
+        async ValueTask WaitAsync()
+        {
+            try
+            {
+                await passing.ConfigureAwait(false);
+            }
+            catch (BrokerUnavailableException e)
+            {
+                string what = e.IsUnknown ? "It is not known whether this was passed on" : "The talk cannot be reached";
+                await RefuseAsync(member, TalkRefusal.Unavailable, $"{what}: {e.Message}", reference).ConfigureAwait(false);
+            }
+        }
     }
 
     private ValueTask RefuseTooFastAsync(TalkMember member, int? reference)
@@ -105,7 +116,7 @@ internal sealed class EventTalkHandler(TalkRoom room, TalkWatch watch) : TalkHan
         if (message.Type == MessageType.Binary)
         {
             return TalkProtocol.TryDecodeFile(message.Data.Span, out FileHead head, out ReadOnlySpan<byte> content, out string error)
-                ? SendFileAsync(member, head, content)
+                ? SendFileAsync(member, head, message.Data[^content.Length..])
                 : RefuseAsync(member, TalkRefusal.Malformed, error, null);
         }
 
@@ -144,7 +155,7 @@ internal sealed class LineTalkHandler(TalkRoom room, TalkWatch watch) : TalkHand
     {
         if (message.Type == MessageType.Binary)
         {
-            return SendFileAsync(member, new FileHead(null, null, null), message.Data.Span);
+            return SendFileAsync(member, new FileHead(null, null, null), message.Data);
         }
 
         string text = message.Text.TrimEnd('\r', '\n');

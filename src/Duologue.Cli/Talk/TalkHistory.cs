@@ -11,14 +11,17 @@ internal sealed class TalkHistory(int fileBudget)
 
     public IEnumerable<Entry> Entries => _entries;
 
-    public void Add(Utterance utterance, byte[]? file)
+    /// <param name="place">Where it stands in the talk's log.</param>
+    /// <param name="utterance">What was said.</param>
+    /// <param name="file">The file's content, if there is one.</param>
+    public void Add(long place, Utterance utterance, byte[]? file)
     {
         if (file?.Length > fileBudget)
         {
             file = null;
         }
 
-        _entries.Enqueue(new(utterance) { File = file });
+        _entries.Enqueue(new(place, utterance) { File = file });
         _fileBytes += file?.Length ?? 0;
         while (_entries.Count > TalkLimits.History)
         {
@@ -36,14 +39,22 @@ internal sealed class TalkHistory(int fileBudget)
         }
     }
 
+    public void Clear()
+    {
+        _entries.Clear();
+        _fileBytes = 0;
+    }
+
     private void Forget(Entry entry)
     {
         _fileBytes -= entry.File?.Length ?? 0;
         entry.File = null;
     }
 
-    internal sealed class Entry(Utterance utterance)
+    internal sealed class Entry(long place, Utterance utterance)
     {
+        public long Place { get; } = place;
+
         public Utterance Utterance { get; } = utterance;
 
         /// <summary>The file's content, while it is kept.</summary>

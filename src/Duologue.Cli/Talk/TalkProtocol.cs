@@ -13,9 +13,11 @@ internal static class TalkProtocol
     private const int LengthBytes = 2;
 
     /// <summary>A file with its head: two bytes of the head's length (big endian), the head, the file.</summary>
-    public static byte[] EncodeFile(FileSent file, ReadOnlySpan<byte> content)
+    public static byte[] EncodeFile(FileSent file, ReadOnlySpan<byte> content) => Encode(JsonSerializer.SerializeToUtf8Bytes(file, TalkJson.Default.TalkEvent), content);
+
+    /// <summary>A head in JSON with what stands behind it.</summary>
+    public static byte[] Encode(byte[] head, ReadOnlySpan<byte> content)
     {
-        byte[] head = JsonSerializer.SerializeToUtf8Bytes(file, TalkJson.Default.TalkEvent);
         byte[] message = new byte[LengthBytes + head.Length + content.Length];
         BinaryPrimitives.WriteUInt16BigEndian(message, (ushort)head.Length);
         head.CopyTo(message, LengthBytes);
@@ -27,9 +29,7 @@ internal static class TalkProtocol
     public static bool TryDecodeFile(ReadOnlySpan<byte> message, out FileHead head, out ReadOnlySpan<byte> content, out string error)
     {
         head = new(null, null, null);
-        content = default;
-        int length = message.Length < LengthBytes ? -1 : BinaryPrimitives.ReadUInt16BigEndian(message);
-        if (length is < 2 or > TalkLimits.FileHead || message.Length < LengthBytes + length)
+        if (!TrySplit(message, out ReadOnlySpan<byte> json, out content) || json.Length is < 2 or > TalkLimits.FileHead)
         {
             error = $"A file begins with two bytes for the length of its head (2 to {TalkLimits.FileHead}), then the head, as docs/talk.md says; this message does not.";
             return false;
@@ -37,7 +37,7 @@ internal static class TalkProtocol
 
         try
         {
-            head = JsonSerializer.Deserialize(message.Slice(LengthBytes, length), TalkJson.Default.FileHead) ?? head;
+            head = JsonSerializer.Deserialize(json, TalkJson.Default.FileHead) ?? head;
         }
         catch (JsonException e)
         {
@@ -45,8 +45,22 @@ internal static class TalkProtocol
             return false;
         }
 
-        content = message[(LengthBytes + length)..];
         error = "";
+        return true;
+    }
+
+    /// <summary>Parts a head from what stands behind it; false if the message is too short for it.</summary>
+    public static bool TrySplit(ReadOnlySpan<byte> message, out ReadOnlySpan<byte> head, out ReadOnlySpan<byte> content)
+    {
+        head = content = default;
+        int length = message.Length < LengthBytes ? int.MaxValue : BinaryPrimitives.ReadUInt16BigEndian(message);
+        if (length > message.Length - LengthBytes)
+        {
+            return false;
+        }
+
+        head = message.Slice(LengthBytes, length);
+        content = message[(LengthBytes + length)..];
         return true;
     }
 

@@ -4,10 +4,10 @@ using Duologue.Cli.Terminal;
 namespace Duologue.Cli.Talk;
 
 /// <summary>
-/// The conversation of all who are here. Each thing that happens is published twice: as an event and as a line. One lock makes
-/// one order of it for everybody; nothing under it waits, since publishing and <see cref="Connection.Send(string)"/> do not. Thread-safe.
+/// The conversation of all who are here. What they do is appended to the log, and happens when the log applies it. Each thing that happens is told twice: as an event and as a line. One lock makes
+/// one order of it for everybody; nothing under it waits, since telling and <see cref="Connection.Send(string)"/> do not. Thread-safe.
 /// </summary>
-internal sealed class TalkRoom(TalkAudience audience, TimeProvider timeProvider, int maxFile)
+internal sealed partial class TalkRoom
 {
     /// <summary>What the names of the talk's own topics begin with.</summary>
     public const string TopicPrefix = "talk/";
@@ -17,52 +17,69 @@ internal sealed class TalkRoom(TalkAudience audience, TimeProvider timeProvider,
     private const string Clock = TopicPrefix + "clock";
 
     private readonly Lock _gate = new();
+    private readonly TalkLog _log;
+    private readonly TalkAudience _audience;
+    private readonly TimeProvider _timeProvider;
+    private readonly int _maxFile;
+
+    // Of this process, by connection and by key.
     private readonly Dictionary<string, TalkMember> _members = [];
-    private readonly TalkHistory _history = new(maxFile);
-    private readonly string _run = Guid.NewGuid().ToString("N")[..12];
+    private readonly Dictionary<string, TalkMember> _byKey = [];
+
+    // Of all processes, by key; the same on each that has applied the same entries.
+    private readonly Dictionary<string, Person> _people = [];
+    private readonly TalkHistory _history;
+    private string _talk = "";
     private int _lastId;
     private int _lastSeq;
 
-    private long Now => timeProvider.GetUtcNow().ToUnixTimeMilliseconds();
+    public TalkRoom(TalkLog log, TalkAudience audience, TimeProvider timeProvider, int maxFile)
+    {
+        (_log, _audience, _timeProvider, _maxFile, _history) = (log, audience, timeProvider, maxFile, new TalkHistory(maxFile));
+        log.Attach(this);
+    }
 
-    /// <summary>Lets a connection in, tells it what it should know, and tells the others.</summary>
-    public void Join(Connection connection, bool wantsEvents)
+    private long Now => _timeProvider.GetUtcNow().ToUnixTimeMilliseconds();
+
+    /// <summary>Lets a connection in: it is told what it should know, and the others that it is here. Completes when it is in, or has gone.</summary>
+    public ValueTask JoinAsync(Connection connection, bool wantsEvents)
     {
         string kind = connection.Request?.Origin is null ? Person.Terminal : Person.Browser;
         string? name = SafeText.CleanName(TalkProtocol.FromQuery(connection.Request, "name"));
+
+        // Whoever knows a key may take its place: it is told to nobody else, and is not to be guessed.
+        string key = $"{_log.Node}.{Guid.NewGuid():N}";
+        var joining = new Joining(key, name, kind, TalkProtocol.FromQuery(connection.Request, "was"));
+        var member = new TalkMember(connection, wantsEvents, joining, new RateGate(_timeProvider)) { AskedAt = _timeProvider.GetTimestamp() };
         lock (_gate)
         {
-            int id = ++_lastId;
-            var person = new Person(id, Distinct(name ?? $"guest-{id}", 0), kind);
-            var member = new TalkMember(connection, wantsEvents, person, new RateGate(timeProvider));
-            Publish(new Joined(Now, person), $"{person.Name} joined from a {kind}");
             _members.Add(connection.Id, member);
-            if (wantsEvents)
-            {
-                Greet(member);
-                audience.Add(connection, Events);
-            }
-            else
-            {
-                TellHistory(member);
-                audience.Add(connection, Lines);
-                if (TalkProtocol.FromQuery(connection.Request, "clock") is not null)
-                {
-                    audience.Add(connection, Clock);
-                }
-            }
+            _byKey.Add(key, member);
         }
+
+        _log.MakePresent(connection);
+        _log.Post(joining);
+        return member.Entered.IsCompleted ? ValueTask.CompletedTask : WaitAsync();
+
+        async ValueTask WaitAsync() =>
+            await member.Entered.WaitAsync(connection.Aborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     public void Leave(Connection connection)
     {
+        TalkMember? member;
         lock (_gate)
         {
-            audience.Forget(connection);
-            if (_members.Remove(connection.Id, out TalkMember? member))
+            _audience.Forget(connection);
+            if (_members.Remove(connection.Id, out member))
             {
-                Publish(new Left(Now, member.Person), $"{member.Person.Name} left");
+                _byKey.Remove(member.Key);
             }
+        }
+
+        if (member is not null)
+        {
+            _log.Post(new Leaving(member.Key));
         }
     }
 
@@ -79,70 +96,25 @@ internal sealed class TalkRoom(TalkAudience audience, TimeProvider timeProvider,
     {
         lock (_gate)
         {
-            return [.. _members.Values.Select(member => member.Person).OrderBy(person => person.Id).Select(person => person.Name)];
+            return [.. ListPeople().Select(person => person.Name)];
         }
     }
 
-    public void Say(TalkMember member, string text)
-    {
-        lock (_gate)
-        {
-            var said = new Said(text) { Seq = ++_lastSeq, Time = Now, From = member.Person };
-            _history.Add(said, null);
-            audience.Tell(Events, Encode(said));
-            audience.Tell(Lines, TalkProtocol.ToLine(said));
-        }
-    }
+    public ValueTask SayAsync(TalkMember member, string text) => _log.AppendAsync(new Saying(member.Key, text), default, CancellationToken.None);
 
-    public void SendFile(TalkMember member, FileHead head, ReadOnlySpan<byte> content)
-    {
-        byte[] kept = content.ToArray();
-        lock (_gate)
-        {
-            var file = new FileSent(SafeText.CleanFileName(head.Name), SafeText.CleanMediaType(head.Mime), content.Length, null)
-            {
-                Seq = ++_lastSeq,
-                Time = Now,
-                From = member.Person,
-            };
-            _history.Add(file, kept);
-
-            // The sender has the file: it is told that it was passed on, and left out while the others get it.
-            string own = member.WantsEvents ? Events : Lines;
-            audience.Remove(member.Connection, own);
-            audience.Tell(Events, TalkProtocol.EncodeFile(file, kept), MessageType.Binary);
-            string line = TalkProtocol.ToLine($"{file.From.Name} sent {file.Name} ({file.Mime}, {ByteSize.Describe(file.Size)})");
-            audience.Tell(Lines, line);
-            audience.Tell(Lines, kept, MessageType.Binary);
-            member.Connection.Send(member.WantsEvents ? Encode(file with { Ref = head.Ref }) : line);
-            audience.Add(member.Connection, own);
-        }
-    }
+    public ValueTask SendFileAsync(TalkMember member, FileHead head, ReadOnlyMemory<byte> content) =>
+        _log.AppendAsync(new Filing(member.Key, SafeText.CleanFileName(head.Name), SafeText.CleanMediaType(head.Mime), head.Ref), content, CancellationToken.None);
 
     /// <summary>Gives the member the name, or one like it where it is taken.</summary>
-    public void Rename(TalkMember member, string name)
-    {
-        lock (_gate)
-        {
-            string before = member.Person.Name;
-            string distinct = Distinct(name, member.Person.Id);
-            if (distinct == before)
-            {
-                return;
-            }
-
-            member.Person = member.Person with { Name = distinct };
-            Publish(new Named(Now, member.Person, before), $"{before} is now {distinct}");
-        }
-    }
+    public ValueTask RenameAsync(TalkMember member, string name) => _log.AppendAsync(new Naming(member.Key, name), default, CancellationToken.None);
 
     /// <summary>Pushes the time to all who want it, unasked.</summary>
     public void PushClock()
     {
         lock (_gate)
         {
-            audience.Tell(Events, Encode(new Clock(Now, _members.Count)));
-            audience.Tell(Clock, TalkProtocol.ToLine($"it is {timeProvider.GetUtcNow():HH:mm:ss} UTC"));
+            _audience.Tell(Events, Encode(new Clock(Now, _people.Count)));
+            _audience.Tell(Clock, TalkProtocol.ToLine($"it is {_timeProvider.GetUtcNow():HH:mm:ss} UTC"));
         }
     }
 
@@ -152,11 +124,162 @@ internal sealed class TalkRoom(TalkAudience audience, TimeProvider timeProvider,
     public static void Refuse(TalkMember member, string why, int? reference) =>
         member.Connection.Send(member.WantsEvents ? Encode(new Refusal(why, reference)) : TalkProtocol.ToLine($"not sent: {why}"));
 
-    private void Greet(TalkMember member)
+    // What follows happens in the log's order, under the lock.
+    private void Happen(long place, long time, TalkEntry entry, byte[] content)
     {
-        Person[] people = [.. _members.Values.Select(each => each.Person).OrderBy(person => person.Id)];
-        var bounds = new Bounds(TalkLimits.Text, TalkLimits.Name, maxFile, TalkLimits.PerSecond);
-        member.Connection.Send(Encode(new Welcome(_run, Now, member.Person, people, bounds)));
+        switch (entry)
+        {
+            case Joining joining:
+                Join(joining, time);
+                break;
+            case Leaving leaving:
+                Leave(leaving.Key, time);
+                break;
+            case Naming naming when Knows(naming.Key, null):
+                Rename(naming, time);
+                break;
+            case Saying saying when Knows(saying.Key, null):
+                var said = new Said(saying.Text) { Seq = ++_lastSeq, Time = time, From = _people[saying.Key] };
+                _history.Add(place, said, null);
+                _audience.Tell(Events, Encode(said));
+                _audience.Tell(Lines, TalkProtocol.ToLine(said));
+                break;
+            case Filing filing when Knows(filing.Key, filing.Ref):
+                var file = new FileSent(filing.Name, filing.Mime, content.Length, null) { Seq = ++_lastSeq, Time = time, From = _people[filing.Key] };
+                _history.Add(place, file, content);
+                Tell(file, content, _byKey.GetValueOrDefault(filing.Key), filing.Ref);
+                break;
+        }
+    }
+
+    private void Join(Joining joining, long time)
+    {
+        if (_people.ContainsKey(joining.Key))
+        {
+            // It had asked twice.
+            return;
+        }
+
+        if (joining.Was is { } was && _people.ContainsKey(was))
+        {
+            // It is back before its former line was known to be dead. That has no place any more.
+            if (_byKey.Remove(was, out TalkMember? former))
+            {
+                _members.Remove(former.Connection.Id);
+                _audience.Forget(former.Connection);
+                former.Connection.Abort();
+            }
+
+            Leave(was, time);
+        }
+
+        int id = ++_lastId;
+        var person = new Person(id, Distinct(joining.Name ?? $"guest-{id}", ""), joining.Kind);
+        Publish(new Joined(time, person), $"{person.Name} joined from a {person.Kind}");
+        _people.Add(joining.Key, person);
+        Enter(joining.Key, person);
+    }
+
+    private void Leave(string key, long time)
+    {
+        if (!_people.Remove(key, out Person? person))
+        {
+            return;
+        }
+
+        if (_byKey.GetValueOrDefault(key) is { } member)
+        {
+            // Another node took this one for dead: who is here comes again.
+            PutOut(member);
+        }
+
+        Publish(new Left(time, person), $"{person.Name} left");
+    }
+
+    private void Rename(Naming naming, long time)
+    {
+        Person before = _people[naming.Key];
+        string distinct = Distinct(naming.Name, naming.Key);
+        if (distinct != before.Name)
+        {
+            Person person = _people[naming.Key] = before with { Name = distinct };
+            if (_byKey.GetValueOrDefault(naming.Key) is { } member)
+            {
+                member.Person = person;
+            }
+
+            Publish(new Named(time, person, before.Name), $"{before.Name} is now {distinct}");
+        }
+    }
+
+    // The sender has the file: it is told that it was passed on, and left out while the others get it.
+    private void Tell(FileSent file, byte[] content, TalkMember? sender, int? reference)
+    {
+        string own = sender?.WantsEvents == true ? Events : Lines;
+        if (sender is not null)
+        {
+            _audience.Remove(sender.Connection, own);
+        }
+
+        _audience.Tell(Events, TalkProtocol.EncodeFile(file, content), MessageType.Binary);
+        string line = TalkProtocol.ToLine($"{file.From.Name} sent {file.Name} ({file.Mime}, {ByteSize.Describe(file.Size)})");
+        _audience.Tell(Lines, line);
+        _audience.Tell(Lines, content, MessageType.Binary);
+        if (sender is not null)
+        {
+            sender.Connection.Send(sender.WantsEvents ? Encode(file with { Ref = reference }) : line);
+            _audience.Add(sender.Connection, own);
+        }
+    }
+
+    /// <summary>Lets one of this process in, as whom the log has it.</summary>
+    private void Enter(string key, Person person)
+    {
+        if (_byKey.GetValueOrDefault(key) is not { } member)
+        {
+            return;
+        }
+
+        bool isAgain = member.Entered.IsCompleted;
+        member.Person = person;
+        if (member.WantsEvents)
+        {
+            Greet(member, person);
+            _audience.Add(member.Connection, Events);
+            return;
+        }
+
+        if (isAgain)
+        {
+            member.Connection.Send(TalkProtocol.ToLine($"you are in the talk again, as {person.Name}; something said meanwhile may be missing"));
+        }
+        else
+        {
+            TellHistory(member);
+        }
+
+        _audience.Add(member.Connection, Lines);
+        if (TalkProtocol.FromQuery(member.Connection.Request, "clock") is not null)
+        {
+            _audience.Add(member.Connection, Clock);
+        }
+    }
+
+    private bool Knows(string key, int? reference)
+    {
+        bool knows = _people.ContainsKey(key);
+        if (!knows && _byKey.GetValueOrDefault(key) is { } member)
+        {
+            Refuse(member, "The others had been told that you left. You are let in again; then say it again.", reference);
+        }
+
+        return knows;
+    }
+
+    private void Greet(TalkMember member, Person you)
+    {
+        var bounds = new Bounds(TalkLimits.Text, TalkLimits.Name, _maxFile, TalkLimits.PerSecond);
+        member.Connection.Send(Encode(new Welcome(_talk, member.Key, Now, you, [.. ListPeople()], bounds)));
         foreach (TalkHistory.Entry entry in _history.Entries)
         {
             Utterance past = entry.Utterance with { Past = true };
@@ -182,16 +305,18 @@ internal sealed class TalkRoom(TalkAudience audience, TimeProvider timeProvider,
         }
     }
 
+    private IEnumerable<Person> ListPeople() => _people.Values.OrderBy(person => person.Id);
+
     private void Publish(TalkEvent happening, string line)
     {
-        audience.Tell(Events, Encode(happening));
-        audience.Tell(Lines, TalkProtocol.ToLine(line));
+        _audience.Tell(Events, Encode(happening));
+        _audience.Tell(Lines, TalkProtocol.ToLine(line));
     }
 
-    private string Distinct(string name, int ownId)
+    private string Distinct(string name, string ownKey)
     {
         string candidate = name;
-        for (int number = 2; IsTaken(candidate, ownId); number++)
+        for (int number = 2; IsTaken(candidate, ownKey); number++)
         {
             string suffix = $" {number}";
             int length = Math.Min(name.Length, TalkLimits.Name - suffix.Length);
@@ -207,8 +332,8 @@ internal sealed class TalkRoom(TalkAudience audience, TimeProvider timeProvider,
         return candidate;
     }
 
-    private bool IsTaken(string name, int ownId) =>
-        _members.Values.Any(member => member.Person.Id != ownId && member.Person.Name.Equals(name, StringComparison.OrdinalIgnoreCase));
+    private bool IsTaken(string name, string ownKey) =>
+        _people.Any(each => each.Key != ownKey && each.Value.Name.Equals(name, StringComparison.OrdinalIgnoreCase));
 
     private static string Encode(TalkEvent happening) => JsonSerializer.Serialize(happening, TalkJson.Default.TalkEvent);
 }

@@ -19,6 +19,9 @@ internal enum TalkRefusal
 
     /// <summary>No event or file of <see cref="TalkProtocol.Name"/>.</summary>
     Malformed,
+
+    /// <summary>Redis, where the talk of several nodes is, is away.</summary>
+    Unavailable,
 }
 
 /// <summary>Counts and logs what the talk refuses; the tables are in docs/talk.md. Thread-safe.</summary>
@@ -44,6 +47,7 @@ internal sealed partial class TalkWatch
         TalkRefusal.TooFast => "too_fast",
         TalkRefusal.NeverSlower => "never_slower",
         TalkRefusal.Malformed => "malformed",
+        TalkRefusal.Unavailable => "unavailable",
         _ => throw new ArgumentOutOfRangeException(nameof(refusal), refusal, null),
     };
 

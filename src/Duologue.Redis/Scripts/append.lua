@@ -45,7 +45,10 @@ local function append(first, spec, payload, key, number, before, mostCount, most
   end
   if topic.lastNumber >= tonumber(number) then return find(topic, first, string.sub(spec, 2, 17), tonumber(number), key) end
   if topic.lastNumber < tonumber(before) then
-    -- The one before was refused (a script not loaded yet, a server not ready): taken now, this one would make its repeat look like one that is here.
+    -- The one before was refused (a script not loaded yet, a server not ready): taken now, this one would make its repeat look like one that is here. Unless it has failed for good, as a key is another
+    -- application's: then this one fails by the same, here, and does not come again.
+    redis.call('LLEN', logKey)
+    if key then redis.call('HLEN', KEYS[first + 2]); redis.call('LLEN', KEYS[first + 3]) end
     return answer('3', topic, '0')
   end
   if not topic.last and redis.call('HLEN', headKey) > 64 then
@@ -116,6 +119,16 @@ end
 -- before a script's first write, and so each message has its own true answer: nothing of it is here, or all of it. What comes behind one that failed in its topic is early, and comes again.
 local function failed(how, said) return how .. ' ' .. string.gsub(type(said) == 'table' and said.err or tostring(said), '[\r\n]', ' ') end
 
+-- Which of a topic's keys is another application's, and what it is.
+local function foreign(first, key)
+  local wanted = { 'hash', 'list', 'hash', 'list' }
+  for i = 1, key and 4 or 2 do
+    local found = redis.call('TYPE', KEYS[first + i - 1])
+    found = type(found) == 'table' and found.ok or found
+    if found ~= 'none' and found ~= wanted[i] then return 'WRONGTYPE The key ' .. KEYS[first + i - 1] .. ' is a ' .. found .. ', where the topic has a ' .. wanted[i] .. ': it is of another application' end
+  end
+end
+
 local answers, i = {}, 4
 while i < #ARGV do
   local spec, payload, key = ARGV[i], ARGV[i + 1], nil
@@ -130,6 +143,11 @@ while i < #ARGV do
   if not done then
     topics[first] = nil
     said = failed('4', said)
+    if string.find(said, 'WRONGTYPE', 1, true) then
+      -- Where asking is not allowed, the server's own words have to do.
+      local known, which = pcall(foreign, first, key)
+      if known and which then said = failed('4', which) end
+    end
   end
   answers[#answers + 1] = said
 end

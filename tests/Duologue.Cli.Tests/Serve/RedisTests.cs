@@ -49,32 +49,6 @@ public sealed class RedisTests
     }
 
     [Fact]
-    public async Task The_talk_stays_whole_on_each_node()
-    {
-        await using StoreServer store = StoreServer.Start("garnet");
-        await using ServeTool one = await StartAsync(store, "one");
-        await using ServeTool two = await StartAsync(store, "two");
-        await using TestClient elsewhere = await TestClient.ConnectAsync(two.At("/talk?name=else"));
-        await using TestClient ann = await TestClient.ConnectAsync(one.At("/talk?name=ann"));
-
-        // Who has its answer to the handshake may still be behind the next at the door: an answer of the room says that it is in.
-        await ann.SendAsync("/who");
-        Assert.Contains("here: ann", (await ann.ReceiveAsync()).Text, StringComparison.Ordinal);
-        await using TestClient ben = await TestClient.ConnectAsync(one.At("/talk?name=ben"));
-        Assert.Contains("ben joined", (await ann.ReceiveAsync()).Text, StringComparison.Ordinal);
-
-        // The sender of a file has it, and is told of it alone.
-        await ben.SendAsync(new byte[] { 1, 2, 3 });
-        Assert.Contains("ben sent", (await ben.ReceiveAsync()).Text, StringComparison.Ordinal);
-        Assert.Contains("ben sent", (await ann.ReceiveAsync()).Text, StringComparison.Ordinal);
-        Assert.Equal([1, 2, 3], (await ann.ReceiveAsync()).Data);
-        await ann.SendAsync("/who");
-        Assert.Contains("here: ann, ben", (await ann.ReceiveAsync()).Text, StringComparison.Ordinal);
-        await elsewhere.SendAsync("/who");
-        Assert.Contains("here: else", (await elsewhere.ReceiveAsync()).Text, StringComparison.Ordinal);
-    }
-
-    [Fact]
     public async Task A_server_whose_redis_is_away_says_so_in_one_line_stays_and_comes_back()
     {
         await using var store = new RedisStore();

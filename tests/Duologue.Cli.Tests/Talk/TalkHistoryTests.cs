@@ -12,7 +12,7 @@ public sealed class TalkHistoryTests
         var history = new TalkHistory(100);
         for (int i = 0; i < TalkLimits.History + 5; i++)
         {
-            history.Add(new Said($"{i}") { Seq = i, Time = 0, From = Ada }, null);
+            history.Add(i, new Said($"{i}") { Seq = i, Time = 0, From = Ada }, null);
         }
 
         Assert.Equal(TalkLimits.History, history.Entries.Count());
@@ -39,5 +39,5 @@ public sealed class TalkHistoryTests
     }
 
     private static void Add(TalkHistory history, int size) =>
-        history.Add(new FileSent("f", "a/b", size, null) { Seq = 0, Time = 0, From = Ada }, new byte[size]);
+        history.Add(0, new FileSent("f", "a/b", size, null) { Seq = 0, Time = 0, From = Ada }, new byte[size]);
 }
