@@ -44,6 +44,21 @@ public class RedisLogTests
     }
 
     [Fact]
+    [Provokes("RedisNotificationsMissed")]
+    public async Task What_was_let_go_of_more_topics_than_are_remembered()
+    {
+        await using WebApplication app = Build(_ => throw new TimeoutException("Nobody is there."));
+        var gap = new InboxGap();
+        for (int i = 0; i <= Inbox.MaxGapTopics; i++)
+        {
+            gap.Add(new AppendedMessage($"t{i}", new TopicMessage(new TopicPosition(1, 1), MessageType.Text, default)));
+        }
+
+        app.Services.GetRequiredService<RedisBroker>().ReadInstead(gap);
+        await LoggedAsync(app, "RedisNotificationsMissed");
+    }
+
+    [Fact]
     public async Task A_log_sink_that_throws_ended_the_link_and_the_lease()
     {
         await using StoreServer store = StoreServer.Start("garnet");
