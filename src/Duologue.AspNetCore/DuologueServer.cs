@@ -29,7 +29,7 @@ internal sealed class DuologueServer : IAsyncDisposable
         metrics.Observe(Topics);
         Observer = new ServerObserver(this, metrics.OfConnections, timeProvider);
 
-        LimitedLogger Limited(string category) => new(loggers.CreateLogger(category), timeProvider, metrics.EventSuppressed);
+        LimitedLogger Limited(string category) => new(new SteadyLogger(loggers.CreateLogger(category)), timeProvider, metrics.EventSuppressed);
     }
 
     public DuologueOptions Options { get; }

@@ -77,7 +77,7 @@ internal static class Entry
     /// <summary>Which layout's version a notification is of; null if it is none.</summary>
     public static long? LayoutOf(ReadOnlyMemory<byte> payload) => TryTake(ref payload, out long version) ? version : null;
 
-    /// <summary>Reads the answer to publishes, a line for each: what became of it, epoch, offset, time; or that it failed, and why.</summary>
+    /// <summary>Reads the answer to publishes, a line for each: what became of it, epoch, offset, time; or that it failed, or is untold, and why.</summary>
     /// <exception cref="FormatException">It is none.</exception>
     public static AppendAnswer[] AnswersOf(RedisResult result, int count)
     {
@@ -105,9 +105,9 @@ internal static class Entry
             throw new FormatException("What the script answered is no answer of this version.");
         }
 
-        if (outcome == (long)AppendOutcome.Failed)
+        if (outcome is (long)AppendOutcome.Failed or (long)AppendOutcome.Untold)
         {
-            return new AppendAnswer(AppendOutcome.Failed, default, default, Encoding.UTF8.GetString(rest.Span));
+            return new AppendAnswer((AppendOutcome)outcome, default, default, Encoding.UTF8.GetString(rest.Span));
         }
 
         if (!TryTake(ref rest, out long epoch) || !TryTake(ref rest, out long offset) || !Utf8Parser.TryParse(rest.Span, out long time, out int length) || length != rest.Length)
@@ -163,6 +163,9 @@ internal enum AppendOutcome
 
     /// <summary>The server has refused it.</summary>
     Failed = 4,
+
+    /// <summary>It is there, but the server refuses to tell the nodes of it.</summary>
+    Untold = 5,
 }
 
 /// <summary>The script's answer to a publish.</summary>

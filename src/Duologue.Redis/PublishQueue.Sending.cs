@@ -255,7 +255,7 @@ internal sealed partial class PublishQueue
     {
         // The one before was refused, and comes again: so does this, behind it.
         AppendOutcome.Early => new Verdict(Fate.Again, answer, null),
-        AppendOutcome.Failed => Judge(new RedisServerException(RedisErrorKind.Unknown, CommandFlags.None, answer.Refusal!)),
+        AppendOutcome.Failed or AppendOutcome.Untold => Judge(new RedisServerException(RedisErrorKind.Unknown, CommandFlags.None, answer.Refusal!)) with { Answer = answer },
         _ => new Verdict(Fate.Landed, answer, null),
     };
 
@@ -313,8 +313,14 @@ internal sealed partial class PublishQueue
                 _metrics.Refused();
                 append.Completion.TrySetException(new BrokerUnavailableException("Redis takes no messages for the moment.", append.IsDoubtful, verdict.Error));
                 break;
+            case Fate.Failed when verdict.Answer.Outcome == AppendOutcome.Untold:
+                _metrics.Refused();
+                append.Completion.TrySetException(new BrokerUnavailableException($"Redis has the message, but does not let this node tell others of it: {verdict.Error!.Message}", isUnknown: true, verdict.Error));
+                break;
             case Fate.Failed:
-                append.Completion.TrySetException(verdict.Error!);
+                // Where it is not the server who has refused it, nobody knows what the server did.
+                _metrics.Refused();
+                append.Completion.TrySetException(new BrokerUnavailableException($"Redis refuses the message: {verdict.Error!.Message}", append.IsDoubtful || verdict.Error is not RedisServerException, verdict.Error));
                 break;
             default:
                 // It comes again, or its publisher has been told.

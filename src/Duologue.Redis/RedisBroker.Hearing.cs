@@ -95,7 +95,7 @@ public sealed partial class RedisBroker
         }
     }
 
-    private void ReadInstead(InboxGap gap)
+    internal void ReadInstead(InboxGap gap)
     {
         Guard(() => Tell(gap.Count));
         foreach ((string topic, TopicPosition first) in gap.Topics)

@@ -44,7 +44,7 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
     internal RedisBroker(IOptions<RedisBrokerOptions> options, IOptions<DuologueOptions> server, RedisMetrics metrics, TimeProvider time, ILoggerFactory loggers, IServiceProvider services)
     {
         (_options, _services, _time, _idle, _metrics) = (options.Value, services, time, server.Value.TopicIdleLifetime, metrics);
-        _logger = loggers.CreateLogger(Log.Category);
+        _logger = new SteadyLogger(loggers.CreateLogger(Log.Category));
         _scripts = new TopicScripts(_options.KeyPrefix, _options.Layout);
         _publishes = new PublishQueue(_options, _scripts, metrics, time, _idle, GetDatabase);
         Registry = new NodeRegistry(_options, _incarnation, _scripts.Prefix, time, _logger, GetDatabase);
@@ -117,6 +117,10 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
         catch (RedisServerException refused)
         {
             throw new BrokerUnavailableException($"Redis refuses to read the topic's log: {refused.Message}", isUnknown: false, refused);
+        }
+        catch (Exception error) when (error is FormatException or OverflowException)
+        {
+            throw new BrokerUnavailableException($"What stands in the topic's keys in Redis is not Duologue's ({error.Message}). Whoever wrote to {TopicScripts.TagOf(_scripts.Prefix, topic)}h or …l must not; delete both, and the topic begins anew.", isUnknown: false, error);
         }
         catch (Exception error) when (error is RedisConnectionException or RedisTimeoutException or TimeoutException or ObjectDisposedException)
         {

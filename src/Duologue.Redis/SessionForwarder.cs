@@ -67,7 +67,7 @@ internal sealed class SessionForwarder : SessionNodes, IDisposable
         });
         (_broker, _metrics, _forwarder, _time, _options, _host) = (broker, metrics, forwarder, time, options.Value, host.Value);
         _longestPoll = redis.Value.LongestForwardedPoll;
-        _logger = loggers.CreateLogger(Log.Category);
+        _logger = new SteadyLogger(loggers.CreateLogger(Log.Category));
         metrics.Observe(this);
         broker.Registry.Changed += (came, went) =>
         {

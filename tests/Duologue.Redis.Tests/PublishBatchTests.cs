@@ -73,7 +73,7 @@ public class PublishBatchTests
 
         foreach (int bad in new[] { 1, 3 })
         {
-            RedisServerException refused = await Assert.ThrowsAsync<RedisServerException>(() => publishes[bad].WaitAsync(Node.Patience, Token));
+            BrokerUnavailableException refused = await Assert.ThrowsAsync<BrokerUnavailableException>(() => publishes[bad].WaitAsync(Node.Patience, Token));
             Assert.Contains($"WRONGTYPE The key {foreign} is a string", refused.Message, StringComparison.Ordinal);
         }
 

@@ -14,7 +14,7 @@ namespace Duologue.Redis.Tests;
 /// <summary>Each event that the broker logs is made to happen: those of forwards, of a node that does not keep up, and of a refused login by the tests of these, the others here.</summary>
 public class RedisLogTests
 {
-    private static readonly string[] Elsewhere = ["RedisForwardFailed", "RedisNotificationsDropped", "RedisLoginRefused"];
+    private static readonly string[] Elsewhere = ["RedisForwardFailed", "RedisNotificationsDropped", "RedisLoginRefused", "RedisPollEndNotAsked"];
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
@@ -41,6 +41,43 @@ public class RedisLogTests
         await LoggedAsync(app, "RedisListenerFailed");
         line.Mend();
         await Eventually.True(() => broker.IsConnected);
+    }
+
+    [Fact]
+    [Provokes("RedisNotificationsMissed")]
+    public async Task What_was_let_go_of_more_topics_than_are_remembered()
+    {
+        await using WebApplication app = Build(_ => throw new TimeoutException("Nobody is there."));
+        var gap = new InboxGap();
+        for (int i = 0; i <= Inbox.MaxGapTopics; i++)
+        {
+            gap.Add(new AppendedMessage($"t{i}", new TopicMessage(new TopicPosition(1, 1), MessageType.Text, default)));
+        }
+
+        app.Services.GetRequiredService<RedisBroker>().ReadInstead(gap);
+        await LoggedAsync(app, "RedisNotificationsMissed");
+    }
+
+    [Fact]
+    public async Task A_log_sink_that_throws_ended_the_link_and_the_lease()
+    {
+        await using StoreServer store = StoreServer.Start("garnet");
+        await using var line = new Relay(store.Port);
+        using var full = new FullDisk();
+        await using WebApplication app = Build(services =>
+        {
+            services.AddLogging(logging => logging.AddProvider(full));
+            services.UseRedis(line.Address + ",asyncTimeout=120000,connectTimeout=60000");
+        });
+        RedisBroker broker = app.Services.GetRequiredService<RedisBroker>();
+        await Eventually.True(() => broker.IsConnected && broker.Registry.IsRegistered);
+        int before = full.Refused;
+        line.Break();
+        await Eventually.True(() => !broker.IsConnected && full.Refused > before);
+        line.Mend();
+        await Eventually.True(() => broker.IsConnected);
+        await broker.Registry.RenewAsync(Token);
+        Assert.True(broker.Registry.IsRegistered);
     }
 
     [Fact]

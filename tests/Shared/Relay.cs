@@ -59,7 +59,7 @@ internal sealed class Relay : IAsyncDisposable
     /// <summary>How many connections have come.</summary>
     public int Opened => Volatile.Read(ref _opened);
 
-    /// <summary>Where those go who come later.</summary>
+    /// <summary>Where those go who come later; to no port, they are not let through.</summary>
     public void LeadTo(params int[] targets) => _targets = targets;
 
     /// <summary>Cuts all, and ends at once what comes, until it is mended.</summary>
@@ -175,6 +175,11 @@ internal sealed class Relay : IAsyncDisposable
     private async Task<Socket> ConnectAsync()
     {
         int[] targets = _targets;
+        if (targets.Length == 0)
+        {
+            throw new SocketException((int)SocketError.ConnectionRefused);
+        }
+
         for (int attempt = 1; ; attempt++)
         {
             Socket far = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);

@@ -13,7 +13,7 @@ internal sealed class DrainService(DuologueServer server, IOptions<HostOptions> 
     // The closes leave in ticks, not one by one: a timer per connection would be none the finer.
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(20);
 
-    private readonly ILogger _logger = loggers.CreateLogger(Log.DrainCategory);
+    private readonly ILogger _logger = new SteadyLogger(loggers.CreateLogger(Log.DrainCategory));
 
     public async Task StoppingAsync(CancellationToken cancellationToken)
     {

@@ -68,14 +68,18 @@ internal static class FeedRequest
             return (null, refusal);
         }
 
+        // RFC 8259 §8.1: JSON, too. Its reader lets other bytes pass, and its writer puts other characters in their place.
+        if (kind != Kind.Binary && !Utf8.IsValid(body))
+        {
+            return (null, new FeedRefusal(FeedRefusalReason.Body, StatusCodes.Status400BadRequest, "The body is not valid UTF-8; publish it as application/octet-stream, or correct it."));
+        }
+
         switch (kind)
         {
             case Kind.Binary:
                 return (new TopicMessage(new BroadcastFrame(Opcode.Binary, body, MessageFlags.None), MessageType.Binary, isJson: false) { IdempotencyKey = key }, default);
             case Kind.Text:
-                return Utf8.IsValid(body)
-                    ? (new TopicMessage(new BroadcastFrame(Opcode.Text, body, MessageFlags.None), MessageType.Text, isJson: false) { IdempotencyKey = key }, default)
-                    : (null, new FeedRefusal(FeedRefusalReason.Body, StatusCodes.Status400BadRequest, "The body is not valid UTF-8; publish it as application/octet-stream, or correct it."));
+                return (new TopicMessage(new BroadcastFrame(Opcode.Text, body, MessageFlags.None), MessageType.Text, isJson: false) { IdempotencyKey = key }, default);
             default:
                 try
                 {
@@ -131,7 +135,10 @@ internal static class FeedRequest
             _ when media.EndsWith("+json", StringComparison.Ordinal) => Kind.Json,
             _ => null,
         };
-        bool isUtf8 = !type.Charset.HasValue || type.Charset.Equals("utf-8", StringComparison.OrdinalIgnoreCase) || type.Charset.Equals("us-ascii", StringComparison.OrdinalIgnoreCase);
+
+        // RFC 9110 §8.3.1: with quotation marks it is the same.
+        StringSegment charset = HeaderUtilities.RemoveQuotes(type.Charset);
+        bool isUtf8 = !charset.HasValue || charset.Equals("utf-8", StringComparison.OrdinalIgnoreCase) || charset.Equals("us-ascii", StringComparison.OrdinalIgnoreCase);
         return kind == Kind.Binary || isUtf8 ? kind : null;
     }
 
@@ -159,6 +166,10 @@ internal static class FeedRequest
             catch (BadHttpRequestException error) when (error.StatusCode == StatusCodes.Status413PayloadTooLarge)
             {
                 return (null, TooLarge(maxSize));
+            }
+            catch (BadHttpRequestException error)
+            {
+                return (null, new FeedRefusal(FeedRefusalReason.Body, error.StatusCode, $"The body could not be read: {error.Message}"));
             }
 
             if (result.Buffer.Length > maxSize)

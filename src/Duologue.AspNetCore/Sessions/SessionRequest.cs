@@ -127,7 +127,8 @@ internal static class SessionRequest
         }
         catch (Exception error) when (error is IOException or OperationCanceledException or ConnectionAbortedException)
         {
-            // What the client still had to say is unknown: a session with a gap is none.
+            // What the client still had to say is unknown: a session with a gap is none. Where there is a client, nothing of this was taken.
+            context.Response.StatusCode = error is BadHttpRequestException broken ? broken.StatusCode : StatusCodes.Status400BadRequest;
             session.Carrier.Lose(error);
         }
         finally

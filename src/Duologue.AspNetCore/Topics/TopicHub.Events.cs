@@ -102,11 +102,7 @@ internal sealed partial class TopicHub
     /// <summary>Ends the notifications of a topic or a pattern.</summary>
     public void Unfollow(string topic)
     {
-        ValueTask ended = Broker.UnsubscribeAsync(topic);
-        if (!ended.IsCompletedSuccessfully)
-        {
-            _ = WatchAsync(ended.AsTask(), "unsubscribe", topic);
-        }
+        _ = WatchAsync(static (broker, topic) => broker.UnsubscribeAsync(topic), "unsubscribe", topic);
     }
 
     /// <summary>Somebody has continued after a position, or could not.</summary>
@@ -137,13 +133,13 @@ internal sealed partial class TopicHub
         Log.BrokerFailed(_logger, error, operation, PeerText.Quote(topic));
     }
 
-    private async Task FollowPatternAsync(string pattern) => await WatchAsync(Broker.SubscribeAsync(pattern, CancellationToken.None).AsTask(), "subscribe", pattern).ConfigureAwait(false);
+    private Task FollowPatternAsync(string pattern) => WatchAsync(static async (broker, pattern) => await broker.SubscribeAsync(pattern, CancellationToken.None).ConfigureAwait(false), "subscribe", pattern);
 
-    private async Task WatchAsync(Task task, string operation, string topic)
+    private async Task WatchAsync(Func<Broker, string, ValueTask> call, string operation, string topic)
     {
         try
         {
-            await task.ConfigureAwait(false);
+            await call(Broker, topic).ConfigureAwait(false);
         }
 #pragma warning disable CA1031 // Nobody waits for it: whatever the broker throws is logged and counted here or nowhere.
         catch (Exception error)

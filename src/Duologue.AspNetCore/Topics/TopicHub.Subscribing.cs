@@ -101,7 +101,7 @@ internal sealed partial class TopicHub
             {
                 if (_memory is null)
                 {
-                    await node.AttachAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
+                    await WaitForBrokerAsync(node, cancellationToken).ConfigureAwait(false);
                 }
 
                 if (start.Kind == TopicStartKind.Now)
@@ -118,6 +118,19 @@ internal sealed partial class TopicHub
                 reader.Dispose();
                 throw;
             }
+        }
+    }
+
+    // Who waits for an answer has one, also where the broker has none. The topic's members have nothing to wait for: for them the broker is asked until it answers.
+    private async Task WaitForBrokerAsync(Topic node, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await node.AttachAsync().WaitAsync(BrokerPatience, Time, cancellationToken).ConfigureAwait(false);
+        }
+        catch (TimeoutException error)
+        {
+            throw new BrokerUnavailableException($"The broker could not follow the topic within {BrokerPatience.TotalSeconds} s; the log has each try (BrokerFailed). Subscribe again.", isUnknown: false, error);
         }
     }
 

@@ -68,6 +68,9 @@ internal sealed partial class TopicHub : Topics, IBrokerListener, IDisposable
     /// <summary>Whether logs are elsewhere, where others append to them.</summary>
     public bool IsRemote => _memory is null;
 
+    /// <summary>How long who reads a topic waits for a broker elsewhere to follow it.</summary>
+    public TimeSpan BrokerPatience { get; set; } = TimeSpan.FromSeconds(30);
+
     /// <summary>Whether anybody is to be told of those who come and go: listeners, or other processes.</summary>
     public bool IsPresenceWanted => Joined is not null || Left is not null || _memory is null;
 

@@ -57,11 +57,13 @@ internal sealed class SharedFrames(BlockPool pool)
             return block;
         }
 
+        // Rented before anything changes: a block that is in both places would be let go of twice, while others still send from it.
+        Block next = pool.RentShared(Math.Max(count, _block is null ? BlockPool.Medium : BlockPool.Large));
         if (_block is not null)
         {
             _full.Add(_block);
         }
 
-        return _block = pool.RentShared(Math.Max(count, _full.Count == 0 ? BlockPool.Medium : BlockPool.Large));
+        return _block = next;
     }
 }

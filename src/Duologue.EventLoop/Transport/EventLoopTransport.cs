@@ -17,7 +17,7 @@ namespace Duologue.EventLoop.Transport;
 internal sealed class EventLoopTransport(IOptions<EventLoopOptions> options, ILoggerFactory loggers, IMemoryPoolFactory<byte>? pools, IMeterFactory? meters) : IConnectionListenerFactory, IConnectionListenerFactorySelector, IDisposable
 {
     private readonly Lock _lock = new();
-    private readonly ILogger _logger = loggers.CreateLogger(LoopLog.Category);
+    private readonly ILogger _logger = new SteadyLogger(loggers.CreateLogger(LoopLog.Category));
     private BackendChoice? _choice;
     private LoopGroup? _loops;
     private PipeSettings? _settings;

@@ -2,7 +2,7 @@
 -- numbers in text behind it, which are the place of its topic's first key in KEYS, the number of the publish, the number of the publish that was under way before it in the topic, or 0, most messages, most
 -- bytes, greatest age in ms, most idempotency keys, or 0 where it has none, their greatest age in ms; the payload; where it has one, the idempotency key.
 -- Answers a line for each: what became of it, epoch, offset and time in ms. 1: it was appended now; 0: it is a repeat; 2: it is a repeat whose offset nothing here tells any more;
--- 3: it has to come again behind the one before. 4 and the server's words: it failed.
+-- 3: it has to come again behind the one before. 4 and the server's words: it failed. 5 and those: it is here, but nobody may be told of it.
 local node = 'n' .. ARGV[3]
 local seconds = ' ' .. text(math.floor(now / 1000))
 local stamp = string.format('%013.0f', now)
@@ -117,7 +117,7 @@ end
 
 -- What fails fails alone: a key that is not ours, of another type, is its topic's trouble, and not that of those who travel with it. Where the server takes nothing more (its memory, its disk) it says so only
 -- before a script's first write, and so each message has its own true answer: nothing of it is here, or all of it. What comes behind one that failed in its topic is early, and comes again.
-local function failed(said) return '4 ' .. string.gsub(type(said) == 'table' and said.err or tostring(said), '[\r\n]', ' ') end
+local function failed(how, said) return how .. ' ' .. string.gsub(type(said) == 'table' and said.err or tostring(said), '[\r\n]', ' ') end
 
 -- Which of a topic's keys is another application's, and what it is.
 local function foreign(first, key)
@@ -142,11 +142,11 @@ while i < #ARGV do
   local done, said = pcall(append, first, spec, payload, key, number, before, mostCount, mostBytes, mostAge, mostKeys, mostKeyAge)
   if not done then
     topics[first] = nil
-    said = failed(said)
+    said = failed('4', said)
     if string.find(said, 'WRONGTYPE', 1, true) then
       -- Where asking is not allowed, the server's own words have to do.
       local known, which = pcall(foreign, first, key)
-      if known and which then said = failed(which) end
+      if known and which then said = failed('4', which) end
     end
   end
   answers[#answers + 1] = said
@@ -158,7 +158,7 @@ if #told > 0 then
   local done, said = pcall(function() redis.call('PUBLISH', prefix .. 'hints', layout .. ' ' .. table.concat(told)) end)
   for place = 1, done and 0 or #answers do
     -- Who may not tell others is told so.
-    if string.byte(answers[place]) == 49 then answers[place] = failed(said) end
+    if string.byte(answers[place]) == 49 then answers[place] = failed('5', said) end
   end
 end
 return table.concat(answers, '\n')

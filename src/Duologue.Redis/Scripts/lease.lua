@@ -15,11 +15,12 @@ for i = 1, #all, 2 do
   local field, value = all[i], all[i + 1]
   if string.sub(field, 1, 1) == '=' then
     local expiry, rest = string.match(value, '^(%d+) (.*)$')
-    if wasAway and tonumber(expiry) < now + lease then
+    if expiry and wasAway and tonumber(expiry) < now + lease then
       value = string.format('%.0f', now + lease) .. ' ' .. rest
       redis.call('HSET', KEYS[1], field, value)
     end
-    if not wasAway and tonumber(expiry) < now then
+    if not expiry or (not wasAway and tonumber(expiry) < now) then
+      -- What is no entry is nobody's, and must not keep the nodes from theirs.
       redis.call('HDEL', KEYS[1], field)
     elseif field == ARGV[1] then
       mine = value

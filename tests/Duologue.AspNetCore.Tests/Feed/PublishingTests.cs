@@ -13,6 +13,7 @@ public class PublishingTests
     [Theory]
     [InlineData("text/plain", "\"a\"\r\n b", "\"\\\"a\\\"\\r\\n b\"")]
     [InlineData("text/plain; charset=utf-8", "täxt", "\"täxt\"")]
+    [InlineData("text/plain; charset=\"UTF-8\"", "täxt", "\"täxt\"")]
     [InlineData("application/x-www-form-urlencoded", "as curl sends it", "\"as curl sends it\"")]
     [InlineData("application/json", "{ \"a\" :\r\n 1.50 }", "{\"a\":1.50}")]
     [InlineData("application/vnd.x+json", "[]", "[]")]
@@ -76,6 +77,32 @@ public class PublishingTests
         await using FeedHost feed = await FeedHost.StartAsync(endpoint => endpoint.AllowPublishing = true);
         using HttpResponseMessage response = await PostAsync(feed, "/topics/news", "text/plain", [0xC0, 0x80]);
         Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
+    }
+
+    [Theory]
+    [InlineData(new byte[] { (byte)'"', 0xFF, (byte)'"' })]
+    [InlineData(new byte[] { (byte)'"', 0xED, 0xA0, 0x80, (byte)'"' })]
+    [InlineData(new byte[] { (byte)'{', (byte)'"', 0xFF, (byte)'"', (byte)':', (byte)'1', (byte)'}' })]
+    public async Task JSON_that_is_not_UTF8_was_published_with_other_characters(byte[] body)
+    {
+        await using FeedHost feed = await FeedHost.StartAsync(endpoint => endpoint.AllowPublishing = true);
+        using HttpResponseMessage response = await PostAsync(feed, "/topics/news", "application/json", body);
+        Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
+        Assert.Contains("UTF-8", await response.Content.ReadAsStringAsync(Token), StringComparison.Ordinal);
+        Assert.Empty((await feed.PollAsync("/topics/news")).Data);
+    }
+
+    [Theory]
+    [InlineData("zz\r\n", "chunk")]
+    [InlineData("5\r\nabcdefgh\r\n0\r\n\r\n", "chunk")]
+    public async Task A_body_that_breaks_HTTP_was_an_unhandled_exception(string chunks, string expected)
+    {
+        await using FeedHost feed = await FeedHost.StartAsync(endpoint => endpoint.AllowPublishing = true);
+        await using RawClient client = await RawClient.ConnectAsync(feed.Host.Url);
+        RawAnswer answer = await client.RequestAsync($"POST /topics/news HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}");
+        Assert.Equal(400, answer.Status);
+        Assert.Contains(expected, answer.Body, StringComparison.OrdinalIgnoreCase);
+        Assert.Empty((await feed.PollAsync("/topics/news")).Data);
     }
 
     [Fact]

@@ -91,6 +91,19 @@ public class SlowRequestsTests
     }
 
     [Fact]
+    public async Task A_post_that_breaks_HTTP_was_answered_as_if_it_were_taken()
+    {
+        await using TestHost host = await StartAsync();
+        await using SessionClient client = await SessionClient.OpenAsync(host);
+        await using RawClient raw = await RawClient.ConnectAsync(host.Url);
+        RawAnswer answer = await raw.RequestAsync(Encoding.ASCII.GetString(Head(client, null)) + "2\r\n4x\r\nzz\r\n");
+        Assert.Equal(400, answer.Status);
+
+        // What the client still had to say is unknown: a session with a gap is none.
+        Assert.Equal(400, (await client.GetAsync()).Status);
+    }
+
+    [Fact]
     public async Task Many_posts_at_a_time_end_the_session_and_no_other()
     {
         await using TestHost host = await StartAsync();

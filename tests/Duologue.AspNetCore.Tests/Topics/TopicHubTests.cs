@@ -1,8 +1,10 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
+using System.Net;
 using System.Net.WebSockets;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using Duologue.AspNetCore.Tests.Client;
 using Duologue.AspNetCore.Tests.Support;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
@@ -291,6 +293,56 @@ public class TopicHubTests
     }
 
     [Fact]
+    public async Task Who_read_a_topic_that_its_broker_did_not_follow_waited_for_ever()
+    {
+        var broker = new FleetingBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System));
+        await using TestHost host = await QuickTopics.StartAsync(broker);
+        var hub = (TopicHub)host.Topics;
+        hub.BrokerPatience = TimeSpan.FromMilliseconds(100);
+        broker.IsDown = true;
+        BrokerUnavailableException refused = await Assert.ThrowsAsync<BrokerUnavailableException>(() => hub.SubscribeAsync("t", TopicStart.Oldest, Token).AsTask().WaitAsync(TestHost.Patience, Token));
+        Assert.Contains("BrokerFailed", refused.Message, StringComparison.Ordinal);
+
+        using var http = new HttpClient { BaseAddress = host.Url };
+        using var stream = new HttpRequestMessage(HttpMethod.Get, "/topics/t");
+        stream.Headers.Accept.ParseAdd("text/event-stream");
+        using HttpResponseMessage answer = await http.SendAsync(stream, HttpCompletionOption.ResponseHeadersRead, Token);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.StatusCode);
+        Assert.NotNull(answer.Headers.RetryAfter);
+        Assert.Equal(0, hub.Count);
+
+        broker.IsDown = false;
+        hub.BrokerPatience = TestHost.Patience;
+        using TopicSubscription reader = await hub.SubscribeAsync("t", TopicStart.Oldest, Token);
+        await hub.PublishAsync("t", "x", Token);
+        Assert.Equal("x", Assert.Single((await reader.ReadAsync(Token)).Messages).Text);
+    }
+
+    [Fact]
+    public async Task A_broker_that_throws_at_once_when_a_topic_ends_ended_the_process()
+    {
+        var time = new FakeTimeProvider();
+        var broker = new ThrowingBroker(new MemoryBroker(new DuologueOptions(), time));
+        await using TestHost host = await TestHost.StartAsync(
+            app => app.MapDuologue("/", Talks.Idle),
+            options => options.TopicIdleLifetime = TimeSpan.FromSeconds(1),
+            builder => builder.Services.AddSingleton<Broker>(broker).AddSingleton<TimeProvider>(time));
+        using ClientWebSocket client = await host.ConnectAsync("/");
+        Connection connection = Assert.Single(host.Connections);
+        Assert.True(connection.Subscribe("news/*"));
+        await host.Topics.PublishAsync("news/a", "x", Token);
+        Assert.Equal("x", await client.ReceiveTextAsync());
+        Assert.True(connection.Unsubscribe("news/*"));
+
+        // What a timer's callback throws is nobody's to catch: here it is the clock's.
+        time.Advance(TimeSpan.FromSeconds(5));
+        await Eventually.True(() => host.Topics.Count == 0);
+        string[] failed = [.. host.Log.GetSnapshot().Where(record => record.Id.Name == "BrokerFailed").Select(record => record.Message)];
+        Assert.Contains(failed, message => message.Contains("unsubscribe", StringComparison.Ordinal) && message.Contains("news/a", StringComparison.Ordinal));
+        Assert.Contains(failed, message => message.Contains("unsubscribe", StringComparison.Ordinal) && message.Contains("news/*", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Who_has_left_a_topic_is_told_of_nobody()
     {
         await using Room room = await Room.OpenAsync();
@@ -382,17 +434,13 @@ public class TopicHubTests
         }
     }
 
-    /// <summary>Tells of what was appended only when it is asked to.</summary>
-    private sealed class SilentBroker(MemoryBroker log) : Broker
+    /// <summary>Stores in memory; those on it differ in what they tell.</summary>
+    private abstract class StoringBroker(MemoryBroker log) : Broker
     {
-        private readonly List<AppendedMessage> _appended = [];
-
-        public FanoutReach Tell() => OnAppended([.. _appended]);
-
         public override async ValueTask<TopicPosition> AppendAsync(string topic, TopicMessage message, TopicHistory history, CancellationToken cancellationToken)
         {
             TopicPosition position = await log.AppendAsync(topic, message, history, cancellationToken);
-            _appended.Add(new AppendedMessage(topic, message));
+            Tell(topic, message);
             return position;
         }
 
@@ -401,34 +449,45 @@ public class TopicHubTests
         public override ValueTask<TopicPosition> SubscribeAsync(string topic, CancellationToken cancellationToken) => log.SubscribeAsync(topic, cancellationToken);
 
         public override ValueTask UnsubscribeAsync(string topic) => log.UnsubscribeAsync(topic);
+
+        protected abstract void Tell(string topic, TopicMessage message);
+    }
+
+    /// <summary>Tells of what was appended only when it is asked to.</summary>
+    private sealed class SilentBroker(MemoryBroker log) : StoringBroker(log)
+    {
+        private readonly List<AppendedMessage> _appended = [];
+
+        public FanoutReach Tell() => OnAppended([.. _appended]);
+
+        protected override void Tell(string topic, TopicMessage message) => _appended.Add(new AppendedMessage(topic, message));
+    }
+
+    /// <summary>It does not answer with a task that fails where it fails at once.</summary>
+    private sealed class ThrowingBroker(MemoryBroker log) : StoringBroker(log)
+    {
+        public override ValueTask UnsubscribeAsync(string topic) => throw new NotSupportedException("This broker does not end what it has begun.");
+
+        protected override void Tell(string topic, TopicMessage message) => OnAppended(topic, message);
     }
 
     /// <summary>Its notifications are all lost, as far as it knows, and the first messages that it gives fail when they are looked at.</summary>
-    private sealed class StumblingBroker(MemoryBroker log) : Broker
+    private sealed class StumblingBroker(MemoryBroker log) : StoringBroker(log)
     {
         private bool _stumbled;
 
-        public override async ValueTask<TopicPosition> AppendAsync(string topic, TopicMessage message, TopicHistory history, CancellationToken cancellationToken)
+        public override async ValueTask<TopicPage> ReadAsync(string topic, TopicStart start, int maxCount, int maxBytes, CancellationToken cancellationToken)
         {
-            TopicPosition position = await log.AppendAsync(topic, message, history, cancellationToken);
-            OnUncertain(topic);
-            return position;
-        }
-
-        public override ValueTask<TopicPage> ReadAsync(string topic, TopicStart start, int maxCount, int maxBytes, CancellationToken cancellationToken)
-        {
-            TopicPage page = log.Read(topic, start, maxCount, maxBytes);
+            TopicPage page = await base.ReadAsync(topic, start, maxCount, maxBytes, cancellationToken);
             if (page.Messages.Count == 0 || _stumbled)
             {
-                return new(page);
+                return page;
             }
 
             _stumbled = true;
-            return new(page with { Messages = new TopicMessage[] { null! } });
+            return page with { Messages = new TopicMessage[] { null! } };
         }
 
-        public override ValueTask<TopicPosition> SubscribeAsync(string topic, CancellationToken cancellationToken) => log.SubscribeAsync(topic, cancellationToken);
-
-        public override ValueTask UnsubscribeAsync(string topic) => log.UnsubscribeAsync(topic);
+        protected override void Tell(string topic, TopicMessage message) => OnUncertain(topic);
     }
 }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using Duologue.EventLoop.Buffers;
 
 namespace Duologue.EventLoop.Tests.Buffers;
@@ -39,5 +40,38 @@ public class SharedFramesTests
         Assert.False(frames.Has(first));
         Assert.False(frames.Has(third));
         Assert.Equal(0, _pool.Rented);
+    }
+
+    [Fact]
+    public void A_frame_that_there_was_no_memory_for_gave_back_what_others_still_send()
+    {
+        SharedFrames frames = new(_pool);
+        Block whole = frames.Place(new byte[10], out int start);
+        Block view = _pool.RentView(whole, start, start + 10);
+        using var endless = new Endless();
+        Assert.Throws<OutOfMemoryException>(() => frames.Place(endless.Memory, out _));
+
+        frames.Drop();
+        Assert.Equal((1, 2), (whole.Holders, _pool.Rented));
+        _pool.Return(view);
+        Assert.Equal(0, _pool.Rented);
+    }
+
+    /// <summary>Longer than any array may be.</summary>
+    private sealed class Endless : MemoryManager<byte>
+    {
+        public override Memory<byte> Memory => CreateMemory(int.MaxValue);
+
+        public override Span<byte> GetSpan() => default;
+
+        public override MemoryHandle Pin(int elementIndex = 0) => default;
+
+        public override void Unpin()
+        {
+        }
+
+        protected override void Dispose(bool disposing)
+        {
+        }
     }
 }

@@ -2,10 +2,13 @@ using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using Duologue.AspNetCore;
 using Duologue.EventLoop.Diagnostics;
+using Duologue.EventLoop.Loops;
 using Duologue.EventLoop.Tests.Support;
+using Duologue.Tests.Shared;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.Metrics.Testing;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Logging.Testing;
 
@@ -34,6 +37,40 @@ public class LoopWatchdogTests
         Assert.Equal("done", (await client.ReceiveAsync(TestContext.Current.CancellationToken)).Text);
         // A loop that the machine held up elsewhere is counted as well.
         Assert.Single(counted.GetMeasurementSnapshot(), measurement => Equals(measurement.Tags["duologue.endpoint"], "/blocking"));
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task A_log_sink_that_throws_ended_the_process(EventLoopBackend backend)
+    {
+        using var release = new ManualResetEventSlim();
+        using var full = new FullDisk();
+        await using LoopHost host = await LoopHost.StartAsync(
+            backend,
+            app => app.MapDuologue<Blocking>("/blocking"),
+            builder =>
+            {
+                builder.Logging.AddProvider(full);
+                builder.Services.AddSingleton(release);
+            });
+        using var counted = new MetricCollector<long>(host.Services.GetRequiredService<IMeterFactory>(), LoopWatchdog.MeterName, LoopWatchdog.CounterName);
+        await using Connection client = await Connection.ConnectAsync(host.WebSocketUrl("/blocking"), new ConnectOptions(), TestContext.Current.CancellationToken);
+
+        // The watchdog's thread is told of by a sink that throws, and so are a loop's failures.
+        client.Send("block");
+        await Eventually.True(() => counted.GetMeasurementSnapshot().Count > 0 && full.Refused > 0, () => "Nobody has told that a handler blocks.");
+        release.Set();
+        Assert.Equal("done", (await client.ReceiveAsync(TestContext.Current.CancellationToken)).Text);
+        foreach (Loop loop in host.Loops.Loops)
+        {
+            var next = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            loop.Post(() => throw new InvalidOperationException("by the test"));
+            loop.Post(next.SetResult);
+            await next.Task.WaitAsync(LoopHost.Patience, TestContext.Current.CancellationToken);
+        }
+
+        client.Send("again");
+        Assert.Equal("done", (await client.ReceiveAsync(TestContext.Current.CancellationToken)).Text);
     }
 
     [Fact]
