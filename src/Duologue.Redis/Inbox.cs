@@ -4,11 +4,9 @@ namespace Duologue.Redis;
 
 /// <summary>
 /// Messages that were heard of, in that order. They are handed out by one thread at a time, as many together as there are, so that a burst leaves for each
-/// subscriber in one system call. Nobody waits for more to come. Where more come than are handed out, what does not fit is let go of, and its topic is told instead: the log has it. Thread-safe.
+/// subscriber in one system call. Whether what is heard of waits for more to come says <see cref="FanoutPace"/>. Where more come than are handed out, what does not fit is let go of, and its topic is told instead: the log has it. Thread-safe.
 /// </summary>
-/// <param name="handOut">Takes a batch; never throws.</param>
-/// <param name="tellGap">Takes what stands for the messages that were let go of; never throws.</param>
-internal sealed class Inbox(Inbox.Receiver handOut, Action<InboxGap> tellGap) : IThreadPoolWorkItem
+internal sealed class Inbox : IThreadPoolWorkItem, IDisposable
 {
     /// <summary>The most at once, in number and in bytes of payload: a fraction of what a send queue holds by default, and so little that others soon have their turn.</summary>
     public const int MaxCount = 64;
@@ -21,6 +19,11 @@ internal sealed class Inbox(Inbox.Receiver handOut, Action<InboxGap> tellGap) : 
     /// <summary>Of so many topics it is remembered by name that messages were let go of.</summary>
     public const int MaxGapTopics = 10_000;
 
+    private readonly Receiver _handOut;
+    private readonly Action<InboxGap> _tellGap;
+    private readonly TimeProvider _time;
+    private readonly FanoutPace _pace;
+    private readonly ITimer _timer;
     private readonly AppendedMessage[] _together = new AppendedMessage[MaxCount];
     private readonly Lock _lock = new();
 
@@ -33,8 +36,18 @@ internal sealed class Inbox(Inbox.Receiver handOut, Action<InboxGap> tellGap) : 
     private InboxGap? _gap;
     private bool _isScheduled;
 
-    /// <summary>Takes a batch; never throws.</summary>
-    public delegate void Receiver(ReadOnlySpan<AppendedMessage> together);
+    /// <param name="handOut">Takes a batch.</param>
+    /// <param name="tellGap">Takes what stands for the messages that were let go of; never throws.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="gatherTime">How long what is heard of may wait for more to come, on a node that delivers much; zero for never.</param>
+    public Inbox(Receiver handOut, Action<InboxGap> tellGap, TimeProvider time, TimeSpan gatherTime)
+    {
+        (_handOut, _tellGap, _time, _pace) = (handOut, tellGap, time, new FanoutPace(time, gatherTime));
+        _timer = time.CreateTimer(static me => ((Inbox)me!).HandOut(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
+
+    /// <summary>Takes a batch; never throws. Says whom it reached.</summary>
+    public delegate FanoutReach Receiver(ReadOnlySpan<AppendedMessage> together);
 
     public void Add(params ReadOnlySpan<AppendedMessage> messages)
     {
@@ -51,9 +64,8 @@ internal sealed class Inbox(Inbox.Receiver handOut, Action<InboxGap> tellGap) : 
             }
 
             _isScheduled = true;
+            Schedule();
         }
-
-        Schedule();
     }
 
     /// <summary>Completes when all that was added before has been handed out, or its topic told. What waits runs elsewhere.</summary>
@@ -72,10 +84,16 @@ internal sealed class Inbox(Inbox.Receiver handOut, Action<InboxGap> tellGap) : 
         }
     }
 
-    void IThreadPoolWorkItem.Execute()
+    /// <summary>Nothing that waits is handed out any more.</summary>
+    public void Dispose() => _timer.Dispose();
+
+    void IThreadPoolWorkItem.Execute() => HandOut();
+
+    private void HandOut()
     {
         int count = 0;
         long bytes = 0;
+        bool isMore;
         lock (_lock)
         {
             while (count < MaxCount && _queue.TryPeek(out AppendedMessage next) && (count == 0 || bytes + next.Message.Data.Length <= MaxBytes))
@@ -84,15 +102,19 @@ internal sealed class Inbox(Inbox.Receiver handOut, Action<InboxGap> tellGap) : 
                 bytes += next.Message.Data.Length;
                 count++;
             }
+
+            isMore = _queue.Count > 0;
         }
 
-        handOut(_together.AsSpan(0, count));
+        long began = _time.GetTimestamp();
+        FanoutReach reach = _handOut(_together.AsSpan(0, count));
         Array.Clear(_together, 0, count);
 
         InboxGap? gap;
         (long After, TaskCompletionSource Done)[] due;
         lock (_lock)
         {
+            _pace.End(began, reach);
             _handedOut += count;
             _heldBytes -= bytes;
 
@@ -104,7 +126,7 @@ internal sealed class Inbox(Inbox.Receiver handOut, Action<InboxGap> tellGap) : 
 
         if (gap is not null)
         {
-            tellGap(gap);
+            _tellGap(gap);
         }
 
         foreach ((long _, TaskCompletionSource done) in due)
@@ -115,13 +137,16 @@ internal sealed class Inbox(Inbox.Receiver handOut, Action<InboxGap> tellGap) : 
         lock (_lock)
         {
             _isScheduled = _queue.Count > 0 || _gap is not null || _waiting.Count > 0;
-            if (!_isScheduled)
+            if (_isScheduled && isMore)
             {
-                return;
+                // What did not fit has nothing to wait for.
+                ScheduleNow();
+            }
+            else if (_isScheduled)
+            {
+                Schedule();
             }
         }
-
-        Schedule();
     }
 
     // With the lock held.
@@ -141,8 +166,22 @@ internal sealed class Inbox(Inbox.Receiver handOut, Action<InboxGap> tellGap) : 
         }
     }
 
+    // With the lock held.
+    private void Schedule()
+    {
+        TimeSpan left = _pace.Begin();
+        if (left > TimeSpan.Zero)
+        {
+            _timer.Change(left, Timeout.InfiniteTimeSpan);
+        }
+        else
+        {
+            ScheduleNow();
+        }
+    }
+
     // Behind what the pool has to do already: more of a burst is then there.
-    private void Schedule() => ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+    private void ScheduleNow() => ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
 }
 
 /// <summary>What an inbox has let go of.</summary>

@@ -82,15 +82,16 @@ public sealed partial class RedisBroker
     }
 
 #pragma warning disable CA1031 // What was told badly is read from the log with the next.
-    private void HandOut(ReadOnlySpan<AppendedMessage> together)
+    private FanoutReach HandOut(ReadOnlySpan<AppendedMessage> together)
     {
         try
         {
-            OnAppended(together);
+            return OnAppended(together);
         }
         catch (Exception error)
         {
             Log.ListenerFailed(_logger, error);
+            return default;
         }
     }
 

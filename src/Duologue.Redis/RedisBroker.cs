@@ -48,7 +48,7 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
         _scripts = new TopicScripts(_options.KeyPrefix, _options.Layout);
         _publishes = new PublishQueue(_options, _scripts, metrics, time, _idle, GetDatabase);
         Registry = new NodeRegistry(_options, _incarnation, _scripts.Prefix, time, _logger, GetDatabase);
-        _inbox = new Inbox(HandOut, ReadInstead);
+        _inbox = new Inbox(HandOut, ReadInstead, time, _options.GatherTime);
         _writer = new PresenceWriter(_options, Registry, _scripts.Prefix, time, _logger, GetDatabase);
         _view = new PresenceView(Registry, _scripts.Prefix, _logger, GetDatabase, TellPresence);
         Restored += (_, _) => _writer.WriteAnew();
@@ -202,6 +202,7 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
         await _lease.ConfigureAwait(false);
         await _presence.ConfigureAwait(false);
         await _link.ConfigureAwait(false);
+        _inbox.Dispose();
         _stop.Dispose();
     }
 

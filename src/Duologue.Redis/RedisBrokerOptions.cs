@@ -60,6 +60,12 @@ public sealed class RedisBrokerOptions
     /// </summary>
     public bool SharePresence { get; set; } = true;
 
+    /// <summary>
+    /// How long a node may hold what it has heard of until more has come that leaves for the same receivers in the same system call. It does only while it delivers much, and
+    /// what gathers is for the same receivers. Default 10 ms; 0 to 100 ms; less than 1 ms: never.
+    /// </summary>
+    public TimeSpan GatherTime { get; set; } = TimeSpan.FromMilliseconds(10);
+
     /// <summary>For tests: for how long a node is tried that does not answer. One answers its own network at once or not at all.</summary>
     internal TimeSpan ForwardConnectTimeout { get; set; } = TimeSpan.FromSeconds(5);
 
@@ -93,6 +99,7 @@ internal sealed class RedisBrokerOptionsValidator : IValidateOptions<RedisBroker
         Check(options.MaxPendingBytes >= 1, $"MaxPendingBytes is {options.MaxPendingBytes}; it must be at least 1.");
         Check(options.PublishTimeout > TimeSpan.Zero && options.PublishTimeout <= TimeSpan.FromHours(1), $"PublishTimeout is {options.PublishTimeout}; it must be positive and at most 1 h.");
         Check(options.HeartbeatInterval >= TimeSpan.FromSeconds(0.1) && options.HeartbeatInterval <= TimeSpan.FromSeconds(60), $"HeartbeatInterval is {options.HeartbeatInterval}; it must be 0.1 to 60 s.");
+        Check(options.GatherTime >= TimeSpan.Zero && options.GatherTime <= TimeSpan.FromMilliseconds(100), $"GatherTime is {options.GatherTime}; it must be 0 to 100 ms.");
         return failures.Count > 0 ? ValidateOptionsResult.Fail(failures.Select(failure => $"{nameof(RedisBrokerOptions)}: {failure}")) : ValidateOptionsResult.Success;
 
         void Check(bool holds, string failure)

@@ -4,21 +4,26 @@ using System.Net.WebSockets;
 using Duologue.AspNetCore;
 using Duologue.Redis.Tests.Support;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Time.Testing;
 
 namespace Duologue.Redis.Tests;
 
 /// <summary>What a node has heard of, and hands out together.</summary>
 public class InboxTests
 {
+    private static readonly TimeSpan Gathering = TimeSpan.FromMilliseconds(10);
+
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    [Fact]
-    public async Task Messages_are_handed_out_in_their_order_one_batch_at_a_time()
+    [Theory]
+    [InlineData(0)]
+    [InlineData(int.MaxValue / 2)]
+    public async Task Messages_are_handed_out_in_their_order_one_batch_at_a_time(int deliveries)
     {
         ConcurrentQueue<int> handedOut = new();
         int inside = 0;
         bool overlapped = false;
-        Inbox inbox = new(together =>
+        using Inbox inbox = new(together =>
         {
             overlapped |= Interlocked.Increment(ref inside) != 1;
             foreach (AppendedMessage appended in together)
@@ -27,7 +32,8 @@ public class InboxTests
             }
 
             Interlocked.Decrement(ref inside);
-        }, NoGap);
+            return new FanoutReach(deliveries, deliveries);
+        }, NoGap, TimeProvider.System, Gathering);
         for (int i = 1; i <= 10_000; i++)
         {
             inbox.Add(Message(i, 10));
@@ -43,7 +49,7 @@ public class InboxTests
     {
         using ManualResetEventSlim begun = new(), mayGoOn = new();
         ConcurrentQueue<(int Count, int Bytes)> batches = new();
-        Inbox inbox = new(together =>
+        using Inbox inbox = new(together =>
         {
             int bytes = 0;
             foreach (AppendedMessage appended in together)
@@ -54,7 +60,8 @@ public class InboxTests
             batches.Enqueue((together.Length, bytes));
             begun.Set();
             Assert.True(mayGoOn.Wait(Node.Patience));
-        }, NoGap);
+            return default;
+        }, NoGap, TimeProvider.System, Gathering);
         inbox.Add(Message(1, 10));
         Assert.True(begun.Wait(Node.Patience, Token));
         int[] sizes = [.. Enumerable.Repeat(10, 70), Inbox.MaxBytes * 2, 1, Inbox.MaxBytes];
@@ -68,6 +75,71 @@ public class InboxTests
         Assert.Equal([(1, 10), (Inbox.MaxCount, Inbox.MaxCount * 10), (6, 60), (1, Inbox.MaxBytes * 2), (1, 1), (1, Inbox.MaxBytes)], batches);
     }
 
+    [Fact]
+    public async Task What_comes_right_after_a_large_fan_out_gathers_and_leaves_together()
+    {
+        FakeTimeProvider time = new();
+        ConcurrentQueue<int> batches = new();
+        using Inbox inbox = Counting(time, batches, deliveries: int.MaxValue);
+        inbox.Add(Message(1, 10));
+        await inbox.WhenHandedOutAsync().WaitAsync(Node.Patience, Token);
+        for (int i = 2; i <= 9; i++)
+        {
+            inbox.Add(Message(i, 10));
+        }
+
+        time.Advance(Gathering - TimeSpan.FromMilliseconds(1));
+        Task rest = inbox.WhenHandedOutAsync();
+        Assert.False(rest.IsCompleted);
+        time.Advance(TimeSpan.FromMilliseconds(1));
+        await rest.WaitAsync(Node.Patience, Token);
+        Assert.Equal([1, 8], batches);
+    }
+
+    [Fact]
+    public async Task What_comes_some_time_after_a_large_fan_out_leaves_at_once()
+    {
+        FakeTimeProvider time = new();
+        ConcurrentQueue<int> batches = new();
+        using Inbox inbox = Counting(time, batches, deliveries: int.MaxValue);
+        for (int i = 1; i <= 3; i++)
+        {
+            inbox.Add(Message(i, 10));
+            await inbox.WhenHandedOutAsync().WaitAsync(Node.Patience, Token);
+            time.Advance(Gathering);
+        }
+
+        Assert.Equal([1, 1, 1], batches);
+    }
+
+    [Theory]
+    [InlineData(20, 10)]
+    [InlineData(int.MaxValue, 0)]
+    public async Task Nothing_waits_after_a_small_fan_out_or_where_gathering_is_switched_off(int deliveries, int gathering)
+    {
+        // The time stands still: who waited would wait for ever.
+        ConcurrentQueue<int> batches = new();
+        using Inbox inbox = Counting(new FakeTimeProvider(), batches, deliveries, TimeSpan.FromMilliseconds(gathering));
+        for (int i = 1; i <= 2; i++)
+        {
+            inbox.Add(Message(i, 10));
+            await inbox.WhenHandedOutAsync().WaitAsync(Node.Patience, Token);
+        }
+
+        Assert.Equal([1, 1], batches);
+    }
+
+    [Fact]
+    public async Task What_did_not_fit_into_one_batch_waits_for_nothing()
+    {
+        FakeTimeProvider time = new();
+        ConcurrentQueue<int> batches = new();
+        using Inbox inbox = Counting(time, batches, deliveries: int.MaxValue);
+        inbox.Add([.. Enumerable.Range(1, Inbox.MaxCount + 1).Select(i => Message(i, 10))]);
+        await inbox.WhenHandedOutAsync().WaitAsync(Node.Patience, Token);
+        Assert.Equal([Inbox.MaxCount, 1], batches);
+    }
+
     [Theory]
     [InlineData(Inbox.MaxHeldCount, 1)]
     [InlineData(4, Inbox.MaxHeldBytes / 4)]
@@ -76,7 +148,7 @@ public class InboxTests
         using ManualResetEventSlim begun = new(), mayGoOn = new();
         ConcurrentQueue<int> handedOut = new();
         ConcurrentQueue<InboxGap> gaps = new();
-        Inbox inbox = new(
+        using Inbox inbox = new(
             together =>
             {
                 begun.Set();
@@ -85,8 +157,12 @@ public class InboxTests
                 {
                     handedOut.Enqueue((int)appended.Message.Position.Offset);
                 }
+
+                return default;
             },
-            gaps.Enqueue);
+            gaps.Enqueue,
+            TimeProvider.System,
+            Gathering);
         inbox.Add(Message(0, 0));
         Assert.True(begun.Wait(Node.Patience, Token));
 
@@ -115,13 +191,16 @@ public class InboxTests
     {
         using ManualResetEventSlim begun = new(), mayGoOn = new();
         ConcurrentQueue<InboxGap> gaps = new();
-        Inbox inbox = new(
+        using Inbox inbox = new(
             _ =>
             {
                 begun.Set();
                 Assert.True(mayGoOn.Wait(Node.Patience));
+                return default;
             },
-            gaps.Enqueue);
+            gaps.Enqueue,
+            TimeProvider.System,
+            Gathering);
         inbox.Add(Message(1, Inbox.MaxHeldBytes));
         Assert.True(begun.Wait(Node.Patience, Token));
         for (int i = 0; i <= Inbox.MaxGapTopics; i++)
@@ -196,6 +275,18 @@ public class InboxTests
         Assert.InRange(Interlocked.Read(ref dropped), Count - Inbox.MaxHeldCount, Count + 1);
         Assert.True(slow.HasLogged("RedisNotificationsDropped"));
     }
+
+    private static Inbox Counting(TimeProvider time, ConcurrentQueue<int> batches, int deliveries) => Counting(time, batches, deliveries, Gathering);
+
+    private static Inbox Counting(TimeProvider time, ConcurrentQueue<int> batches, int deliveries, TimeSpan gathering) => new(
+        together =>
+        {
+            batches.Enqueue(together.Length);
+            return new FanoutReach(deliveries, deliveries);
+        },
+        NoGap,
+        time,
+        gathering);
 
     private static void NoGap(InboxGap gap) => Assert.Fail("Nothing was to be let go of.");
 

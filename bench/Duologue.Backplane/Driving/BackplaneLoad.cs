@@ -87,6 +87,7 @@ internal sealed class BackplaneLoad : ILinkHandler, IDisposable
         _firstMeasured = _next;
         long deliveries = _deliveries;
         int publishes = _next;
+        long segments = CountSegments();
         CpuTime[] before = [.. _nodes.Select(CpuTime.Of)];
         CpuTime redisBefore = CpuTime.Of(_redis);
         CpuTime ownBefore = CpuTime.Of(Environment.ProcessId);
@@ -97,6 +98,7 @@ internal sealed class BackplaneLoad : ILinkHandler, IDisposable
         CpuTime used = each[0] + each[1];
         CpuTime redisUsed = CpuTime.Of(_redis) - redisBefore;
         CpuTime ownUsed = CpuTime.Of(Environment.ProcessId) - ownBefore;
+        segments = CountSegments() - segments;
         double count = Math.Max(1, _deliveries - deliveries);
         double published = Math.Max(1, _next - publishes);
 
@@ -115,6 +117,7 @@ internal sealed class BackplaneLoad : ILinkHandler, IDisposable
             ["first_ns"] = each[0].Nanoseconds / published,
             ["second_ns"] = each[1].Nanoseconds / published,
             ["join_ns"] = _joinCost.Nanoseconds / (double)_links.Length,
+            ["segments"] = segments / count,
             ["redis_ns"] = redisUsed.Nanoseconds / published,
             ["gen_util"] = ownUsed.Nanoseconds / elapsed,
             ["p50_us"] = _across.Percentile(50),
@@ -170,6 +173,8 @@ internal sealed class BackplaneLoad : ILinkHandler, IDisposable
     }
 
     private static long After(TimeSpan time) => Latencies.Now + (long)(time.TotalSeconds * Stopwatch.Frequency);
+
+    private long CountSegments() => _links.Sum(link => (long)link.SegmentsReceived);
 
     private static CpuTime Sum(IEnumerable<int> processes) => processes.Aggregate(default(CpuTime), (sum, process) => sum + CpuTime.Of(process));
 

@@ -16,6 +16,7 @@ internal static class PairTable
         ("per_core", "deliveries per second and core", 0, 1, true),
         ("p50_us", "publish to receive across nodes, p50, ms", 2, 1e-3, false),
         ("p99_us", "the same, p99, ms", 2, 1e-3, false),
+        ("segments", "TCP segments from the nodes per delivery", 2, 1, false),
         ("redis_ns", "Redis CPU per publish, µs", 1, 1e-3, false),
     ];
 

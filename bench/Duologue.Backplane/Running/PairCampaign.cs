@@ -20,7 +20,7 @@ internal sealed class PairCampaign(BackplaneOptions options, ResultFile results)
 
     public static IReadOnlyList<string> Figures { get; } =
     [
-        "mps", "publishes", "cpu_ns", "user_ns", "sys_ns", "srv_util", "first_ns", "second_ns", "join_ns", "redis_ns", "gen_util", "p50_us", "p99_us", "beside_p50_us", "beside_p99_us", "missing",
+        "mps", "publishes", "cpu_ns", "user_ns", "sys_ns", "srv_util", "first_ns", "second_ns", "join_ns", "segments", "redis_ns", "gen_util", "p50_us", "p99_us", "beside_p50_us", "beside_p99_us", "missing",
     ];
 
     /// <summary>False if the budget did not suffice: run again to go on.</summary>
@@ -83,7 +83,7 @@ internal sealed class PairCampaign(BackplaneOptions options, ResultFile results)
         Dictionary<string, double> figures = Drive(shape, cluster, LeadIn, TimeSpan.FromSeconds(options.Seconds));
         results.Add(new Measurement(shape.Name, cluster.Contender.Name, round, figures));
         Say(FormattableString.Invariant(
-            $"{shape.Name} {round} {cluster.Contender.Name}: {figures["mps"]:N0}/s, {figures["cpu_ns"]:N0} ns each (user {figures["user_ns"]:N0}), nodes {figures["srv_util"]:P0}, clients {figures["gen_util"]:P0}, redis {figures["redis_ns"]:N0} ns per publish, p50 {figures["p50_us"]:N0}, p99 {figures["p99_us"]:N0} us, missing {figures["missing"]}"));
+            $"{shape.Name} {round} {cluster.Contender.Name}: {figures["mps"]:N0}/s, {figures["cpu_ns"]:N0} ns each (user {figures["user_ns"]:N0}), {figures["segments"]:N2} segments, nodes {figures["srv_util"]:P0}, clients {figures["gen_util"]:P0}, redis {figures["redis_ns"]:N0} ns per publish, p50 {figures["p50_us"]:N0}, p99 {figures["p99_us"]:N0} us, missing {figures["missing"]}"));
     }
 
     private static Dictionary<string, double> Drive(LoadShape shape, Cluster cluster, TimeSpan warmup, TimeSpan duration)

@@ -79,6 +79,17 @@ internal static unsafe partial class Libc
         return GetOption(socket, 1, 4, &error, &size) == 0 ? error : Marshal.GetLastSystemError(); // SOL_SOCKET, SO_ERROR
     }
 
+    /// <summary>How many TCP segments with data have come.</summary>
+    public static uint SegmentsReceived(int socket)
+    {
+        // struct tcp_info of linux/tcp.h, as far as tcpi_data_segs_in; all of it is there since Linux 4.6.
+        const int Information = 11, DataSegmentsIn = 152;
+        byte* information = stackalloc byte[DataSegmentsIn + sizeof(uint)];
+        int size = DataSegmentsIn + sizeof(uint);
+        Check(GetOption(socket, 6, Information, information, &size), "getsockopt");
+        return *(uint*)(information + DataSegmentsIn);
+    }
+
     /// <summary>Bytes taken, or less than zero if none can be now.</summary>
     public static int Send(int socket, ReadOnlySpan<byte> bytes)
     {

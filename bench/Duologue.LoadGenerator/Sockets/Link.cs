@@ -34,6 +34,9 @@ internal abstract class Link(int index, ILinkHandler handler) : IDisposable
     /// <summary>Something waits to be sent; no more can be.</summary>
     public virtual bool IsBusy => false;
 
+    /// <summary>How many TCP segments with data the server has sent, that have come.</summary>
+    public abstract uint SegmentsReceived { get; }
+
     public static Link Open(LoadOptions options, string path, int index, ILinkHandler handler, Poller poller)
     {
         RawStream socket = RawStream.Connect(options.Host, options.Port, index);
@@ -63,6 +66,8 @@ internal sealed class PlainLink : Link, IPolled
     }
 
     public override bool IsBusy => !_waiting.IsEmpty;
+
+    public override uint SegmentsReceived => Libc.SegmentsReceived(_socket.Descriptor);
 
     public override void Send(ReadOnlyMemory<byte> bytes)
     {
@@ -143,6 +148,7 @@ internal sealed class PlainLink : Link, IPolled
 
 internal sealed class TlsLink : Link
 {
+    private readonly RawStream _socket;
     private readonly SslStream _tls;
     private readonly byte[] _received = new byte[16 * 1024];
     private readonly int _thread = Environment.CurrentManagedThreadId;
@@ -151,10 +157,12 @@ internal sealed class TlsLink : Link
     public TlsLink(RawStream socket, SslStream tls, int index, ILinkHandler handler, Poller poller)
         : base(index, handler)
     {
-        _tls = tls;
+        (_socket, _tls) = (socket, tls);
         socket.Join(poller);
         _ = ReceiveAsync();
     }
+
+    public override uint SegmentsReceived => Libc.SegmentsReceived(_socket.Descriptor);
 
     public override void Send(ReadOnlyMemory<byte> bytes)
     {

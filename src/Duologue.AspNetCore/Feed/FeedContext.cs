@@ -3,8 +3,8 @@ using System.Text.Json.Serialization;
 
 namespace Duologue.AspNetCore;
 
-/// <summary>What the feed writes and reads as JSON, beside pages. Source-generated.</summary>
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, AllowDuplicateProperties = false)]
+/// <summary>What the feed writes and reads as JSON, beside pages. Source-generated. A request is one level deeper than the value in it, which may have 64 (<see cref="FeedJson.Compact"/>).</summary>
+[JsonSourceGenerationOptions(MaxDepth = 65, PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, AllowDuplicateProperties = false)]
 [JsonSerializable(typeof(PublishedAnswer))]
 [JsonSerializable(typeof(PresenceMessage))]
 [JsonSerializable(typeof(PresentMessage))]

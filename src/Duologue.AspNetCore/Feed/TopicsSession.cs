@@ -42,7 +42,7 @@ internal sealed class TopicsSession(TopicHub topics, TopicAuthorization authoriz
         }
         catch (JsonException error)
         {
-            return FailAsync(connection, "bad_message", $"The message is no request in JSON (at {error.Path ?? "$"}, byte {error.BytePositionInLine + 1}).", null, null);
+            return FailAsync(connection, "bad_message", $"The message is no request in JSON (at {error.Path ?? "$"}, byte {error.BytePositionInLine + 1}).", null, FindRef(message.Data.Span));
         }
 
         if (request?.Type is null)
@@ -50,7 +50,7 @@ internal sealed class TopicsSession(TopicHub topics, TopicAuthorization authoriz
             return FailAsync(connection, "bad_message", "The message has no type.", null, null);
         }
 
-        if (request.Ref is { } reference && (reference.ValueKind is not (JsonValueKind.String or JsonValueKind.Number) || reference.GetRawText().Length > MaxRefLength))
+        if (request.Ref is { } reference && !IsRef(reference))
         {
             return FailAsync(connection, "bad_message", $"ref is a string or a number of at most {MaxRefLength} bytes.", request.Topic, null);
         }
@@ -246,6 +246,38 @@ internal sealed class TopicsSession(TopicHub topics, TopicAuthorization authoriz
             return null;
         }
     }
+
+    // The ref of what is no request, so that whoever sent it learns which of its messages that was.
+    private static JsonElement? FindRef(ReadOnlySpan<byte> json)
+    {
+        // What is nested too deep is passed over, and what is broken is only looked at up to there.
+        var reader = new Utf8JsonReader(json, new JsonReaderOptions { MaxDepth = 1_000 });
+        try
+        {
+            _ = reader.Read();
+            while (reader.TokenType != JsonTokenType.StartArray && reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+            {
+                bool isRef = reader.ValueTextEquals("ref"u8);
+                _ = reader.Read();
+                if (isRef)
+                {
+                    JsonElement reference = JsonElement.ParseValue(ref reader);
+                    return IsRef(reference) && IsText(reference) ? reference : null;
+                }
+
+                reader.Skip();
+            }
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            // It stands behind what is broken, or behind a name that is no text, or nowhere.
+        }
+
+        return null;
+    }
+
+    private static bool IsRef(JsonElement reference) =>
+        reference.ValueKind is JsonValueKind.String or JsonValueKind.Number && reference.GetRawText().Length <= MaxRefLength;
 
     // RFC 8259 §8.2: an escape may spell half of a surrogate pair, which no reader turns into text.
     private static bool IsText(JsonElement element)

@@ -92,7 +92,7 @@ public abstract class Broker
     internal virtual long? Hearing => 0;
 
     /// <summary>The same for messages that were heard of together, in their order: what they bring a subscriber leaves in as few system calls as it can. Not so many that a send queue could overflow.</summary>
-    internal void OnAppended(ReadOnlySpan<AppendedMessage> together) => _listener?.Appended(together);
+    internal FanoutReach OnAppended(ReadOnlySpan<AppendedMessage> together) => _listener?.Appended(together) ?? default;
 
     /// <summary>The same for a message that is not at hand any more, and perhaps others behind it: the topic's log is read. Never waits.</summary>
     internal void OnAppendedUnseen(string topic, TopicPosition first) => _listener?.AppendedUnseen(topic, first);
@@ -105,7 +105,7 @@ internal interface IBrokerListener
 {
     void Appended(string topic, TopicMessage message);
 
-    void Appended(ReadOnlySpan<AppendedMessage> together);
+    FanoutReach Appended(ReadOnlySpan<AppendedMessage> together);
 
     void AppendedUnseen(string topic, TopicPosition first);
 
@@ -120,3 +120,8 @@ internal interface IBrokerListener
 
 /// <summary>A message, with its position, and the topic that it was appended to.</summary>
 internal readonly record struct AppendedMessage(string Topic, TopicMessage Message);
+
+/// <summary>Whom messages that were handed out together have reached here.</summary>
+/// <param name="Deliveries">To how many they went, each message counted for each receiver.</param>
+/// <param name="Together">How many of these left behind another one to the same receiver.</param>
+internal readonly record struct FanoutReach(int Deliveries, int Together);

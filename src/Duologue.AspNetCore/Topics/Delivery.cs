@@ -48,6 +48,9 @@ internal readonly struct Delivery
         }
     }
 
+    /// <summary>How many readers are woken, who waited for more.</summary>
+    public int WaiterCount => _waiterCount;
+
     /// <summary>Sends, wakes, counts and logs. Once, with no lock held.</summary>
     public FanoutResult Settle()
     {

@@ -113,10 +113,12 @@ internal sealed partial class Topic
     }
 
     /// <summary>The other part: sends, and reads on where there is a hole. What throws is kept for later.</summary>
-    public void Leave(in Delivery delivery, ref ExceptionDispatchInfo? failure)
+    /// <returns>To how many it went.</returns>
+    public int Leave(in Delivery delivery, ref ExceptionDispatchInfo? failure)
     {
-        delivery.Settle(ref failure);
+        FanoutResult result = delivery.Settle(ref failure);
         ReadOn();
+        return result.Accepted + delivery.WaiterCount;
     }
 
     /// <summary>A hint: something may have been appended.</summary>

@@ -9,10 +9,12 @@ internal sealed partial class TopicHub
 {
     void IBrokerListener.Appended(string topic, TopicMessage message) => FindAppended(topic)?.Appended(message);
 
-    void IBrokerListener.Appended(ReadOnlySpan<AppendedMessage> together)
+    FanoutReach IBrokerListener.Appended(ReadOnlySpan<AppendedMessage> together)
     {
         (Topic Topic, Delivery Delivery)[] taken = ArrayPool<(Topic, Delivery)>.Shared.Rent(together.Length);
         int count = 0;
+        int deliveries = 0;
+        int behind = 0;
         ExceptionDispatchInfo? failure = null;
         try
         {
@@ -30,13 +32,30 @@ internal sealed partial class TopicHub
             // What has its place must leave, whatever became of those behind it.
             for (int i = 0; i < count; i++)
             {
-                taken[i].Topic.Leave(taken[i].Delivery, ref failure);
+                int reached = taken[i].Topic.Leave(taken[i].Delivery, ref failure);
+                deliveries += reached;
+                behind += IsAmong(taken[i].Topic, taken.AsSpan(0, i)) ? reached : 0;
             }
 
             ArrayPool<(Topic, Delivery)>.Shared.Return(taken, clearArray: true);
         }
 
         failure?.Throw();
+        return new FanoutReach(deliveries, behind);
+    }
+
+    // So few that to look at each costs less than a set of them.
+    private static bool IsAmong(Topic topic, ReadOnlySpan<(Topic Topic, Delivery)> taken)
+    {
+        foreach (ref readonly (Topic Topic, Delivery) before in taken)
+        {
+            if (before.Topic == topic)
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     void IBrokerListener.AppendedUnseen(string topic, TopicPosition first) => FindAppended(topic)?.AppendedUnseen(first);

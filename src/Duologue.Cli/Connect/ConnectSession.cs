@@ -257,7 +257,7 @@ internal sealed class ConnectSession(Connection connection, Uri url, ConnectPlan
 
     private static string Describe(CloseInfo info)
     {
-        string who = info.ByPeer ? "by the server" : "by this side";
+        string who = info.ByPeer ? "by the server" : info.Cause == CloseCause.ConnectionLost ? "when the line was cut" : "by this side";
         string reason = info.Reason.Length > 0 ? $" \"{info.Reason}\"" : "";
         string clean = info.WasClean ? "" : ", not clean";
         string unsent = info.UnsentBytes > 0 ? $"; {info.UnsentBytes} bytes were not sent" : "";

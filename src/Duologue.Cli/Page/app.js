@@ -17,12 +17,15 @@ const transcript = new Transcript($('script'), $('empty'), $('newer'));
 const panel = new Panel();
 const people = new Map();
 const sending = new Map();
+const unheard = new Map();   // What was said here and has not come back yet, by its ref.
 
 let own = 0;
+let formerly = 0;
 let talk = '';
 let limits = { text: 4000, name: 32, file: 1048576 };
 let lostAt = 0;
 let nextRef = 1;
+let firstRef = 1;    // Of this connection.
 let ready = false;   // The connection is open and the server has said what it takes.
 
 conversation.name = sessionStorage.getItem('name') ?? '';
@@ -57,6 +60,7 @@ conversation.addEventListener('talk', ({ detail: event }) => {
   switch (event.type) {
     case 'welcome': return onWelcome(event);
     case 'said':
+      if (event.from.id === (event.past ? formerly : own)) forgetUnheard(event.text);
       if (transcript.isNew(talk, event.seq)) transcript.said(event, isOwn(event));
       return;
     case 'file': return onFile(event);
@@ -77,12 +81,18 @@ conversation.addEventListener('talk', ({ detail: event }) => {
       transcript.note(`${event.before} is now ${event.who.name}`, event.time);
       return;
     case 'clock':
+      if (formerly) noteUnheard();
       $('clock').textContent = clockTime(event.time);
       $('clock').dateTime = new Date(event.time).toISOString();
       $('beat').classList.toggle('on');
       return;
     case 'error':
       showNotice(event.message);
+      if (unheard.has(event.ref)) {
+        if (!$('say').value) $('say').value = unheard.get(event.ref);
+        unheard.delete(event.ref);
+        fitTextarea();
+      }
       if (event.ref) {
         sending.delete(event.ref);
         showProgress();
@@ -96,7 +106,28 @@ function showReady(value) {
   $('attach').disabled = !ready;
 }
 
+function forgetUnheard(text) {
+  for (const [ref, said] of unheard) {
+    if (said === text) {
+      unheard.delete(ref);
+      return;
+    }
+  }
+}
+
+// The history has been told again: what is not in it got lost with the connection, or never came to it.
+function noteUnheard() {
+  formerly = 0;
+  for (const [ref, text] of unheard) {
+    if (ref >= firstRef) continue;
+    transcript.note(`“${text}” was not passed on: the connection closed while it was being sent`, Date.now(), 'warning');
+    unheard.delete(ref);
+  }
+}
+
 function onWelcome(event) {
+  formerly = own;
+  firstRef = nextRef;
   own = event.you.id;
   talk = event.talk;
   limits = event.limits;
@@ -133,7 +164,8 @@ $('composer').addEventListener('submit', event => {
   event.preventDefault();
   const text = $('say').value.trim();
   if (!text) return;
-  if (ready && conversation.say(text)) {
+  if (ready && conversation.say(text, nextRef)) {
+    unheard.set(nextRef++, text);
     $('say').value = '';
     fitTextarea();
     showNotice('');

@@ -95,7 +95,7 @@ export class Conversation extends EventTarget {
     }
   }
 
-  say(text) { return this.#sendEvent({ type: 'say', text }); }
+  say(text, ref) { return this.#sendEvent({ type: 'say', text, ref }); }
 
   rename(name) {
     this.name = name;

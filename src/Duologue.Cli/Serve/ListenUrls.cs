@@ -70,7 +70,7 @@ internal static class ListenUrls
         }
         catch (Exception e) when (Find(e) is { } socketError)
         {
-            return report.Fail(ExitCode.CannotListen, $"Cannot listen on {string.Join(", ", urls)}: {socketError.Message}. Choose an address of this machine with --urls.");
+            return report.Fail(ExitCode.CannotListen, $"Cannot listen on {string.Join(", ", urls)}: {Reason(socketError)} Choose an address of this machine with --urls.");
         }
     }
 
@@ -113,7 +113,7 @@ internal static class ListenUrls
             return false;
         }
 
-        return address.PathBase.Length == 0 && !address.IsUnixPipe && !address.IsNamedPipe && address.Scheme is "http" or "https";
+        return address.PathBase.Length == 0 && !address.IsUnixPipe && !address.IsNamedPipe && address.Scheme is "http" or "https" && address.Port is >= 0 and <= IPEndPoint.MaxPort;
     }
 
     private static bool IsAny(string host) => host is "0.0.0.0" or "[::]" or "*" or "+";
@@ -123,6 +123,13 @@ internal static class ListenUrls
         BindingAddress address = BindingAddress.Parse(urls[0]);
         return $"{address.Scheme}://{address.Host}:{(address.Port < IPEndPoint.MaxPort ? address.Port + 1 : DefaultPort)}";
     }
+
+    private static string Reason(SocketException error) => error.SocketErrorCode switch
+    {
+        SocketError.AddressNotAvailable => "this machine has no such address.",
+        SocketError.AccessDenied => "this user may not listen on that port.",
+        _ => $"{error.Message.TrimEnd('.')}.",
+    };
 
     private static SocketException? Find(Exception? e)
     {

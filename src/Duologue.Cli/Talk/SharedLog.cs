@@ -100,6 +100,7 @@ internal sealed partial class SharedLog(Topics topics, Func<bool> isConnected, I
     private async Task FollowAsync(TalkRoom room)
     {
         TopicSubscription? reader = null;
+        TopicPosition? draining = null;
         try
         {
             while (true)
@@ -107,9 +108,23 @@ internal sealed partial class SharedLog(Topics topics, Func<bool> isConnected, I
                 try
                 {
                     reader ??= await topics.SubscribeAsync(Topic, TopicStart.After(await ReadAllAsync(room).ConfigureAwait(false)), _stop.Token).ConfigureAwait(false);
-                    Take(room, await reader.ReadAsync(_stop.Token).ConfigureAwait(false));
+                    if (draining is not { } from)
+                    {
+                        Take(room, await reader.ReadAsync(_stop.Token).ConfigureAwait(false));
+                        continue;
+                    }
+
+                    TopicPage page = await topics.ReadAsync(Topic, TopicStart.After(from), PageCount, _stop.Token).ConfigureAwait(false);
+                    Take(room, page);
+                    draining = page.Next;
+                    await Task.Delay(Pause / 10, timeProvider, _stop.Token).ConfigureAwait(false);
                 }
-                catch (Exception error) when (error is not OperationCanceledException || !_stop.IsCancellationRequested)
+                catch (OperationCanceledException) when (reader is not null && draining is null && !_stop.IsCancellationRequested)
+                {
+                    // Nobody waits for news on a server that stops. Those who are still here are to hear of it all the same.
+                    draining = reader.Position;
+                }
+                catch (Exception error) when (error is not OperationCanceledException)
                 {
                     // It goes on from where it is. That Redis is away is told by who watches the link.
                     if (error is not BrokerUnavailableException)

@@ -23,7 +23,8 @@ internal sealed record Leaving(string Key) : TalkEntry;
 
 internal sealed record Naming(string Key, string Name) : TalkEntry;
 
-internal sealed record Saying(string Key, string Text) : TalkEntry;
+/// <summary>A text. <c>Ref</c> is the number that its sender's own request had.</summary>
+internal sealed record Saying(string Key, string Text, int? Ref) : TalkEntry;
 
 /// <summary>A file; its content stands behind the entry.</summary>
 internal sealed record Filing(string Key, string Name, string Mime, int? Ref) : TalkEntry;

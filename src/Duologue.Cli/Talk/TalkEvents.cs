@@ -55,7 +55,7 @@ internal sealed record Pong(long Id, long Time) : TalkEvent;
 internal sealed record Refusal(string Message, int? Ref) : TalkEvent;
 
 /// <summary>What a client of <see cref="TalkProtocol.Name"/> asks. Which members count depends on <see cref="Type"/>.</summary>
-internal sealed record TalkRequest(string? Type, string? Text, string? Name, long Id);
+internal sealed record TalkRequest(string? Type, string? Text, string? Name, long Id, int? Ref);
 
 /// <summary>The head of a file that a client sends.</summary>
 internal sealed record FileHead(string? Name, string? Mime, int? Ref);

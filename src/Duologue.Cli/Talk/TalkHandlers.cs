@@ -23,24 +23,24 @@ internal abstract class TalkHandler(TalkRoom room, TalkWatch watch, bool wantsEv
 
     protected abstract ValueTask OnMessageAsync(TalkMember member, Message message);
 
-    protected ValueTask SayAsync(TalkMember member, string text)
+    protected ValueTask SayAsync(TalkMember member, string text, int? reference)
     {
         if (string.IsNullOrWhiteSpace(text))
         {
-            return RefuseAsync(member, TalkRefusal.Empty, "The message is empty.", null);
+            return RefuseAsync(member, TalkRefusal.Empty, "The message is empty.", reference);
         }
 
         if (text.Length > TalkLimits.Text)
         {
-            return RefuseAsync(member, TalkRefusal.TextTooLong, $"The message has {text.Length} characters; at most {TalkLimits.Text} are passed on.", null);
+            return RefuseAsync(member, TalkRefusal.TextTooLong, $"The message has {text.Length} characters; at most {TalkLimits.Text} are passed on.", reference);
         }
 
         if (!member.Gate.TryPass())
         {
-            return RefuseTooFastAsync(member, null);
+            return RefuseTooFastAsync(member, reference);
         }
 
-        return PassOnAsync(member, Room.SayAsync(member, text), null);
+        return PassOnAsync(member, Room.SayAsync(member, text, reference), reference);
     }
 
     protected ValueTask RenameAsync(TalkMember member, string? name)
@@ -133,7 +133,7 @@ internal sealed class EventTalkHandler(TalkRoom room, TalkWatch watch) : TalkHan
         switch (request?.Type)
         {
             case "say":
-                return SayAsync(member, request.Text ?? "");
+                return SayAsync(member, request.Text ?? "", request.Ref);
             case "name":
                 return RenameAsync(member, request.Name);
             case "ping":
@@ -170,6 +170,6 @@ internal sealed class LineTalkHandler(TalkRoom room, TalkWatch watch) : TalkHand
             return ValueTask.CompletedTask;
         }
 
-        return SayAsync(member, text);
+        return SayAsync(member, text, null);
     }
 }

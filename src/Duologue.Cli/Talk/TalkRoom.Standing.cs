@@ -10,11 +10,14 @@ internal sealed partial class TalkRoom
 
     private const int BytesPerStanding = 1024 * 1024;
 
-    // Longer than other nodes take to answer, or to be known; shorter than somebody waits before the page.
+    // Presence comes a moment later than what somebody does, and is late after an interruption. By sweeps, not by time: a process that was held up has not looked meanwhile.
+    private const int AbsencesOfGone = 5;
+
+    // Longer than other nodes take to answer; shorter than somebody waits before the page.
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
     private readonly List<(long Place, long Time, TalkEntry Entry, byte[] Content)> _early = [];
-    private readonly Dictionary<string, long> _absentSince = [];
+    private readonly Dictionary<string, int> _absences = [];
     private bool _stands;
     private long _lastPlace;
     private long _askedAt;
@@ -35,6 +38,7 @@ internal sealed partial class TalkRoom
             {
                 if (beginning.Behind == place - 1)
                 {
+                    _early.ForEach(early => RefuseLost(early.Entry));
                     Begin(beginning.Talk);
                 }
             }
@@ -104,7 +108,7 @@ internal sealed partial class TalkRoom
 
             foreach (IGrouping<string, string> node in _people.Keys.GroupBy(TalkLog.NodeOf))
             {
-                foreach (string key in node.Key == _log.Node ? node.Where(key => !_byKey.ContainsKey(key)) : IsGone(node.Key, now, isPresent) ? node : [])
+                foreach (string key in node.Key == _log.Node ? node.Where(key => !_byKey.ContainsKey(key)) : IsGone(node.Key, isPresent) ? node : [])
                 {
                     _log.Post(new Leaving(key));
                 }
@@ -112,17 +116,16 @@ internal sealed partial class TalkRoom
         }
     }
 
-    // Presence comes a moment later than what somebody does, and is late after an interruption.
-    private bool IsGone(string node, long now, Func<string, bool> isPresent)
+    private bool IsGone(string node, Func<string, bool> isPresent)
     {
         if (isPresent(node))
         {
-            _absentSince.Remove(node);
+            _absences.Remove(node);
             return false;
         }
 
-        _absentSince.TryAdd(node, now);
-        return _timeProvider.GetElapsedTime(_absentSince[node], now) > Patience;
+        _absences[node] = _absences.GetValueOrDefault(node) + 1;
+        return _absences[node] > AbsencesOfGone;
     }
 
     private void Begin(string talk)
@@ -135,6 +138,21 @@ internal sealed partial class TalkRoom
         foreach (TalkMember member in _byKey.Values)
         {
             PutOut(member);
+        }
+    }
+
+    // What was said while nobody knew how the talk stands is not of the one that begins.
+    private void RefuseLost(TalkEntry entry)
+    {
+        (string key, int? reference) = entry switch
+        {
+            Saying saying => (saying.Key, saying.Ref),
+            Filing filing => (filing.Key, filing.Ref),
+            _ => ("", null),
+        };
+        if (_byKey.GetValueOrDefault(key) is { } member)
+        {
+            Refuse(member, "The talk begins anew, as what was known of it is lost. Say it again.", reference);
         }
     }
 
@@ -186,6 +204,7 @@ internal sealed partial class TalkRoom
             case Naming naming when IsMine(naming.Key):
             case Saying saying when IsMine(saying.Key):
             case Filing filing when IsMine(filing.Key):
+                (_sinceStanding, _bytesSinceStanding) = (0, 0);
                 _log.Post(new Standing(
                     place, _talk, _lastId, _lastSeq,
                     [.. _people.Select(each => new Present(each.Key, each.Value))],

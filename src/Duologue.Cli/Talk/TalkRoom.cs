@@ -100,7 +100,7 @@ internal sealed partial class TalkRoom
         }
     }
 
-    public ValueTask SayAsync(TalkMember member, string text) => _log.AppendAsync(new Saying(member.Key, text), default, CancellationToken.None);
+    public ValueTask SayAsync(TalkMember member, string text, int? reference) => _log.AppendAsync(new Saying(member.Key, text, reference), default, CancellationToken.None);
 
     public ValueTask SendFileAsync(TalkMember member, FileHead head, ReadOnlyMemory<byte> content) =>
         _log.AppendAsync(new Filing(member.Key, SafeText.CleanFileName(head.Name), SafeText.CleanMediaType(head.Mime), head.Ref), content, CancellationToken.None);
@@ -138,7 +138,7 @@ internal sealed partial class TalkRoom
             case Naming naming when Knows(naming.Key, null):
                 Rename(naming, time);
                 break;
-            case Saying saying when Knows(saying.Key, null):
+            case Saying saying when Knows(saying.Key, saying.Ref):
                 var said = new Said(saying.Text) { Seq = ++_lastSeq, Time = time, From = _people[saying.Key] };
                 _history.Add(place, said, null);
                 _audience.Tell(Events, Encode(said));

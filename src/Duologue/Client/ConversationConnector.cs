@@ -51,7 +51,12 @@ internal static class ConversationConnector
             try
             {
                 OpenedConversation opened = await OpenAsync(uri, transport, known, WithTime(options, start, isLast: transport == order[^1]), cancellationToken).ConfigureAwait(false);
-                if (first is not null)
+                if (transport == Transport.WebSocket && !options.PollingFirst)
+                {
+                    // What has failed before was an accident, or is over. Of polling that says nothing: it opens, too, where a held request is cut.
+                    TransportMemory.Shared.Forget(uri);
+                }
+                else if (first is not null)
                 {
                     TransportMemory.Shared.Remember(uri, transport, options.TimeProvider);
                 }

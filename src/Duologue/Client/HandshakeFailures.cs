@@ -22,7 +22,7 @@ internal static class HandshakeFailures
 
     /// <summary>The server answered a polled request, but opened no session.</summary>
     public static HandshakeException SessionRefused(Uri uri, HttpResponseMessage response, string body) =>
-        new($"No session with {WebSocketUri.Display(uri)}: The server answered {(int)response.StatusCode} {response.ReasonPhrase}.".Replace(" .", ".", StringComparison.Ordinal), null)
+        new($"No session with {WebSocketUri.Display(uri)}: The server answered {(int)response.StatusCode}{(string.IsNullOrWhiteSpace(response.ReasonPhrase) ? "" : $" {PeerText.Quote(response.ReasonPhrase)}")}.", null)
         {
             Failure = ConnectFailure.Status,
             StatusCode = response.StatusCode,

@@ -117,6 +117,19 @@ public class TopicsSessionTests
     }
 
     [Theory]
+    [InlineData("""{"type":"publish","topic":"a","ref":"p7","data":{"x":1,"x":2}}""")]
+    [InlineData("""{"data":[[1]],"ref":"p7","type":1}""")]
+    [InlineData("""{"ref":"p7","data":""")]
+    public async Task What_was_no_request_was_refused_without_the_ref_that_stood_in_it(string request)
+    {
+        await using FeedHost feed = await FeedHost.StartAsync(endpoint => endpoint.AllowPublishing = true);
+        using ClientWebSocket socket = await OpenAsync(feed);
+        await socket.SendTextAsync(request);
+        JsonElement error = await ReceiveAsync(socket);
+        Assert.Equal(("error", "bad_message", "p7"), (Text(error, "type"), Text(error, "code"), Text(error, "ref")));
+    }
+
+    [Theory]
     [InlineData("no json", "bad_message")]
     [InlineData("[]", "bad_message")]
     [InlineData("null", "bad_message")]
@@ -140,6 +153,7 @@ public class TopicsSessionTests
     [InlineData("""{"type":"publish","topic":"a","data":["\udc00"]}""", "bad_request")]
     [InlineData("""{"type":"ping","ref":"\ud800"}""", "bad_message")]
     [InlineData("""{"type":"subscribe","topic":"\ud800"}""", "bad_message")]
+    [InlineData("""{"\ud800":1,"ref":""", "bad_message")]
     public async Task What_is_wrong_is_said_and_the_socket_goes_on(string request, string code)
     {
         await using FeedHost feed = await FeedHost.StartAsync(endpoint =>

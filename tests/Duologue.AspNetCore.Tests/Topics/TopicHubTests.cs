@@ -257,6 +257,27 @@ public class TopicHubTests
     }
 
     [Fact]
+    public async Task A_broker_is_told_whom_messages_reached_that_came_together_and_how_many_of_them_left_behind_another()
+    {
+        var broker = new SilentBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System));
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", Talks.Idle), _ => { }, builder => builder.Services.AddSingleton<Broker>(broker));
+        using ClientWebSocket first = await host.ConnectAsync("/");
+        using ClientWebSocket second = await host.ConnectAsync("/");
+        foreach (Connection connection in host.Connections)
+        {
+            Assert.True((await connection.SubscribeAsync("crowd", TopicStart.Now, Token)).IsSubscribed);
+        }
+
+        Assert.True((await host.Connections.First().SubscribeAsync("single", TopicStart.Now, Token)).IsSubscribed);
+        foreach (string topic in (string[])["crowd", "single", "crowd", "nobody", "crowd"])
+        {
+            await host.Topics.PublishAsync(topic, topic, Token);
+        }
+
+        Assert.Equal(new FanoutReach(Deliveries: 7, Together: 4), broker.Tell());
+    }
+
+    [Fact]
     public async Task What_a_broker_gives_and_cannot_be_read_is_read_again()
     {
         var broker = new StumblingBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System));
@@ -428,6 +449,27 @@ public class TopicHubTests
         public override ValueTask<TopicPosition> SubscribeAsync(string topic, CancellationToken cancellationToken) => log.SubscribeAsync(topic, cancellationToken);
 
         public override ValueTask UnsubscribeAsync(string topic) => throw new NotSupportedException("This broker does not end what it has begun.");
+    }
+
+    /// <summary>Tells of what was appended only when it is asked to.</summary>
+    private sealed class SilentBroker(MemoryBroker log) : Broker
+    {
+        private readonly List<AppendedMessage> _appended = [];
+
+        public FanoutReach Tell() => OnAppended([.. _appended]);
+
+        public override async ValueTask<TopicPosition> AppendAsync(string topic, TopicMessage message, TopicHistory history, CancellationToken cancellationToken)
+        {
+            TopicPosition position = await log.AppendAsync(topic, message, history, cancellationToken);
+            _appended.Add(new AppendedMessage(topic, message));
+            return position;
+        }
+
+        public override ValueTask<TopicPage> ReadAsync(string topic, TopicStart start, int maxCount, int maxBytes, CancellationToken cancellationToken) => new(log.Read(topic, start, maxCount, maxBytes));
+
+        public override ValueTask<TopicPosition> SubscribeAsync(string topic, CancellationToken cancellationToken) => log.SubscribeAsync(topic, cancellationToken);
+
+        public override ValueTask UnsubscribeAsync(string topic) => log.UnsubscribeAsync(topic);
     }
 
     /// <summary>Its notifications are all lost, as far as it knows, and the first messages that it gives fail when they are looked at.</summary>

@@ -201,6 +201,19 @@ public sealed class ConnectTests(ConnectTests.Server fixture) : IClassFixture<Co
     }
 
     [Fact]
+    public async Task A_line_that_was_cut_was_said_to_be_closed_by_this_side()
+    {
+        await using ServeTool server = await ServeTool.StartAsync();
+        await using Tool tool = Tool.Start("connect", $"{server.Socket}/echo");
+        await tool.WriteBytesAsync("hi\n"u8.ToArray());
+        await tool.WaitForOutAsync(line => line == "hi");
+        await server.Tool.KillAsync();
+        (int exitCode, _, string error) = await tool.WaitAsync();
+        Assert.Equal(5, exitCode);
+        Assert.Equal("Closed when the line was cut: 1006 (ConnectionLost, not clean)", error.Trim());
+    }
+
+    [Fact]
     public async Task Input_that_is_no_text_is_refused()
     {
         await using Tool tool = Tool.Start("connect", $"{Socket}/echo");

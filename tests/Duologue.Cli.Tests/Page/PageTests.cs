@@ -1,4 +1,5 @@
 using Duologue.Cli.Tests.Support;
+using Duologue.Redis.Tests.Support;
 using Microsoft.Playwright;
 
 namespace Duologue.Cli.Tests.Page;
@@ -166,6 +167,46 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
         await ada.Page.GetByLabel("Message to everyone").PressAsync("Enter");
         await ben.WaitForWordsAsync("Ada", "kept while away");
         await ada.WaitForWordsAsync("Ada", "before");
+    }
+
+    [Fact]
+    public async Task What_was_said_and_never_came_to_the_server_is_named_when_the_page_is_back()
+    {
+        await using ServeTool server = await ServeTool.StartToComeBackAsync();
+        await using OpenPage ada = await browser.OpenAsync(server.Url);
+        await ada.SayAsync("heard");
+        await ada.Page.GetByText("heard").First.WaitForAsync();
+        server.Tool.Freeze();
+        await ada.SayAsync("into the void");
+        await server.Tool.KillAsync();
+        await using ServeTool again = await ServeTool.StartAtAsync(server.Url);
+        await ada.WaitForNoteAsync("“into the void” was not passed on");
+        Assert.Equal(0, await ada.Page.GetByText("“heard”").CountAsync());
+    }
+
+    [Fact]
+    public async Task A_page_whose_node_is_killed_comes_back_by_another_as_who_it_was()
+    {
+        await using StoreServer store = StoreServer.Start("garnet");
+        await using ServeTool one = await ServeTool.StartAsync("--redis", store.Address, "--node", "one");
+        await using ServeTool two = await ServeTool.StartToComeBackAsync("--redis", store.Address, "--node", "two");
+        await using TestClient ada = await TestClient.JoinTalkAsync(one, "/?name=Ada");
+        await using OpenPage ben = await browser.OpenAsync(two.Url);
+        await ben.NameAsync("Ben");
+        await ada.ReceiveTextAsync(line => line.EndsWith("is now Ben", StringComparison.Ordinal));
+        await ben.SayAsync("hello from two");
+        await ada.ReceiveTextAsync(line => line == "Ben: hello from two");
+        await two.Tool.KillAsync();
+        await ada.SendAsync("said meanwhile");
+
+        // As a balancer would, at the same address.
+        await using ServeTool three = await ServeTool.StartAtAsync(two.Url, "--redis", store.Address, "--node", "three");
+        await ben.WaitForNoteAsync("Connected again");
+        await ben.WaitForWordsAsync("Ada", "said meanwhile");
+        await ben.Page.Locator("#people .own bdi").Filter(new() { HasTextString = "Ben", HasNotTextString = "2" }).WaitForAsync();
+        await ben.SayAsync("hello from three");
+        await ada.ReceiveTextAsync(line => line == "Ben: hello from three");
+        Assert.Equal(1, await ben.Page.GetByText("hello from two").CountAsync());
     }
 
     [Fact]

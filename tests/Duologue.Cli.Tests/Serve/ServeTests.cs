@@ -121,6 +121,15 @@ public sealed class ServeTests
         Assert.Matches(@"^error: http://127\.0\.0\.1:\d+ is taken[^\n]*--urls[^\n]*$", error);
     }
 
+    [Fact]
+    public async Task An_address_of_another_machine_was_said_by_a_number_of_the_system()
+    {
+        // RFC 5737: an address of nobody's.
+        (int exitCode, _, string error) = await Tool.RunAsync("", "serve", "--urls", "http://192.0.2.1:8080");
+        Assert.Equal(6, exitCode);
+        Assert.Equal("error: Cannot listen on http://192.0.2.1:8080: this machine has no such address. Choose an address of this machine with --urls.", error.Trim());
+    }
+
     [Theory]
     [InlineData("--max-message-size", "3XB")]
     [InlineData("--max-message-size", "0")]
@@ -131,6 +140,8 @@ public sealed class ServeTests
     [InlineData("--log-level", "7")]
     [InlineData("--urls", "nonsense")]
     [InlineData("--urls", "https://127.0.0.1:0")]
+    [InlineData("--urls", "http://localhost:99999")]
+    [InlineData("--urls", "http://localhost:-1")]
     [InlineData("--echo", "no-slash")]
     [InlineData("--echo", "/talk")]
     [InlineData("--echo", "/metrics")]

@@ -10,6 +10,15 @@ internal sealed class TestClient(Connection connection) : IAsyncDisposable
     public static async Task<TestClient> ConnectAsync(Uri uri, params string[] subprotocols) =>
         new(await Connection.ConnectAsync(uri, new ConnectOptions { Subprotocols = subprotocols, MaxMessageSize = 64 * 1024 * 1024 }, TestContext.Current.CancellationToken));
 
+    /// <summary>Joins the talk by lines. A client is connected a moment before the server lets it in: an answer says that it is.</summary>
+    public static async Task<TestClient> JoinTalkAsync(ServeTool server, string path)
+    {
+        TestClient client = await ConnectAsync(server.At(path));
+        await client.SendAsync("/who");
+        await client.ReceiveTextAsync(line => line.StartsWith("* here:", StringComparison.Ordinal));
+        return client;
+    }
+
     public async Task<(MessageType Type, byte[] Data, string Text)> ReceiveAsync()
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);

@@ -157,6 +157,13 @@ internal sealed class Tool : IAsyncDisposable
         Signal("-TERM");
     }
 
+    /// <summary>Lets it stand still: it takes what is sent, and does nothing.</summary>
+    public void Freeze()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no SIGSTOP.");
+        Signal("-STOP");
+    }
+
     private void Signal(string signal)
     {
         using Process kill = Process.Start("kill", [signal, _process.Id.ToString(CultureInfo.InvariantCulture)]);
@@ -257,7 +264,7 @@ internal sealed partial class ServeTool : IAsyncDisposable
     /// <summary>
     /// Starts one that is to end and to come back on its port. The port is below those that the system gives to whoever asks for any: nobody takes it meanwhile.
     /// </summary>
-    public static async Task<ServeTool> StartToComeBackAsync()
+    public static async Task<ServeTool> StartToComeBackAsync(params string[] arguments)
     {
         while (true)
         {
@@ -275,7 +282,7 @@ internal sealed partial class ServeTool : IAsyncDisposable
                 }
             }
 
-            return await StartAtAsync(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{port}"));
+            return await StartAtAsync(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{port}"), arguments);
         }
     }
 

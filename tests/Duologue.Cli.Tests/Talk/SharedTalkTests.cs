@@ -41,7 +41,7 @@ public sealed class SharedTalkTests
     {
         await using StoreServer store = StoreServer.Start("garnet");
         await using ServeTool one = await StartAsync(store, "one");
-        await using TestClient ada = await TestClient.ConnectAsync(one.At("/?name=Ada"));
+        await using TestClient ada = await TestClient.JoinTalkAsync(one, "/?name=Ada");
         byte[] content = [.. Enumerable.Range(0, 100_000).Select(i => (byte)(i * 31))];
         await ada.SendAsync("said before");
         await ada.ReceiveTextAsync(line => line == "Ada: said before");
@@ -64,10 +64,10 @@ public sealed class SharedTalkTests
         await using StoreServer store = StoreServer.Start("garnet");
         await using ServeTool one = await StartAsync(store, "one");
         await using ServeTool two = await StartAsync(store, "two");
-        await using TestClient ben = await TestClient.ConnectAsync(one.At("/?name=Ben"));
+        await using TestClient ben = await TestClient.JoinTalkAsync(one, "/?name=Ben");
         (TestClient before, JsonElement welcome) = await WelcomeAsync(two, "?name=Ada");
         await using TestClient left = before;
-        await using TestClient silent = await TestClient.ConnectAsync(two.At("/?name=Cy"));
+        await using TestClient silent = await TestClient.JoinTalkAsync(two, "/?name=Cy");
         await ben.ReceiveTextAsync(line => line == "* Cy joined from a terminal");
         await two.Tool.KillAsync();
         await ben.SendAsync("said meanwhile");
@@ -88,11 +88,14 @@ public sealed class SharedTalkTests
         await using StoreServer store = StoreServer.Start("garnet");
         await using ServeTool one = await StartAsync(store, "one");
         await using ServeTool two = await StartAsync(store, "two", "--drain-window", "100ms");
-        await using TestClient ben = await TestClient.ConnectAsync(one.At("/?name=Ben"));
-        await using TestClient ada = await TestClient.ConnectAsync(two.At("/?name=Ada"));
+        await using TestClient ben = await TestClient.JoinTalkAsync(one, "/?name=Ben");
+        await using TestClient ada = await TestClient.JoinTalkAsync(two, "/?name=Ada");
         await ben.ReceiveTextAsync(line => line == "* Ada joined from a terminal");
         two.Tool.Terminate();
         await ben.ReceiveTextAsync(line => line == "* Ada left");
+        (int code, _, string error) = await two.Tool.WaitAsync();
+        Assert.Equal(0, code);
+        Assert.DoesNotContain("fail:", error, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -100,7 +103,7 @@ public sealed class SharedTalkTests
     {
         await using var store = new RedisStore();
         await using ServeTool one = await StartAsync(store, "one");
-        await using TestClient ada = await TestClient.ConnectAsync(one.At("/?name=Ada"));
+        await using TestClient ada = await TestClient.JoinTalkAsync(one, "/?name=Ada");
         await ada.SendAsync("before");
         await ada.ReceiveTextAsync(line => line == "Ada: before");
         await store.KillAsync();

@@ -14,8 +14,8 @@ public sealed class TalkTests
     public async Task A_plain_text_is_talk_from_a_guest_and_an_upgrade_on_the_root_joins()
     {
         await using ServeTool server = await ServeTool.StartAsync();
-        await using TestClient one = await JoinAsync(server, "/");
-        await using TestClient two = await JoinAsync(server, "/talk");
+        await using TestClient one = await TestClient.JoinTalkAsync(server, "/");
+        await using TestClient two = await TestClient.JoinTalkAsync(server, "/talk");
         await one.ReceiveTextAsync(line => line == "* guest-2 joined from a terminal");
         await one.SendAsync("hello everyone");
         Assert.Equal("guest-1: hello everyone", (await one.ReceiveAsync()).Text);
@@ -35,8 +35,8 @@ public sealed class TalkTests
     public async Task A_plain_client_names_itself_asks_who_is_here_and_sees_others_leave()
     {
         await using ServeTool server = await ServeTool.StartAsync();
-        await using TestClient ada = await JoinAsync(server, "/?name=Ada");
-        await using (TestClient other = await JoinAsync(server, "/?name=ADA"))
+        await using TestClient ada = await TestClient.JoinTalkAsync(server, "/?name=Ada");
+        await using (TestClient other = await TestClient.JoinTalkAsync(server, "/?name=ADA"))
         {
             await ada.ReceiveTextAsync(line => line == "* ADA 2 joined from a terminal");
             await other.SendAsync("/name Grace");
@@ -52,7 +52,7 @@ public sealed class TalkTests
     public async Task A_line_cannot_pretend_to_be_anothers()
     {
         await using ServeTool server = await ServeTool.StartAsync();
-        await using TestClient ada = await JoinAsync(server, "/?name=Ada");
+        await using TestClient ada = await TestClient.JoinTalkAsync(server, "/?name=Ada");
         await ada.SendAsync("hi\nBen: I agree");
         Assert.Equal("Ada: hi\n    Ben: I agree", (await ada.ReceiveAsync()).Text);
     }
@@ -61,7 +61,7 @@ public sealed class TalkTests
     public async Task An_event_client_is_welcomed_told_what_is_said_and_pushed_the_time()
     {
         await using ServeTool server = await ServeTool.StartAsync();
-        await using TestClient plain = await JoinAsync(server, "/?name=Ada");
+        await using TestClient plain = await TestClient.JoinTalkAsync(server, "/?name=Ada");
         await using TestClient page = await TestClient.ConnectAsync(server.At("/talk?name=Ben"), TalkProtocol.Name);
         Assert.Equal(TalkProtocol.Name, page.Connection.Subprotocol);
         JsonElement welcome = await page.ReceiveEventAsync("welcome");
@@ -88,7 +88,7 @@ public sealed class TalkTests
     public async Task Who_comes_back_before_the_old_line_is_known_to_be_dead_is_who_it_was()
     {
         await using ServeTool server = await ServeTool.StartAsync();
-        await using TestClient ben = await JoinAsync(server, "/?name=Ben");
+        await using TestClient ben = await TestClient.JoinTalkAsync(server, "/?name=Ben");
         await using TestClient before = await TestClient.ConnectAsync(server.At("/talk?name=Ada"), TalkProtocol.Name);
         string key = (await before.ReceiveEventAsync("welcome")).GetProperty("key").GetString()!;
         await using TestClient after = await TestClient.ConnectAsync(server.At($"/talk?name=Ada&was={key}"), TalkProtocol.Name);
@@ -108,7 +108,7 @@ public sealed class TalkTests
         await using TestClient sender = await TestClient.ConnectAsync(server.At("/talk?name=Ada"), TalkProtocol.Name);
         await sender.ReceiveEventAsync("welcome");
         await using TestClient page = await TestClient.ConnectAsync(server.At("/talk"), TalkProtocol.Name);
-        await using TestClient plain = await JoinAsync(server, "/");
+        await using TestClient plain = await TestClient.JoinTalkAsync(server, "/");
         await page.ReceiveEventAsync("welcome");
         byte[] content = [.. Enumerable.Range(0, 200_000).Select(i => (byte)(i * 31))];
         await sender.SendAsync(Envelope("""{"name":"../a.png","mime":"image/png","ref":5}""", content));
@@ -133,7 +133,7 @@ public sealed class TalkTests
     public async Task A_plain_clients_bytes_are_a_file()
     {
         await using ServeTool server = await ServeTool.StartAsync();
-        await using TestClient plain = await JoinAsync(server, "/");
+        await using TestClient plain = await TestClient.JoinTalkAsync(server, "/");
         await using TestClient page = await TestClient.ConnectAsync(server.At("/talk"), TalkProtocol.Name);
         await page.ReceiveEventAsync("welcome");
         await plain.SendAsync(new byte[] { 1, 2, 3 });
@@ -172,7 +172,7 @@ public sealed class TalkTests
         await page.SendAsync("not json");
         await page.SendAsync("""{"type":"say","text":" "}""");
         await page.SendAsync($$"""{"type":"say","text":"{{new string('x', TalkLimits.Text + 1)}}"}""");
-        await using TestClient plain = await JoinAsync(server, "/");
+        await using TestClient plain = await TestClient.JoinTalkAsync(server, "/");
         for (int i = 0; i < 1000 && !plain.Connection.Closed.IsCompleted; i++)
         {
             plain.Connection.Send($"{i}");
@@ -203,7 +203,7 @@ public sealed class TalkTests
     public async Task Who_is_too_fast_is_told_so_and_in_the_end_closed()
     {
         await using ServeTool server = await ServeTool.StartAsync();
-        await using TestClient plain = await JoinAsync(server, "/");
+        await using TestClient plain = await TestClient.JoinTalkAsync(server, "/");
         for (int i = 0; i < 1000 && !plain.Connection.Closed.IsCompleted; i++)
         {
             plain.Connection.Send($"{i}");
@@ -219,7 +219,7 @@ public sealed class TalkTests
     public async Task A_newcomer_is_told_the_history_a_plain_one_if_it_asks()
     {
         await using ServeTool server = await ServeTool.StartAsync();
-        await using TestClient ada = await JoinAsync(server, "/?name=Ada");
+        await using TestClient ada = await TestClient.JoinTalkAsync(server, "/?name=Ada");
         foreach (string text in new[] { "one", "two", "three" })
         {
             await ada.SendAsync(text);
@@ -242,15 +242,6 @@ public sealed class TalkTests
         await using ServeTool server = await ServeTool.StartAsync();
         await using TestClient plain = await TestClient.ConnectAsync(server.At("/?clock"));
         Assert.Matches(@"^\* it is \d\d:\d\d:\d\d UTC$", (await plain.ReceiveAsync()).Text);
-    }
-
-    // A client is connected a moment before the server lets it into the talk: an answer says that it is in.
-    private static async Task<TestClient> JoinAsync(ServeTool server, string path)
-    {
-        TestClient client = await TestClient.ConnectAsync(server.At(path));
-        await client.SendAsync("/who");
-        await client.ReceiveTextAsync(line => line.StartsWith("* here:", StringComparison.Ordinal));
-        return client;
     }
 
     private static byte[] Envelope(string head, byte[] content)

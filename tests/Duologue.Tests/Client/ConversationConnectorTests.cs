@@ -1,4 +1,5 @@
 using Duologue.Client;
+using Duologue.Tests.Client.Peers;
 
 namespace Duologue.Tests.Client;
 
@@ -19,6 +20,17 @@ public class ConversationConnectorTests
         var options = new ConnectOptions { Transports = transports, PollingFirst = pollingFirst };
 
         Assert.Equal(order, string.Join(' ', ConversationConnector.Order(options, known)));
+    }
+
+    [Fact]
+    public async Task The_reason_phrase_of_a_refused_session_was_told_with_its_control_characters()
+    {
+        await using var server = new RawServer(exchange => exchange.WriteAsync("HTTP/1.1 404 \u001b[31mred\r\nContent-Length: 0\r\n\r\n"));
+
+        HandshakeException refused = await Assert.ThrowsAsync<HandshakeException>(
+            async () => await Connection.ConnectAsync(server.Uri, new ConnectOptions { Transports = Transports.LongPolling }, TestContext.Current.CancellationToken));
+
+        Assert.EndsWith("The server answered 404 \"?[31mred\".", refused.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -104,17 +104,22 @@ public class HandshakeAttemptTests
     [Fact]
     public async Task A_body_that_never_ends_is_waited_for_until_the_timeout_and_its_status_still_counts()
     {
+        const string Answer = "HTTP/1.1 500 Oh\r\nContent-Length: 5000\r\n\r\nhalf a character: \u00e2\u0082";
         await using var server = new RawServer(async exchange =>
         {
-            await exchange.WriteAsync("HTTP/1.1 500 Oh\r\nContent-Length: 5000\r\nSet-Cookie: seen=yes\r\n\r\nhalf a character: \u00e2\u0082");
+            await exchange.WriteAsync(Answer);
             await exchange.ReadToEndAsync();
         });
 
-        // The clock stands still until the head has come, which the cookie tells.
+        // The clock stands still until all that was sent has been read, and more is asked for.
         var time = new FakeTimeProvider();
-        var cookies = new CookieContainer();
-        Task<HandshakeException> failing = FailAsync(server, NoProxy with { TimeProvider = time, Cookies = cookies });
-        await Waiting.Until(() => cookies.Count > 0);
+        var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        Task<HandshakeException> failing = FailAsync(server, NoProxy with
+        {
+            TimeProvider = time,
+            Connect = async (endPoint, cancellationToken) => new WatchedStream(await ConnectionRacer.SystemConnect(endPoint, cancellationToken), Answer.Length, asked),
+        });
+        await asked.Task.Soon();
         time.Advance(NoProxy.ConnectTimeout);
         HandshakeException e = await failing;
         Assert.Equal(HttpStatusCode.InternalServerError, e.StatusCode);
@@ -365,6 +370,62 @@ public class HandshakeAttemptTests
         {
             await Task.Delay(Timeout.Infinite, cancellationToken);
             throw new InvalidOperationException();
+        }
+    }
+
+    /// <summary>Tells when more than so many bytes are read.</summary>
+    private sealed class WatchedStream(Stream inner, int count, TaskCompletionSource asked) : Stream
+    {
+        private int _read;
+
+        public override bool CanRead => true;
+
+        public override bool CanSeek => false;
+
+        public override bool CanWrite => true;
+
+        public override long Length => throw new NotSupportedException();
+
+        public override long Position
+        {
+            get => throw new NotSupportedException();
+            set => throw new NotSupportedException();
+        }
+
+        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            if (_read >= count)
+            {
+                asked.TrySetResult();
+            }
+
+            int read = await inner.ReadAsync(buffer, cancellationToken);
+            _read += read;
+            return read;
+        }
+
+        public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) => inner.WriteAsync(buffer, cancellationToken);
+
+        public override Task FlushAsync(CancellationToken cancellationToken) => inner.FlushAsync(cancellationToken);
+
+        public override void Flush() => inner.Flush();
+
+        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+        public override void Write(byte[] buffer, int offset, int count) => inner.Write(buffer, offset, count);
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+        public override void SetLength(long value) => throw new NotSupportedException();
+
+        protected override void Dispose(bool disposing)
+        {
+            if (disposing)
+            {
+                inner.Dispose();
+            }
+
+            base.Dispose(disposing);
         }
     }
 }

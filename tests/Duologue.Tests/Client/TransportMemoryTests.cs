@@ -19,7 +19,43 @@ public class TransportMemoryTests
         Assert.Null(memory.Find(new Uri("ws://one:81/a"), time));
         Assert.Null(memory.Find(new Uri("ws://two/a"), time));
 
-        time.Advance(TransportMemory.Lifetime);
+        time.Advance(TransportMemory.FirstLifetime);
+        Assert.Null(memory.Find(One, time));
+    }
+
+    [Fact]
+    public void One_failure_while_a_server_died_was_remembered_as_long_as_a_network_that_lets_nothing_through()
+    {
+        var time = new FakeTimeProvider();
+        var memory = new TransportMemory();
+
+        // Many at once are one failure.
+        for (int i = 0; i < 100; i++)
+        {
+            memory.Remember(One, Transport.WebSocket, time);
+        }
+
+        time.Advance(TransportMemory.FirstLifetime);
+        Assert.Null(memory.Find(One, time));
+
+        // Each time anew it is remembered longer, up to the longest.
+        TimeSpan lifetime = TransportMemory.FirstLifetime;
+        for (int i = 0; i < 10; i++)
+        {
+            memory.Remember(One, Transport.WebSocket, time);
+            lifetime = lifetime * 2 < TransportMemory.LongestLifetime ? lifetime * 2 : TransportMemory.LongestLifetime;
+            time.Advance(lifetime - TimeSpan.FromSeconds(1));
+            Assert.Equal(Transport.WebSocket, memory.Find(One, time));
+            time.Advance(TimeSpan.FromSeconds(1));
+            Assert.Null(memory.Find(One, time));
+        }
+
+        Assert.Equal(TransportMemory.LongestLifetime, lifetime);
+
+        // Long after the last one it is the first again.
+        time.Advance(TransportMemory.LongestLifetime + TimeSpan.FromSeconds(1));
+        memory.Remember(One, Transport.WebSocket, time);
+        time.Advance(TransportMemory.FirstLifetime);
         Assert.Null(memory.Find(One, time));
     }
 

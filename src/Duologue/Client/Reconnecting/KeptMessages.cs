@@ -21,6 +21,9 @@ internal sealed class KeptMessage(long number, MessageType type, byte[] data, bo
 /// <summary>What waits to be sent, in order, up to a number of bytes. Thread-safe: its lock is a leaf, and what it tells, it tells with no lock held.</summary>
 internal sealed class KeptMessages : IDisposable
 {
+    // No timer can be set for much longer than a month.
+    private static readonly TimeSpan LongestTimer = TimeSpan.FromDays(1);
+
     private readonly Lock _lock = new();
     private readonly LinkedList<KeptMessage> _waiting = new();
     private readonly TimeProvider _time;
@@ -223,9 +226,19 @@ internal sealed class KeptMessages : IDisposable
         }
     }
 
-    private long ExpiryOf(WhenAway whenAway) => whenAway.Limit > TimeSpan.Zero
-        ? _time.GetTimestamp() + (long)(whenAway.Limit.TotalSeconds * _time.TimestampFrequency)
-        : long.MaxValue;
+    private long ExpiryOf(WhenAway whenAway)
+    {
+        if (whenAway.Limit <= TimeSpan.Zero)
+        {
+            return long.MaxValue;
+        }
+
+        long now = _time.GetTimestamp();
+        double ticks = whenAway.Limit.TotalSeconds * _time.TimestampFrequency;
+
+        // What no clock counts up to is never.
+        return ticks < long.MaxValue - now ? now + (long)ticks : long.MaxValue;
+    }
 
     // Under the lock.
     private void Arm(long expiresAt)
@@ -238,7 +251,8 @@ internal sealed class KeptMessages : IDisposable
         _nextExpiry = expiresAt;
         TimeSpan due = _time.GetElapsedTime(_time.GetTimestamp(), expiresAt);
 
-        // Never early: a timer's resolution is a millisecond, and what fires early finds nothing to do.
+        // Not early by less than its resolution, a millisecond. What fires a long time before finds nothing to do, and is set again.
+        due = due < LongestTimer ? due : LongestTimer;
         _expiry.Change(due > TimeSpan.Zero ? due + TimeSpan.FromMilliseconds(1) : TimeSpan.Zero, Timeout.InfiniteTimeSpan);
     }
 }

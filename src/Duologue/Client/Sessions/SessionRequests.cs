@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Http.Headers;
+using Duologue.Protocol.Handshake;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -98,7 +99,7 @@ internal sealed class SessionRequests : IDisposable
 
 /// <summary>A server, or a proxy on the way, refused a request of a session that is open.</summary>
 internal sealed class SessionRequestException(HttpStatusCode status, string body)
-    : IOException($"The server answered {(int)status} to a request of the session{(body.Length == 0 ? "" : $": {body}")}")
+    : IOException($"The server answered {(int)status} to a request of the session{(body.Length == 0 ? "." : $": {PeerText.Quote(body.Trim())}")}")
 {
     public HttpStatusCode Status => status;
 }

@@ -11,7 +11,9 @@ namespace Duologue.Client;
 internal readonly record struct ServerSentEvent(string Type, string? Id, byte[]? Data);
 
 /// <summary>Reads server-sent events. An event that is cut off in the middle is none. Source: WHATWG HTML §9.2.6.</summary>
-internal sealed class EventStreamReader(Stream stream, long maxLine)
+/// <param name="stream">The answer.</param>
+/// <param name="maxSize">The longest line, and the most data of one event, in bytes.</param>
+internal sealed class EventStreamReader(Stream stream, long maxSize)
 {
     private readonly PipeReader _reader = PipeReader.Create(stream);
     private readonly ArrayBufferWriter<byte> _data = new(256);
@@ -23,7 +25,7 @@ internal sealed class EventStreamReader(Stream stream, long maxLine)
     public Action? Heard { get; init; }
 
     /// <summary>The next event; null at the end of the stream.</summary>
-    /// <exception cref="InvalidDataException">A line is longer than may be.</exception>
+    /// <exception cref="InvalidDataException">A line, or an event, is longer than may be.</exception>
     public async ValueTask<ServerSentEvent?> ReadAsync(CancellationToken cancellationToken)
     {
         while (true)
@@ -41,9 +43,9 @@ internal sealed class EventStreamReader(Stream stream, long maxLine)
                 Take(line);
             }
 
-            if (buffer.Length > maxLine)
+            if (buffer.Length > maxSize)
             {
-                throw new InvalidDataException($"A line of the stream is longer than {maxLine} bytes.");
+                throw new InvalidDataException($"A line of the stream is longer than {maxSize} bytes.");
             }
 
             _reader.AdvanceTo(buffer.Start, buffer.End);
@@ -107,6 +109,11 @@ internal sealed class EventStreamReader(Stream stream, long maxLine)
                 if (_hasData)
                 {
                     _data.Write("\n"u8);
+                }
+
+                if (_data.WrittenCount + value.Length > maxSize)
+                {
+                    throw new InvalidDataException($"An event of the stream has more than {maxSize} bytes.");
                 }
 
                 _hasData = true;

@@ -8,6 +8,11 @@ namespace Duologue.Client;
 /// </summary>
 internal sealed class FeedMessage
 {
+    private const string WrongValue = "A member has a value of the wrong type or range.";
+
+    // A server takes values as deep as JSON's readers usually do (64), and the page around them is deeper. Reading does not recurse.
+    private static readonly JsonReaderOptions ReaderOptions = new() { MaxDepth = 256 };
+
     public string? Type { get; private set; }
 
     public string? Topic { get; private set; }
@@ -45,9 +50,9 @@ internal sealed class FeedMessage
             message.Read(json);
             return message;
         }
-        catch (Exception e) when (e is InvalidOperationException or FormatException)
+        catch (Exception e) when (IsWrongValue(e))
         {
-            throw new JsonException("A member has a value of the wrong type.", e);
+            throw new JsonException(WrongValue, e);
         }
     }
 
@@ -57,19 +62,22 @@ internal sealed class FeedMessage
     {
         try
         {
-            var reader = new Utf8JsonReader(json);
+            var reader = new Utf8JsonReader(json, ReaderOptions);
             reader.Read();
             return ReadItem(ref reader, json, topic);
         }
-        catch (Exception e) when (e is InvalidOperationException or FormatException)
+        catch (Exception e) when (IsWrongValue(e))
         {
-            throw new JsonException("A member has a value of the wrong type.", e);
+            throw new JsonException(WrongValue, e);
         }
     }
 
+    // Of another type, no Base64, or a time that no calendar has.
+    private static bool IsWrongValue(Exception e) => e is InvalidOperationException or FormatException or ArgumentOutOfRangeException;
+
     private void Read(ReadOnlySpan<byte> json)
     {
-        var reader = new Utf8JsonReader(json);
+        var reader = new Utf8JsonReader(json, ReaderOptions);
         reader.Read();
         Expect(ref reader, JsonTokenType.StartObject);
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)

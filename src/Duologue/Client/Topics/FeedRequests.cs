@@ -42,7 +42,7 @@ internal sealed class FeedRequests : IDisposable
         string parameters = $"after={Uri.EscapeDataString(after)}";
         parameters = wait > TimeSpan.Zero ? FormattableString.Invariant($"{parameters}&wait={wait.TotalSeconds:0.###}") : parameters;
         using HttpRequestMessage request = await MakeAsync(HttpMethod.Get, topic, parameters, cancellationToken).ConfigureAwait(false);
-        using var limit = new Limit(Time, wait + _options.Connect.ConnectTimeout, cancellationToken);
+        using Limit limit = LimitOf(wait, cancellationToken);
         using HttpResponseMessage response = await SendAsync(request, limit.Token).ConfigureAwait(false);
         ReadOnlyMemory<byte> body = await ReadBodyAsync(response, limit.Token).ConfigureAwait(false);
         return FeedMessage.Parse(body.Span, topic);
@@ -61,7 +61,7 @@ internal sealed class FeedRequests : IDisposable
             _ => new MediaTypeHeaderValue("application/octet-stream"),
         };
         request.Headers.TryAddWithoutValidation("Idempotency-Key", publish.Key);
-        using var limit = new Limit(Time, _options.Connect.ConnectTimeout, cancellationToken);
+        using Limit limit = LimitOf(TimeSpan.Zero, cancellationToken);
         using HttpResponseMessage response = await SendAsync(request, limit.Token).ConfigureAwait(false);
         ReadOnlyMemory<byte> body = await ReadBodyAsync(response, limit.Token).ConfigureAwait(false);
         return FeedMessage.Parse(body.Span, publish.Topic).Id ?? throw new System.Text.Json.JsonException("The answer to a publish has no id.");
@@ -73,7 +73,7 @@ internal sealed class FeedRequests : IDisposable
     {
         using HttpRequestMessage request = await MakeAsync(HttpMethod.Get, topic, $"after={Uri.EscapeDataString(after)}", cancellationToken).ConfigureAwait(false);
         request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue("text/event-stream"));
-        using var limit = new Limit(Time, _options.Connect.ConnectTimeout, cancellationToken);
+        using Limit limit = LimitOf(TimeSpan.Zero, cancellationToken);
         HttpResponseMessage response = await SendAsync(request, limit.Token).ConfigureAwait(false);
         if (response.Content.Headers.ContentType?.MediaType == "text/event-stream")
         {
@@ -144,6 +144,13 @@ internal sealed class FeedRequests : IDisposable
         return output.WrittenMemory;
     }
 
+    // An answer may take as long as connecting may, beyond the time for which it is asked to be held.
+    private Limit LimitOf(TimeSpan held, CancellationToken cancellationToken)
+    {
+        TimeSpan most = _options.Connect.ConnectTimeout;
+        return new Limit(Time, most == Timeout.InfiniteTimeSpan ? most : held + most, cancellationToken);
+    }
+
     /// <summary>A token that is cancelled by another one, or when a time is over.</summary>
     private sealed class Limit : IDisposable
     {
@@ -152,7 +159,7 @@ internal sealed class FeedRequests : IDisposable
 
         public Limit(TimeProvider time, TimeSpan limit, CancellationToken cancellationToken)
         {
-            _time = new CancellationTokenSource(limit > TimeSpan.Zero ? limit : Timeout.InfiniteTimeSpan, time);
+            _time = new CancellationTokenSource(limit, time);
             _either = CancellationTokenSource.CreateLinkedTokenSource(_time.Token, cancellationToken);
         }
 

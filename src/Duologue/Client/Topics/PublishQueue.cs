@@ -35,15 +35,26 @@ internal sealed class PendingPublish(long number, string topic, PublishKind kind
 /// Publishes without an answer, in order. A session sends what it has not sent yet; the next one begins with the first again. In each topic so the order holds, also where an old session is still being served: each
 /// sends in order, and whichever is first with a key appends it. Thread-safe: its lock is a leaf.
 /// </summary>
-internal sealed class PublishQueue(TopicClientOptions options)
+internal sealed class PublishQueue
 {
     private readonly Lock _lock = new();
+    private readonly TopicClientOptions _options;
+    private readonly ITimer _expiry;
     private readonly LinkedList<PendingPublish> _unanswered = new();
     private readonly Dictionary<long, LinkedListNode<PendingPublish>> _byNumber = [];
     private LinkedListNode<PendingPublish>? _next;
     private long _lastNumber;
     private int _underWay;
+    private bool _expiryIsSet;
     private Exception? _end;
+
+    public PublishQueue(TopicClientOptions options)
+    {
+        _options = options;
+        _expiry = Time.CreateTimer(static queue => ((PublishQueue)queue!).Expire(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
+
+    private TimeProvider Time => _options.Connect.TimeProvider;
 
     /// <summary>Takes in a message; throws what has ended the client.</summary>
     public PendingPublish Add(string topic, PublishKind kind, byte[] data)
@@ -66,28 +77,16 @@ internal sealed class PublishQueue(TopicClientOptions options)
     /// <summary>A new session begins: what has no answer is to be sent again. Fails what was first sent too long ago, and gives how many are repeated.</summary>
     public int Rewind()
     {
-        List<PendingPublish> tooOld = [];
+        List<PendingPublish> tooOld;
         int repeated;
         lock (_lock)
         {
-            foreach (PendingPublish publish in _unanswered)
-            {
-                if (IsTooOld(publish))
-                {
-                    tooOld.Add(publish);
-                }
-            }
-
-            tooOld.ForEach(publish => Remove(publish.Number));
+            tooOld = RemoveTooOld();
             (_next, _underWay) = (_unanswered.First, 0);
             repeated = _unanswered.Count(publish => publish.SentAt is not null);
         }
 
-        foreach (PendingPublish publish in tooOld)
-        {
-            publish.Answer.TrySetException(TooOld(publish));
-        }
-
+        tooOld.ForEach(FailAsTooOld);
         return repeated;
     }
 
@@ -135,7 +134,8 @@ internal sealed class PublishQueue(TopicClientOptions options)
                 publish = _next.Value;
                 if (!IsTooOld(publish))
                 {
-                    publish.SentAt ??= options.Connect.TimeProvider.GetTimestamp();
+                    publish.SentAt ??= Time.GetTimestamp();
+                    SetExpiry(publish);
                     (_next, _underWay) = (_next.Next, _underWay + 1);
                     return publish;
                 }
@@ -143,7 +143,7 @@ internal sealed class PublishQueue(TopicClientOptions options)
                 Remove(publish.Number);
             }
 
-            publish.Answer.TrySetException(TooOld(publish));
+            FailAsTooOld(publish);
         }
     }
 
@@ -175,11 +175,50 @@ internal sealed class PublishQueue(TopicClientOptions options)
             _next = null;
         }
 
+        _expiry.Dispose();
         foreach (PendingPublish publish in all)
         {
             publish.Answer.TrySetException(failure);
         }
     }
+
+    // Whether there is a session or not, and whatever it is told: who waits for an answer is told in time that nobody knows.
+    private void Expire()
+    {
+        List<PendingPublish> tooOld;
+        lock (_lock)
+        {
+            _expiryIsSet = false;
+            tooOld = RemoveTooOld();
+            if (_unanswered.FirstOrDefault(publish => publish.SentAt is not null) is { } oldest)
+            {
+                SetExpiry(oldest);
+            }
+        }
+
+        tooOld.ForEach(FailAsTooOld);
+    }
+
+    // Under the lock. They were first sent in order, so that the first is the oldest. A timer that is early finds nothing to do.
+    private void SetExpiry(PendingPublish oldest)
+    {
+        if (!_expiryIsSet && _end is null)
+        {
+            _expiryIsSet = true;
+            TimeSpan left = _options.RepeatFor - Time.GetElapsedTime(oldest.SentAt!.Value);
+            _expiry.Change((left > TimeSpan.Zero ? left : TimeSpan.Zero) + TimeSpan.FromMilliseconds(1), Timeout.InfiniteTimeSpan);
+        }
+    }
+
+    // Under the lock.
+    private List<PendingPublish> RemoveTooOld()
+    {
+        List<PendingPublish> tooOld = [.. _unanswered.Where(IsTooOld)];
+        tooOld.ForEach(publish => Remove(publish.Number));
+        return tooOld;
+    }
+
+    private void FailAsTooOld(PendingPublish publish) => publish.Answer.TrySetException(TooOld(publish));
 
     private PendingPublish? TakeOut(long number)
     {
@@ -210,10 +249,10 @@ internal sealed class PublishQueue(TopicClientOptions options)
         return node.Value;
     }
 
-    private bool IsTooOld(PendingPublish publish) => publish.SentAt is { } sentAt && options.Connect.TimeProvider.GetElapsedTime(sentAt) > options.RepeatFor;
+    private bool IsTooOld(PendingPublish publish) => publish.SentAt is { } sentAt && Time.GetElapsedTime(sentAt) > _options.RepeatFor;
 
     private TopicException TooOld(PendingPublish publish) => new(
         "unknown",
-        $"No answer that it is done has come within {options.RepeatFor} (RepeatFor): the message may be in the topic or not. A repeat could double it.",
+        $"No answer that it is done has come within {_options.RepeatFor} (RepeatFor): the message may be in the topic or not. A repeat could double it.",
         publish.LastFailure);
 }

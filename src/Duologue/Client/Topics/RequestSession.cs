@@ -190,7 +190,9 @@ internal sealed class RequestSession(FeedRequests requests, FeedWays way, Sessio
             catch (Exception e)
 #pragma warning restore CA1031
             {
-                failure = e;
+                failure = e is OperationCanceledException && !stop.IsCancellationRequested
+                    ? new TimeoutException($"No answer by {way} in time (ConnectTimeout, and what a poll is held; of a stream that is silent, StreamTimeout).", e)
+                    : e;
             }
 
             if (stop.IsCancellationRequested || !await WaitAsync(backoff, failure, stop).ConfigureAwait(false))

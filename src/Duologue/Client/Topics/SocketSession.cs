@@ -347,7 +347,9 @@ internal sealed class SocketSession(Connection connection, SessionWork work)
                     break;
                 case PublishKind.Json:
                     writer.WritePropertyName("data"u8);
-                    writer.WriteRawValue(publish.Data);
+
+                    // What is wrong with it the server says of this one; it is no reason to end the session.
+                    writer.WriteRawValue(publish.Data, skipInputValidation: true);
                     break;
                 default:
                     writer.WriteBase64String("data"u8, publish.Data);

@@ -103,7 +103,7 @@ public sealed partial class TopicClient : IAsyncDisposable
     /// <param name="after"><see cref="Now"/>, <see cref="Oldest"/>, or the <see cref="TopicNews.Cursor"/> that was had last.</param>
     /// <param name="cancellationToken">Ends the subscription.</param>
     /// <exception cref="TopicException">The server refuses it, or the client has ended.</exception>
-    /// <exception cref="ArgumentException"><paramref name="topic"/> is a pattern: <see cref="SubscribePatternAsync"/>.</exception>
+    /// <exception cref="ArgumentException"><paramref name="topic"/> is a pattern: <see cref="SubscribePatternAsync"/>; or it is none that a request could name.</exception>
     public IAsyncEnumerable<TopicNews> SubscribeAsync(string topic, string after, CancellationToken cancellationToken)
     {
         CheckName(topic);
@@ -136,7 +136,7 @@ public sealed partial class TopicClient : IAsyncDisposable
     /// <exception cref="TopicException">The server refuses it, or the client has ended; <c>needs_websocket</c> if another way is in use.</exception>
     public IAsyncEnumerable<TopicNews> SubscribePatternAsync(string pattern, CancellationToken cancellationToken)
     {
-        ArgumentException.ThrowIfNullOrEmpty(pattern);
+        TopicPattern.CheckText(pattern, nameof(pattern));
         if (!TopicPattern.Is(pattern))
         {
             throw new ArgumentException($"{pattern} has no segment * or **: it is the name of one topic.", nameof(pattern));
@@ -147,7 +147,7 @@ public sealed partial class TopicClient : IAsyncDisposable
 
     private static void CheckName(string topic)
     {
-        ArgumentException.ThrowIfNullOrEmpty(topic);
+        TopicPattern.CheckText(topic, nameof(topic));
         if (TopicPattern.Is(topic))
         {
             throw new ArgumentException($"{topic} is a pattern, which has no position; use {nameof(SubscribePatternAsync)}.", nameof(topic));
@@ -176,6 +176,7 @@ public sealed partial class TopicClient : IAsyncDisposable
     /// <param name="cancellationToken">Stops the waiting. What has not been sent yet is taken back; what has may be in the topic, and goes on being repeated.</param>
     /// <returns>The message's cursor: the place behind it.</returns>
     /// <exception cref="TopicException">The server refuses it, the client has ended, or nobody knows (<see cref="TopicClientOptions.RepeatFor"/>).</exception>
+    /// <exception cref="ArgumentException"><paramref name="topic"/> is none that a request could name.</exception>
     public Task<string> PublishAsync(string topic, string text, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(text);
@@ -232,7 +233,7 @@ public sealed partial class TopicClient : IAsyncDisposable
 
     private async Task<string> PublishAsync(string topic, PublishKind kind, byte[] data, CancellationToken cancellationToken)
     {
-        ArgumentException.ThrowIfNullOrEmpty(topic);
+        TopicPattern.CheckText(topic, nameof(topic));
         Start();
         await _room.WaitAsync(cancellationToken).ConfigureAwait(false);
         PendingPublish publish;

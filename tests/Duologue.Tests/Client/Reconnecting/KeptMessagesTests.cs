@@ -52,6 +52,33 @@ public sealed class KeptMessagesTests : IDisposable
         Assert.Equal([3], TakeAll());
     }
 
+    [Theory]
+    [InlineData(60)]
+    [InlineData(365_000)]
+    [InlineData(10_675_199)]
+    public void A_message_that_may_wait_longer_than_a_timer_can_made_the_sending_throw(int days)
+    {
+        var limit = TimeSpan.FromDays(days);
+        Add(WhenAway.KeepFor(limit));
+        _time.Advance(TimeSpan.FromDays(59));
+        Assert.Empty(_lost);
+        Add(WhenAway.KeepFor(TimeSpan.FromSeconds(1)));
+        _time.Advance(TimeSpan.FromSeconds(2));
+        Assert.Equal([(MessageFate.Expired, "2")], Lost());
+        Assert.Equal([1], TakeAll());
+    }
+
+    [Fact]
+    public void What_may_wait_for_two_months_expires_after_them()
+    {
+        Add(WhenAway.KeepFor(TimeSpan.FromDays(60)));
+        _time.Advance(TimeSpan.FromDays(30));
+        _time.Advance(TimeSpan.FromDays(29));
+        Assert.Empty(_lost);
+        _time.Advance(TimeSpan.FromDays(1) + TimeSpan.FromSeconds(1));
+        Assert.Equal([(MessageFate.Expired, "1")], Lost());
+    }
+
     [Fact]
     public void No_more_waits_than_may()
     {

@@ -42,6 +42,13 @@ public class EventStreamReaderTests
         await Assert.ThrowsAsync<InvalidDataException>(async () => await reader.ReadAsync(Token));
     }
 
+    [Fact]
+    public async Task An_event_of_endless_lines_filled_the_memory()
+    {
+        var reader = new EventStreamReader(new MemoryStream(Encoding.UTF8.GetBytes(string.Concat(Enumerable.Repeat("data: 0123456789\n", 500)))), 1_000);
+        await Assert.ThrowsAsync<InvalidDataException>(async () => await reader.ReadAsync(Token));
+    }
+
     private static async Task WriteAsync(PipeWriter writer, byte[] bytes, int size)
     {
         for (int i = 0; i < bytes.Length; i += size)

@@ -50,7 +50,17 @@ public class FeedMessageTests
     [InlineData("""{"reset":1}""")]
     [InlineData("""{"lost":"x"}""")]
     [InlineData("""{"next":[]}""")]
+    [InlineData("""{"items":[{"id":"a","time":9223372036854775807,"data":"x"}]}""")]
     public void What_is_no_page_is_an_exception_of_JSON(string json) => Assert.ThrowsAny<JsonException>(() => Parse(json));
+
+    [Fact]
+    public void A_value_as_deep_as_a_server_takes_stopped_every_reader_of_its_topic()
+    {
+        // JSON's usual limit, and the page around it.
+        string value = new string('[', 64) + new string(']', 64);
+        Assert.Equal(value, Parse($$"""{"items":[{"id":"a-1","time":0,"data":{{value}}}],"next":"a-1"}""").Items[0].Text);
+        Assert.Equal(value, FeedMessage.ParseItem(Encoding.UTF8.GetBytes($$"""{"id":"a-1","time":0,"data":{{value}}}"""), "news").Text);
+    }
 
     private static FeedMessage Parse(string json) => FeedMessage.Parse(Encoding.UTF8.GetBytes(json), "news");
 }

@@ -44,6 +44,27 @@ public class PublishQueueTests
     }
 
     [Fact]
+    public async Task Who_waited_for_an_answer_was_told_that_nobody_knows_only_when_another_session_began()
+    {
+        PendingPublish first = Add();
+        PendingPublish second = Add();
+        _queue.TryNext(1);
+        _time.Advance(TimeSpan.FromSeconds(30));
+        Assert.Equal(second, _queue.TryNext(2));
+        PendingPublish third = Add();
+        _time.Advance(TimeSpan.FromSeconds(31));
+        Assert.Equal("unknown", (await Assert.ThrowsAsync<TopicException>(() => first.Answer.Task)).Code);
+        Assert.False(second.Answer.Task.IsCompleted);
+
+        // Its answer comes too late, and there is room for the next.
+        _queue.Confirm(first.Number, "a-1");
+        Assert.Equal(third, _queue.TryNext(2));
+        _time.Advance(TimeSpan.FromSeconds(30));
+        Assert.Equal("unknown", (await Assert.ThrowsAsync<TopicException>(() => second.Answer.Task)).Code);
+        Assert.False(third.Answer.Task.IsCompleted);
+    }
+
+    [Fact]
     public async Task One_that_is_refused_makes_room_for_the_next()
     {
         PendingPublish first = Add();
