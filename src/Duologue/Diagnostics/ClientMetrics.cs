@@ -22,6 +22,7 @@ internal sealed class ClientMetrics
     private readonly Counter<long> _sendMemoryExceeded;
     private readonly Counter<long> _reconnects;
     private readonly Counter<long> _lost;
+    private readonly Counter<long> _unread;
     private readonly Counter<long> _topicResets;
     private readonly Counter<long> _wayChanges;
     private readonly Counter<long> _repeats;
@@ -34,6 +35,7 @@ internal sealed class ClientMetrics
         _sendMemoryExceeded = meter.CreateCounter<long>("duologue.client.send_memory.exceeded", "{connection}", "Connections of the browser's class that failed because MaxSendMemory was reached.");
         _reconnects = meter.CreateCounter<long>("duologue.client.reconnects", "{connection}", "Conversations that a client has come back for.");
         _lost = meter.CreateCounter<long>("duologue.client.messages.lost", "{message}", "Messages that a client that comes back did not send, or that may not have arrived.");
+        _unread = meter.CreateCounter<long>("duologue.client.messages.unread", "{message}", "Messages that a client that comes back had received, and that nobody read.");
         _topicResets = meter.CreateCounter<long>("duologue.client.topic.resets", "{reset}", "Topics that could not be continued without a gap.");
         _wayChanges = meter.CreateCounter<long>("duologue.client.way.changes", "{change}", "Changes of the way by which topics are had.");
         _repeats = meter.CreateCounter<long>("duologue.client.publish.repeats", "{message}", "Publishes that were repeated with their key because no answer had come.");
@@ -69,6 +71,8 @@ internal sealed class ClientMetrics
     public void Reconnected() => _reconnects.Add(1);
 
     public void Lost(MessageFate fate, int count) => _lost.Add(count, new KeyValuePair<string, object?>(TelemetryNames.MessageFate, TelemetryNames.Of(fate)));
+
+    public void Unread(int count) => _unread.Add(count);
 
     public void TopicReset() => _topicResets.Add(1);
 

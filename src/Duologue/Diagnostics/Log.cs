@@ -85,6 +85,9 @@ internal static partial class Log
     [LoggerMessage(2017, LogLevel.Error, "{Uri}: a listener of the application's threw.", EventName = "ListenerFailed")]
     public static partial void ListenerFailed(this ILogger logger, string uri, Exception exception);
 
+    [LoggerMessage(2018, LogLevel.Warning, "{Uri}: {Count} message(s) of an earlier conversation are let go of: nobody reads what the client receives.", EventName = "ClientMessagesUnread")]
+    public static partial void ClientMessagesUnread(this ILogger logger, string uri, int count);
+
     [LoggerMessage(2020, LogLevel.Debug, "A session with {Uri} is open over {Transport}.", EventName = "SessionOpened")]
     public static partial void SessionOpened(this ILogger logger, string uri, Transport transport);
 

@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using System.Net;
 using System.Net.Sockets;
+using System.Text;
 using Duologue.Client;
 using Duologue.Tests.Client.Peers;
 using Microsoft.Extensions.DependencyInjection;
@@ -99,6 +100,46 @@ public sealed class ClientTelemetryTests : IDisposable
         }
 
         Assert.Contains(log.GetSnapshot(), record => record.Id.Name == "ListenerFailed" && record.Exception is InvalidTimeZoneException);
+    }
+
+    [Fact]
+    public async Task What_nobody_read_of_many_conversations_was_let_go_of_in_silence()
+    {
+        const int Visits = 10;
+        int visits = 0;
+        await using KestrelServer server = await KestrelServer.StartAsync(async context =>
+        {
+            int visit = Interlocked.Increment(ref visits);
+            using System.Net.WebSockets.WebSocket socket = await context.WebSockets.AcceptWebSocketAsync();
+            foreach (string text in new[] { $"{visit} a", $"{visit} b" })
+            {
+                await socket.SendAsync(Encoding.UTF8.GetBytes(text), System.Net.WebSockets.WebSocketMessageType.Text, true, context.RequestAborted);
+            }
+
+            await socket.CloseAsync(visit < Visits ? System.Net.WebSockets.WebSocketCloseStatus.InternalServerError : System.Net.WebSockets.WebSocketCloseStatus.NormalClosure, "", context.RequestAborted);
+        });
+        using MetricCollector<long> unread = Collect<long>("messages.unread");
+        var log = new Microsoft.Extensions.Logging.Testing.FakeLogCollector();
+        using var loggers = new Microsoft.Extensions.Logging.LoggerFactory([new Microsoft.Extensions.Logging.Testing.FakeLoggerProvider(log)]);
+        await using var client = new DuologueClient(server.Uri, new DuologueClientOptions
+        {
+            Connect = Options with { LoggerFactory = loggers },
+            InitialDelay = TimeSpan.FromMilliseconds(1),
+            MaxDelay = TimeSpan.FromMilliseconds(1),
+        });
+        client.Start();
+        await client.Ended;
+
+        // The last eight are there for who comes after all.
+        List<string> texts = [];
+        await foreach (Message message in client.ReadAllAsync(Cancelled))
+        {
+            texts.Add(message.Text);
+        }
+
+        Assert.Equal(Enumerable.Range(3, 8).SelectMany(visit => new[] { $"{visit} a", $"{visit} b" }), texts);
+        Assert.Equal([2, 2], unread.GetMeasurementSnapshot().Select(each => each.Value));
+        Assert.Equal(2, log.GetSnapshot().Count(record => record.Id.Name == "ClientMessagesUnread"));
     }
 
     [Theory]

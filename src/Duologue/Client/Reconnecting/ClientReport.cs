@@ -49,6 +49,13 @@ internal sealed class ClientReport(Uri uri, ReconnectOptions options)
         Logger.ClientMessagesLost(_uri, lost.Count, lost.Fate, lost.First, lost.Last);
     }
 
+    /// <summary>Messages had come that nobody read, and are kept no longer.</summary>
+    public void Unread(int count)
+    {
+        _metrics.Unread(count);
+        Logger.ClientMessagesUnread(_uri, count);
+    }
+
     /// <summary>A topic continued, or could not without a gap.</summary>
     public void Reset(string topic, long? lost)
     {

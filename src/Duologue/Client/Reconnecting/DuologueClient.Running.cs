@@ -195,10 +195,30 @@ public sealed partial class DuologueClient
                 await Task.WhenAny(room, Task.Delay(ReaderGrace, Time, _stop.Token)).ConfigureAwait(false);
                 _stop.Token.ThrowIfCancellationRequested();
             }
-            else
+            else if (_unread.Reader.TryRead(out Connection? oldest))
             {
-                // Nobody wants what the oldest has received.
-                _unread.Reader.TryRead(out _);
+                await LetGoAsync(oldest).ConfigureAwait(false);
+            }
+        }
+    }
+
+    // Nobody wants what it has received, or not before too much has come. It is over: there will be no more.
+    private async Task LetGoAsync(Connection unread)
+    {
+        int count = 0;
+        try
+        {
+            while (true)
+            {
+                await unread.ReceiveAsync(_stop.Token).ConfigureAwait(false);
+                count++;
+            }
+        }
+        catch (ConnectionClosedException)
+        {
+            if (count > 0)
+            {
+                _report.Unread(count);
             }
         }
     }

@@ -137,7 +137,7 @@ public sealed partial class DuologueClient : IAsyncDisposable
 
     /// <summary>
     /// All messages of all conversations, in order, until the client ends. One reader at a time. A message's bytes are valid until the next is asked for. The client comes back while what
-    /// came before the cut is still being read, up to eight conversations ahead.
+    /// came before the cut is still being read, up to eight conversations ahead. While nobody reads, those of the oldest conversation but eight are let go of, which is logged and counted.
     /// </summary>
     /// <param name="cancellationToken">Stops the reading; no message is lost by it.</param>
     /// <exception cref="InvalidOperationException">Somebody reads already.</exception>
