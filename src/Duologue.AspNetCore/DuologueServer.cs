@@ -25,7 +25,7 @@ internal sealed class DuologueServer : IAsyncDisposable
         Compression = new CompressionAdmission(Options.MaxDedicatedCompressors, metrics, HandshakeLogger);
         HandshakeRate = new HandshakeRate(Options.MaxHandshakesPerSecond, Options.MaxHandshakesPerSecondPerAddress, timeProvider);
         TopicLogger = Limited(Log.TopicsCategory);
-        Topics = new TopicHub(Options, broker, metrics, timeProvider, TopicLogger);
+        Topics = new TopicHub(Options, broker, Node, metrics, timeProvider, TopicLogger);
         metrics.Observe(Topics);
         Observer = new ServerObserver(this, metrics.OfConnections, timeProvider);
 

@@ -18,7 +18,7 @@ internal static class EventStream
     public static async Task RunAsync(HttpContext context, TopicHub topics, string name, FeedQuery query, TopicEndpointOptions options)
     {
         CancellationToken gone = context.RequestAborted;
-        var present = new TopicSubscriber(context.TraceIdentifier, UserIdentity.IdOf(context.User));
+        var present = new TopicSubscriber(context.TraceIdentifier, UserIdentity.IdOf(context.User)) { Node = topics.Node };
         using TopicSubscription reader = await topics.OpenAsync(name, query.Start, present, gone).ConfigureAwait(false);
         HttpResponse response = context.Response;
         response.ContentType = "text/event-stream; charset=utf-8";

@@ -22,7 +22,8 @@ internal sealed record PublishedAnswer(string Id);
 /// <summary>A subscriber, as clients see it.</summary>
 internal sealed record PresentSubscriber(string Id, string? User)
 {
-    public static PresentSubscriber From(TopicSubscriber subscriber) => new(subscriber.Id, subscriber.UserId);
+    // No name of a node has a slash.
+    public static PresentSubscriber From(TopicSubscriber subscriber) => new(subscriber.Node is { } node ? $"{node}/{subscriber.Id}" : subscriber.Id, subscriber.UserId);
 }
 
 /// <summary><c>joined</c>, <c>left</c>.</summary>

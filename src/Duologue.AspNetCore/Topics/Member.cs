@@ -18,7 +18,8 @@ internal enum MemberForm
 /// <param name="Form">How.</param>
 internal readonly record struct Member(WebSocketConnection Connection, MemberForm Form)
 {
-    public TopicSubscriber Describe() => new(Connection.Id, (Connection.Owner as ConnectionState)?.UserId);
+    /// <param name="node">This process's name, where others share its topics.</param>
+    public TopicSubscriber Describe(string? node) => new(Connection.Id, (Connection.Owner as ConnectionState)?.UserId) { Node = node };
 }
 
 /// <summary>The members of a topic at one moment, in the shape that a publish walks through. Each connection is in each form once.</summary>

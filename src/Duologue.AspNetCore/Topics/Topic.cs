@@ -61,7 +61,7 @@ internal sealed partial class Topic(string name, TopicHub hub)
     {
         lock (_setLock)
         {
-            return [.. _members.Select(member => member.Describe()), .. _readers?.Where(reader => reader.PresentAs is not null).Select(reader => reader.PresentAs!.Value) ?? []];
+            return [.. _members.Select(member => member.Describe(hub.Node)), .. _readers?.Where(reader => reader.PresentAs is not null).Select(reader => reader.PresentAs!.Value) ?? []];
         }
     }
 
@@ -78,7 +78,7 @@ internal sealed partial class Topic(string name, TopicHub hub)
             if (_members.Add(member))
             {
                 _snapshot = null;
-                Tell(joined: true, member.Describe());
+                Tell(joined: true, member.Describe(hub.Node));
             }
 
             return true;
@@ -111,7 +111,7 @@ internal sealed partial class Topic(string name, TopicHub hub)
             }
 
             _snapshot = null;
-            Tell(joined: false, member.Describe());
+            Tell(joined: false, member.Describe(hub.Node));
             return RetireIfUnused();
         }
     }

@@ -120,7 +120,7 @@ internal sealed partial class TopicHub
     {
         if (Reset is not null)
         {
-            TopicSubscriber[] subscribers = [.. plain.Select(connection => new Member(connection, MemberForm.Raw).Describe())];
+            TopicSubscriber[] subscribers = [.. plain.Select(connection => new Member(connection, MemberForm.Raw).Describe(Node))];
             Events.Add(new TopicEvent(TopicEventKind.Reset, topic, null, default) { Lost = page.Lost, Subscribers = subscribers });
             Events.Raise();
         }

@@ -32,14 +32,16 @@ internal sealed partial class TopicHub : Topics, IBrokerListener, IDisposable
 
     /// <param name="options">The server's.</param>
     /// <param name="broker">Where topics are stored; null for this process's memory.</param>
+    /// <param name="node">This process's name, by which subscribers elsewhere know those here.</param>
     /// <param name="metrics">What is counted.</param>
     /// <param name="time">The clock.</param>
     /// <param name="logger">Of the category of topics.</param>
-    public TopicHub(DuologueOptions options, Broker? broker, ServerMetrics metrics, TimeProvider time, ILogger logger)
+    public TopicHub(DuologueOptions options, Broker? broker, string node, ServerMetrics metrics, TimeProvider time, ILogger logger)
     {
         (_options, _metrics, _logger, Time) = (options, metrics, logger, time);
         _histories = new TopicHistories(options);
         Broker = broker ?? (_memory = new MemoryBroker(options, time));
+        Node = IsRemote ? node : null;
         Broker.Attach(this);
         Wheel = TimeoutWheel.For(time);
         Events = new OrderedEvents<TopicEvent>(Raise);
@@ -67,6 +69,9 @@ internal sealed partial class TopicHub : Topics, IBrokerListener, IDisposable
 
     /// <summary>Whether logs are elsewhere, where others append to them.</summary>
     public bool IsRemote => _memory is null;
+
+    /// <summary>The name of this process among those that share its topics; null where it has them alone.</summary>
+    public string? Node { get; }
 
     /// <summary>How long who reads a topic waits for a broker elsewhere to follow it.</summary>
     public TimeSpan BrokerPatience { get; set; } = TimeSpan.FromSeconds(30);

@@ -1,9 +1,13 @@
 namespace Duologue.AspNetCore;
 
 /// <summary>Who subscribes to a topic.</summary>
-/// <param name="Id">The id of the connection, or of the stream.</param>
+/// <param name="Id">The id of the connection, or of the stream; unique within its process.</param>
 /// <param name="UserId">The user's name, as in <see cref="Connections"/>; null if nobody is signed in.</param>
-public readonly record struct TopicSubscriber(string Id, string? UserId);
+public readonly record struct TopicSubscriber(string Id, string? UserId)
+{
+    /// <summary>The process that it is connected to, where several share the topics: two of them may have subscribers of the same id. Null where this one has the topics alone.</summary>
+    public string? Node { get; init; }
+}
 
 /// <summary>Somebody has joined or left a topic.</summary>
 /// <param name="topic">The topic's name.</param>

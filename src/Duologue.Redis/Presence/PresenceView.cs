@@ -101,16 +101,16 @@ internal sealed class PresenceView
         }
 
         _haveNodesChanged = false;
-        HashSet<string> alive = [.. _registry.Others.Select(entry => entry.Incarnation)];
-        foreach (string gone in _peers.Keys.Where(peer => !alive.Contains(peer)).ToArray())
+        Dictionary<string, string> alive = _registry.Others.ToDictionary(entry => entry.Incarnation, entry => entry.Name, StringComparer.Ordinal);
+        foreach (string gone in _peers.Keys.Where(peer => !alive.ContainsKey(peer)).ToArray())
         {
             Clear(_peers[gone]);
             _peers.Remove(gone);
         }
 
-        foreach (string came in alive.Where(peer => !_peers.ContainsKey(peer)))
+        foreach ((string came, string name) in alive.Where(peer => !_peers.ContainsKey(peer.Key)))
         {
-            _peers.Add(came, new Peer(came));
+            _peers.Add(came, new Peer(came, name));
         }
     }
 
@@ -240,7 +240,7 @@ internal sealed class PresenceView
             return;
         }
 
-        TopicSubscriber subscriber = change.Subscriber;
+        TopicSubscriber subscriber = change.Subscriber with { Node = peer.Name };
         lock (_lock)
         {
             if (!_topics.TryGetValue(change.Topic, out Dictionary<(string, string), TopicSubscriber>? members))
@@ -267,9 +267,11 @@ internal sealed class PresenceView
     }
 
     /// <summary>A node, and what is known of it.</summary>
-    private sealed class Peer(string incarnation)
+    private sealed class Peer(string incarnation, string name)
     {
         public string Incarnation { get; } = incarnation;
+
+        public string Name { get; } = name;
 
         public HashSet<(string Topic, string Id)> Members { get; } = [];
 

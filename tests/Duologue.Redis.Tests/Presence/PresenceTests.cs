@@ -41,6 +41,23 @@ public class PresenceTests
         Assert.Equal([$"+{here}", $"+{there}", $"-{there}"], events);
     }
 
+    [Fact]
+    public async Task Two_on_two_nodes_with_the_same_id_looked_like_one()
+    {
+        await using StoreServer store = StoreServer.Start("garnet");
+        await using Node a = await Node.StartAsync(store, options => options.NodeName = "a");
+        await using Node b = await Node.StartAsync(store, options => options.NodeName = "b");
+        await using Connection watcher = await SubscribeAsync(a, presence: true);
+        string own = Assert.Single(a.Topics.ListSubscribers("room")).Id;
+
+        // Each process counts its connections from one.
+        b.Broker.Announce("room", new TopicSubscriber(own, null), joined: true);
+        await Eventually.True(() => a.Topics.CountSubscribers("room") == 2);
+        Assert.Equal([("a", own), ("b", own)], a.Topics.ListSubscribers("room").Select(subscriber => (subscriber.Node!, subscriber.Id)).Order());
+        Assert.Contains($"\"a/{own}\"", await ReadAsync(watcher, "\"present\""), StringComparison.Ordinal);
+        Assert.Contains($"\"b/{own}\"", await ReadAsync(watcher, "\"joined\""), StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("garnet")]
     [InlineData("redis")]
@@ -82,8 +99,8 @@ public class PresenceTests
         a.Broker.Announce("room", new TopicSubscriber("id 0", null), joined: false);
         await using Node b = await Node.StartAsync(store);
         await Eventually.True(() => b.Topics.CountSubscribers("room") == Count);
-        Assert.Contains(new TopicSubscriber("id 7", "user 7"), b.Topics.ListSubscribers("room"));
-        Assert.Contains(new TopicSubscriber("id 0", null), b.Topics.ListSubscribers("room"));
+        Assert.Contains(new TopicSubscriber("id 7", "user 7") { Node = a.Broker.NodeName }, b.Topics.ListSubscribers("room"));
+        Assert.Contains(new TopicSubscriber("id 0", null) { Node = a.Broker.NodeName }, b.Topics.ListSubscribers("room"));
 
         for (int i = 1; i < Count; i++)
         {
