@@ -5,7 +5,7 @@ namespace Duologue.AspNetCore;
 /// <summary>What this process has of one topic: who subscribes, and up to where they have it.</summary>
 /// <remarks>
 /// Two locks, always in this order: the publish lock, under which connections take the frame, so that all subscribers see one order
-/// of messages; then, inside it or inside a <see cref="ConnectionState"/>'s lock, the lock on the sets. Neither is held while a frame is handed to a carrier, an event is raised,
+/// of messages; then, inside it or inside a <see cref="ConnectionState"/>'s lock, which is also its connection's, the lock on the sets. Neither is held while a frame is handed to a carrier, an event is raised,
 /// a waiter woken, or anything counted or logged: handlers, listeners and sinks may run there. What is in a broker's memory has a leaf lock of its own.
 /// </remarks>
 internal sealed partial class Topic(string name, TopicHub hub)

@@ -10,7 +10,7 @@ internal sealed partial class WebSocketConnection
     {
         if (_pull.Waiter == Waiter.Stream)
         {
-            using (EnterGate())
+            lock (Gate)
             {
                 OpenStream(type);
             }
@@ -57,7 +57,7 @@ internal sealed partial class WebSocketConnection
         }
 
         IncomingMessage? unwanted = null;
-        using (EnterGate())
+        lock (Gate)
         {
             if (_pull.Discards || Ending is not null || (_pull.Waiter == Waiter.Whole && _pull.Open is null))
             {
@@ -87,7 +87,7 @@ internal sealed partial class WebSocketConnection
     private void AnnounceTooBig()
     {
         bool waits;
-        using (EnterGate())
+        lock (Gate)
         {
             _pull.TooBigToCome = true;
             waits = _pull.Waiter == Waiter.Whole;
@@ -107,7 +107,7 @@ internal sealed partial class WebSocketConnection
         bool queued = true;
         bool tooBig = false;
         CancellationTokenRegistration registration = default;
-        using (EnterGate())
+        lock (Gate)
         {
             _pull.TooBigToCome = false;
             if (_pull.Discards)
@@ -199,7 +199,7 @@ internal sealed partial class WebSocketConnection
     {
         if (_setup.Handler is not null)
         {
-            using (EnterGate())
+            lock (Gate)
             {
                 Enqueue(new InboxItem(InboxKind.End, default, null, 0, null));
             }
@@ -212,7 +212,7 @@ internal sealed partial class WebSocketConnection
         bool ended;
         CancellationTokenRegistration registration = default;
         TaskCompletionSource<MessageStream?>? stream;
-        using (EnterGate())
+        lock (Gate)
         {
             ended = _pull.Waiter == Waiter.Whole;
             stream = _pull.StreamWaiter;
@@ -245,7 +245,7 @@ internal sealed partial class WebSocketConnection
     {
         IncomingMessage? open;
         bool reading;
-        using (EnterGate())
+        lock (Gate)
         {
             open = _pull.Open;
             _pull.Open = null;
@@ -268,7 +268,7 @@ internal sealed partial class WebSocketConnection
     {
         OnViolation(ProtocolViolation.MessageTooBig);
         int dropped;
-        using (EnterGate())
+        lock (Gate)
         {
             dropped = ReleaseInbox();
         }
@@ -294,7 +294,7 @@ internal sealed partial class WebSocketConnection
     /// <summary>A stream was read to its end or disposed.</summary>
     internal void OnStreamDone(IncomingMessage stream)
     {
-        using (EnterGate())
+        lock (Gate)
         {
             if (_pull.Reading == stream)
             {

@@ -32,7 +32,7 @@ internal sealed partial class WebSocketConnection
     {
         get
         {
-            using (EnterGate())
+            lock (Gate)
             {
                 return _closeReceived ? (ReceivedCode, ReceivedReason) : null;
             }
@@ -44,7 +44,7 @@ internal sealed partial class WebSocketConnection
     {
         get
         {
-            using (EnterGate())
+            lock (Gate)
             {
                 return CannotSend;
             }
@@ -69,7 +69,7 @@ internal sealed partial class WebSocketConnection
         if (_setup.Handler is not null && IsHandling)
         {
             // Waiting here for the peer could be waiting for ourselves: its Close may stand behind messages for this very handler.
-            using (EnterGate())
+            lock (Gate)
             {
                 return Ending ?? Describe(Cause ?? CloseCause.LocalClose, clean: false);
             }
@@ -89,7 +89,7 @@ internal sealed partial class WebSocketConnection
     {
         bool flush;
         int dropped;
-        using (EnterGate())
+        lock (Gate)
         {
             if (_closeSent || Ending is not null)
             {
@@ -153,7 +153,7 @@ internal sealed partial class WebSocketConnection
     {
         CutOpenMessage();
         bool both;
-        using (EnterGate())
+        lock (Gate)
         {
             _closeReceived = true;
             ReceivedCode = code;
@@ -185,7 +185,7 @@ internal sealed partial class WebSocketConnection
             _setup.Logger.ProtocolViolated(Id, violation, sentence);
         }
 
-        using (EnterGate())
+        lock (Gate)
         {
             if (Ending is not null)
             {
@@ -216,7 +216,7 @@ internal sealed partial class WebSocketConnection
     private void OnClosedAfterViolation()
     {
         bool ended;
-        using (EnterGate())
+        lock (Gate)
         {
             _peerIsDone = true;
             ended = Ending is not null;
@@ -253,7 +253,7 @@ internal sealed partial class WebSocketConnection
     {
         ushort code;
         string reason;
-        using (EnterGate())
+        lock (Gate)
         {
             if (!_closeDeferred)
             {
@@ -277,7 +277,7 @@ internal sealed partial class WebSocketConnection
     {
         bool ends;
         bool peerIsDone;
-        using (EnterGate())
+        lock (Gate)
         {
             bool taken = CloseMark != 0 && _taken >= CloseMark;
             ends = taken && (_closeReceived || Violation is not null || _halfClosed);
@@ -304,7 +304,7 @@ internal sealed partial class WebSocketConnection
             return;
         }
 
-        using (EnterGate())
+        lock (Gate)
         {
             ArmLinger(peerIsDone ? LingerForServer : LingerAfterViolation);
         }
@@ -313,7 +313,7 @@ internal sealed partial class WebSocketConnection
     /// <summary>Bytes have come that nobody judges any more. The carrier's thread.</summary>
     private void PassOver(int count)
     {
-        using (EnterGate())
+        lock (Gate)
         {
             if (LingerDue == 0 || (Rare.Lingered += count) < LingerBytes)
             {
@@ -336,7 +336,7 @@ internal sealed partial class WebSocketConnection
         TaskCompletionSource<CloseInfo>? closed;
         CancellationTokenSource? aborted;
         bool abort;
-        using (EnterGate())
+        lock (Gate)
         {
             if (Ending is not null)
             {
@@ -375,7 +375,7 @@ internal sealed partial class WebSocketConnection
         }
 
         _setup.Observer.Closed(this, info);
-        using (EnterGate())
+        lock (Gate)
         {
             _endTold = true;
             closed = ClosedSource;
@@ -415,7 +415,7 @@ internal sealed partial class WebSocketConnection
     internal ConnectionClosedException ClosedException()
     {
         CloseInfo info;
-        using (EnterGate())
+        lock (Gate)
         {
             info = Ending ?? Describe(Cause ?? (_peerIsDone ? CloseCause.ConnectionLost : CloseCause.LocalClose), clean: false);
         }

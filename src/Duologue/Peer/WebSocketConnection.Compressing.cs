@@ -48,7 +48,7 @@ internal sealed partial class WebSocketConnection
     {
         long mark = CompressInto(data, opcode, fin);
         bool flush;
-        using (EnterGate())
+        lock (Gate)
         {
             // Also within a batch: whoever came meanwhile waits for whoever owns the output, and nobody else would see to him.
             bool awaited = Waiting > 0 || _reserved || FlushedSource is not null || PendingPong is not null || PendingPing != 0;
@@ -86,7 +86,7 @@ internal sealed partial class WebSocketConnection
             // RFC 7692 §6: only a message's first frame says that it is compressed.
             frame.Seal(opcode, fin, compressed && first, Role);
             long mark = 0;
-            using (EnterGate())
+            lock (Gate)
             {
                 Compressing = 0;
 

@@ -27,7 +27,7 @@ internal sealed partial class WebSocketConnection : IThreadPoolWorkItem
     // would hold up the timeouts of all connections.
     void ITimeoutTarget.OnTimeout()
     {
-        using (EnterGate())
+        lock (Gate)
         {
             bool isQueued = _overdue != Overdue.None;
             _overdue |= Judge(Now());
@@ -44,7 +44,7 @@ internal sealed partial class WebSocketConnection : IThreadPoolWorkItem
     void IThreadPoolWorkItem.Execute()
     {
         Overdue overdue;
-        using (EnterGate())
+        lock (Gate)
         {
             (overdue, _overdue) = (_overdue, Overdue.None);
         }
@@ -187,7 +187,7 @@ internal sealed partial class WebSocketConnection : IThreadPoolWorkItem
             return;
         }
 
-        using (EnterGate())
+        lock (Gate)
         {
             FlushSince = Now();
             if (SendDue == 0 && Ending is null)

@@ -29,7 +29,7 @@ internal sealed partial class WebSocketConnection
     /// </summary>
     private bool TryBeginFlush()
     {
-        if (_flushing || (_corkThread == _gate.Inside && _written - _taken < CorkLimit) || TryPassOn())
+        if (_flushing || (IsCorked && _written - _taken < CorkLimit) || TryPassOn())
         {
             return false;
         }
@@ -61,7 +61,7 @@ internal sealed partial class WebSocketConnection
         {
             QueuedFrame next;
             long mark;
-            using (EnterGate())
+            lock (Gate)
             {
                 next = Refill();
                 mark = _written;
@@ -99,7 +99,7 @@ internal sealed partial class WebSocketConnection
     public async Task WaitForFlushAsync(TimeSpan limit)
     {
         Task flushed;
-        using (EnterGate())
+        lock (Gate)
         {
             if (!_flushing || Ending is not null)
             {
@@ -175,7 +175,7 @@ internal sealed partial class WebSocketConnection
         bool again;
         bool closeTaken;
         TaskCompletionSource? flushed;
-        using (EnterGate())
+        lock (Gate)
         {
             FlushSince = 0;
             if (alive)

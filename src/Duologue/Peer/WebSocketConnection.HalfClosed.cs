@@ -27,7 +27,7 @@ internal sealed partial class WebSocketConnection
         _reader.Release();
         CutOpenMessage();
         bool waits;
-        using (EnterGate())
+        lock (Gate)
         {
             _peerIsDone = true;
             waits = error is null && Ending is null && _carrier!.OutlivesInput;
@@ -52,7 +52,7 @@ internal sealed partial class WebSocketConnection
     public void OnGone()
     {
         bool waits;
-        using (EnterGate())
+        lock (Gate)
         {
             waits = _halfClosed && Ending is null;
         }
@@ -81,7 +81,7 @@ internal sealed partial class WebSocketConnection
     /// <summary>Ends a half-closed conversation when nothing is due to the peer any more.</summary>
     private void EndIfAnswered()
     {
-        using (EnterGate())
+        lock (Gate)
         {
             if (Ending is not null || _closeDeferred || _flushing || _written > _taken || Waiting > 0 || !IsIdle)
             {

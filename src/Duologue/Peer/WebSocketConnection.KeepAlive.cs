@@ -37,7 +37,7 @@ internal sealed partial class WebSocketConnection
         cancellationToken.ThrowIfCancellationRequested();
         TaskCompletionSource<TimeSpan> source;
         bool flush = false;
-        using (EnterGate())
+        lock (Gate)
         {
             if (CannotSend)
             {
@@ -192,7 +192,7 @@ internal sealed partial class WebSocketConnection
     private void OnPing(ReadOnlySpan<byte> payload)
     {
         bool flush = false;
-        using (EnterGate())
+        lock (Gate)
         {
             if (CannotSend)
             {
@@ -228,7 +228,7 @@ internal sealed partial class WebSocketConnection
         long now = Now();
         List<(TaskCompletionSource<TimeSpan> Source, TimeSpan Time)>? answered = null;
         TimeSpan? latest = null;
-        using (EnterGate())
+        lock (Gate)
         {
             if (_pings is null)
             {
@@ -271,7 +271,7 @@ internal sealed partial class WebSocketConnection
     private void FailPings()
     {
         List<Ping>? pings;
-        using (EnterGate())
+        lock (Gate)
         {
             (pings, _pings) = (_pings, null);
         }

@@ -72,7 +72,7 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
         ThrowIfPushed();
         cancellationToken.ThrowIfCancellationRequested();
         Task<MessageStream?> task;
-        using (EnterGate())
+        lock (Gate)
         {
             ThrowIfReceiving();
             ReturnBorrowed();
@@ -120,7 +120,7 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
     {
         IncomingMessage? reading;
         int dropped;
-        using (EnterGate())
+        lock (Gate)
         {
             if (_pull.Waiter != Waiter.None)
             {
@@ -162,7 +162,7 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
     {
         get
         {
-            using (EnterGate())
+            lock (Gate)
             {
                 return Ending is { WasClean: true };
             }
@@ -179,7 +179,7 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
         }
 
         Begun begun;
-        using (EnterGate())
+        lock (Gate)
         {
             ThrowIfReceiving();
             ReturnBorrowed();
@@ -276,7 +276,7 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
 
     private void CancelWaiter(CancellationToken token)
     {
-        using (EnterGate())
+        lock (Gate)
         {
             // A late call for an earlier receive must not take this one's waiter.
             if (_pull.Waiter != Waiter.Whole || _pull.WaiterToken != token)
@@ -294,7 +294,7 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
     /// <summary>The cancelled wait for a stream: nothing, or what came at the last moment.</summary>
     private IncomingMessage? WithdrawStreamWaiter()
     {
-        using (EnterGate())
+        lock (Gate)
         {
             if (_pull.Waiter == Waiter.Stream)
             {

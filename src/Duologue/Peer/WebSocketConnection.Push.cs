@@ -98,7 +98,7 @@ internal sealed partial class WebSocketConnection
     private void Queue(MessageType type, ref MessageBuffer body)
     {
         bool queued;
-        using (EnterGate())
+        lock (Gate)
         {
             int length = body.Length;
             queued = Enqueue(new InboxItem(InboxKind.Message, type, body.Detach(), length, null));
@@ -291,7 +291,7 @@ internal sealed partial class WebSocketConnection
         while (true)
         {
             InboxItem item;
-            using (EnterGate())
+            lock (Gate)
             {
                 if (!TryDequeue(out item))
                 {

@@ -106,7 +106,7 @@ internal sealed partial class WebSocketConnection
         }
 
         bool flush;
-        using (EnterGate())
+        lock (Gate)
         {
             WatchMessage();
             flush = !_flushing && _carrier is not null && (_written > _taken || MayRefill) && TryBeginFlush();

@@ -24,7 +24,7 @@ internal sealed partial class WebSocketConnection
     {
         get
         {
-            using (EnterGate())
+            lock (Gate)
             {
                 return Buffered;
             }
@@ -112,7 +112,7 @@ internal sealed partial class WebSocketConnection
         // The common case, with nothing of what the others need; they come to the same where the carrier is free.
         bool written;
         bool flush = false;
-        using (EnterGate())
+        lock (Gate)
         {
             int size = FrameWriter.SizeOf(data.Length, Role);
             written = !CannotSend && IsCarrierFree && size <= Options.SendQueueLimit;
@@ -171,7 +171,7 @@ internal sealed partial class WebSocketConnection
         if (!Compresses(frame.PayloadLength, frame.Flags))
         {
             // The common case of a publisher's thousands, with nothing of what the others need; they come to the same where the carrier is free.
-            using (EnterGate())
+            lock (Gate)
             {
                 int size = frame.Plain.Length;
                 if (!CannotSend && IsCarrierFree && size <= Options.SendQueueLimit)
@@ -203,7 +203,7 @@ internal sealed partial class WebSocketConnection
         SendResult result;
         bool flush = false;
         bool owns = false;
-        using (EnterGate())
+        lock (Gate)
         {
             if (CannotSend)
             {
@@ -388,7 +388,7 @@ internal sealed partial class WebSocketConnection
         bool flush = false;
         bool compress = Compresses(data.Length, flags);
         bool owns = false;
-        using (EnterGate())
+        lock (Gate)
         {
             if (CannotSend)
             {
@@ -435,7 +435,7 @@ internal sealed partial class WebSocketConnection
         }
 
         Flush();
-        using (EnterGate())
+        lock (Gate)
         {
             return _taken >= mark ? default : WaitUntilTakenAsync(mark, cancellationToken);
         }

@@ -12,7 +12,7 @@ internal sealed partial class WebSocketConnection
     public void BeginPing()
     {
         bool flush;
-        using (EnterGate())
+        lock (Gate)
         {
             if (CannotSend)
             {
@@ -43,7 +43,7 @@ internal sealed partial class WebSocketConnection
     /// <summary>The carrier knows that the peer, which has closed, takes nothing any more: its Close needs no answer. What was not sent by then is told as such.</summary>
     public void ForgoAnswer()
     {
-        using (EnterGate())
+        lock (Gate)
         {
             if (_closeReceived)
             {
@@ -55,7 +55,7 @@ internal sealed partial class WebSocketConnection
     /// <summary>The other side has refused what was sent for its size. The carrier's end follows.</summary>
     public void RefuseForSize(string sentence)
     {
-        using (EnterGate())
+        lock (Gate)
         {
             if (Cause is null && !_closeSent)
             {

@@ -35,7 +35,7 @@ internal sealed partial class WebSocketConnection
 
     private SemaphoreSlim Turn()
     {
-        using (EnterGate())
+        lock (Gate)
         {
             return TurnOrNull ??= new SemaphoreSlim(1, 1);
         }
@@ -115,7 +115,7 @@ internal sealed partial class WebSocketConnection
             long mark = 0;
             bool flush = false;
             bool owns = false;
-            using (EnterGate())
+            lock (Gate)
             {
                 if (CannotSend)
                 {
@@ -185,7 +185,7 @@ internal sealed partial class WebSocketConnection
     private void GiveUpPlace()
     {
         bool flush;
-        using (EnterGate())
+        lock (Gate)
         {
             _reserved = false;
             flush = MayRefill && TryBeginFlush();
@@ -202,7 +202,7 @@ internal sealed partial class WebSocketConnection
         while (true)
         {
             Task flushed;
-            using (EnterGate())
+            lock (Gate)
             {
                 if (_taken >= mark)
                 {

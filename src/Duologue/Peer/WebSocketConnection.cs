@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Runtime.CompilerServices;
 using Duologue.Carriers;
 using Duologue.Peer;
 using Duologue.Protocol;
@@ -13,7 +12,7 @@ namespace Duologue;
 /// A peer of a WebSocket conversation: the protocol on one side, a carrier on the other, the application between.
 /// </summary>
 /// <remarks>
-/// One lock guards all state that more than one thread touches: the gate. Inside it this takes none but the timeout
+/// One lock guards all state that more than one thread touches: the owner's, see <see cref="Gate"/>. Inside it this takes none but the timeout
 /// wheel's, and it is never held while the carrier flushes or user code runs. The reader and its body belong to the carrier's thread alone.
 /// </remarks>
 internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
@@ -22,7 +21,6 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
 
     private readonly ConnectionSetup _setup;
     private readonly long _number = Interlocked.Increment(ref _lastNumber);
-    private Gate _gate;
     private Carrier? _carrier;
     private Dictionary<object, object?>? _items;
     private TimeoutLink _link;
@@ -63,7 +61,7 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
     /// <summary>What <see cref="Id"/> spells.</summary>
     public long Number => _number;
 
-    /// <summary>What the owner keeps with the connection. Whoever holds its lock calls nothing here: those who wait for the gate sleep on it.</summary>
+    /// <summary>What the owner keeps with the connection. Its lock is the connection's.</summary>
     public object Owner { get; }
 
     /// <inheritdoc/>
@@ -83,7 +81,7 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
     {
         get
         {
-            using (EnterGate())
+            lock (Gate)
             {
                 if (ClosedSource is null)
                 {
@@ -104,7 +102,7 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
     {
         get
         {
-            using (EnterGate())
+            lock (Gate)
             {
                 if (AbortedSource is null)
                 {
@@ -129,7 +127,7 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
         Debug.Assert(_carrier is null, "A connection has one carrier for life.");
         bool ended;
         bool waiting;
-        using (EnterGate())
+        lock (Gate)
         {
             _carrier = carrier;
             ended = Ending is not null;
@@ -174,19 +172,15 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
     /// <inheritdoc/>
     public override System.Net.WebSockets.WebSocket AsSystemWebSocket() => new Adapters.SystemWebSocket(this);
 
+    // No lock of its own: a Lock weighs 48 bytes with the reference to it, and what the owner keeps is there anyway. Not this object, which is also
+    // the application's: it might hold it for long, or want its hash, which makes locking dearer.
+    private object Gate => Owner;
+
     private ConnectionOptions Options => _setup.Options;
 
     private Role Role => _setup.Role;
 
     private TimeoutWheel Wheel => _setup.Wheel;
-
-    /// <summary>Enters the lock of all that is guarded by Gate, until what this returns is disposed of.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private Hold EnterGate()
-    {
-        _gate.Enter(Owner);
-        return new Hold(this);
-    }
 
     private long Now() => Options.TimeProvider.GetTimestamp();
 
@@ -194,10 +188,4 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
 
     private long Later(long timestamp, TimeSpan delay) =>
         timestamp + (long)(delay.TotalSeconds * Options.TimeProvider.TimestampFrequency);
-
-    private readonly ref struct Hold(WebSocketConnection connection)
-    {
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void Dispose() => connection._gate.Exit(connection.Owner);
-    }
 }
