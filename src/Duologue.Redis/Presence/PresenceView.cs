@@ -13,6 +13,8 @@ internal sealed class PresenceView
 {
     private const int MaxWaiting = 10_000;
 
+    private static readonly TimeSpan LongestRead = TimeSpan.FromMinutes(1);
+
     private readonly Lock _lock = new();
     private readonly Dictionary<string, Dictionary<(string Node, string Id), TopicSubscriber>> _topics = new(StringComparer.Ordinal);
     private readonly Channel<Work> _work = Channel.CreateBounded<Work>(new BoundedChannelOptions(MaxWaiting) { SingleReader = true });
@@ -186,28 +188,13 @@ internal sealed class PresenceView
 #pragma warning disable CA1031 // Whatever fails at the link: the node's next heartbeat makes its hash be read again.
     private async Task ReadAsync(string incarnation, long generation, CancellationToken stop)
     {
-        Dictionary<(string, string), TopicSubscriber>? members = null;
-        long number = 0;
+        (long Number, Dictionary<(string, string), TopicSubscriber>? Members) read = default;
         try
         {
             if (_database() is { } database)
             {
-                RedisKey key = PresenceWriter.KeyOf(_prefix, incarnation, generation);
-                RedisValue begun = await database.HashGetAsync(key, PresenceWriter.NumberField).ConfigureAwait(false);
-                if (begun.TryParse(out number))
-                {
-                    var found = new Dictionary<(string, string), TopicSubscriber>();
-                    await foreach (HashEntry entry in database.HashScanAsync(key, pageSize: 500).WithCancellation(stop).ConfigureAwait(false))
-                    {
-                        if (PresenceMessage.TryRead((string)entry.Name!, (string)entry.Value!, out string topic, out TopicSubscriber subscriber))
-                        {
-                            found[(topic, subscriber.Id)] = subscriber;
-                        }
-                    }
-
-                    // If it was written anew meanwhile, this is a part.
-                    members = await database.HashExistsAsync(key, PresenceWriter.NumberField).ConfigureAwait(false) ? found : null;
-                }
+                // A call that is written just as its connection is given up has no end of its own.
+                read = await ReadAsync(database, PresenceWriter.KeyOf(_prefix, incarnation, generation), stop).WaitAsync(LongestRead, stop).ConfigureAwait(false);
             }
         }
         catch (Exception error)
@@ -220,9 +207,30 @@ internal sealed class PresenceView
             Log.PresenceNotRead(_logger, error, _registry.Own.Name);
         }
 
-        await _work.Writer.WriteAsync(new Work(null, new Hash(incarnation, generation, number, members)), CancellationToken.None).ConfigureAwait(false);
+        await _work.Writer.WriteAsync(new Work(null, new Hash(incarnation, generation, read.Number, read.Members)), CancellationToken.None).ConfigureAwait(false);
     }
 #pragma warning restore CA1031
+
+    private static async Task<(long Number, Dictionary<(string, string), TopicSubscriber>? Members)> ReadAsync(IDatabase database, RedisKey key, CancellationToken stop)
+    {
+        RedisValue begun = await database.HashGetAsync(key, PresenceWriter.NumberField).ConfigureAwait(false);
+        if (!begun.TryParse(out long number))
+        {
+            return default;
+        }
+
+        var found = new Dictionary<(string, string), TopicSubscriber>();
+        await foreach (HashEntry entry in database.HashScanAsync(key, pageSize: 500).WithCancellation(stop).ConfigureAwait(false))
+        {
+            if (PresenceMessage.TryRead((string)entry.Name!, (string)entry.Value!, out string topic, out TopicSubscriber subscriber))
+            {
+                found[(topic, subscriber.Id)] = subscriber;
+            }
+        }
+
+        // If it was written anew meanwhile, this is a part.
+        return (number, await database.HashExistsAsync(key, PresenceWriter.NumberField).ConfigureAwait(false) ? found : null);
+    }
 
     private void Clear(Peer peer)
     {

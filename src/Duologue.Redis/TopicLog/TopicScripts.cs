@@ -32,19 +32,27 @@ internal sealed class TopicScripts(string prefix, int layout)
     /// <summary>Where all nodes hear of what was appended, and of each other; those of other layouts, too.</summary>
     public RedisChannel Channel { get; } = RedisChannel.Literal(prefix + "hints");
 
+    /// <summary>
+    /// How long a call may take. The client library ends each by itself within its own timeout, but for one that is written just as its connection is given up: nothing looks after that any more, and who waited for
+    /// it would for ever.
+    /// </summary>
+    public TimeSpan LongestCall { get; set; } = TimeSpan.FromSeconds(10);
+
     /// <summary>Gives the server the scripts, and remembers by which names it has them.</summary>
     public async Task<Hashes> LoadAsync(IDatabase database)
     {
         Task<RedisResult> append = database.ExecuteAsync("SCRIPT", "LOAD", Append);
         Task<RedisResult> read = database.ExecuteAsync("SCRIPT", "LOAD", Read);
-        return _hashes = new Hashes(Convert.FromHexString((string)(await append.ConfigureAwait(false))!), Convert.FromHexString((string)(await read.ConfigureAwait(false))!));
+        return _hashes = new Hashes(
+            Convert.FromHexString((string)(await append.WaitAsync(LongestCall).ConfigureAwait(false))!),
+            Convert.FromHexString((string)(await read.WaitAsync(LongestCall).ConfigureAwait(false))!));
     }
 
     /// <summary>Sends publishes; the script must have been loaded. In the order of the calls.</summary>
     public Task<RedisResult> AppendAsync(IDatabase database, Hashes hashes, PublishBatch batch, TimeSpan idle)
     {
         (RedisKey[] keys, RedisValue[] values) = batch.Encode(_prefix, _epochs.Next(), idle);
-        return database.ScriptEvaluateAsync(hashes.Append, keys, values);
+        return database.ScriptEvaluateAsync(hashes.Append, keys, values).WaitAsync(LongestCall);
     }
 
     /// <summary>Reads a topic, and keeps it from being forgotten.</summary>
@@ -66,13 +74,13 @@ internal sealed class TopicScripts(string prefix, int layout)
         RedisResult result;
         try
         {
-            result = await database.ScriptEvaluateAsync(hashes.Read, keys, values).ConfigureAwait(false);
+            result = await database.ScriptEvaluateAsync(hashes.Read, keys, values).WaitAsync(LongestCall).ConfigureAwait(false);
         }
         catch (RedisServerException error) when (IsScriptMissing(error))
         {
             // Another server, or the same one anew: it has none of our scripts yet.
             hashes = await LoadAsync(database).ConfigureAwait(false);
-            result = await database.ScriptEvaluateAsync(hashes.Read, keys, values).ConfigureAwait(false);
+            result = await database.ScriptEvaluateAsync(hashes.Read, keys, values).WaitAsync(LongestCall).ConfigureAwait(false);
         }
 
         return Entry.PageOf(result);

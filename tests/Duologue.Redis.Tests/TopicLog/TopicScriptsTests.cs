@@ -33,6 +33,23 @@ public class TopicScriptsTests
         Assert.Equal((AppendOutcome.Appended, 8), await server.AppendAsync(node: 1, 7, few));
     }
 
+    [Fact]
+    public async Task A_call_that_the_client_library_never_ended_was_waited_for_for_ever()
+    {
+        await using StoreServer store = StoreServer.Start("garnet");
+        await using var server = await Server.ConnectAsync(store);
+        server.Scripts.LongestCall = TimeSpan.FromMilliseconds(20);
+        server.Database = Interceptor.Create(server.Database, (method, _) =>
+            method.Name == nameof(IDatabase.ScriptEvaluateAsync) ? new TaskCompletionSource<RedisResult>().Task : null);
+
+        // What follows is decided by who asked: a read is asked for again, and so is a publish, by its number.
+        Task append = server.AppendAsync(node: 1, 1, TopicHistory.None);
+        Task read = server.Scripts.ReadAsync(server.Database, "t", TopicStart.Oldest, 1, 1, Idle);
+        await Eventually.True(() => append.IsCompleted && read.IsCompleted);
+        await Assert.ThrowsAsync<TimeoutException>(() => append);
+        await Assert.ThrowsAsync<TimeoutException>(() => read);
+    }
+
     [Theory]
     [InlineData("garnet")]
     [InlineData("redis")]
@@ -161,11 +178,11 @@ public class TopicScriptsTests
         private readonly ConnectionMultiplexer _link;
         private TopicScripts.Hashes _hashes = null!;
 
-        private Server(ConnectionMultiplexer link) => _link = link;
+        private Server(ConnectionMultiplexer link) => (_link, Database) = (link, link.GetDatabase());
 
         public TopicScripts Scripts { get; } = new("test:");
 
-        public IDatabase Database => _link.GetDatabase();
+        public IDatabase Database { get; set; }
 
         public static async Task<Server> ConnectAsync(StoreServer store)
         {
