@@ -287,7 +287,9 @@ public sealed partial class RedisBroker
         {
             try
             {
-                await ReadAsync(topic, AspNetCore.TopicStart.Now, 1, 1, _stop.Token).ConfigureAwait(false);
+                // Where its log ends is told by the way: a notification that was lost unnoticed would else be found missing with the next only.
+                AspNetCore.TopicPage end = await ReadAsync(topic, AspNetCore.TopicStart.Now, 1, 1, _stop.Token).ConfigureAwait(false);
+                OnSeen(topic, end.Next);
             }
             catch (Exception) when (!_stop.IsCancellationRequested)
             {

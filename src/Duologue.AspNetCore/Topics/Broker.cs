@@ -97,6 +97,9 @@ public abstract class Broker
     /// <summary>The same for a message that is not at hand any more, and perhaps others behind it: the topic's log is read. Never waits.</summary>
     internal void OnAppendedUnseen(string topic, TopicPosition first) => _listener?.AppendedUnseen(topic, first);
 
+    /// <summary>Where a topic's log ends, as was just seen: what this process was not notified of, if it follows the topic, is read. Never waits.</summary>
+    internal void OnSeen(string topic, TopicPosition end) => _listener?.Seen(topic, end);
+
     internal void Attach(IBrokerListener listener) => _listener = listener;
 }
 
@@ -108,6 +111,8 @@ internal interface IBrokerListener
     FanoutReach Appended(ReadOnlySpan<AppendedMessage> together);
 
     void AppendedUnseen(string topic, TopicPosition first);
+
+    void Seen(string topic, TopicPosition end);
 
     void Uncertain(string topic);
 

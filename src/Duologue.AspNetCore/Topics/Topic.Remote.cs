@@ -132,6 +132,17 @@ internal sealed partial class Topic
         ReadOn();
     }
 
+    /// <summary>The log ends there. What is on its way here at this moment is read once more than it need be.</summary>
+    public void Seen(TopicPosition end)
+    {
+        lock (_publishLock)
+        {
+            _isBehind |= _attached && (end.Epoch != _delivered.Epoch || end.Offset > _delivered.Offset);
+        }
+
+        ReadOn();
+    }
+
     /// <summary>A hint: this was appended, and perhaps more behind it, and nobody has it at hand.</summary>
     public void AppendedUnseen(TopicPosition first)
     {

@@ -60,6 +60,14 @@ internal sealed partial class TopicHub
 
     void IBrokerListener.AppendedUnseen(string topic, TopicPosition first) => FindAppended(topic)?.AppendedUnseen(first);
 
+    void IBrokerListener.Seen(string topic, TopicPosition end)
+    {
+        if (_topics.TryGetValue(topic, out Topic? found))
+        {
+            found.Seen(end);
+        }
+    }
+
     void IBrokerListener.Uncertain(string topic)
     {
         if (_topics.TryGetValue(topic, out Topic? found))

@@ -63,6 +63,36 @@ public class SubscribingTests
     }
 
     [Fact]
+    public async Task A_notification_that_was_lost_unnoticed_was_missed_until_the_next()
+    {
+        await using StoreServer store = StoreServer.Start("garnet");
+        await using ConnectionMultiplexer stranger = await ConnectionMultiplexer.ConnectAsync(store.PatientAddress);
+        await using Node node = await Node.StartAsync(store, duologue: options => options.TopicIdleLifetime = TimeSpan.FromSeconds(20));
+        using var socket = new ClientWebSocket();
+        Connection connection = await node.ConnectAsync(socket);
+        Assert.True(connection.Subscribe("t"));
+        await node.Topics.PublishAsync("t", "first", Token);
+        Assert.Equal("first", await socket.ReceiveTextAsync());
+
+        // By the script as it is, but that it tells nobody.
+        var message = new TopicMessage(default, MessageType.Text, "second"u8.ToArray());
+        var batch = new PublishBatch();
+        batch.Add(new PendingAppend("t", message, new TopicHistory(), 1, Entry.HeadOf(message, node: 7, 1), 0), 0);
+        (RedisKey[] keys, RedisValue[] values) = batch.Encode(new TopicScripts("duologue:").Prefix, epoch: 1, TimeSpan.FromSeconds(20));
+        string silent = (Script("enter.lua") + Script("append.lua")).Replace("redis.call('PUBLISH',", "select('#',", StringComparison.Ordinal);
+        Assert.Contains("select('#',", silent, StringComparison.Ordinal);
+        await stranger.GetDatabase().ScriptEvaluateAsync(silent, keys, values);
+
+        Assert.Equal("second", await socket.ReceiveTextAsync());
+    }
+
+    private static string Script(string name)
+    {
+        using var reader = new StreamReader(typeof(RedisBroker).Assembly.GetManifestResourceStream(name)!);
+        return reader.ReadToEnd();
+    }
+
+    [Fact]
     public async Task Who_subscribes_while_redis_is_away_is_told_that_messages_may_be_lost()
     {
         await using StoreServer store = StoreServer.Start("garnet");
