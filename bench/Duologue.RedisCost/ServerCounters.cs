@@ -31,9 +31,9 @@ internal sealed record ServerCounters(Dictionary<string, long> Calls, long Bytes
     /// <summary>What came since, per publish.</summary>
     public Cost Since(ServerCounters before, int publishes)
     {
-        // Of what is called less than once in ten publishes the measuring itself is a part, and the heartbeat.
+        // Of what is called less than once in a hundred publishes the measuring itself is a part, and the heartbeat.
         IEnumerable<string> calls = Calls.Select(pair => (pair.Key, Count: (double)(pair.Value - before.Calls.GetValueOrDefault(pair.Key)) / publishes))
-            .Where(pair => pair.Count >= 0.1).OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => string.Create(CultureInfo.InvariantCulture, $"{pair.Key} {pair.Count:0.#}"));
+            .Where(pair => pair.Count >= 0.01).OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => string.Create(CultureInfo.InvariantCulture, $"{pair.Key} {pair.Count:0.##}"));
         return new Cost(string.Join(", ", calls), (double)(BytesIn - before.BytesIn) / publishes, (double)(BytesOut - before.BytesOut) / publishes, (CpuSeconds - before.CpuSeconds) / publishes * 1e6);
     }
 }

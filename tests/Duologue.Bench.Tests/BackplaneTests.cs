@@ -32,6 +32,7 @@ public sealed class BackplaneTests
         Assert.Null(NodeArguments.Parse(["somebody", "127.0.0.1:6379"]));
         BackplaneOptions options = BackplaneOptions.Parse(["--shapes", "*-full", "--contenders", "signalr", "--rounds", "3", "--aof"])!;
         Assert.Equal(["crowd-full", "halls-full", "rooms-full"], options.Shapes.Select(shape => shape.Name));
+        Assert.Equal(LoadShape.ForScale, BackplaneOptions.Parse(["--shapes", "scale-*"])!.Shapes);
         Assert.Equal((Contender.SignalR, 3, true), (options.Contenders.Single(), options.Rounds, options.AppendOnly));
         Assert.Null(BackplaneOptions.Parse(["--shapes", "nothing"]));
     }
@@ -49,18 +50,36 @@ public sealed class BackplaneTests
     }
 
     [Fact]
-    public void The_parts_of_a_cost_are_found_again_in_two_runs()
+    public void The_parts_of_a_cost_are_found_again_in_runs_that_differ()
     {
-        ScaleModel known = new() { PublishCpu = 40, HearCpu = 12, DeliveryCpu = 3 };
-        ScaleModel fitted = new ScaleModel().Fit(Run(5), Run(500));
-        Assert.Equal((40, 12, 3), (Math.Round(fitted.PublishCpu, 6), Math.Round(fitted.HearCpu, 6), Math.Round(fitted.DeliveryCpu, 6)));
+        ScaleModel known = new() { PublishTogetherCpu = 40, HearTogetherCpu = 12, DeliveryCpu = 3, SegmentCpu = 5, BusyCores = 0.2, PublishingCores = 0.1 };
+        ScaleModel fitted = new ScaleModel().Fit([Run(500, 200, 1), Run(500, 700, 0.15), Run(500, 1_700, 0.06), Run(5, 12_000, 1)]);
+        Assert.Equal(
+            (40, 12, 3, 5, 0.2, 0.1),
+            (Math.Round(fitted.PublishTogetherCpu, 6), Math.Round(fitted.HearTogetherCpu, 6), Math.Round(fitted.DeliveryCpu, 6), Math.Round(fitted.SegmentCpu, 6), Math.Round(fitted.BusyCores, 6), Math.Round(fitted.PublishingCores, 6)));
+        Assert.Throws<RunException>(() => new ScaleModel().Fit([Run(500, 200, 1), Run(500, 200, 1)]));
 
-        TwoNodeRun Run(double receivers)
+        // What a publish at a fixed rate costs more is the publish's that travels alone.
+        TwoNodeRun alone = Run(50, 2_000, 0.5);
+        ScaleModel both = fitted.FitAlone(alone with { First = alone.First + 70, Second = alone.Second + 30 });
+        Assert.Equal((42, 80), (Math.Round(both.HearCpu, 6), Math.Round(both.PublishCpu, 6)));
+
+        TwoNodeRun Run(double receivers, double rate, double segments)
         {
-            (double first, double second) = known.PublishOnTwoNodes(receivers);
-            return new TwoNodeRun(receivers, first, second);
+            TwoNodeRun run = new(receivers, rate, segments, 0, 0);
+            (double first, double second) = known.PublishOnTwoNodes(run);
+            return run with { First = first, Second = second };
         }
     }
+
+    [Theory]
+    [InlineData(1, 20, 500, 1)] // far apart: none waits
+    [InlineData(10, 900, 50, 1)] // the node delivers too little to wait
+    [InlineData(10, 2_000, 50, 0.4545)] // 2.2 of each topic in 11 ms
+    [InlineData(1, 2_000, 500, 0.125)] // 22, of which publishers have 8 under way
+    [InlineData(100, 12_000, 5, 1)] // of 100 topics, 64 messages leave at a time
+    public void Messages_leave_together_as_their_rate_the_wait_and_the_limits_say(int topics, int rate, int receivers, double segments) =>
+        Assert.Equal(segments, new ScaleModel { GatherTime = 10 }.SegmentsPerDelivery(topics, rate, receivers, cores: 1, depth: 8), 0.0001);
 
     [Fact]
     public void More_connections_need_more_nodes_until_hearing_of_all_publishes_takes_a_node()

@@ -13,7 +13,7 @@ internal sealed record LoadShape(string Name, int Topics, int Receivers, int Rat
     public const int Nodes = 2;
     public const int Payload = 128;
 
-    /// <summary>What is measured unless something else is asked for.</summary>
+    /// <summary>What is measured unless something else is asked for: what the contenders are compared by.</summary>
     public static IReadOnlyList<LoadShape> Known { get; } =
     [
         new("crowd", Topics: 1, Receivers: 500, Rate: 20, Depth: 0),
@@ -22,6 +22,18 @@ internal sealed record LoadShape(string Name, int Topics, int Receivers, int Rat
         new("halls-full", Topics: 10, Receivers: 50, Rate: 0, Depth: 4),
         new("rooms-full", Topics: 100, Receivers: 5, Rate: 0, Depth: 1),
     ];
+
+    /// <summary>What is measured if it is asked for by name: the same crowd with fewer and with more messages that can leave together, by which the parts of a delivery are told apart, and what they are tried on.</summary>
+    public static IReadOnlyList<LoadShape> ForScale { get; } =
+    [
+        new("scale-crowd-1", Topics: 1, Receivers: 500, Rate: 0, Depth: 1),
+        new("scale-crowd-2", Topics: 1, Receivers: 500, Rate: 0, Depth: 2),
+        new("scale-crowd-32", Topics: 1, Receivers: 500, Rate: 0, Depth: 32),
+        new("scale-rows", Topics: 30, Receivers: 15, Rate: 0, Depth: 2),
+        new("scale-halls", Topics: 10, Receivers: 50, Rate: 2_000, Depth: 0),
+    ];
+
+    public static IEnumerable<LoadShape> All => Known.Concat(ForScale);
 
     public string Title => string.Create(
         CultureInfo.InvariantCulture,

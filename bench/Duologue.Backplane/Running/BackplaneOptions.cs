@@ -8,7 +8,7 @@ internal sealed record BackplaneOptions
 {
     public const string Usage = """
         usage: bench/backplane/run [options]
-          --shapes NAME,NAME      of the loads (all), with * and ?
+          --shapes NAME,NAME      of the loads (all but scale-*), with * and ?
           --contenders NAME,NAME  signalr, duologue, duologue-loop (all)
           --rounds N              of all of them (10)
           --seconds S             that each is measured for, in each round (2)
@@ -76,7 +76,7 @@ internal sealed record BackplaneOptions
         string[] names = value.Split(',');
         return name switch
         {
-            "--shapes" when Select(LoadShape.Known, shape => shape.Name, names) is { Count: > 0 } shapes => this with { Shapes = shapes },
+            "--shapes" when Select(LoadShape.All, shape => shape.Name, names) is { Count: > 0 } shapes => this with { Shapes = shapes },
             "--contenders" when Select(Contender.All, contender => contender.Name, names) is { Count: > 0 } contenders => this with { Contenders = contenders },
             "--only" => this with { Only = names },
             "--out" => this with { Out = value },

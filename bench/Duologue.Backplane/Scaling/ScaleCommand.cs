@@ -54,7 +54,7 @@ internal static class ScaleCommand
 
         if (results is not null)
         {
-            model = Fit(model, new ResultFile(results, PairCampaign.Figures).Measurements, contender, output);
+            model = Fit(model, new ScaleTrial(new ResultFile(results, PairCampaign.Figures).Measurements, contender), output);
         }
 
         output.WriteLine(Tables(model, connections.Count > 0 ? connections : [100_000, 1_000_000, 10_000_000]));
@@ -69,7 +69,7 @@ internal static class ScaleCommand
         text.AppendJoin("", plans.Select(_ => "---|")).Append('\n');
         Row("deliveries a second", plan => Number(plan.Deliveries));
         Row("publishes a second", plan => Number(plan.Publishes));
-        Row("nodes, and what their number comes from", plan => $"{Number(plan.Nodes)} ({plan.Why})");
+        Row("nodes, and what their number comes from", plan => $"{plan.Nodes.ToString("N0", CultureInfo.InvariantCulture)} ({plan.Why})");
         Row("of a node's processors: for its clients", plan => Percent(plan.NodeLoad));
         Row("of a node's processors: to hear of all publishes", plan => Percent(plan.HearLoad));
         Row("memory of a node's connections", plan => Number(plan.Memory) + " GiB");
@@ -91,23 +91,13 @@ internal static class ScaleCommand
         void Row(string title, Func<ScalePlan, string> cell) => text.Append($"| {title} |").AppendJoin("", plans.Select(plan => $" {cell(plan)} |")).Append('\n');
     }
 
-    // Fitted to the two ends, and tried on what lies between.
-    private static ScaleModel Fit(ScaleModel model, IReadOnlyList<Measurement> measurements, string contender, TextWriter output)
+    private static ScaleModel Fit(ScaleModel model, ScaleTrial trial, TextWriter output)
     {
-        LoadShape few = Shape("rooms-full"), many = Shape("crowd-full"), between = Shape("halls-full");
-        ScaleModel fitted = model.Fit(Of(few), Of(many)) with { JoinCpu = Median(few, "join_ns"), RedisCpu = Median(few, "redis_ns") - (LoadShape.Nodes * model.RedisTellCpu) };
-        output.WriteLine($"fitted: publish {Number(fitted.PublishCpu)}, hear {Number(fitted.HearCpu)}, delivery {Number(fitted.DeliveryCpu)}, join {Number(fitted.JoinCpu)}, Redis {Number(fitted.RedisCpu)} µs of CPU\n");
-        TwoNodeRun measured = Of(between);
-        (double first, double second) = fitted.PublishOnTwoNodes(between.Receivers);
-        output.WriteLine($"| {between.Title} | predicted, µs per publish | measured | error |\n|---|---|---|---|");
-        output.WriteLine($"| the publishers' node | {Number(first)} | {Number(measured.First)} | {Percent((first / measured.First) - 1)} |");
-        output.WriteLine($"| the other | {Number(second)} | {Number(measured.Second)} | {Percent((second / measured.Second) - 1)} |\n");
+        ScaleModel fitted = trial.Fit(model);
+        output.WriteLine(string.Join(' ', Parameters.Where(one => !one.GetValue(fitted)!.Equals(one.GetValue(model))).Select(one => $"{one.Name}={Number((double)one.GetValue(fitted)!)}")) + "\n");
+        trial.Write(fitted, output);
+        output.WriteLine();
         return fitted;
-
-        LoadShape Shape(string name) => LoadShape.Known.Single(shape => shape.Name == name);
-        TwoNodeRun Of(LoadShape shape) => new(shape.Receivers, Median(shape, "first_ns"), Median(shape, "second_ns"));
-        double Median(LoadShape shape, string figure) =>
-            (Spread.Of(measurements.Where(one => one.Case == shape.Name && one.Server == contender).Select(one => one.Figures[figure])) ?? throw new RunException($"The results have no {shape.Name} of {contender}.")).Median / 1000;
     }
 
     private static bool TryNumber(string text, out double value) => double.TryParse(text, NumberStyles.AllowDecimalPoint | NumberStyles.AllowThousands, CultureInfo.InvariantCulture, out value) && value >= 0;

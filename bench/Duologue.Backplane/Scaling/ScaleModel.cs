@@ -1,3 +1,5 @@
+using Duologue.Comparison;
+
 namespace Duologue.Backplane;
 
 /// <summary>
@@ -5,14 +7,28 @@ namespace Duologue.Backplane;
 /// </summary>
 internal sealed record ScaleModel
 {
-    /// <summary>Node CPU of a publish, from its request to its answer.</summary>
-    public double PublishCpu { get; init; } = 9.8;
+    /// <summary>Node CPU of a publish that travels alone, from its request to its answer.</summary>
+    public double PublishCpu { get; init; } = 100;
 
-    /// <summary>Node CPU of hearing of a publish, on every node.</summary>
-    public double HearCpu { get; init; } = 20.9;
+    /// <summary>Node CPU of hearing of a publish that travels alone, on every node.</summary>
+    public double HearCpu { get; init; } = 40;
 
-    /// <summary>Node CPU of a delivery.</summary>
-    public double DeliveryCpu { get; init; } = 1.8;
+    /// <summary>The same of publishes that travel together, under a full load.</summary>
+    public double PublishTogetherCpu { get; init; } = 2;
+
+    public double HearTogetherCpu { get; init; } = 2.5;
+
+    /// <summary>Node CPU of a delivery, whatever it leaves with.</summary>
+    public double DeliveryCpu { get; init; } = 0.18;
+
+    /// <summary>Node CPU of a TCP segment with deliveries.</summary>
+    public double SegmentCpu { get; init; } = 2.1;
+
+    /// <summary>Processors that a node takes as long as it is busy at all, however much it does.</summary>
+    public double BusyCores { get; init; } = 0.2;
+
+    /// <summary>The same of a node that is published on, beside the other.</summary>
+    public double PublishingCores { get; init; } = 0.08;
 
     /// <summary>Node CPU of a client that comes: handshake and subscription.</summary>
     public double JoinCpu { get; init; } = 200;
@@ -20,7 +36,7 @@ internal sealed record ScaleModel
     /// <summary>Redis CPU of a publish, hearing excluded.</summary>
     public double RedisCpu { get; init; } = 16.3;
 
-    /// <summary>Redis CPU of telling one node of a publish. Assumed: `--listeners` of the run measures it.</summary>
+    /// <summary>Redis CPU of telling one node of a publish.</summary>
     public double RedisTellCpu { get; init; } = 2;
 
     /// <summary>Memory of a connection at rest, in the process.</summary>
@@ -38,6 +54,9 @@ internal sealed record ScaleModel
     /// <summary>Messages that each client gets, a second.</summary>
     public double Rate { get; init; } = 0.1;
 
+    /// <summary>Milliseconds: the option of that name.</summary>
+    public double GatherTime { get; init; } = 10;
+
     public double NodeCores { get; init; } = 8;
 
     /// <summary>GiB that may be connections'.</summary>
@@ -52,17 +71,43 @@ internal sealed record ScaleModel
     /// <summary>How full a processor or a link is to be at most.</summary>
     public double Fill { get; init; } = 0.5;
 
-    /// <summary>Predicts a publish on two nodes: the CPU of each.</summary>
-    /// <param name="receivers">Of the topic, on each of two nodes.</param>
-    public (double First, double Second) PublishOnTwoNodes(double receivers) =>
-        (PublishCpu + HearCpu + (receivers * DeliveryCpu), HearCpu + (receivers * DeliveryCpu));
-
-    /// <summary>The parts, from two runs with unlike numbers of receivers; each value in microseconds per publish on that node.</summary>
-    public ScaleModel Fit(TwoNodeRun few, TwoNodeRun many)
+    /// <summary>Predicts how many TCP segments a delivery takes on a node: one, unless messages of a topic leave together.</summary>
+    /// <param name="topics">Of which messages come.</param>
+    /// <param name="rate">Publishes that the node hears of, a second, spread over the topics.</param>
+    /// <param name="receivers">Of each topic, on the node.</param>
+    /// <param name="cores">The node's processors.</param>
+    /// <param name="depth">The most messages of a topic that may be on their way at a time.</param>
+    public double SegmentsPerDelivery(double topics, double rate, double receivers, double cores, double depth)
     {
-        double delivery = (many.Second - few.Second) / (many.Receivers - few.Receivers);
-        double hear = Math.Max(0, few.Second - (few.Receivers * delivery));
-        return this with { DeliveryCpu = delivery, HearCpu = hear, PublishCpu = few.First - few.Second };
+        // FanoutPace: a delivery holds the next hand-out back by 20 µs, shared by the processors, so that the waits last where there are more.
+        if (rate * receivers * 20e-6 < cores || GatherTime < 1)
+        {
+            return 1;
+        }
+
+        // Inbox: 64 messages at most leave at a time. A timer of whole milliseconds ends up to one late.
+        double together = Math.Min(rate * (GatherTime + 1) / 1000, 64) / topics;
+        return 1 / Math.Max(1, Math.Min(together, depth));
+    }
+
+    /// <summary>Predicts a publish on two nodes: the CPU of each.</summary>
+    public (double First, double Second) PublishOnTwoNodes(TwoNodeRun run) => (Predict(run, isFirst: true), Predict(run, isFirst: false));
+
+    /// <summary>The parts that come nearest to these runs under a full load; each node of each counts for the same.</summary>
+    public ScaleModel Fit(IReadOnlyList<TwoNodeRun> runs)
+    {
+        double[] parts = LeastSquares.Solve([.. runs.SelectMany(run => new[] { Of(run, isFirst: true, run.First), Of(run, isFirst: false, run.Second) })])
+            ?? throw new RunException("The runs are too much alike to tell the parts of a cost from each other.");
+        return this with { PublishTogetherCpu = parts[0], HearTogetherCpu = parts[1], DeliveryCpu = parts[2], SegmentCpu = parts[3], BusyCores = parts[4], PublishingCores = parts[5] };
+
+        double[] Of(TwoNodeRun run, bool isFirst, double measured) => [.. Terms(run, isFirst).Select(term => term / measured)];
+    }
+
+    /// <summary>What a publish costs that travels alone: what this run at a fixed rate costs more.</summary>
+    public ScaleModel FitAlone(TwoNodeRun run)
+    {
+        (double first, double second) = (this with { PublishTogetherCpu = 0, HearTogetherCpu = 0 }).PublishOnTwoNodes(run);
+        return this with { HearCpu = run.Second - second, PublishCpu = run.First - first - (run.Second - second) };
     }
 
     /// <summary>How many nodes so many connections need, and why so many.</summary>
@@ -70,11 +115,11 @@ internal sealed record ScaleModel
     {
         double deliveries = connections * Rate;
         double publishes = deliveries / Fanout;
-        double fillOfCores = NodeCores * Fill * 1e6;
+        double fillOfCores = ((NodeCores * Fill) - BusyCores - PublishingCores) * 1e6;
 
         // Every node hears of every publish: what is left of a node's processors is for its clients.
         double ownCores = fillOfCores - (publishes * HearCpu);
-        double byCpu = ownCores > 0 ? ((deliveries * DeliveryCpu) + (publishes * PublishCpu)) / ownCores : double.PositiveInfinity;
+        double byCpu = ownCores > 0 ? ((deliveries * (DeliveryCpu + SegmentCpu)) + (publishes * PublishCpu)) / ownCores : double.PositiveInfinity;
         double byMemory = connections * Memory / (NodeMemory * 1024 * 1024);
         double fillOfLink = NodeBandwidth * Fill / 8 * 1e9;
         double ownLink = fillOfLink - (publishes * TellBytes);
@@ -82,10 +127,11 @@ internal sealed record ScaleModel
         double byConnections = connections / NodeConnections;
         (double need, string why) = new[] { (byCpu, "processors"), (byMemory, "memory"), (byBandwidth, "bandwidth"), (byConnections, "connections per node") }.MaxBy(one => one.Item1);
         double nodes = Math.Max(2, Math.Ceiling(need));
+        double segments = SegmentsPerDelivery(connections / Fanout, publishes, Fanout / nodes, NodeCores, depth: double.PositiveInfinity);
         double redisCores = publishes * (RedisCpu + (nodes * RedisTellCpu)) / 1e6;
         return new ScalePlan(connections, deliveries, publishes, nodes, why)
         {
-            NodeLoad = ((deliveries * DeliveryCpu) + (publishes * PublishCpu)) / nodes / 1e6 / NodeCores,
+            NodeLoad = ((((deliveries * (DeliveryCpu + (segments * SegmentCpu))) + (publishes * PublishCpu)) / nodes / 1e6) + BusyCores + PublishingCores) / NodeCores,
             HearLoad = publishes * HearCpu / 1e6 / NodeCores,
             Memory = connections / nodes * Memory / 1024 / 1024,
             Sent = deliveries / nodes * DeliveryBytes * 8 / 1e9,
@@ -95,11 +141,25 @@ internal sealed record ScaleModel
             JoinSeconds = connections / nodes * JoinCpu / 1e6 / NodeCores,
         };
     }
+
+    // What each of the parts of Fit is multiplied by, in its order.
+    private static double[] Terms(TwoNodeRun run, bool isFirst)
+    {
+        double time = 1e6 / run.Rate; // microseconds to a publish
+        return [isFirst ? 1 : 0, 1, run.Receivers, run.Receivers * run.Segments, time, isFirst ? time : 0];
+    }
+
+    private double Predict(TwoNodeRun run, bool isFirst) =>
+        Terms(run, isFirst).Zip([PublishTogetherCpu, HearTogetherCpu, DeliveryCpu, SegmentCpu, BusyCores, PublishingCores], (term, part) => term * part).Sum();
 }
 
-/// <summary>CPU per publish of the two nodes of a run; the publishers are on the first.</summary>
-/// <param name="Receivers">On each.</param>
-internal readonly record struct TwoNodeRun(double Receivers, double First, double Second);
+/// <summary>A run on two nodes, of which the first has the publishers.</summary>
+/// <param name="Receivers">Of a topic, on each node.</param>
+/// <param name="Rate">Publishes a second.</param>
+/// <param name="Segments">TCP segments of a delivery.</param>
+/// <param name="First">CPU of the first node per publish, in microseconds.</param>
+/// <param name="Second">Of the second.</param>
+internal readonly record struct TwoNodeRun(double Receivers, double Rate, double Segments, double First, double Second);
 
 /// <summary>What so many connections need.</summary>
 /// <param name="Why">What the number of nodes comes from.</param>

@@ -42,7 +42,7 @@ internal sealed class ScaleTrial(IReadOnlyList<Measurement> measurements, string
 
     private static string Pair(double predicted, double measured, string format) => string.Create(
         CultureInfo.InvariantCulture,
-        $"{predicted.ToString(format, CultureInfo.InvariantCulture)}, {measured.ToString(format, CultureInfo.InvariantCulture)} | {(predicted / measured) - 1:+0.0 %;−0.0 %}");
+        $"{predicted.ToString(format, CultureInfo.InvariantCulture)}, {measured.ToString(format, CultureInfo.InvariantCulture)} | {Math.Round((predicted / measured) - 1, 3):+0.0 %;−0.0 %;0 %}");
 
     private static LoadShape Shape(string name) => LoadShape.All.Single(shape => shape.Name == name);
 
