@@ -8,36 +8,37 @@ namespace Duologue.Backplane;
 internal sealed record ScaleModel
 {
     /// <summary>Node CPU of a publish that travels alone, from its request to its answer.</summary>
-    public double PublishCpu { get; init; } = 100;
+    public double PublishCpu { get; init; } = 51;
 
     /// <summary>Node CPU of hearing of a publish that travels alone, on every node.</summary>
-    public double HearCpu { get; init; } = 40;
+    public double HearCpu { get; init; } = 39.5;
 
     /// <summary>The same of publishes that travel together, under a full load.</summary>
-    public double PublishTogetherCpu { get; init; } = 2;
+    public double PublishTogetherCpu { get; init; }
 
-    public double HearTogetherCpu { get; init; } = 2.5;
+    /// <summary>And of hearing of such publishes.</summary>
+    public double HearTogetherCpu { get; init; } = 1.8;
 
     /// <summary>Node CPU of a delivery, whatever it leaves with.</summary>
-    public double DeliveryCpu { get; init; } = 0.18;
+    public double DeliveryCpu { get; init; } = 0.13;
 
     /// <summary>Node CPU of a TCP segment with deliveries.</summary>
-    public double SegmentCpu { get; init; } = 2.1;
+    public double SegmentCpu { get; init; } = 3;
 
     /// <summary>Processors that a node takes as long as it is busy at all, however much it does.</summary>
-    public double BusyCores { get; init; } = 0.2;
+    public double BusyCores { get; init; } = 0.15;
 
     /// <summary>The same of a node that is published on, beside the other.</summary>
-    public double PublishingCores { get; init; } = 0.08;
+    public double PublishingCores { get; init; } = 0.12;
 
     /// <summary>Node CPU of a client that comes: handshake and subscription.</summary>
-    public double JoinCpu { get; init; } = 200;
+    public double JoinCpu { get; init; } = 300;
 
-    /// <summary>Redis CPU of a publish, hearing excluded.</summary>
-    public double RedisCpu { get; init; } = 16.3;
+    /// <summary>Redis CPU of a publish that travels alone, telling excluded.</summary>
+    public double RedisCpu { get; init; } = 37;
 
     /// <summary>Redis CPU of telling one node of a publish.</summary>
-    public double RedisTellCpu { get; init; } = 2;
+    public double RedisTellCpu { get; init; } = 4.6;
 
     /// <summary>Memory of a connection at rest, in the process.</summary>
     public double Memory { get; init; } = 1.8;
@@ -46,7 +47,7 @@ internal sealed record ScaleModel
     public double DeliveryBytes { get; init; } = 330;
 
     /// <summary>Bytes by which Redis tells a node of a publish.</summary>
-    public double TellBytes { get; init; } = 300;
+    public double TellBytes { get; init; } = 255;
 
     /// <summary>Subscribers of a topic.</summary>
     public double Fanout { get; init; } = 50;
@@ -96,8 +97,10 @@ internal sealed record ScaleModel
     /// <summary>The parts that come nearest to these runs under a full load; each node of each counts for the same.</summary>
     public ScaleModel Fit(IReadOnlyList<TwoNodeRun> runs)
     {
+        // No part is less than nothing, though one that is near to it may come out so.
         double[] parts = LeastSquares.Solve([.. runs.SelectMany(run => new[] { Of(run, isFirst: true, run.First), Of(run, isFirst: false, run.Second) })])
             ?? throw new RunException("The runs are too much alike to tell the parts of a cost from each other.");
+        parts = [.. parts.Select(part => Math.Max(0, part))];
         return this with { PublishTogetherCpu = parts[0], HearTogetherCpu = parts[1], DeliveryCpu = parts[2], SegmentCpu = parts[3], BusyCores = parts[4], PublishingCores = parts[5] };
 
         double[] Of(TwoNodeRun run, bool isFirst, double measured) => [.. Terms(run, isFirst).Select(term => term / measured)];
