@@ -74,7 +74,7 @@ internal sealed class ConnectOptionsSet
 
     public Option<ByteSize?> MaxMessageSize { get; } = CliOption.Size("--max-message-size", $"The largest message to receive. Passed: close 1009. Default {MessageSize}.");
 
-    public Option<Duration> PingInterval { get; } = CliOption.Time("--ping-interval", "The silence after which the server is pinged to see whether it is there; none for never.", Defaults.KeepAliveInterval);
+    public Option<Duration> PingInterval { get; } = CliOption.Time("--ping-interval", "How often the server is pinged to see whether it is there; none for never.", Defaults.KeepAliveInterval);
 
     public Option<Duration> PingTimeout { get; } = CliOption.Time("--ping-timeout", "How long after that some sign of life may take; none for any time.", Defaults.KeepAliveTimeout);
 
