@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Reflection;
 using System.Text.RegularExpressions;
+using System.Xml.Linq;
 using Duologue.AspNetCore;
 using Duologue.Browser;
 using Duologue.Cli.Terminal;
@@ -16,6 +17,8 @@ public sealed partial class DefaultTests
 {
     private static readonly object Topics =
         Activator.CreateInstance(typeof(TopicEndpointOptions), BindingFlags.Instance | BindingFlags.NonPublic, null, [new DuologueOptions()], CultureInfo.InvariantCulture)!;
+
+    private static readonly Lazy<Dictionary<string, string>> Summaries = new(ReadSummaries);
 
     private static readonly object[] OfServers = [new DuologueOptions(), Topics, new TopicHistory()];
 
@@ -59,7 +62,7 @@ public sealed partial class DefaultTests
                 {
                     compared++;
                     string told = each.Length == options.Length ? each[at] : said;
-                    if (!names.Any(name => Regex.IsMatch(told, $@"(?<![\w.,]){Regex.Escape(name)}(?![\w]|[.,]\d)")))
+                    if (!names.Any(name => StandsAt(told, name)))
                     {
                         faults.Add($"{row.Place}: {options[at]} is {names[0]} by default, not \"{told}\".");
                     }
@@ -108,6 +111,44 @@ public sealed partial class DefaultTests
         Assert.True(faults.Count == 0, string.Join('\n', faults));
     }
 
+    /// <summary>What an editor shows of an option, too.</summary>
+    [Fact]
+    public void Every_option_has_the_default_that_its_summary_names()
+    {
+        var faults = new List<string>();
+        int compared = 0;
+        foreach (object owner in (object[])[.. OfServers, .. OfClients, new WebSocketOptions(), new RedisBrokerOptions(), new EventLoopOptions()])
+        {
+            foreach (PropertyInfo option in owner.GetType().GetProperties(BindingFlags.Public | BindingFlags.Instance))
+            {
+                string name = $"{option.DeclaringType!.FullName}.{option.Name}";
+                if (Summaries.Value.TryGetValue($"P:{name}", out string? summary) && SaidDefault().Match(summary) is { Success: true } said && Names(option.GetValue(owner)) is { } names)
+                {
+                    compared++;
+                    if (!names.Any(each => StandsAt(said.Groups["said"].Value, each)))
+                    {
+                        faults.Add($"{name} is {names[0]} by default, not \"{said.Groups["said"].Value}\".");
+                    }
+                }
+            }
+        }
+
+        Assert.True(compared > 50, $"Only {compared} defaults were compared.");
+        Assert.True(faults.Count == 0, string.Join('\n', faults.Distinct()));
+    }
+
+    private static Dictionary<string, string> ReadSummaries() => new[] { typeof(Connection), typeof(DuologueOptions), typeof(RedisBrokerOptions), typeof(EventLoopOptions) }
+        .SelectMany(type => XDocument.Load(Path.ChangeExtension(type.Assembly.Location, ".xml")).Descendants("member"))
+        .Where(member => member.Element("summary") is not null)
+        .ToDictionary(member => member.Attribute("name")!.Value, member => ToText(member.Element("summary")!), StringComparer.Ordinal);
+
+    /// <summary>A reference is the last part of its name.</summary>
+    private static string ToText(XElement summary) => Space().Replace(
+        string.Concat(summary.Nodes().Select(node => node is XElement { Name.LocalName: "see" } see ? see.Attribute("cref")!.Value.Split('.')[^1] : node is XElement element ? element.Value : node.ToString())),
+        " ");
+
+    private static bool StandsAt(string said, string name) => Regex.IsMatch(said, $@"(?<![\w.,]){Regex.Escape(name)}(?![\w]|[.,]\d)");
+
     private static IReadOnlyList<TableRow> Rows(string file) => Book.Documents.Single(document => document.File == file).Rows;
 
     private static PropertyInfo? Property(object owner, string name) => owner.GetType().GetProperty(name, BindingFlags.Public | BindingFlags.Instance);
@@ -118,12 +159,12 @@ public sealed partial class DefaultTests
         bool flag => flag ? ["true", "on"] : ["false", "off", "refused"],
         int or long => Numbers(Convert.ToInt64(value, CultureInfo.InvariantCulture)),
         double number => [number.ToString(CultureInfo.InvariantCulture)],
-        TimeSpan time when time == Timeout.InfiniteTimeSpan => ["none", "infinite"],
+        TimeSpan time when time == Timeout.InfiniteTimeSpan => ["none", "infinite", nameof(Timeout.InfiniteTimeSpan)],
         TimeSpan time => Times(time),
         Duration duration => [duration.ToString()],
         Compression compression when compression == Compression.Off => ["off", "Off"],
         Version version => [version.ToString()],
-        FeedWays.All => ["all"],
+        FeedWays.All => ["all", "All"],
         Enum member => [member.ToString()],
         string text when !text.StartsWith(Environment.MachineName, StringComparison.Ordinal) => [text],
         _ => null,
@@ -158,6 +199,12 @@ public sealed partial class DefaultTests
         (string Unit, double Value)[] units = [("ms", value.TotalMilliseconds), ("s", value.TotalSeconds), ("min", value.TotalMinutes)];
         return [.. units.Where(unit => unit.Value == Math.Floor(unit.Value)).Select(unit => string.Create(CultureInfo.InvariantCulture, $"{unit.Value} {unit.Unit}"))];
     }
+
+    [GeneratedRegex(@"Default:? (?<said>.+?)(?=[.;](\s|$)|$)|(?<said>\w+), the default")]
+    private static partial Regex SaidDefault();
+
+    [GeneratedRegex(@"\s+")]
+    private static partial Regex Space();
 
     [GeneratedRegex(@"`([A-Z]\w+)`")]
     private static partial Regex Option();

@@ -1,10 +1,14 @@
+using System.Text.RegularExpressions;
 using Duologue.Docs.Tests.Reading;
 using Duologue.Tests.Shared;
 
 namespace Duologue.Docs.Tests;
 
-public class LinkTests
+/// <summary>Links lead somewhere, and what there is to read can be found.</summary>
+public sealed partial class LinkTests
 {
+    private static readonly string[] SourceFolders = ["src", "samples", "bench", "fuzz", "tests", "eng"];
+
     [Fact]
     public void Every_link_within_the_repository_leads_somewhere()
     {
@@ -31,6 +35,18 @@ public class LinkTests
     }
 
     [Fact]
+    public void Every_document_that_a_source_names_is_there()
+    {
+        string[] named = [.. SourceFolders
+            .SelectMany(folder => Directory.EnumerateFiles(Repository.PathOf(folder), "*.cs", SearchOption.AllDirectories))
+            .SelectMany(file => DocumentName().Matches(File.ReadAllText(file)).Select(match => match.Value))
+            .Distinct()];
+
+        Assert.True(named.Length > 10, $"Only {named.Length} were found.");
+        Assert.Empty(named.Except(Book.Documents.Select(document => document.File)));
+    }
+
+    [Fact]
     public void Every_document_is_reached_from_the_book_or_the_readme()
     {
         string[] entrances = ["README.md", "docs/README.md"];
@@ -51,4 +67,7 @@ public class LinkTests
 
     private static string Resolve(string from, string target) =>
         Path.GetRelativePath("/", Path.GetFullPath(Path.Combine("/", Path.GetDirectoryName(from)!, target))).Replace('\\', '/');
+
+    [GeneratedRegex(@"\bdocs/[a-z0-9-]+\.md\b")]
+    private static partial Regex DocumentName();
 }

@@ -80,7 +80,7 @@ internal sealed class ConnectOptionsSet
 
     public Option<Duration> CloseTimeout { get; } = CliOption.Time("--close-timeout", "How long the server may take to answer a Close.", Defaults.CloseTimeout);
 
-    public Option<bool> Json { get; } = CliOption.Switch("--json", "One JSON object per line on standard output: handshake, open, message, ping, close, error.");
+    public Option<bool> Json { get; } = CliOption.Switch("--json", "One JSON object per line on standard output: handshake, open, message, ping, unsent, close, error.");
 
     public ConnectOptionsSet()
     {
