@@ -16,6 +16,15 @@ public class CSharpBlockTests
         Told(SnippetCompiler.Compile(blocks));
     }
 
+    [Fact]
+    public void Every_example_in_a_comment_compiles()
+    {
+        Block[] examples = [.. Book.Examples()];
+
+        Assert.True(examples.Length >= 4, $"Only {examples.Length} examples were found.");
+        Told(SnippetCompiler.Compile(examples));
+    }
+
     /// <summary>A comment <c>not compiled: why</c> above a block takes it out; whoever adds one changes this number, and says why in the comment.</summary>
     [Fact]
     public void One_block_is_no_code_to_compile()

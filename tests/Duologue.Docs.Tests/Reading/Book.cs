@@ -1,3 +1,4 @@
+using System.Net;
 using Duologue.Tests.Shared;
 
 namespace Duologue.Docs.Tests.Reading;
@@ -20,6 +21,23 @@ internal static class Book
 
     public static IEnumerable<Block> Blocks(params string[] languages) =>
         Documents.SelectMany(document => document.Blocks).Where(block => languages.Contains(block.Language));
+
+    /// <summary>The examples of C# in comments of the sources, which an editor shows; what is none has a language.</summary>
+    public static IEnumerable<Block> Examples()
+    {
+        foreach (string path in Directory.EnumerateFiles(Repository.PathOf("src"), "*.cs", SearchOption.AllDirectories).Order(StringComparer.Ordinal))
+        {
+            string[] lines = File.ReadAllLines(path);
+            for (int at = Array.FindIndex(lines, IsBegin); at >= 0; at = Array.FindIndex(lines, at + 1, IsBegin))
+            {
+                int end = Array.FindIndex(lines, at, line => line.Trim() == "/// </code>");
+                IEnumerable<string> code = lines[(at + 1)..end].Select(line => WebUtility.HtmlDecode(line.TrimStart()["///".Length..]));
+                yield return new(Path.GetRelativePath(Root, path).Replace('\\', '/'), at + 2, "csharp", string.Join('\n', code), null);
+            }
+        }
+
+        static bool IsBegin(string line) => line.Trim() == "/// <code>";
+    }
 
     private static IEnumerable<string> Files(string folder) => Directory.GetFiles(folder, "*.md").Concat(
         Directory.GetDirectories(folder).Where(inner => !IsForeign(Path.GetFileName(inner))).SelectMany(Files));
