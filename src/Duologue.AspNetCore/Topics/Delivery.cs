@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Runtime.ExceptionServices;
+using Duologue.Peer;
 
 namespace Duologue.AspNetCore;
 
@@ -12,40 +13,21 @@ internal readonly struct Delivery
     private readonly TopicSubscription[]? _waiters;
     private readonly int _waiterCount;
 
-    /// <summary>Gives a message its place. Under the lock of the topic's publishing.</summary>
+    /// <summary>Gives a message its place. Under the lock of the topic's publishing. Never throws: who cannot be given it is ended, and who waits is woken whatever becomes of the others.</summary>
     public Delivery(string topic, TopicMessage message, MemberSnapshot members, TopicSubscription[]? waiters, int waiterCount)
     {
-        if (members.Raw.Length > 0)
-        {
-            _raw = Fanout.Accept(members.Raw, message.Frame);
-        }
-
-        if (members.Feed.Length > 0)
-        {
-            _feed = Fanout.Accept(members.Feed, FeedJson.PageFrame(message));
-        }
-
-        if (members.Protocol.Length > 0)
-        {
-            _protocol = Fanout.Accept(members.Protocol, TopicsProtocol.ItemFrame(topic, message));
-        }
-
-        message.ReleaseFrame();
         (_waiters, _waiterCount) = (waiters, waiterCount);
+        _raw = Accept(members.Raw, topic, message, static (_, message) => message.Frame);
+        _feed = Accept(members.Feed, topic, message, static (_, message) => FeedJson.PageFrame(message));
+        _protocol = Accept(members.Protocol, topic, message, TopicsProtocol.ItemFrame);
+        message.ReleaseFrame();
     }
 
     /// <summary>Gives those who would see a gap the notice of it.</summary>
     public Delivery(string topic, TopicPage reset, MemberSnapshot members)
     {
-        if (members.Feed.Length > 0)
-        {
-            _feed = Fanout.Accept(members.Feed, FeedJson.ResetFrame(reset));
-        }
-
-        if (members.Protocol.Length > 0)
-        {
-            _protocol = Fanout.Accept(members.Protocol, TopicsProtocol.ResetFrame(topic, reset));
-        }
+        _feed = Accept(members.Feed, topic, reset, static (_, reset) => FeedJson.ResetFrame(reset));
+        _protocol = Accept(members.Protocol, topic, reset, TopicsProtocol.ResetFrame);
     }
 
     /// <summary>How many readers are woken, who waited for more.</summary>
@@ -80,5 +62,24 @@ internal readonly struct Delivery
         FanoutResult feed = _feed.Report(ref failure);
         FanoutResult protocol = _protocol.Report(ref failure);
         return new(raw.Accepted + feed.Accepted + protocol.Accepted, raw.Dropped + feed.Dropped + protocol.Dropped);
+    }
+
+    private static Fanout.Accepted Accept<T>(WebSocketConnection[] connections, string topic, T source, Func<string, T, BroadcastFrame> encode)
+    {
+        if (connections.Length == 0)
+        {
+            return default;
+        }
+
+        try
+        {
+            return Fanout.Accept(connections, encode(topic, source));
+        }
+#pragma warning disable CA1031 // No memory, or no text: those who were to have it are ended, and it is thrown when all that can leave has left.
+        catch (Exception error)
+#pragma warning restore CA1031
+        {
+            return new Fanout.Accepted(connections, error);
+        }
     }
 }

@@ -43,9 +43,9 @@ internal sealed partial class Topic
             // The broker is not ours: nothing of it runs under the lock.
             await Task.Yield();
             TopicPosition? head;
-            while ((head = await TrySubscribeAsync().ConfigureAwait(false)) is null && !IsDetached)
+            while ((head = await TrySubscribeAsync().ConfigureAwait(false)) is null && !IsDetached && !hub.Ended.IsCancellationRequested)
             {
-                await Task.Delay(RetryDelay, hub.Time).ConfigureAwait(false);
+                await Task.Delay(RetryDelay, hub.Time, hub.Ended).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
 
             bool wanted;
@@ -87,25 +87,41 @@ internal sealed partial class Topic
     public void Appended(TopicMessage message)
     {
         ExceptionDispatchInfo? failure = null;
-        Leave(Take(message), ref failure);
+        Leave(Take(message, ref failure), ref failure);
         failure?.Throw();
     }
 
-    /// <summary>The first part: if it is the next message, it has its place with all members. <see cref="Leave"/> must follow, for messages that were taken together in their order.</summary>
-    public Delivery Take(TopicMessage message)
+    /// <summary>
+    /// The first part: if it is the next message, it has its place with all members. <see cref="Leave"/> must follow, for messages that were taken together in their order. What throws is kept for later, and the
+    /// message is read from the log.
+    /// </summary>
+    public Delivery Take(TopicMessage message, ref ExceptionDispatchInfo? failure)
     {
-        RefreshWildcards();
-        lock (_publishLock)
+        try
         {
-            if (_attached && !_pumping && message.Follows(_delivered))
+            RefreshWildcards();
+            lock (_publishLock)
             {
-                return Deliver(message);
-            }
+                if (_attached && !_pumping && message.Follows(_delivered))
+                {
+                    return Deliver(message);
+                }
 
-            if (!_attached || message.Position.Epoch != _delivered.Epoch || message.Position.Offset > _delivered.Offset)
+                if (!_attached || message.Position.Epoch != _delivered.Epoch || message.Position.Offset > _delivered.Offset)
+                {
+                    _isBehind = true;
+                    Remember(message.Position);
+                }
+            }
+        }
+#pragma warning disable CA1031 // It is thrown when all that came with it has left.
+        catch (Exception error)
+#pragma warning restore CA1031
+        {
+            failure ??= ExceptionDispatchInfo.Capture(error);
+            lock (_publishLock)
             {
                 _isBehind = true;
-                Remember(message.Position);
             }
         }
 
@@ -208,12 +224,12 @@ internal sealed partial class Topic
             bool failed = page is null || !TryHandOut(page);
             if (failed)
             {
-                await Task.Delay(RetryDelay, hub.Time).ConfigureAwait(false);
+                await Task.Delay(RetryDelay, hub.Time, hub.Ended).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
 
             lock (_publishLock)
             {
-                more = !_detached && (failed || page!.HasMore || _isBehind);
+                more = !_detached && !hub.Ended.IsCancellationRequested && (failed || page!.HasMore || _isBehind);
                 _pumping = more;
             }
         }
@@ -233,12 +249,21 @@ internal sealed partial class Topic
             {
                 members = TakeSnapshot();
                 delivery = new Delivery(Name, page, members);
+
+                // In one step with the notice: who joins from here on has been told by the log, or is not where the others are.
+                _delivered = page.Messages.Count == 0 ? page.Next : page.Messages[0].Position with { Offset = page.Messages[0].Position.Offset - 1 };
             }
 
-            delivery.Settle();
-            if (members.Raw.Length > 0)
+            try
             {
-                hub.LostByMembers(Name, page, members.Raw);
+                delivery.Settle();
+            }
+            finally
+            {
+                if (members.Raw.Length > 0)
+                {
+                    hub.LostByMembers(Name, page, members.Raw);
+                }
             }
         }
 

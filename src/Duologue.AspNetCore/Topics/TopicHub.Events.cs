@@ -7,7 +7,12 @@ namespace Duologue.AspNetCore;
 /// <summary>What the hub hears from its broker, and what it tells of.</summary>
 internal sealed partial class TopicHub
 {
-    void IBrokerListener.Appended(string topic, TopicMessage message) => FindAppended(topic)?.Appended(message);
+    void IBrokerListener.Appended(string topic, TopicMessage message)
+    {
+        ExceptionDispatchInfo? failure = null;
+        FindAppended(topic, message.Position, ref failure)?.Appended(message);
+        failure?.Throw();
+    }
 
     FanoutReach IBrokerListener.Appended(ReadOnlySpan<AppendedMessage> together)
     {
@@ -16,30 +21,23 @@ internal sealed partial class TopicHub
         int deliveries = 0;
         int behind = 0;
         ExceptionDispatchInfo? failure = null;
-        try
+        foreach (AppendedMessage appended in together)
         {
-            foreach (AppendedMessage appended in together)
+            if (FindAppended(appended.Topic, appended.Message.Position, ref failure) is { } topic)
             {
-                if (FindAppended(appended.Topic) is { } topic)
-                {
-                    taken[count] = (topic, topic.Take(appended.Message));
-                    count++;
-                }
+                taken[count] = (topic, topic.Take(appended.Message, ref failure));
+                count++;
             }
         }
-        finally
-        {
-            // What has its place must leave, whatever became of those behind it.
-            for (int i = 0; i < count; i++)
-            {
-                int reached = taken[i].Topic.Leave(taken[i].Delivery, ref failure);
-                deliveries += reached;
-                behind += IsAmong(taken[i].Topic, taken.AsSpan(0, i)) ? reached : 0;
-            }
 
-            ArrayPool<(Topic, Delivery)>.Shared.Return(taken, clearArray: true);
+        for (int i = 0; i < count; i++)
+        {
+            int reached = taken[i].Topic.Leave(taken[i].Delivery, ref failure);
+            deliveries += reached;
+            behind += IsAmong(taken[i].Topic, taken.AsSpan(0, i)) ? reached : 0;
         }
 
+        ArrayPool<(Topic, Delivery)>.Shared.Return(taken, clearArray: true);
         failure?.Throw();
         return new FanoutReach(deliveries, behind);
     }
@@ -58,7 +56,12 @@ internal sealed partial class TopicHub
         return false;
     }
 
-    void IBrokerListener.AppendedUnseen(string topic, TopicPosition first) => FindAppended(topic)?.AppendedUnseen(first);
+    void IBrokerListener.AppendedUnseen(string topic, TopicPosition first)
+    {
+        ExceptionDispatchInfo? failure = null;
+        FindAppended(topic, first, ref failure)?.AppendedUnseen(first);
+        failure?.Throw();
+    }
 
     void IBrokerListener.Seen(string topic, TopicPosition end)
     {
@@ -92,17 +95,24 @@ internal sealed partial class TopicHub
         Events.Raise();
     }
 
-    /// <summary>The topic, if somebody here wants what is appended to it.</summary>
-    private Topic? FindAppended(string topic)
+    /// <summary>The topic, if somebody here wants what is appended to it. What throws is kept for later: it is no concern of the other topics.</summary>
+    private Topic? FindAppended(string topic, TopicPosition first, ref ExceptionDispatchInfo? failure)
     {
         try
         {
-            return _topics.TryGetValue(topic, out Topic? found) ? found : Wildcards.IsEmpty ? null : OpenForWildcards(topic);
+            return _topics.TryGetValue(topic, out Topic? found) ? found : Wildcards.IsEmpty ? null : OpenForWildcards(topic, first);
         }
         catch (TopicLimitException limit)
         {
             // Nobody is here to be told: the broker has only said what happened.
             BrokerFailed(limit, "subscribe", topic);
+            return null;
+        }
+#pragma warning disable CA1031 // As said.
+        catch (Exception error)
+#pragma warning restore CA1031
+        {
+            failure ??= ExceptionDispatchInfo.Capture(error);
             return null;
         }
     }
