@@ -98,7 +98,7 @@ public sealed partial class RedisBroker
                 return;
             }
 
-            _scripts.LongestCall = TimeSpan.FromMilliseconds(2.0 * ConfigurationOptions.Parse(link.Configuration, ignoreUnknown: true).AsyncTimeout);
+            _calls.Longest = TimeSpan.FromMilliseconds(2.0 * ConfigurationOptions.Parse(link.Configuration, ignoreUnknown: true).AsyncTimeout);
             await WaitForSubscriberAsync(link.GetSubscriber()).ConfigureAwait(false);
             List<ChannelMessageQueue> heard = Follow(link);
 
