@@ -208,6 +208,9 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
         _stop.Dispose();
     }
 
+    /// <summary>Whether a read failed by what stands in its topic's keys, and not by the link.</summary>
+    private static bool IsOfOneTopic(Exception failure) => failure is BrokerUnavailableException { InnerException: RedisServerException or FormatException or OverflowException };
+
     private void TellPresence(PresenceChange change)
     {
         if (change.Joined)
