@@ -4,7 +4,7 @@ using Duologue.Peer;
 
 namespace Duologue.AspNetCore;
 
-/// <summary>A message that has its place with all subscribers of a topic, and has not left yet. By default one that nobody gets.</summary>
+/// <summary>Messages that have their place with all subscribers of a topic, and have not left yet. By default such as nobody gets.</summary>
 internal readonly struct Delivery
 {
     private readonly Fanout.Accepted _raw;
@@ -13,14 +13,20 @@ internal readonly struct Delivery
     private readonly TopicSubscription[]? _waiters;
     private readonly int _waiterCount;
 
-    /// <summary>Gives a message its place. Under the lock of the topic's publishing. Never throws: who cannot be given it is ended, and who waits is woken whatever becomes of the others.</summary>
-    public Delivery(string topic, TopicMessage message, MemberSnapshot members, TopicSubscription[]? waiters, int waiterCount)
+    /// <summary>
+    /// Gives messages that follow one another their place. Under the lock of the topic's publishing. Of several a page is made, one frame; who is sent each message as it is (<see cref="MemberSnapshot.Raw"/>)
+    /// must not be among the members then. Never throws: who cannot be given them is ended, and who waits is woken whatever becomes of the others.
+    /// </summary>
+    public Delivery(string topic, ReadOnlySpan<TopicMessage> messages, MemberSnapshot members, TopicSubscription[]? waiters, int waiterCount)
     {
-        (_waiters, _waiterCount) = (waiters, waiterCount);
-        _raw = Accept(members.Raw, topic, message, static (_, message) => message.Frame);
-        _feed = Accept(members.Feed, topic, message, static (_, message) => FeedJson.PageFrame(message));
-        _protocol = Accept(members.Protocol, topic, message, TopicsProtocol.ItemFrame);
-        message.ReleaseFrame();
+        (_waiters, _waiterCount, MessageCount) = (waiters, waiterCount, messages.Length);
+        _raw = Accept(members.Raw, topic, messages, static (_, messages) => messages[0].Frame);
+        _feed = Accept(members.Feed, topic, messages, static (_, messages) => FeedJson.PageFrame(PageOf(messages)));
+        _protocol = Accept(members.Protocol, topic, messages, static (topic, messages) => TopicsProtocol.ItemsFrame(topic, PageOf(messages)));
+        foreach (TopicMessage message in messages)
+        {
+            message.ReleaseFrame();
+        }
     }
 
     /// <summary>Gives those who would see a gap the notice of it.</summary>
@@ -29,6 +35,9 @@ internal readonly struct Delivery
         _feed = Accept(members.Feed, topic, reset, static (_, reset) => FeedJson.ResetFrame(reset));
         _protocol = Accept(members.Protocol, topic, reset, TopicsProtocol.ResetFrame);
     }
+
+    /// <summary>How many messages they are; of a reset none.</summary>
+    public int MessageCount { get; }
 
     /// <summary>How many readers are woken, who waited for more.</summary>
     public int WaiterCount => _waiterCount;
@@ -64,7 +73,10 @@ internal readonly struct Delivery
         return new(raw.Accepted + feed.Accepted + protocol.Accepted, raw.Dropped + feed.Dropped + protocol.Dropped);
     }
 
+    private static TopicPage PageOf(ReadOnlySpan<TopicMessage> messages) => new([.. messages], messages[^1].Position, HasMore: false);
+
     private static Fanout.Accepted Accept<T>(WebSocketConnection[] connections, string topic, T source, Func<string, T, BroadcastFrame> encode)
+        where T : allows ref struct
     {
         if (connections.Length == 0)
         {

@@ -48,7 +48,7 @@ internal sealed partial class Topic
                 return Appending.Repeated;
             }
 
-            delivery = Deliver(message, members, waiters);
+            delivery = Deliver([message], members, waiters);
         }
 
         result = delivery.Settle();
@@ -198,20 +198,21 @@ internal sealed partial class Topic
         return true;
     }
 
-    /// <summary>Gives a message its place; if there is no memory for that, nothing has changed, and it is to be read from the log.</summary>
-    private Delivery Deliver(TopicMessage message)
+    private Delivery Deliver(TopicMessage message) => Deliver([message], TakeSnapshot());
+
+    /// <summary>Gives messages their place; if there is no memory for that, nothing has changed, and they are to be read from the log.</summary>
+    private Delivery Deliver(ReadOnlySpan<TopicMessage> messages, MemberSnapshot members)
     {
-        MemberSnapshot members = TakeSnapshot();
         TopicSubscription[]? waiters = RentForWaiters();
-        Keep(message);
-        return Deliver(message, members, waiters);
+        Keep(messages);
+        return Deliver(messages, members, waiters);
     }
 
     // Never throws.
-    private Delivery Deliver(TopicMessage message, MemberSnapshot members, TopicSubscription[]? waiters)
+    private Delivery Deliver(ReadOnlySpan<TopicMessage> messages, MemberSnapshot members, TopicSubscription[]? waiters)
     {
-        (_delivered, _lastPublish) = (message.Position, hub.Time.GetTimestamp());
-        return new Delivery(Name, message, members, waiters, TakeWaiters(waiters));
+        (_delivered, _lastPublish) = (messages[^1].Position, hub.Time.GetTimestamp());
+        return new Delivery(Name, messages, members, waiters, TakeWaiters(waiters));
     }
 
     private static void GiveBack(TopicSubscription[]? waiters)

@@ -24,7 +24,7 @@ public class DeliveryTests
         var message = new TopicMessage(new TopicPosition(1, 1), MessageType.Text, "x"u8.ToArray());
 
         // Half of a surrogate pair, which no frame of the subprotocol can have in its topic.
-        var delivery = new Delivery("\ud800", message, new MemberSnapshot([new(raw, MemberForm.Raw), new(protocol, MemberForm.Protocol)]), waiters, 1);
+        var delivery = new Delivery("\ud800", [message], new MemberSnapshot([new(raw, MemberForm.Raw), new(protocol, MemberForm.Protocol)]), waiters, 1);
 
         Assert.ThrowsAny<ArgumentException>(() => delivery.Settle());
         Assert.Equal(WaitEnd.Arrived, await waiting.WaitAsync(TestHost.Patience, Token));
