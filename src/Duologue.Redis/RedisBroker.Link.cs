@@ -41,17 +41,15 @@ public sealed partial class RedisBroker
             long touched = _time.GetTimestamp();
             while (true)
             {
-                while (_multiplexer is null)
+                try
                 {
-                    await ConnectAsync().ConfigureAwait(false);
+                    await KeepUpAsync().ConfigureAwait(false);
                 }
-
-                await BeatAsync().ConfigureAwait(false);
-                if (IsDead)
+                catch (Exception error) when (!_stop.IsCancellationRequested)
                 {
-                    Log.GivenUp(_logger, NodeName, Lifetime.TotalSeconds * 2);
+                    // Whatever it was: without this loop nobody would find that notifications come no more.
+                    Log.ConnectFailed(_logger, error, NodeName);
                     await CloseLinkAsync().ConfigureAwait(false);
-                    continue;
                 }
 
                 if (_time.GetElapsedTime(touched) > _idle / 4 && IsConnected && touching.IsCompleted)
@@ -71,6 +69,21 @@ public sealed partial class RedisBroker
             // What fails as the node stops is no failure of its end.
             await CloseLinkAsync().ConfigureAwait(false);
             await touching.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private async Task KeepUpAsync()
+    {
+        while (_multiplexer is null)
+        {
+            await ConnectAsync().ConfigureAwait(false);
+        }
+
+        await BeatAsync().ConfigureAwait(false);
+        if (IsDead)
+        {
+            Log.GivenUp(_logger, NodeName, Lifetime.TotalSeconds * 2);
+            await CloseLinkAsync().ConfigureAwait(false);
         }
     }
 
@@ -98,7 +111,7 @@ public sealed partial class RedisBroker
                 return;
             }
 
-            _scripts.LongestCall = TimeSpan.FromMilliseconds(2.0 * ConfigurationOptions.Parse(link.Configuration, ignoreUnknown: true).AsyncTimeout);
+            _calls.Longest = TimeSpan.FromMilliseconds(2.0 * ConfigurationOptions.Parse(link.Configuration, ignoreUnknown: true).AsyncTimeout);
             await WaitForSubscriberAsync(link.GetSubscriber()).ConfigureAwait(false);
             List<ChannelMessageQueue> heard = Follow(link);
 
@@ -291,10 +304,13 @@ public sealed partial class RedisBroker
                 AspNetCore.TopicPage end = await ReadAsync(topic, AspNetCore.TopicStart.Now, 1, 1, _stop.Token).ConfigureAwait(false);
                 OnSeen(topic, end.Next);
             }
-            catch (Exception) when (!_stop.IsCancellationRequested)
+            catch (Exception error) when (!_stop.IsCancellationRequested)
             {
-                // The link is shaken, which others find; the topic has most of its life left.
-                return;
+                // Its own keys alone may be such that it cannot be read. Else the link is shaken, which others find; the topics have most of their life left.
+                if (!IsOfOneTopic(error))
+                {
+                    return;
+                }
             }
         }
     }
@@ -372,8 +388,9 @@ public sealed partial class RedisBroker
         }
         catch (Exception error)
         {
-            // What was told badly is read from the log with the next.
+            // Of which topics it was nobody knows.
             Log.ListenerFailed(_logger, error);
+            ReadOn([.. _followed.Keys]);
         }
     }
 #pragma warning restore CA1031
@@ -442,11 +459,7 @@ public sealed partial class RedisBroker
             // From here on all is notified; what came before is in the logs.
             string[] topics = [.. _followed.Keys];
             Log.Restored(_logger, NodeName, topics.Length);
-            foreach (string topic in topics)
-            {
-                OnUncertain(topic);
-            }
-
+            ReadOn(topics);
             Raise(Restored);
         }
     }

@@ -23,6 +23,7 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
     private readonly TopicScripts _scripts;
     private readonly PublishQueue _publishes;
     private readonly Inbox _inbox;
+    private readonly CallLimit _calls;
     private readonly CancellationTokenSource _stop = new();
     private readonly ConcurrentDictionary<string, int> _followed = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<ReadKey, SharedCall<TopicPage>> _reads = new();
@@ -45,12 +46,13 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
     {
         (_options, _services, _time, _idle, _metrics) = (options.Value, services, time, server.Value.TopicIdleLifetime, metrics);
         _logger = new SteadyLogger(loggers.CreateLogger(Log.Category));
-        _scripts = new TopicScripts(_options.KeyPrefix, _options.Layout);
+        _calls = new CallLimit(time);
+        _scripts = new TopicScripts(_options.KeyPrefix, _options.Layout, _calls);
         _publishes = new PublishQueue(_options, _scripts, metrics, time, _idle, GetDatabase);
-        Registry = new NodeRegistry(_options, _incarnation, _scripts.Prefix, time, _logger, GetDatabase);
+        Registry = new NodeRegistry(_options, _incarnation, _scripts.Prefix, time, _logger, GetDatabase, _calls);
         _inbox = new Inbox(HandOut, ReadInstead, time, _options.GatherTime);
-        _writer = new PresenceWriter(_options, Registry, _scripts.Prefix, time, _logger, GetDatabase);
-        _view = new PresenceView(Registry, _scripts.Prefix, _logger, GetDatabase, TellPresence);
+        _writer = new PresenceWriter(_options, Registry, _scripts.Prefix, time, _logger, GetDatabase, _calls);
+        _view = new PresenceView(Registry, _scripts.Prefix, _logger, GetDatabase, _calls, TellPresence);
         Restored += (_, _) => _writer.WriteAnew();
         metrics.Observe(this);
         _stopping = services.GetService<IHostApplicationLifetime>()?.ApplicationStopping.Register(_publishes.Hasten) ?? default;
@@ -205,6 +207,9 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
         _inbox.Dispose();
         _stop.Dispose();
     }
+
+    /// <summary>Whether a read failed by what stands in its topic's keys, and not by the link.</summary>
+    private static bool IsOfOneTopic(Exception failure) => failure is BrokerUnavailableException { InnerException: RedisServerException or FormatException or OverflowException };
 
     private void TellPresence(PresenceChange change)
     {

@@ -76,6 +76,29 @@ public class RedisAclTests
         HealthReportEntry Check() => health = node.Services.GetRequiredService<HealthCheckService>().CheckHealthAsync(Token).GetAwaiter().GetResult().Entries["duologue-redis"];
     }
 
+    [Theory]
+    [InlineData("hset")]
+    [InlineData("lpop")]
+    public async Task A_publish_half_of_which_redis_refused_left_an_entry_that_shifted_all_others(string less)
+    {
+        await using var store = new RedisStore();
+        await using ConnectionMultiplexer administrator = await ConnectionMultiplexer.ConnectAsync(store.PatientAddress + ",allowAdmin=true");
+        await ExecuteAsync(administrator, Documented("ACL SETUSER "));
+        await using Node node = await StartAsync(store);
+        TopicPosition[] positions = [await node.Topics.PublishAsync("t", "0", Token), await node.Topics.PublishAsync("t", "1", Token), await node.Topics.PublishAsync("t", "2", Token)];
+
+        await ExecuteAsync(administrator, $"ACL SETUSER duologue -{less}");
+        BrokerUnavailableException refused = await Assert.ThrowsAsync<BrokerUnavailableException>(() => node.Topics.PublishAsync("t", "refused", Token).AsTask());
+        Assert.False(refused.IsUnknown);
+
+        await ExecuteAsync(administrator, Documented("ACL SETUSER "));
+        TopicPosition next = await node.Topics.PublishAsync("t", "3", Token);
+        Assert.Equal(positions[2] with { Offset = positions[2].Offset + 1 }, next);
+        TopicPage page = await node.Topics.ReadAsync("t", TopicStart.After(positions[0]), 10, Token);
+        Assert.Equal([("1", positions[1]), ("2", positions[2]), ("3", next)], page.Messages.Select(message => (message.Text, message.Position)));
+        Assert.Contains($"'{less}' command", refused.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_read_that_redis_refuses_was_told_as_redis_being_away()
     {

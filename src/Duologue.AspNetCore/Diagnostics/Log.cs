@@ -73,7 +73,7 @@ internal static partial class Log
     [LoggerMessage(3305, LogLevel.Information, "Refused a request at the feed {Endpoint} with {StatusCode} ({Reason}): {Sentence}", EventName = "FeedRefused")]
     public static partial void FeedRefused(ILogger logger, string endpoint, int statusCode, string reason, string sentence);
 
-    [LoggerMessage(3306, LogLevel.Error, "The hook {Hook} of the feed {Endpoint} threw; the topic is refused.", EventName = "TopicHookFailed")]
+    [LoggerMessage(3306, LogLevel.Error, "The hook {Hook} of {Endpoint} threw; the topic is refused.", EventName = "TopicHookFailed")]
     public static partial void TopicHookFailed(ILogger logger, Exception exception, string hook, string endpoint);
 
     [LoggerMessage(3307, LogLevel.Warning, "All topics together hold more than DuologueOptions.MaxTopicHistoryBytes ({Limit} bytes): {Count} messages were let go of early since this was last looked at.", EventName = "HistoriesCut")]

@@ -65,7 +65,7 @@ internal sealed class ServerMetrics
     {
         if (_handshakeFailures.Enabled)
         {
-            _handshakeFailures.Add(1, new KeyValuePair<string, object?>(TelemetryNames.HandshakeFailure, reason.Name()));
+            _handshakeFailures.AddSteadily(1, new KeyValuePair<string, object?>(TelemetryNames.HandshakeFailure, reason.Name()));
         }
     }
 
@@ -73,58 +73,58 @@ internal sealed class ServerMetrics
     {
         if (_upgrades.Enabled)
         {
-            _upgrades.Add(1, new KeyValuePair<string, object?>(TelemetryNames.UpgradeOutcome, outcome.Name()));
+            _upgrades.AddSteadily(1, new KeyValuePair<string, object?>(TelemetryNames.UpgradeOutcome, outcome.Name()));
         }
     }
 
-    public void CompressorsShared() => _compressorsShared.Add(1);
+    public void CompressorsShared() => _compressorsShared.AddSteadily(1);
 
-    public void DrainAborted(int count) => _drainAborted.Add(count);
+    public void DrainAborted(int count) => _drainAborted.AddSteadily(count);
 
     public void EventSuppressed(EventId eventId)
     {
         if (_suppressedEvents.Enabled)
         {
-            _suppressedEvents.Add(1, new KeyValuePair<string, object?>(TelemetryNames.LogEvent, eventId.Name));
+            _suppressedEvents.AddSteadily(1, new KeyValuePair<string, object?>(TelemetryNames.LogEvent, eventId.Name));
         }
     }
 
-    public void Subscribed(int change) => _subscriptions.Add(change);
+    public void Subscribed(int change) => _subscriptions.AddSteadily(change);
 
     /// <param name="limit">The attribute's value: the option in lower case with underscores.</param>
     public void SubscriptionRefused(string limit)
     {
         if (_refusedSubscriptions.Enabled)
         {
-            _refusedSubscriptions.Add(1, new KeyValuePair<string, object?>(TelemetryNames.Limit, limit));
+            _refusedSubscriptions.AddSteadily(1, new KeyValuePair<string, object?>(TelemetryNames.Limit, limit));
         }
     }
 
     public void Published(FanoutResult result, TimeSpan duration)
     {
-        _publishDuration.Record(duration.TotalSeconds);
-        _fanout.Record(result.Accepted);
+        _publishDuration.RecordSteadily(duration.TotalSeconds);
+        _fanout.RecordSteadily(result.Accepted);
     }
 
     /// <summary>A publish was a repeat.</summary>
-    public void Repeated() => _repeats.Add(1);
+    public void Repeated() => _repeats.AddSteadily(1);
 
     /// <summary>Somebody continued a topic after a position.</summary>
     public void Recovered(bool isReset)
     {
         if (_recoveries.Enabled)
         {
-            _recoveries.Add(1, new KeyValuePair<string, object?>(TelemetryNames.RecoveryOutcome, isReset ? "reset" : "continued"));
+            _recoveries.AddSteadily(1, new KeyValuePair<string, object?>(TelemetryNames.RecoveryOutcome, isReset ? "reset" : "continued"));
         }
     }
 
-    public void TopicExpired() => _expirations.Add(1);
+    public void TopicExpired() => _expirations.AddSteadily(1);
 
     public void BrokerFailed(string operation)
     {
         if (_brokerFailures.Enabled)
         {
-            _brokerFailures.Add(1, new KeyValuePair<string, object?>(TelemetryNames.BrokerOperation, operation));
+            _brokerFailures.AddSteadily(1, new KeyValuePair<string, object?>(TelemetryNames.BrokerOperation, operation));
         }
     }
 
@@ -132,7 +132,7 @@ internal sealed class ServerMetrics
     {
         if (_feedRequests.Enabled)
         {
-            _feedRequests.Add(1, new KeyValuePair<string, object?>(TelemetryNames.FeedWay, way));
+            _feedRequests.AddSteadily(1, new KeyValuePair<string, object?>(TelemetryNames.FeedWay, way));
         }
     }
 
@@ -140,7 +140,7 @@ internal sealed class ServerMetrics
     {
         if (_feedRefusals.Enabled)
         {
-            _feedRefusals.Add(1, new KeyValuePair<string, object?>(TelemetryNames.FeedRefusal, reason.Name()));
+            _feedRefusals.AddSteadily(1, new KeyValuePair<string, object?>(TelemetryNames.FeedRefusal, reason.Name()));
         }
     }
 
@@ -148,7 +148,7 @@ internal sealed class ServerMetrics
     {
         if (_heldRequests.Enabled)
         {
-            _heldRequests.Add(change, new KeyValuePair<string, object?>(TelemetryNames.FeedWay, way));
+            _heldRequests.AddSteadily(change, new KeyValuePair<string, object?>(TelemetryNames.FeedWay, way));
         }
     }
 

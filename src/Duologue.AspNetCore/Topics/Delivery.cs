@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Runtime.ExceptionServices;
+using Duologue.Peer;
 
 namespace Duologue.AspNetCore;
 
@@ -14,50 +15,25 @@ internal readonly struct Delivery
 
     /// <summary>
     /// Gives messages that follow one another their place. Under the lock of the topic's publishing. Of several a page is made, one frame; who is sent each message as it is (<see cref="MemberSnapshot.Raw"/>)
-    /// must not be among the members then.
+    /// must not be among the members then. Never throws: who cannot be given them is ended, and who waits is woken whatever becomes of the others.
     /// </summary>
     public Delivery(string topic, ReadOnlySpan<TopicMessage> messages, MemberSnapshot members, TopicSubscription[]? waiters, int waiterCount)
     {
-        MessageCount = messages.Length;
-        if (members.Raw.Length > 0)
-        {
-            _raw = Fanout.Accept(members.Raw, messages[0].Frame);
-        }
-
-        if (members.Feed.Length + members.Protocol.Length > 0)
-        {
-            TopicPage page = new([.. messages], messages[^1].Position, HasMore: false);
-            if (members.Feed.Length > 0)
-            {
-                _feed = Fanout.Accept(members.Feed, FeedJson.PageFrame(page));
-            }
-
-            if (members.Protocol.Length > 0)
-            {
-                _protocol = Fanout.Accept(members.Protocol, TopicsProtocol.ItemsFrame(topic, page));
-            }
-        }
-
+        (_waiters, _waiterCount, MessageCount) = (waiters, waiterCount, messages.Length);
+        _raw = Accept(members.Raw, topic, messages, static (_, messages) => messages[0].Frame);
+        _feed = Accept(members.Feed, topic, messages, static (_, messages) => FeedJson.PageFrame(PageOf(messages)));
+        _protocol = Accept(members.Protocol, topic, messages, static (topic, messages) => TopicsProtocol.ItemsFrame(topic, PageOf(messages)));
         foreach (TopicMessage message in messages)
         {
             message.ReleaseFrame();
         }
-
-        (_waiters, _waiterCount) = (waiters, waiterCount);
     }
 
     /// <summary>Gives those who would see a gap the notice of it.</summary>
     public Delivery(string topic, TopicPage reset, MemberSnapshot members)
     {
-        if (members.Feed.Length > 0)
-        {
-            _feed = Fanout.Accept(members.Feed, FeedJson.ResetFrame(reset));
-        }
-
-        if (members.Protocol.Length > 0)
-        {
-            _protocol = Fanout.Accept(members.Protocol, TopicsProtocol.ResetFrame(topic, reset));
-        }
+        _feed = Accept(members.Feed, topic, reset, static (_, reset) => FeedJson.ResetFrame(reset));
+        _protocol = Accept(members.Protocol, topic, reset, TopicsProtocol.ResetFrame);
     }
 
     /// <summary>How many messages they are; of a reset none.</summary>
@@ -95,5 +71,27 @@ internal readonly struct Delivery
         FanoutResult feed = _feed.Report(ref failure);
         FanoutResult protocol = _protocol.Report(ref failure);
         return new(raw.Accepted + feed.Accepted + protocol.Accepted, raw.Dropped + feed.Dropped + protocol.Dropped);
+    }
+
+    private static TopicPage PageOf(ReadOnlySpan<TopicMessage> messages) => new([.. messages], messages[^1].Position, HasMore: false);
+
+    private static Fanout.Accepted Accept<T>(WebSocketConnection[] connections, string topic, T source, Func<string, T, BroadcastFrame> encode)
+        where T : allows ref struct
+    {
+        if (connections.Length == 0)
+        {
+            return default;
+        }
+
+        try
+        {
+            return Fanout.Accept(connections, encode(topic, source));
+        }
+#pragma warning disable CA1031 // No memory, or no text: those who were to have it are ended, and it is thrown when all that can leave has left.
+        catch (Exception error)
+#pragma warning restore CA1031
+        {
+            return new Fanout.Accepted(connections, error);
+        }
     }
 }

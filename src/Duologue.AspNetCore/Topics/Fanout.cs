@@ -100,9 +100,15 @@ internal static class Fanout
     /// <param name="individuals">The others; an array of the shared pool.</param>
     /// <param name="individualCount">How many of them there are.</param>
     /// <param name="refusal">What the first threw that had no memory.</param>
-    public readonly struct Accepted(WebSocketConnection? example, int alike, int payload, Individual[] individuals, int individualCount, ExceptionDispatchInfo? refusal)
+    public readonly struct Accepted(WebSocketConnection? example, int alike, int payload, Individual[]? individuals, int individualCount, ExceptionDispatchInfo? refusal)
     {
         private readonly Individual[]? _individuals = individuals;
+        private readonly WebSocketConnection[]? _refused;
+        private readonly Exception? _why;
+
+        /// <summary>A frame that could not be made. Those who were to have it are ended: what came next would not follow what they have.</summary>
+        public Accepted(WebSocketConnection[] refused, Exception why)
+            : this(null, 0, 0, null, 0, null) => (_refused, _why) = (refused, why);
 
         /// <summary>
         /// Sends. Once. What a listener throws, or a receiver without memory threw before, is kept for later: it must leave no connection with a frame that
@@ -111,6 +117,12 @@ internal static class Fanout
         public void Flush(ref ExceptionDispatchInfo? failure)
         {
             failure ??= refusal;
+            if (_why is not null)
+            {
+                failure ??= ExceptionDispatchInfo.Capture(_why);
+                Abort(ref failure);
+            }
+
             for (int i = 0; i < individualCount; i++)
             {
                 (WebSocketConnection connection, WebSocketConnection.Acceptance acceptance, _) = _individuals![i];
@@ -138,7 +150,7 @@ internal static class Fanout
         {
             if (_individuals is null)
             {
-                return default;
+                return new(0, _refused?.Length ?? 0);
             }
 
             if (example is not null)
@@ -178,6 +190,21 @@ internal static class Fanout
             Array.Clear(_individuals, 0, individualCount);
             ArrayPool<Individual>.Shared.Return(_individuals);
             return new(accepted, dropped);
+        }
+
+        private void Abort(ref ExceptionDispatchInfo? failure)
+        {
+            foreach (WebSocketConnection connection in _refused!)
+            {
+                try
+                {
+                    connection.Abort();
+                }
+                catch (Exception e)
+                {
+                    failure ??= ExceptionDispatchInfo.Capture(e);
+                }
+            }
         }
     }
 }

@@ -1,3 +1,5 @@
+using System.Buffers;
+
 namespace Duologue.AspNetCore;
 
 /// <summary>Publishing to a topic, and waiting for what is published.</summary>
@@ -34,14 +36,19 @@ internal sealed partial class Topic
                 return Appending.Refused;
             }
 
+            // What there must be memory for comes first: what is in the log and not handed out would be a gap that nobody is told of.
+            MemberSnapshot members = TakeSnapshot();
+            TopicSubscription[]? waiters = RentForWaiters();
+
             // While the log is followed nobody else appends to it: this message comes right behind the one delivered last.
             if (!memory.Append(Name, message))
             {
+                GiveBack(waiters);
                 result = default;
                 return Appending.Repeated;
             }
 
-            delivery = Deliver(message);
+            delivery = Deliver([message], members, waiters);
         }
 
         result = delivery.Settle();
@@ -59,13 +66,13 @@ internal sealed partial class Topic
     {
         lock (_publishLock)
         {
-            if (_delivered != position)
-            {
-                return null;
-            }
-
             lock (state)
             {
+                if (_delivered != position)
+                {
+                    return state.IsHeld(pending) ? null : false;
+                }
+
                 // The reader that is still open keeps the topic from being retired.
                 return state.Settle(pending, this) && TryAdd(member);
             }
@@ -151,7 +158,8 @@ internal sealed partial class Topic
         int count;
         lock (_publishLock)
         {
-            waiters = TakeWaiters(out count);
+            waiters = RentForWaiters();
+            count = TakeWaiters(waiters);
         }
 
         for (int i = 0; i < count; i++)
@@ -159,10 +167,7 @@ internal sealed partial class Topic
             waiters![i].Wake(end);
         }
 
-        if (waiters is not null)
-        {
-            System.Buffers.ArrayPool<TopicSubscription>.Shared.Return(waiters, clearArray: true);
-        }
+        GiveBack(waiters);
     }
 
     /// <summary>Ends the following of the broker's log, for good. True if it had begun.</summary>
@@ -195,12 +200,26 @@ internal sealed partial class Topic
 
     private Delivery Deliver(TopicMessage message) => Deliver([message], TakeSnapshot());
 
+    /// <summary>Gives messages their place; if there is no memory for that, nothing has changed, and they are to be read from the log.</summary>
     private Delivery Deliver(ReadOnlySpan<TopicMessage> messages, MemberSnapshot members)
     {
-        _delivered = messages[^1].Position;
-        _lastPublish = hub.Time.GetTimestamp();
+        TopicSubscription[]? waiters = RentForWaiters();
         Keep(messages);
-        TopicSubscription[]? waiters = TakeWaiters(out int count);
-        return new Delivery(Name, messages, members, waiters, count);
+        return Deliver(messages, members, waiters);
+    }
+
+    // Never throws.
+    private Delivery Deliver(ReadOnlySpan<TopicMessage> messages, MemberSnapshot members, TopicSubscription[]? waiters)
+    {
+        (_delivered, _lastPublish) = (messages[^1].Position, hub.Time.GetTimestamp());
+        return new Delivery(Name, messages, members, waiters, TakeWaiters(waiters));
+    }
+
+    private static void GiveBack(TopicSubscription[]? waiters)
+    {
+        if (waiters is not null)
+        {
+            ArrayPool<TopicSubscription>.Shared.Return(waiters, clearArray: true);
+        }
     }
 }

@@ -43,9 +43,9 @@ internal sealed partial class Topic
             // The broker is not ours: nothing of it runs under the lock.
             await Task.Yield();
             TopicPosition? head;
-            while ((head = await TrySubscribeAsync().ConfigureAwait(false)) is null && !IsDetached)
+            while ((head = await TrySubscribeAsync().ConfigureAwait(false)) is null && !IsDetached && !hub.Ended.IsCancellationRequested)
             {
-                await Task.Delay(RetryDelay, hub.Time).ConfigureAwait(false);
+                await Task.Delay(RetryDelay, hub.Time, hub.Ended).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
 
             bool wanted;
@@ -87,38 +87,51 @@ internal sealed partial class Topic
     public void Appended(TopicMessage message)
     {
         ExceptionDispatchInfo? failure = null;
-        Take([message], out Delivery delivery);
+        Take([message], out Delivery delivery, ref failure);
         Leave(delivery, ref failure);
         failure?.Throw();
     }
 
     /// <summary>
     /// The first part: the first of some messages, if it is the next one, has its place with all members, and so do those behind it that can leave in one page with it. <see cref="Leave"/> must follow, for what was
-    /// taken one after the other in that order.
+    /// taken one after the other in that order. What throws is kept for later, and the messages are read from the log.
     /// </summary>
     /// <returns>Of how many messages this was.</returns>
-    public int Take(ReadOnlySpan<TopicMessage> messages, out Delivery delivery)
+    public int Take(ReadOnlySpan<TopicMessage> messages, out Delivery delivery, ref ExceptionDispatchInfo? failure)
     {
-        RefreshWildcards();
-        lock (_publishLock)
+        delivery = default;
+        try
         {
-            TopicMessage first = messages[0];
-            if (_attached && !_pumping && first.Follows(_delivered))
+            RefreshWildcards();
+            lock (_publishLock)
             {
-                MemberSnapshot members = TakeSnapshot();
-                int count = members.Raw.Length > 0 ? 1 : CountFollowing(messages);
-                delivery = Deliver(messages[..count], members);
-                return count;
-            }
+                TopicMessage first = messages[0];
+                if (_attached && !_pumping && first.Follows(_delivered))
+                {
+                    MemberSnapshot members = TakeSnapshot();
+                    int count = members.Raw.Length > 0 ? 1 : CountFollowing(messages);
+                    delivery = Deliver(messages[..count], members);
+                    return count;
+                }
 
-            if (!_attached || first.Position.Epoch != _delivered.Epoch || first.Position.Offset > _delivered.Offset)
+                if (!_attached || first.Position.Epoch != _delivered.Epoch || first.Position.Offset > _delivered.Offset)
+                {
+                    _isBehind = true;
+                    Remember(first.Position);
+                }
+            }
+        }
+#pragma warning disable CA1031 // It is thrown when all that came with it has left.
+        catch (Exception error)
+#pragma warning restore CA1031
+        {
+            failure ??= ExceptionDispatchInfo.Capture(error);
+            lock (_publishLock)
             {
                 _isBehind = true;
-                Remember(first.Position);
             }
         }
 
-        delivery = default;
         return 1;
     }
 
@@ -229,12 +242,12 @@ internal sealed partial class Topic
             bool failed = page is null || !TryHandOut(page);
             if (failed)
             {
-                await Task.Delay(RetryDelay, hub.Time).ConfigureAwait(false);
+                await Task.Delay(RetryDelay, hub.Time, hub.Ended).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
 
             lock (_publishLock)
             {
-                more = !_detached && (failed || page!.HasMore || _isBehind);
+                more = !_detached && !hub.Ended.IsCancellationRequested && (failed || page!.HasMore || _isBehind);
                 _pumping = more;
             }
         }
@@ -254,12 +267,21 @@ internal sealed partial class Topic
             {
                 members = TakeSnapshot();
                 delivery = new Delivery(Name, page, members);
+
+                // In one step with the notice: who joins from here on has been told by the log, or is not where the others are.
+                _delivered = page.Messages.Count == 0 ? page.Next : page.Messages[0].Position with { Offset = page.Messages[0].Position.Offset - 1 };
             }
 
-            delivery.Settle();
-            if (members.Raw.Length > 0)
+            try
             {
-                hub.LostByMembers(Name, page, members.Raw);
+                delivery.Settle();
+            }
+            finally
+            {
+                if (members.Raw.Length > 0)
+                {
+                    hub.LostByMembers(Name, page, members.Raw);
+                }
             }
         }
 

@@ -30,7 +30,7 @@ internal sealed partial class Topic(string name, TopicHub hub)
     private bool _detached;
     private TopicSubscription? _waiters;
     private int _waiterCount;
-    private long _lastPublish;
+    private long _lastPublish = hub.Time.GetTimestamp();
 
     public string Name { get; } = name;
 
@@ -166,7 +166,8 @@ internal sealed partial class Topic(string name, TopicHub hub)
         bool isIdle;
         lock (_publishLock)
         {
-            isIdle = hub.Time.GetElapsedTime(_lastPublish) >= idle;
+            // Who is behind is to have something yet, however long the broker takes to give it.
+            isIdle = !_isBehind && !_pumping && hub.Time.GetElapsedTime(_lastPublish) >= idle;
         }
 
         lock (_setLock)
@@ -215,25 +216,22 @@ internal sealed partial class Topic(string name, TopicHub hub)
         }
     }
 
-    private TopicSubscription[]? TakeWaiters(out int count)
-    {
-        count = _waiterCount;
-        if (count == 0)
-        {
-            return null;
-        }
+    // Before anything is changed: no memory for it must leave nothing behind.
+    private TopicSubscription[]? RentForWaiters() => _waiterCount == 0 ? null : ArrayPool<TopicSubscription>.Shared.Rent(_waiterCount);
 
-        TopicSubscription[] taken = ArrayPool<TopicSubscription>.Shared.Rent(count);
+    private int TakeWaiters(TopicSubscription[]? taken)
+    {
+        int count = _waiterCount;
         TopicSubscription? waiter = _waiters;
         for (int i = 0; i < count; i++)
         {
-            taken[i] = waiter!;
+            taken![i] = waiter!;
             TopicSubscription? next = waiter!.Next;
             (waiter.Previous, waiter.Next, waiter.IsLinked) = (null, null, false);
             waiter = next;
         }
 
         (_waiters, _waiterCount) = (null, 0);
-        return taken;
+        return count;
     }
 }

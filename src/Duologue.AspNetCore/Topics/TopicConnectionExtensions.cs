@@ -52,6 +52,7 @@ public static class TopicConnectionExtensions
     /// <param name="cancellationToken">Gives the subscription up, if it has not completed.</param>
     /// <returns>Completes when the connection has what was missed; says what is lost.</returns>
     /// <exception cref="ArgumentException">The topic has no valid name.</exception>
+    /// <exception cref="BrokerUnavailableException">What stores the topics is away. The connection may have been sent a part of what was missed, and is not subscribed.</exception>
     /// <exception cref="ConnectionClosedException">The connection closed before it had what was missed.</exception>
     /// <exception cref="InvalidOperationException">A limit is reached (the message names it), or the connection is a client's.</exception>
     public static ValueTask<SubscribeResult> SubscribeAsync(this Connection connection, string topic, TopicStart start, CancellationToken cancellationToken)

@@ -7,7 +7,12 @@ namespace Duologue.AspNetCore;
 /// <summary>What the hub hears from its broker, and what it tells of.</summary>
 internal sealed partial class TopicHub
 {
-    void IBrokerListener.Appended(string topic, TopicMessage message) => FindAppended(topic)?.Appended(message);
+    void IBrokerListener.Appended(string topic, TopicMessage message)
+    {
+        ExceptionDispatchInfo? failure = null;
+        FindAppended(topic, message.Position, ref failure)?.Appended(message);
+        failure?.Throw();
+    }
 
     FanoutReach IBrokerListener.Appended(ReadOnlySpan<AppendedMessage> together)
     {
@@ -17,40 +22,34 @@ internal sealed partial class TopicHub
         int deliveries = 0;
         int behind = 0;
         ExceptionDispatchInfo? failure = null;
-        try
-        {
-            // Topic by topic, each with all its messages in their order: what is of one topic leaves as one.
-            for (int i = 0; i < together.Length; i++)
-            {
-                int messages = TryCollect(together, i, ofOne);
-                if (messages == 0 || FindAppended(together[i].Topic) is not { } topic)
-                {
-                    continue;
-                }
 
-                for (int next = 0; next < messages; count++)
-                {
-                    next += topic.Take(ofOne.AsSpan(next, messages - next), out Delivery delivery);
-                    taken[count] = (topic, delivery);
-                }
-            }
-        }
-        finally
+        // Topic by topic, each with all its messages in their order: what is of one topic leaves as one.
+        for (int i = 0; i < together.Length; i++)
         {
-            // What has its place must leave, whatever became of those behind it.
-            for (int i = 0; i < count; i++)
+            int messages = TryCollect(together, i, ofOne);
+            if (messages == 0 || FindAppended(together[i].Topic, ofOne[0].Position, ref failure) is not { } topic)
             {
-                (Topic topic, Delivery delivery) = taken[i];
-                int reached = topic.Leave(delivery, ref failure);
-                int messages = Math.Max(1, delivery.MessageCount);
-                deliveries += reached * messages;
-                behind += reached * (i > 0 && taken[i - 1].Topic == topic ? messages : messages - 1);
+                continue;
             }
 
-            ArrayPool<(Topic, Delivery)>.Shared.Return(taken, clearArray: true);
-            ArrayPool<TopicMessage>.Shared.Return(ofOne, clearArray: true);
+            for (int next = 0; next < messages; count++)
+            {
+                next += topic.Take(ofOne.AsSpan(next, messages - next), out Delivery delivery, ref failure);
+                taken[count] = (topic, delivery);
+            }
         }
 
+        for (int i = 0; i < count; i++)
+        {
+            (Topic topic, Delivery delivery) = taken[i];
+            int reached = topic.Leave(delivery, ref failure);
+            int messages = Math.Max(1, delivery.MessageCount);
+            deliveries += reached * messages;
+            behind += reached * (i > 0 && taken[i - 1].Topic == topic ? messages : messages - 1);
+        }
+
+        ArrayPool<(Topic, Delivery)>.Shared.Return(taken, clearArray: true);
+        ArrayPool<TopicMessage>.Shared.Return(ofOne, clearArray: true);
         failure?.Throw();
         return new FanoutReach(deliveries, behind);
     }
@@ -79,7 +78,12 @@ internal sealed partial class TopicHub
         return count;
     }
 
-    void IBrokerListener.AppendedUnseen(string topic, TopicPosition first) => FindAppended(topic)?.AppendedUnseen(first);
+    void IBrokerListener.AppendedUnseen(string topic, TopicPosition first)
+    {
+        ExceptionDispatchInfo? failure = null;
+        FindAppended(topic, first, ref failure)?.AppendedUnseen(first);
+        failure?.Throw();
+    }
 
     void IBrokerListener.Seen(string topic, TopicPosition end)
     {
@@ -113,17 +117,24 @@ internal sealed partial class TopicHub
         Events.Raise();
     }
 
-    /// <summary>The topic, if somebody here wants what is appended to it.</summary>
-    private Topic? FindAppended(string topic)
+    /// <summary>The topic, if somebody here wants what is appended to it. What throws is kept for later: it is no concern of the other topics.</summary>
+    private Topic? FindAppended(string topic, TopicPosition first, ref ExceptionDispatchInfo? failure)
     {
         try
         {
-            return _topics.TryGetValue(topic, out Topic? found) ? found : Wildcards.IsEmpty ? null : OpenForWildcards(topic);
+            return _topics.TryGetValue(topic, out Topic? found) ? found : Wildcards.IsEmpty ? null : OpenForWildcards(topic, first);
         }
         catch (TopicLimitException limit)
         {
             // Nobody is here to be told: the broker has only said what happened.
             BrokerFailed(limit, "subscribe", topic);
+            return null;
+        }
+#pragma warning disable CA1031 // As said.
+        catch (Exception error)
+#pragma warning restore CA1031
+        {
+            failure ??= ExceptionDispatchInfo.Capture(error);
             return null;
         }
     }

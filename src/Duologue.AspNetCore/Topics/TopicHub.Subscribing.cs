@@ -23,7 +23,7 @@ internal sealed partial class TopicHub
         }
 
         var member = new Member(connection, form);
-        bool joined = TopicName.IsPattern(topic) ? Add(state, pending, new Wildcard(topic, member, allows)) : Join(state, pending, member);
+        bool joined = TopicName.IsPattern(topic) ? Add(state, pending, new Wildcard(topic, member, allows is null ? null : name => Ask(connection, allows, name))) : Join(state, pending, member);
         Events.Raise();
         if (joined)
         {
@@ -303,6 +303,22 @@ internal sealed partial class TopicHub
         }
 
         return true;
+    }
+
+    // A filter that throws does so in whoever publishes, or hands out what others have: it has not said yes, and they are none the worse.
+    private bool Ask(WebSocketConnection connection, Func<string, bool> allows, string topic)
+    {
+        try
+        {
+            return allows(topic);
+        }
+#pragma warning disable CA1031 // Whatever the application throws is logged with its stack.
+        catch (Exception error)
+#pragma warning restore CA1031
+        {
+            Log.TopicHookFailed(_logger, error, nameof(allows), ConnectionOrigin.Of(connection).Endpoint);
+            return false;
+        }
     }
 
     private static void GiveUp(ConnectionState state, PendingSubscription pending)

@@ -23,6 +23,7 @@ internal sealed partial class TopicHub : Topics, IBrokerListener, IDisposable
     private readonly MemoryBroker? _memory;
     private readonly TopicHistories _histories;
     private readonly ITimer _sweeper;
+    private readonly CancellationTokenSource _ended = new();
     private volatile bool _draining;
     private int _count;
     private int _publishesUnderWay;
@@ -78,6 +79,9 @@ internal sealed partial class TopicHub : Topics, IBrokerListener, IDisposable
 
     /// <summary>Whether anybody is to be told of those who come and go: listeners, or other processes.</summary>
     public bool IsPresenceWanted => Joined is not null || Left is not null || _memory is null;
+
+    /// <summary>Nothing of the broker's is tried again: the server is gone.</summary>
+    public CancellationToken Ended => _ended.Token;
 
     /// <summary>Whether nobody may wait any more, because the server is stopping.</summary>
     public bool IsDraining => _draining;
@@ -207,6 +211,9 @@ internal sealed partial class TopicHub : Topics, IBrokerListener, IDisposable
     public void Dispose()
     {
         _sweeper.Dispose();
+
+        // Not disposed of: a topic may begin to wait by it at this moment.
+        _ended.Cancel();
         _memory?.Dispose();
     }
 
@@ -244,7 +251,7 @@ internal sealed partial class TopicHub : Topics, IBrokerListener, IDisposable
         var spin = default(SpinWait);
         while (true)
         {
-            if (_topics.TryGetValue(topic, out Topic? found) || (!Wildcards.IsEmpty && (found = OpenForWildcards(topic)) is not null))
+            if (_topics.TryGetValue(topic, out Topic? found) || (!Wildcards.IsEmpty && (found = OpenForWildcards(topic, null)) is not null))
             {
                 appending = found.TryPublish(_memory!, message, out result);
                 if (appending != Appending.Refused)
@@ -303,21 +310,25 @@ internal sealed partial class TopicHub : Topics, IBrokerListener, IDisposable
         }
     }
 
-    private Topic? OpenForWildcards(string topic)
+    /// <param name="topic">The name.</param>
+    /// <param name="heard">What was heard of, on a broker elsewhere: theirs, too, however soon that follows the topic.</param>
+    private Topic? OpenForWildcards(string topic, TopicPosition? heard)
     {
         if (Wildcards.FindMembers(topic, out _).Length == 0)
         {
             return null;
         }
 
-        Topic opened = Open(topic);
+        Topic opened = Open(topic, heard);
         opened.RefreshWildcards();
         return opened;
     }
 
+    private Topic Open(string name) => Open(name, null);
+
     /// <summary>The topic, made if it is not there, and followed.</summary>
     /// <exception cref="TopicLimitException">There are too many.</exception>
-    private Topic Open(string name)
+    private Topic Open(string name, TopicPosition? heard)
     {
         if (!_topics.TryGetValue(name, out Topic? topic))
         {
@@ -329,6 +340,11 @@ internal sealed partial class TopicHub : Topics, IBrokerListener, IDisposable
             }
 
             var opened = new Topic(name, this);
+            if (heard is { } first)
+            {
+                opened.AppendedUnseen(first);
+            }
+
             topic = _topics.GetOrAdd(name, opened);
             if (!ReferenceEquals(topic, opened))
             {

@@ -48,6 +48,7 @@ internal sealed class TopicLog(string name, long epoch, TopicHistory limits, Tim
             long before = Held;
             DateTimeOffset now = time.GetUtcNow();
             Touch();
+            MakeRoom();
             if (message.IdempotencyKey is { } key && IsRepeat(key, now, keepOnlyNewest, out long first))
             {
                 message.Place(new TopicPosition(Epoch, first), now);
@@ -216,7 +217,8 @@ internal sealed class TopicLog(string name, long epoch, TopicHistory limits, Tim
         return _ring[slot < _ring.Length ? slot : slot - _ring.Length];
     }
 
-    private void Add(TopicMessage message)
+    // Before anything is changed: a number without a message would be a gap.
+    private void MakeRoom()
     {
         if (_count == _ring.Length)
         {
@@ -228,7 +230,10 @@ internal sealed class TopicLog(string name, long epoch, TopicHistory limits, Tim
 
             (_ring, _start) = (larger, 0);
         }
+    }
 
+    private void Add(TopicMessage message)
+    {
         int tail = _start + _count;
         _ring[tail < _ring.Length ? tail : tail - _ring.Length] = message;
         _count++;

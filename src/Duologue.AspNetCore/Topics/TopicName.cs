@@ -1,3 +1,5 @@
+using Duologue.Client;
+
 namespace Duologue.AspNetCore;
 
 /// <summary>
@@ -99,11 +101,11 @@ internal static class TopicName
             {
                 return $"The {what} has the control character U+{(int)c:X4} at index {i}; none is allowed.";
             }
+        }
 
-            if (char.IsSurrogate(c) && !(i + 1 < name.Length && char.IsSurrogatePair(c, name[i + 1])) && !(i > 0 && char.IsSurrogatePair(name[i - 1], c)))
-            {
-                return $"The {what} has half of a surrogate pair at index {i}, which is no character.";
-            }
+        if (TopicPattern.IndexOfHalfAPair(name) is >= 0 and int half)
+        {
+            return $"The {what} has half of a surrogate pair at index {half}, which is no character.";
         }
 
         ReadOnlySpan<char> rest = name;

@@ -153,6 +153,13 @@ internal sealed partial class SharedLog(Topics topics, Func<bool> isConnected, I
         while (true)
         {
             TopicPage page = await topics.ReadAsync(Topic, from, PageCount, _stop.Token).ConfigureAwait(false);
+            if (page.IsReset)
+            {
+                // The log has let go of what was to be read next: what stands before that leads nowhere.
+                LogReset(logger);
+                room.Lose();
+            }
+
             Apply(room, page);
             if (!page.HasMore)
             {
@@ -183,13 +190,20 @@ internal sealed partial class SharedLog(Topics topics, Func<bool> isConnected, I
     {
         foreach (TopicMessage message in page.Messages)
         {
-            if (Decode(message, out byte[] content) is { } entry)
+            try
             {
-                room.Apply(message.Position.Offset, message.Time, entry, content);
+                if (Decode(message, out byte[] content) is { } entry)
+                {
+                    room.Apply(message.Position.Offset, message.Time, entry, content);
+                    continue;
+                }
+
+                LogUnreadable(logger, null, message.Position);
             }
-            else
+            catch (Exception error)
             {
-                LogUnreadable(logger, message.Position);
+                // Each node passes over the same; those behind it must not be passed over with it.
+                LogUnreadable(logger, error, message.Position);
             }
         }
     }
@@ -221,5 +235,5 @@ internal sealed partial class SharedLog(Topics topics, Func<bool> isConnected, I
     private static partial void LogReset(ILogger logger);
 
     [LoggerMessage(4004, LogLevel.Warning, "The entry {Position} of the talk's log is none that this version reads; it is passed over.", EventName = "TalkEntryUnreadable")]
-    private static partial void LogUnreadable(ILogger logger, TopicPosition position);
+    private static partial void LogUnreadable(ILogger logger, Exception? error, TopicPosition position);
 }

@@ -109,7 +109,7 @@ internal sealed class LoopWatchdog : IDisposable
 
             _reported[i] = started;
             string endpoint = loop.Current?.Handler.Endpoint ?? "unknown";
-            _blocked.Add(1, new KeyValuePair<string, object?>("duologue.endpoint", endpoint));
+            _blocked.AddSteadily(1, new KeyValuePair<string, object?>("duologue.endpoint", endpoint));
             LoopLog.LoopBlocked(_logger, loop.Number, time.TotalMilliseconds, endpoint);
         }
 

@@ -29,23 +29,23 @@ internal sealed class RedisMetrics
     }
 
     /// <summary>A request of another node's session was sent there, or could not be.</summary>
-    public void Forwarded(string outcome) => _forwards.Add(1, new KeyValuePair<string, object?>("duologue.redis.forward.outcome", outcome));
+    public void Forwarded(string outcome) => _forwards.AddSteadily(1, new KeyValuePair<string, object?>("duologue.redis.forward.outcome", outcome));
 
     /// <summary>A request says that a node has forwarded it, and it is not so.</summary>
-    public void MarkRefused() => _marks.Add(1);
+    public void MarkRefused() => _marks.AddSteadily(1);
 
     public void Observe(SessionForwarder forwarder) =>
         _meter.CreateObservableUpDownCounter("duologue.redis.forwards.active", () => forwarder.Active, "{request}", "Requests and WebSockets of other nodes' sessions that go through this one.");
 
-    public void Interrupted() => _interruptions.Add(1);
+    public void Interrupted() => _interruptions.AddSteadily(1);
 
-    public void Retried() => _retries.Add(1);
+    public void Retried() => _retries.AddSteadily(1);
 
-    public void Refused() => _refusals.Add(1);
+    public void Refused() => _refusals.AddSteadily(1);
 
-    public void LetGo(long messages) => _letGo.Add(messages);
+    public void LetGo(long messages) => _letGo.AddSteadily(messages);
 
-    public void Missed(long messages) => _missed.Add(messages);
+    public void Missed(long messages) => _missed.AddSteadily(messages);
 
     /// <summary>Shows what a broker has. Once.</summary>
     public void Observe(RedisBroker broker)

@@ -201,8 +201,9 @@ internal sealed class SessionForwarder : SessionNodes, IDisposable
             using HttpResponseMessage answer = await _invoker.SendAsync(request, cancellationToken).ConfigureAwait(false);
             return answer.IsSuccessStatusCode;
         }
-        catch (HttpRequestException error)
+        catch (Exception error) when (error is HttpRequestException || (error is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
+            // The latter says that connecting took longer than ForwardConnectTimeout.
             Log.EndNotAsked(_logger, Name, poll.Owner.Name, error.Message);
             return false;
         }

@@ -107,10 +107,15 @@ public sealed partial class RedisBroker
         {
             // Who follows by name reads; who subscribes by pattern only cannot be told where to.
             Guard(() => TellMissed(gap.CountOfOthers));
-            foreach ((string topic, int _) in _followed)
-            {
-                Guard(() => OnUncertain(topic));
-            }
+            ReadOn([.. _followed.Keys]);
+        }
+    }
+
+    private void ReadOn(string[] topics)
+    {
+        foreach (string topic in topics)
+        {
+            Guard(() => OnUncertain(topic));
         }
     }
 

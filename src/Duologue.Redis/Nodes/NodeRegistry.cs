@@ -28,6 +28,7 @@ internal sealed class NodeRegistry
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly Func<IDatabase?> _database;
+    private readonly CallLimit _calls;
     private volatile FrozenDictionary<string, NodeEntry> _entries = FrozenDictionary<string, NodeEntry>.Empty;
     private volatile bool _isNameTaken;
     private volatile bool _isRegistered;
@@ -43,9 +44,9 @@ internal sealed class NodeRegistry
     private bool _hasGrace;
     private bool _hasFailed;
 
-    public NodeRegistry(RedisBrokerOptions options, string incarnation, string prefix, TimeProvider time, ILogger logger, Func<IDatabase?> database)
+    public NodeRegistry(RedisBrokerOptions options, string incarnation, string prefix, TimeProvider time, ILogger logger, Func<IDatabase?> database, CallLimit calls)
     {
-        (_options, _key, _time, _logger, _database) = (options, prefix + "nodes", time, logger, database);
+        (_options, _key, _time, _logger, _database, _calls) = (options, prefix + "nodes", time, logger, database, calls);
         _own = new NodeEntry(options.NodeName, incarnation, options.NodeAddress is { Port: 0 } ? null : options.NodeAddress, NodeEntry.NewSecret(), IsLeaving: false);
         _renewedAt = time.GetTimestamp() - (long)(Lease.TotalSeconds * 2 * time.TimestampFrequency);
         _begunAt = _renewedAt;
@@ -169,7 +170,7 @@ internal sealed class NodeRegistry
             {
                 NodeEntry own = Own;
                 Task<RedisResult> asked = database.ExecuteAsync("EVAL", Script, 1, (RedisKey)_key, "=" + own.Name, own.Incarnation, _hasLeft ? "" : own.ToRecord(), ((long)Lease.TotalMilliseconds).ToString(CultureInfo.InvariantCulture));
-                Take((RedisResult[])(await asked.WaitAsync(Lease, _time, cancellationToken).ConfigureAwait(false))!);
+                Take((RedisResult[])(await _calls.EndAsync(asked, cancellationToken).ConfigureAwait(false))!);
             }
         }
 #pragma warning disable CA1031 // Whatever fails at the link: the lease is renewed with the next heartbeat, or is over, which all others see.

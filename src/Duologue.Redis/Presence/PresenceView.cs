@@ -13,8 +13,6 @@ internal sealed class PresenceView
 {
     private const int MaxWaiting = 10_000;
 
-    private static readonly TimeSpan LongestRead = TimeSpan.FromMinutes(1);
-
     private readonly Lock _lock = new();
     private readonly Dictionary<string, Dictionary<(string Node, string Id), TopicSubscriber>> _topics = new(StringComparer.Ordinal);
     private readonly Channel<Work> _work = Channel.CreateBounded<Work>(new BoundedChannelOptions(MaxWaiting) { SingleReader = true });
@@ -23,6 +21,7 @@ internal sealed class PresenceView
     private readonly string _prefix;
     private readonly ILogger _logger;
     private readonly Func<IDatabase?> _database;
+    private readonly CallLimit _calls;
     private readonly Action<PresenceChange> _tell;
     private volatile bool _haveNodesChanged = true;
 
@@ -30,10 +29,11 @@ internal sealed class PresenceView
     /// <param name="prefix">Of keys and channel.</param>
     /// <param name="logger">The broker's.</param>
     /// <param name="database">The server, if it was reached.</param>
+    /// <param name="calls">How long a call to it may take.</param>
     /// <param name="tell">Told of each change, one at a time, in order, with no lock held.</param>
-    public PresenceView(NodeRegistry registry, string prefix, ILogger logger, Func<IDatabase?> database, Action<PresenceChange> tell)
+    public PresenceView(NodeRegistry registry, string prefix, ILogger logger, Func<IDatabase?> database, CallLimit calls, Action<PresenceChange> tell)
     {
-        (_registry, _prefix, _logger, _database, _tell) = (registry, prefix, logger, database, tell);
+        (_registry, _prefix, _logger, _database, _calls, _tell) = (registry, prefix, logger, database, calls, tell);
 
         registry.Changed += (_, _) =>
         {
@@ -193,8 +193,7 @@ internal sealed class PresenceView
         {
             if (_database() is { } database)
             {
-                // A call that is written just as its connection is given up has no end of its own.
-                read = await ReadAsync(database, PresenceWriter.KeyOf(_prefix, incarnation, generation), stop).WaitAsync(LongestRead, stop).ConfigureAwait(false);
+                read = await ReadAsync(database, PresenceWriter.KeyOf(_prefix, incarnation, generation), stop).ConfigureAwait(false);
             }
         }
         catch (Exception error)
@@ -211,17 +210,19 @@ internal sealed class PresenceView
     }
 #pragma warning restore CA1031
 
-    private static async Task<(long Number, Dictionary<(string, string), TopicSubscriber>? Members)> ReadAsync(IDatabase database, RedisKey key, CancellationToken stop)
+    private async Task<(long Number, Dictionary<(string, string), TopicSubscriber>? Members)> ReadAsync(IDatabase database, RedisKey key, CancellationToken stop)
     {
-        RedisValue begun = await database.HashGetAsync(key, PresenceWriter.NumberField).ConfigureAwait(false);
+        RedisValue begun = await _calls.EndAsync(database.HashGetAsync(key, PresenceWriter.NumberField), stop).ConfigureAwait(false);
         if (!begun.TryParse(out long number))
         {
             return default;
         }
 
         var found = new Dictionary<(string, string), TopicSubscriber>();
-        await foreach (HashEntry entry in database.HashScanAsync(key, pageSize: 500).WithCancellation(stop).ConfigureAwait(false))
+        await using IAsyncEnumerator<HashEntry> entries = database.HashScanAsync(key, pageSize: 500).GetAsyncEnumerator(stop);
+        while (await _calls.EndAsync(entries.MoveNextAsync().AsTask(), stop).ConfigureAwait(false))
         {
+            HashEntry entry = entries.Current;
             if (PresenceMessage.TryRead((string)entry.Name!, (string)entry.Value!, out string topic, out TopicSubscriber subscriber))
             {
                 found[(topic, subscriber.Id)] = subscriber;
@@ -229,7 +230,7 @@ internal sealed class PresenceView
         }
 
         // If it was written anew meanwhile, this is a part.
-        return (number, await database.HashExistsAsync(key, PresenceWriter.NumberField).ConfigureAwait(false) ? found : null);
+        return (number, await _calls.EndAsync(database.HashExistsAsync(key, PresenceWriter.NumberField), stop).ConfigureAwait(false) ? found : null);
     }
 
     private void Clear(Peer peer)

@@ -28,6 +28,7 @@ internal sealed class PresenceWriter
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly Func<IDatabase?> _database;
+    private readonly CallLimit _calls;
     private readonly string _prefix;
     private List<PresenceChange> _waiting = [];
     private bool _isDue = true;
@@ -37,9 +38,9 @@ internal sealed class PresenceWriter
     private long _number;
     private bool _hasFailed;
 
-    public PresenceWriter(RedisBrokerOptions options, NodeRegistry registry, string prefix, TimeProvider time, ILogger logger, Func<IDatabase?> database)
+    public PresenceWriter(RedisBrokerOptions options, NodeRegistry registry, string prefix, TimeProvider time, ILogger logger, Func<IDatabase?> database, CallLimit calls)
     {
-        (_options, _registry, _prefix, _time, _logger, _database) = (options, registry, prefix, time, logger, database);
+        (_options, _registry, _prefix, _time, _logger, _database, _calls) = (options, registry, prefix, time, logger, database, calls);
         registry.Registered += WriteAnew;
     }
 
@@ -146,7 +147,7 @@ internal sealed class PresenceWriter
                 return false;
             }
 
-            await WriteAsync(database).WaitAsync(_registry.Lease, _time, stop).ConfigureAwait(false);
+            await WriteAsync(database).WaitAsync(stop).ConfigureAwait(false);
             _hasFailed = false;
             lock (_lock)
             {
@@ -197,16 +198,16 @@ internal sealed class PresenceWriter
         RedisKey old = Key;
         (_generation, _number) = (_generation + 1, 0);
 
-        // If this takes too long it is given up, and another begins while it may still write: it must write where its own generation is.
+        // If the node stops meanwhile, or a call is given up, what is under way may still write: it must write where its own generation is.
         (long generation, RedisKey key) = (_generation, Key);
         foreach (PresenceChange[] some in all.Chunk(Batch))
         {
             // What a node leaves behind that is killed here ends by itself.
-            await Task.WhenAll(database.HashSetAsync(key, [.. some.Select(EntryOf)]), ExpireAsync(database, key)).ConfigureAwait(false);
+            await _calls.EndAsync(database.HashSetAsync(key, [.. some.Select(EntryOf)]), ExpireAsync(database, key)).ConfigureAwait(false);
         }
 
         // One after the other on one connection: in this order.
-        await Task.WhenAll(database.HashSetAsync(key, NumberField, 0), ExpireAsync(database, key), TellAsync(database, generation, 0, []), database.KeyDeleteAsync(old)).ConfigureAwait(false);
+        await _calls.EndAsync(database.HashSetAsync(key, NumberField, 0), ExpireAsync(database, key), TellAsync(database, generation, 0, []), database.KeyDeleteAsync(old)).ConfigureAwait(false);
     }
 
     private async Task WriteChangesAsync(IDatabase database, List<PresenceChange> changes)
@@ -227,13 +228,13 @@ internal sealed class PresenceWriter
 
         writes.Add(database.HashSetAsync(Key, NumberField, _number));
         writes.Add(TellAsync(database, _generation, _number, changes));
-        await Task.WhenAll(writes).ConfigureAwait(false);
+        await _calls.EndAsync([.. writes]).ConfigureAwait(false);
     }
 
     private async Task BeatAsync(IDatabase database)
     {
         Task<bool> isThere = ExpireAsync(database, Key);
-        await TellAsync(database, _generation, _number, []).ConfigureAwait(false);
+        await _calls.EndAsync(isThere, TellAsync(database, _generation, _number, [])).ConfigureAwait(false);
         if (!await isThere.ConfigureAwait(false))
         {
             WriteAnew();

@@ -213,8 +213,10 @@ internal sealed partial class PublishQueue
         }
 
         _calls.Release(MaxCalls);
+        bool isRefused;
         lock (_lock)
         {
+            isRefused = _failed.Count > 0 && _lastFailure is RedisServerException refused && !TopicScripts.IsScriptMissing(refused);
             foreach (PendingAppend append in _failed.OrderByDescending(append => append.Number))
             {
                 if (append.Waiting is not null)
@@ -225,6 +227,12 @@ internal sealed partial class PublishQueue
             }
 
             _failed.Clear();
+        }
+
+        if (isRefused)
+        {
+            // It answers, and would say the same again at once.
+            await Task.Delay(Pause, _time, _stop.Token).ConfigureAwait(false);
         }
 
         while (true)
@@ -272,6 +280,12 @@ internal sealed partial class PublishQueue
     {
         Return(append);
         bool isAgain = verdict.Fate is Fate.Again or Fate.AgainInDoubt or Fate.AgainAlone;
+        if (verdict.Fate == Fate.Landed)
+        {
+            // Whatever it was is over; but for a repeat, which has had it for a reason.
+            _lastFailure = verdict.Answer.Outcome == AppendOutcome.Appended ? null : _lastFailure;
+        }
+
         if (isAgain)
         {
             _lastFailure = verdict.Error ?? _lastFailure;

@@ -117,12 +117,16 @@ internal sealed partial class PublishQueue : IAsyncDisposable
     private void RefuseOverdue()
     {
         List<(PendingAppend Append, bool IsUnknown)> overdue = [];
+        string? said;
         lock (_lock)
         {
             if (_stopped)
             {
                 return;
             }
+
+            // A server that is a replica, or is loading, does answer; what it says is what the operator has to know.
+            said = (_lastFailure as RedisServerException)?.Message;
 
             while (_waiting.First is { } first && TimeLeft(first.Value) <= TimeSpan.Zero)
             {
@@ -135,7 +139,7 @@ internal sealed partial class PublishQueue : IAsyncDisposable
         foreach ((PendingAppend append, bool isUnknown) in overdue)
         {
             append.Completion.TrySetException(Refuse(
-                $"Redis did not answer within {_options.PublishTimeout.TotalSeconds} s ({nameof(RedisBrokerOptions)}.{nameof(RedisBrokerOptions.PublishTimeout)}), or {StopPatience.TotalSeconds} s of a node that stops{(isUnknown ? "; the message may have been published" : "")}.", isUnknown));
+                $"Redis did not {(said is null ? "answer" : "take it")} within {_options.PublishTimeout.TotalSeconds} s ({nameof(RedisBrokerOptions)}.{nameof(RedisBrokerOptions.PublishTimeout)}), or {StopPatience.TotalSeconds} s of a node that stops{(isUnknown ? "; the message may have been published" : "")}{(said is null ? "." : $". It said: {said}")}", isUnknown));
         }
     }
 

@@ -10,7 +10,7 @@ namespace Duologue.Redis;
 /// They use what Redis 7, Valkey 7.2 and Garnet (with Lua on) all have. Keys, notifications and heartbeats carry the layout's version: what another version writes, these neither read nor change.
 /// Scripts of the same version may differ: each is called by its own hash.
 /// </remarks>
-internal sealed class TopicScripts(string prefix, int layout)
+internal sealed class TopicScripts(string prefix, int layout, CallLimit calls)
 {
     /// <summary>Of the keys and what they hold. A change that a script of before would misread makes it greater.</summary>
     public const int LayoutVersion = 3;
@@ -23,7 +23,7 @@ internal sealed class TopicScripts(string prefix, int layout)
     private volatile Hashes? _hashes;
 
     public TopicScripts(string prefix)
-        : this(prefix, LayoutVersion)
+        : this(prefix, LayoutVersion, new CallLimit(TimeProvider.System))
     {
     }
 
@@ -32,11 +32,7 @@ internal sealed class TopicScripts(string prefix, int layout)
     /// <summary>Where all nodes hear of what was appended, and of each other; those of other layouts, too.</summary>
     public RedisChannel Channel { get; } = RedisChannel.Literal(prefix + "hints");
 
-    /// <summary>
-    /// How long a call may take. The client library ends each by itself within its own timeout, but for one that is written just as its connection is given up: nothing looks after that any more, and who waited for
-    /// it would for ever.
-    /// </summary>
-    public TimeSpan LongestCall { get; set; } = TimeSpan.FromSeconds(10);
+    public CallLimit Calls => calls;
 
     /// <summary>Gives the server the scripts, and remembers by which names it has them.</summary>
     public async Task<Hashes> LoadAsync(IDatabase database)
@@ -44,15 +40,15 @@ internal sealed class TopicScripts(string prefix, int layout)
         Task<RedisResult> append = database.ExecuteAsync("SCRIPT", "LOAD", Append);
         Task<RedisResult> read = database.ExecuteAsync("SCRIPT", "LOAD", Read);
         return _hashes = new Hashes(
-            Convert.FromHexString((string)(await append.WaitAsync(LongestCall).ConfigureAwait(false))!),
-            Convert.FromHexString((string)(await read.WaitAsync(LongestCall).ConfigureAwait(false))!));
+            Convert.FromHexString((string)(await calls.EndAsync(append).ConfigureAwait(false))!),
+            Convert.FromHexString((string)(await calls.EndAsync(read).ConfigureAwait(false))!));
     }
 
     /// <summary>Sends publishes; the script must have been loaded. In the order of the calls.</summary>
     public Task<RedisResult> AppendAsync(IDatabase database, Hashes hashes, PublishBatch batch, TimeSpan idle)
     {
         (RedisKey[] keys, RedisValue[] values) = batch.Encode(_prefix, _epochs.Next(), idle);
-        return database.ScriptEvaluateAsync(hashes.Append, keys, values).WaitAsync(LongestCall);
+        return calls.EndAsync(database.ScriptEvaluateAsync(hashes.Append, keys, values));
     }
 
     /// <summary>Reads a topic, and keeps it from being forgotten.</summary>
@@ -74,13 +70,13 @@ internal sealed class TopicScripts(string prefix, int layout)
         RedisResult result;
         try
         {
-            result = await database.ScriptEvaluateAsync(hashes.Read, keys, values).WaitAsync(LongestCall).ConfigureAwait(false);
+            result = await calls.EndAsync(database.ScriptEvaluateAsync(hashes.Read, keys, values)).ConfigureAwait(false);
         }
         catch (RedisServerException error) when (IsScriptMissing(error))
         {
             // Another server, or the same one anew: it has none of our scripts yet.
             hashes = await LoadAsync(database).ConfigureAwait(false);
-            result = await database.ScriptEvaluateAsync(hashes.Read, keys, values).WaitAsync(LongestCall).ConfigureAwait(false);
+            result = await calls.EndAsync(database.ScriptEvaluateAsync(hashes.Read, keys, values)).ConfigureAwait(false);
         }
 
         return Entry.PageOf(result);

@@ -51,7 +51,7 @@ internal sealed class ClientMetrics
     {
         if (_connectDuration.Enabled)
         {
-            _connectDuration.Record(duration.TotalSeconds, TelemetryNames.Of(transport));
+            _connectDuration.RecordSteadily(duration.TotalSeconds, TelemetryNames.Of(transport));
         }
     }
 
@@ -59,26 +59,26 @@ internal sealed class ClientMetrics
     {
         if (_connectDuration.Enabled)
         {
-            _connectDuration.Record(duration.TotalSeconds, TelemetryNames.Of(transport), new(TelemetryNames.ErrorType, TelemetryNames.Of(failure)));
+            _connectDuration.RecordSteadily(duration.TotalSeconds, TelemetryNames.Of(transport), new(TelemetryNames.ErrorType, TelemetryNames.Of(failure)));
         }
 
         Count(transport, failure);
     }
 
     /// <summary><see cref="Browser.WebSocketOptions.MaxSendMemory"/> was reached.</summary>
-    public void SendMemoryExceeded() => _sendMemoryExceeded.Add(1, TelemetryNames.WebSocket);
+    public void SendMemoryExceeded() => _sendMemoryExceeded.AddSteadily(1, TelemetryNames.WebSocket);
 
-    public void Reconnected() => _reconnects.Add(1);
+    public void Reconnected() => _reconnects.AddSteadily(1);
 
-    public void Lost(MessageFate fate, int count) => _lost.Add(count, new KeyValuePair<string, object?>(TelemetryNames.MessageFate, TelemetryNames.Of(fate)));
+    public void Lost(MessageFate fate, int count) => _lost.AddSteadily(count, new KeyValuePair<string, object?>(TelemetryNames.MessageFate, TelemetryNames.Of(fate)));
 
-    public void Unread(int count) => _unread.Add(count);
+    public void Unread(int count) => _unread.AddSteadily(count);
 
-    public void TopicReset() => _topicResets.Add(1);
+    public void TopicReset() => _topicResets.AddSteadily(1);
 
-    public void ChangedWay() => _wayChanges.Add(1);
+    public void ChangedWay() => _wayChanges.AddSteadily(1);
 
-    public void PublishesRepeated(int count) => _repeats.Add(count);
+    public void PublishesRepeated(int count) => _repeats.AddSteadily(count);
 
     /// <summary>For what fails before or after the exchange with the server, and took no time of its own.</summary>
     public void Failed(ConnectFailure failure) => Count(Transport.WebSocket, failure);
@@ -87,7 +87,7 @@ internal sealed class ClientMetrics
     {
         if (_failures.Enabled)
         {
-            _failures.Add(1, TelemetryNames.Of(transport), new(TelemetryNames.HandshakeFailure, TelemetryNames.Of(failure)));
+            _failures.AddSteadily(1, TelemetryNames.Of(transport), new(TelemetryNames.HandshakeFailure, TelemetryNames.Of(failure)));
         }
     }
 }

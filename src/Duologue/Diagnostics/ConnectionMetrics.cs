@@ -57,21 +57,21 @@ internal sealed class ConnectionMetrics
         HistogramBucketBoundaries = [0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     };
 
-    public void Opened(Transport transport) => _active.Add(1, TelemetryNames.Of(transport));
+    public void Opened(Transport transport) => _active.AddSteadily(1, TelemetryNames.Of(transport));
 
     /// <summary>A session changed its transport.</summary>
     public void Moved(Transport from, Transport to)
     {
-        _active.Add(-1, TelemetryNames.Of(from));
-        _active.Add(1, TelemetryNames.Of(to));
+        _active.AddSteadily(-1, TelemetryNames.Of(from));
+        _active.AddSteadily(1, TelemetryNames.Of(to));
     }
 
     public void Closed(Transport transport, CloseInfo info, TimeSpan duration)
     {
-        _active.Add(-1, TelemetryNames.Of(transport));
+        _active.AddSteadily(-1, TelemetryNames.Of(transport));
         if (_duration.Enabled)
         {
-            _duration.Record(duration.TotalSeconds, TelemetryNames.Of(transport), new(TelemetryNames.CloseCause, TelemetryNames.Of(info.Cause)));
+            _duration.RecordSteadily(duration.TotalSeconds, TelemetryNames.Of(transport), new(TelemetryNames.CloseCause, TelemetryNames.Of(info.Cause)));
         }
     }
 
@@ -79,12 +79,12 @@ internal sealed class ConnectionMetrics
     {
         if (_messagesReceived.Enabled)
         {
-            _messagesReceived.Add(1, TelemetryNames.Of(connection.Transport));
+            _messagesReceived.AddSteadily(1, TelemetryNames.Of(connection.Transport));
         }
 
         if (_bytesReceived.Enabled)
         {
-            _bytesReceived.Add(bytes, TelemetryNames.Of(connection.Transport));
+            _bytesReceived.AddSteadily(bytes, TelemetryNames.Of(connection.Transport));
         }
     }
 
@@ -92,12 +92,12 @@ internal sealed class ConnectionMetrics
     {
         if (_messagesSent.Enabled)
         {
-            _messagesSent.Add(count, TelemetryNames.Of(connection.Transport));
+            _messagesSent.AddSteadily(count, TelemetryNames.Of(connection.Transport));
         }
 
         if (_bytesSent.Enabled)
         {
-            _bytesSent.Add((long)count * bytes, TelemetryNames.Of(connection.Transport));
+            _bytesSent.AddSteadily((long)count * bytes, TelemetryNames.Of(connection.Transport));
         }
     }
 
@@ -106,12 +106,12 @@ internal sealed class ConnectionMetrics
     {
         if (_inflated.Enabled)
         {
-            _inflated.Add(1, TelemetryNames.WebSocket);
+            _inflated.AddSteadily(1, TelemetryNames.WebSocket);
         }
 
         if (_savedReceiving.Enabled)
         {
-            _savedReceiving.Add(saved, TelemetryNames.WebSocket);
+            _savedReceiving.AddSteadily(saved, TelemetryNames.WebSocket);
         }
     }
 
@@ -120,12 +120,12 @@ internal sealed class ConnectionMetrics
     {
         if (_compressed.Enabled)
         {
-            _compressed.Add(1, TelemetryNames.WebSocket);
+            _compressed.AddSteadily(1, TelemetryNames.WebSocket);
         }
 
         if (_savedSending.Enabled)
         {
-            _savedSending.Add(saved, TelemetryNames.WebSocket);
+            _savedSending.AddSteadily(saved, TelemetryNames.WebSocket);
         }
     }
 
@@ -133,7 +133,7 @@ internal sealed class ConnectionMetrics
     {
         if (_dropped.Enabled)
         {
-            _dropped.Add(count, TelemetryNames.Of(transport), new(TelemetryNames.DropReason, TelemetryNames.Of(reason)));
+            _dropped.AddSteadily(count, TelemetryNames.Of(transport), new(TelemetryNames.DropReason, TelemetryNames.Of(reason)));
         }
     }
 
@@ -141,7 +141,7 @@ internal sealed class ConnectionMetrics
     {
         if (_violations.Enabled)
         {
-            _violations.Add(1, TelemetryNames.Of(transport), new(TelemetryNames.Violation, TelemetryNames.Of(violation)));
+            _violations.AddSteadily(1, TelemetryNames.Of(transport), new(TelemetryNames.Violation, TelemetryNames.Of(violation)));
         }
     }
 
@@ -149,7 +149,7 @@ internal sealed class ConnectionMetrics
     {
         if (_handlerFailures.Enabled)
         {
-            _handlerFailures.Add(1, TelemetryNames.Of(transport), new(TelemetryNames.ErrorType, exception.GetType().FullName));
+            _handlerFailures.AddSteadily(1, TelemetryNames.Of(transport), new(TelemetryNames.ErrorType, exception.GetType().FullName));
         }
     }
 
@@ -157,7 +157,7 @@ internal sealed class ConnectionMetrics
     {
         if (_pauses.Enabled)
         {
-            _pauses.Add(1, TelemetryNames.Of(transport));
+            _pauses.AddSteadily(1, TelemetryNames.Of(transport));
         }
     }
 
@@ -165,7 +165,7 @@ internal sealed class ConnectionMetrics
     {
         if (_pingRoundTrip.Enabled)
         {
-            _pingRoundTrip.Record(time.TotalSeconds, TelemetryNames.Of(transport));
+            _pingRoundTrip.RecordSteadily(time.TotalSeconds, TelemetryNames.Of(transport));
         }
     }
 }

@@ -1,4 +1,5 @@
 using System.Net.WebSockets;
+using System.Text;
 using Duologue.AspNetCore.Tests.Support;
 
 namespace Duologue.AspNetCore.Tests.Client;
@@ -39,12 +40,36 @@ public class UnavailableTopicsTests
         Assert.Equal((way, ClientState.Open), (client.Way, client.State));
     }
 
+    [Theory]
+    [MemberData(nameof(EachWay))]
+    public async Task Who_was_cut_off_from_a_history_by_a_broker_that_went_away_half_way_had_no_more_of_the_topic(FeedWays way)
+    {
+        // More than a page, so that the subscription has begun when the broker goes.
+        string[] numbers = [.. Enumerable.Range(0, 300).Select(i => $"{i}")];
+        var log = new MemoryBroker(new DuologueOptions(), TimeProvider.System);
+        foreach (string number in numbers)
+        {
+            await log.AppendAsync("news", TopicHub.JsonMessage(Encoding.ASCII.GetBytes(number)), TopicHistory.None, Token);
+        }
+
+        await using TestHost host = await QuickTopics.StartAsync(new AwayBroker(log, calls: 2) { ReadsBefore = 1 });
+        await using TopicClient client = QuickTopics.Open(host, Quick with { Ways = way });
+        await using TopicReader reader = TopicReader.Of(client, "news", TopicClient.Oldest);
+        List<string> had = [];
+        while (had.Count < numbers.Length)
+        {
+            had.Add((await reader.ItemAsync()).Text);
+        }
+
+        Assert.Equal(numbers, had);
+    }
+
     [Fact]
     public async Task A_broker_that_stays_away_ends_a_publish_with_what_is_known_and_why()
     {
         var broker = new AwayBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System), calls: int.MaxValue);
         await using TestHost host = await QuickTopics.StartAsync(broker);
-        await using TopicClient client = QuickTopics.Open(host, Quick with { Ways = FeedWays.WebSocket, RepeatFor = TimeSpan.FromMilliseconds(50) });
+        await using TopicClient client = QuickTopics.Open(host, Quick with { Ways = FeedWays.WebSocket, RepeatFor = TimeSpan.FromSeconds(5) });
         TopicException unknown = await Assert.ThrowsAsync<TopicException>(() => client.PublishAsync("news", "1", Token).WaitAsync(TestHost.Patience, Token));
         Assert.Equal("unknown", unknown.Code);
         Assert.Equal("unavailable", Assert.IsType<TopicException>(unknown.InnerException).Code);

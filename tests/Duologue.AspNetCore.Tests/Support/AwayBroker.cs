@@ -5,6 +5,13 @@ internal sealed class AwayBroker(MemoryBroker log, int calls) : Broker
 {
     private int _appends = calls;
     private int _reads = calls;
+    private int _readsBefore;
+
+    /// <summary>How many reads it answers before it is away.</summary>
+    public int ReadsBefore
+    {
+        init => _readsBefore = value;
+    }
 
     /// <summary>How many calls were refused.</summary>
     public int Refused { get; private set; }
@@ -25,7 +32,7 @@ internal sealed class AwayBroker(MemoryBroker log, int calls) : Broker
 
     public override async ValueTask<TopicPage> ReadAsync(string topic, TopicStart start, int maxCount, int maxBytes, CancellationToken cancellationToken)
     {
-        return IsAway(ref _reads) ? throw new BrokerUnavailableException("The broker is away.", isUnknown: false, null) : await log.ReadAsync(topic, start, maxCount, maxBytes, cancellationToken);
+        return Interlocked.Decrement(ref _readsBefore) < 0 && IsAway(ref _reads) ? throw new BrokerUnavailableException("The broker is away.", isUnknown: false, null) : await log.ReadAsync(topic, start, maxCount, maxBytes, cancellationToken);
     }
 
     public override ValueTask<TopicPosition> SubscribeAsync(string topic, CancellationToken cancellationToken) => log.SubscribeAsync(topic, cancellationToken);

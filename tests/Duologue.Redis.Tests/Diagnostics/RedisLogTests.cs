@@ -217,7 +217,8 @@ public class RedisLogTests
         new TopicScripts("duologue:").Prefix,
         TimeProvider.System,
         NullLogger.Instance,
-        () => link.GetDatabase());
+        () => link.GetDatabase(),
+        new CallLimit(TimeProvider.System));
 
     /// <summary>Names the events that a test makes happen.</summary>
     [AttributeUsage(AttributeTargets.Method)]

@@ -329,7 +329,8 @@ public class SessionForwarderTests
             new TopicScripts("duologue:").Prefix,
             TimeProvider.System,
             NullLogger.Instance,
-            () => link.GetDatabase());
+            () => link.GetDatabase(),
+            new CallLimit(TimeProvider.System));
         await registry.RenewAsync(Token);
         Assert.True(registry.IsRegistered);
         return registry;

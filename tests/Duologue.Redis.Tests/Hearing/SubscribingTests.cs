@@ -1,5 +1,6 @@
 using System.Net.WebSockets;
 using System.Reflection;
+using System.Text;
 using Duologue.AspNetCore;
 using Duologue.Redis.Tests.Support;
 using Duologue.Tests.Shared;
@@ -74,22 +75,31 @@ public class SubscribingTests
         await node.Topics.PublishAsync("t", "first", Token);
         Assert.Equal("first", await socket.ReceiveTextAsync());
 
-        // By the script as it is, but that it tells nobody.
-        var message = new TopicMessage(default, MessageType.Text, "second"u8.ToArray());
-        var batch = new PublishBatch();
-        batch.Add(new PendingAppend("t", message, new TopicHistory(), 1, Entry.HeadOf(message, node: 7, 1), 0), 0);
-        (RedisKey[] keys, RedisValue[] values) = batch.Encode(new TopicScripts("duologue:").Prefix, epoch: 1, TimeSpan.FromSeconds(20));
-        string silent = (Script("enter.lua") + Script("append.lua")).Replace("redis.call('PUBLISH',", "select('#',", StringComparison.Ordinal);
-        Assert.Contains("select('#',", silent, StringComparison.Ordinal);
-        await stranger.GetDatabase().ScriptEvaluateAsync(silent, keys, values);
-
+        await AppendSilentlyAsync(stranger, "t", "second");
         Assert.Equal("second", await socket.ReceiveTextAsync());
     }
 
-    private static string Script(string name)
+    [Fact]
+    public async Task Topics_behind_one_whose_keys_were_another_applications_were_not_kept_alive_nor_looked_after()
     {
-        using var reader = new StreamReader(typeof(RedisBroker).Assembly.GetManifestResourceStream(name)!);
-        return reader.ReadToEnd();
+        await using StoreServer store = StoreServer.Start("garnet");
+        await using ConnectionMultiplexer stranger = await ConnectionMultiplexer.ConnectAsync(store.PatientAddress);
+        await using Node node = await Node.StartAsync(store, duologue: options => options.TopicIdleLifetime = TimeSpan.FromSeconds(20));
+        using var socket = new ClientWebSocket();
+        Connection connection = await node.ConnectAsync(socket);
+
+        // So many that the good one stands behind one of them, in whatever order they are looked after.
+        string[] bad = [.. Enumerable.Range(0, 30).Select(i => $"bad/{i}")];
+        foreach (string topic in (string[])["good", .. bad])
+        {
+            Assert.True((await connection.SubscribeAsync(topic, TopicStart.Now, Token)).IsSubscribed);
+        }
+
+        await Task.WhenAll(bad.Select(topic => stranger.GetDatabase().StringSetAsync($"duologue:v{TopicScripts.LayoutVersion}:{{t:{topic}}}h", "another application's")));
+        await node.Topics.PublishAsync("good", "first", Token);
+        Assert.Equal("first", await socket.ReceiveTextAsync());
+        await AppendSilentlyAsync(stranger, "good", "second");
+        Assert.Equal("second", await socket.ReceiveTextAsync());
     }
 
     [Fact]
@@ -114,5 +124,23 @@ public class SubscribingTests
         Assert.Equal(connection.Id, Assert.Single(reset.Subscribers).Id);
         await whole.Topics.PublishAsync("t", "after", Token);
         Assert.Equal("after", await socket.ReceiveTextAsync());
+    }
+
+    // By the script as it is, but that it tells nobody.
+    private static async Task AppendSilentlyAsync(ConnectionMultiplexer stranger, string topic, string text)
+    {
+        var message = new TopicMessage(default, MessageType.Text, Encoding.UTF8.GetBytes(text));
+        var batch = new PublishBatch();
+        batch.Add(new PendingAppend(topic, message, new TopicHistory(), 1, Entry.HeadOf(message, node: 7, 1), 0), 0);
+        (RedisKey[] keys, RedisValue[] values) = batch.Encode(new TopicScripts("duologue:").Prefix, epoch: 1, TimeSpan.FromSeconds(20));
+        string silent = (Script("enter.lua") + Script("append.lua")).Replace("redis.call('PUBLISH',", "select('#',", StringComparison.Ordinal);
+        Assert.Contains("select('#',", silent, StringComparison.Ordinal);
+        await stranger.GetDatabase().ScriptEvaluateAsync(silent, keys, values);
+    }
+
+    private static string Script(string name)
+    {
+        using var reader = new StreamReader(typeof(RedisBroker).Assembly.GetManifestResourceStream(name)!);
+        return reader.ReadToEnd();
     }
 }

@@ -140,7 +140,7 @@ public class NodeRegistryTests
             Interlocked.Increment(ref reads);
             Assert.True(mayGoOn.Wait(Node.Patience, CancellationToken.None));
             return link.GetDatabase();
-        });
+        }, new CallLimit(TimeProvider.System));
         Task first = Task.Run(() => registry.RenewAsync(Token), Token);
         await Eventually.True(() => Volatile.Read(ref reads) == 1);
         Task<NodeEntry?>[] strangers = [.. Enumerable.Range(0, 100).Select(i => registry.FindAsync($"stranger{i}", Token).AsTask())];
@@ -200,7 +200,7 @@ public class NodeRegistryTests
         {
             stop.Cancel();
             throw new ObjectDisposedException("the link");
-        });
+        }, new CallLimit(TimeProvider.System));
         await registry.RunAsync(stop.Token).WaitAsync(Node.Patience, TestContext.Current.CancellationToken);
     }
 
@@ -210,5 +210,6 @@ public class NodeRegistryTests
         new TopicScripts("duologue:").Prefix,
         TimeProvider.System,
         NullLogger.Instance,
-        () => link.GetDatabase());
+        () => link.GetDatabase(),
+        new CallLimit(TimeProvider.System));
 }

@@ -149,8 +149,9 @@ public class PresenceTests
         IDatabase database = DispatchProxy.Create<IDatabase, ClosesAtTheFirstCall>();
         ((ClosesAtTheFirstCall)(object)database).Stop = stop;
         var options = new RedisBrokerOptions { NodeName = "a" };
-        var registry = new NodeRegistry(options, "start", "duologue:v1:", TimeProvider.System, NullLogger.Instance, () => link.GetDatabase());
-        var writer = new PresenceWriter(options, registry, "duologue:v1:", TimeProvider.System, NullLogger.Instance, () => database);
+        var calls = new CallLimit(TimeProvider.System);
+        var registry = new NodeRegistry(options, "start", "duologue:v1:", TimeProvider.System, NullLogger.Instance, () => link.GetDatabase(), calls);
+        var writer = new PresenceWriter(options, registry, "duologue:v1:", TimeProvider.System, NullLogger.Instance, () => database, calls);
         await registry.RenewAsync(Token);
         Assert.True(registry.IsRegistered);
 

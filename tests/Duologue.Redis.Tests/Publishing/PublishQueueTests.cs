@@ -89,6 +89,7 @@ public class PublishQueueTests
         time.Advance(TimeSpan.FromSeconds(10.1));
         BrokerUnavailableException refused = await Assert.ThrowsAsync<BrokerUnavailableException>(() => publish.WaitAsync(Node.Patience, Token));
         Assert.Equal(isUnknown, refused.IsUnknown);
+        Assert.Contains(refusal ?? "did not answer", refused.Message, StringComparison.Ordinal);
         Assert.Equal(0, queue.Count);
     }
 

@@ -38,7 +38,7 @@ public class TopicScriptsTests
     {
         await using StoreServer store = StoreServer.Start("garnet");
         await using var server = await Server.ConnectAsync(store);
-        server.Scripts.LongestCall = TimeSpan.FromMilliseconds(20);
+        server.Scripts.Calls.Longest = TimeSpan.FromMilliseconds(20);
         server.Database = Interceptor.Create(server.Database, (method, _) =>
             method.Name == nameof(IDatabase.ScriptEvaluateAsync) ? new TaskCompletionSource<RedisResult>().Task : null);
 

@@ -17,7 +17,7 @@ internal sealed class SocketSession(Connection connection, SessionWork work)
 
     private readonly Lock _lock = new();
 
-    // Guarded by the lock: what was asked for, and what the server has said that it has begun.
+    // Guarded by the lock: what was asked for, by its name and by the reference that an answer has, and what the server has said that it has begun.
     private readonly Dictionary<string, TopicFeed> _asked = new(StringComparer.Ordinal);
     private readonly Dictionary<string, (string Topic, TopicFeed Feed)> _byRef = new(StringComparer.Ordinal);
     private readonly Dictionary<string, TopicFeed> _begun = new(StringComparer.Ordinal);
@@ -97,8 +97,7 @@ internal sealed class SocketSession(Connection connection, SessionWork work)
             unwanted = [.. _asked.Where(pair => !wanted.Contains(pair.Value)).Select(pair => pair.Key)];
             foreach (string topic in unwanted)
             {
-                _asked.Remove(topic);
-                _begun.Remove(topic);
+                Forget(topic);
             }
 
             foreach (TopicFeed feed in _retries.Keys.Where(feed => !wanted.Contains(feed)).ToArray())
@@ -211,14 +210,25 @@ internal sealed class SocketSession(Connection connection, SessionWork work)
     {
         lock (_lock)
         {
-            if (reference is not null && _byRef.Remove(reference, out (string Topic, TopicFeed Feed) asked) && _asked.TryGetValue(asked.Topic, out TopicFeed? feed) && feed == asked.Feed)
+            if (reference is null || !_byRef.TryGetValue(reference, out (string Topic, TopicFeed Feed) asked))
             {
-                _begun[asked.Topic] = feed;
-                _retries.Remove(feed);
-                return feed;
+                return null;
             }
 
-            return null;
+            _begun[asked.Topic] = asked.Feed;
+            _retries.Remove(asked.Feed);
+            return asked.Feed;
+        }
+    }
+
+    // With the lock held. What is still said of it finds nobody.
+    private void Forget(string topic)
+    {
+        _asked.Remove(topic);
+        _begun.Remove(topic);
+        foreach (string reference in _byRef.Where(asked => asked.Value.Topic == topic).Select(asked => asked.Key).ToArray())
+        {
+            _byRef.Remove(reference);
         }
     }
 
@@ -235,9 +245,11 @@ internal sealed class SocketSession(Connection connection, SessionWork work)
         Retry? retry = null;
         lock (_lock)
         {
-            if (error.Ref is not null && _byRef.Remove(error.Ref, out (string Topic, TopicFeed Feed) asked))
+            // Also of a subscription that has begun: what it had missed could not be read to its end, and nothing follows.
+            if (error.Ref is not null && _byRef.TryGetValue(error.Ref, out (string Topic, TopicFeed Feed) asked))
             {
                 feed = asked.Feed;
+                _begun.Remove(asked.Topic);
                 retry = failure.Code == Unavailable ? _retries.TryGetValue(feed, out Retry? earlier) ? earlier : _retries[feed] = new Retry(work) : null;
             }
         }
@@ -258,7 +270,7 @@ internal sealed class SocketSession(Connection connection, SessionWork work)
         {
             if (_asked.TryGetValue(feed.Topic, out TopicFeed? asked) && asked == feed)
             {
-                _asked.Remove(feed.Topic);
+                Forget(feed.Topic);
             }
         }
 

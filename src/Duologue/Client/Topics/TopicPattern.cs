@@ -19,13 +19,14 @@ internal static class TopicPattern
         }
 
         // U+FFFD would stand for it in what is sent, and what comes back would be of a topic that nobody asked for.
-        if (HasHalfAPair(name))
+        if (IndexOfHalfAPair(name) >= 0)
         {
             throw new ArgumentException("The topic has half of a surrogate pair, which is no character.", parameter);
         }
     }
 
-    private static bool HasHalfAPair(string name)
+    /// <summary>Where a name has half of a surrogate pair, which no UTF-8 can say; negative if nowhere.</summary>
+    public static int IndexOfHalfAPair(string name)
     {
         for (int i = 0; i < name.Length; i++)
         {
@@ -33,14 +34,14 @@ internal static class TopicPattern
             {
                 if (!char.IsSurrogatePair(name, i))
                 {
-                    return true;
+                    return i;
                 }
 
                 i++;
             }
         }
 
-        return false;
+        return -1;
     }
 
     /// <summary>Whether a pattern stands for a name.</summary>

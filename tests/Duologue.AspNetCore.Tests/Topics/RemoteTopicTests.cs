@@ -1,0 +1,262 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
+using System.Net.WebSockets;
+using System.Reflection;
+using Duologue.AspNetCore.Tests.Support;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
+
+namespace Duologue.AspNetCore.Tests.Pubsub;
+
+/// <summary>Topics whose log is elsewhere: nobody is left behind in silence.</summary>
+public class RemoteTopicTests
+{
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_filter_that_threw_kept_the_messages_of_other_topics_that_came_along()
+    {
+        var broker = new SilentBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System));
+        await using TestHost host = await StartAsync(broker);
+        using ClientWebSocket client = await host.ConnectAsync("/");
+        Connection connection = Assert.Single(host.Connections);
+        Assert.True((await connection.SubscribeAsync("good", TopicStart.Now, Token)).IsSubscribed);
+        Assert.True(connection.Subscribe("bad/*", _ => throw new InvalidOperationException("The filter's fault.")));
+        await host.Topics.PublishAsync("bad/x", "refused", Token);
+        await host.Topics.PublishAsync("good", "come along", Token);
+
+        Assert.Equal(1, broker.Tell().Deliveries);
+        Assert.Equal("come along", await client.ReceiveTextAsync());
+        Assert.Contains(host.Log.GetSnapshot(), record => record.Id.Name == "TopicHookFailed");
+    }
+
+    [Fact]
+    public async Task A_listener_that_threw_where_a_failure_of_the_broker_is_counted_ended_what_follows_a_topic()
+    {
+        var broker = new LimpingBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System)) { FailuresOfSubscribe = 1, FailuresOfRead = 1 };
+        await using TestHost host = await StartAsync(broker);
+        int counted = 0;
+        using var listener = new MeterListener();
+        listener.InstrumentPublished = (instrument, me) =>
+        {
+            if (instrument.Name == "duologue.pubsub.broker.failures" && ReferenceEquals(instrument.Meter.Scope, host.Services.GetRequiredService<IMeterFactory>()))
+            {
+                me.EnableMeasurementEvents(instrument);
+            }
+        };
+        listener.SetMeasurementEventCallback<long>((_, _, _, _) =>
+        {
+            Interlocked.Increment(ref counted);
+            throw new InvalidOperationException("The listener's fault.");
+        });
+        listener.Start();
+        using ClientWebSocket client = await host.ConnectAsync("/");
+        Assert.True(Assert.Single(host.Connections).Subscribe("t"));
+        using TopicSubscription reader = await host.Topics.SubscribeAsync("t", TopicStart.Oldest, Token);
+        broker.TellUncertain("t");
+        await Eventually.True(() => Volatile.Read(ref counted) == 2);
+        await host.Topics.PublishAsync("t", "first", Token);
+        Assert.Equal("first", await client.ReceiveTextAsync());
+    }
+
+    [Fact]
+    public async Task Who_joined_between_the_notice_of_a_loss_and_what_follows_it_was_not_told()
+    {
+        var broker = new ForgetfulBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System));
+        await using TestHost host = await StartAsync(broker);
+        using ClientWebSocket first = await host.ConnectAsync("/");
+        Assert.True((await Assert.Single(host.Connections).SubscribeAsync("t", TopicStart.Now, Token)).IsSubscribed);
+        TopicPosition before = await host.Topics.PublishAsync("t", "old", Token);
+        Assert.Equal("old", await first.ReceiveTextAsync());
+        using ClientWebSocket second = await host.ConnectAsync("/");
+        Connection newcomer = host.Connections.Single(connection => !host.Topics.ListSubscribers("t").Any(subscriber => subscriber.Id == connection.Id));
+
+        // The newcomer has looked into the log before it was lost, and found nothing new.
+        var joining = new TaskCompletionSource<Task<SubscribeResult>>(TaskCreationOptions.RunContinuationsAsynchronously);
+        host.Topics.Reset += (_, _) =>
+        {
+            broker.SeenBefore = new TopicPage([], before, HasMore: false);
+            joining.TrySetResult(newcomer.SubscribeAsync("t", TopicStart.After(before), Token).AsTask());
+        };
+        await broker.ForgetAsync("t", new MemoryBroker(new DuologueOptions(), new FakeTimeProvider(DateTimeOffset.UtcNow.AddDays(1))), "new");
+
+        Task<SubscribeResult> joined = await joining.Task.WaitAsync(TestHost.Patience, Token);
+        SubscribeResult result = await joined.WaitAsync(TestHost.Patience, Token);
+        Assert.Equal((true, true), (result.IsSubscribed, result.IsReset));
+        Assert.Equal("new", await first.ReceiveTextAsync());
+        Assert.Equal("new", await second.ReceiveTextAsync());
+    }
+
+    [Fact]
+    public async Task A_topic_that_only_a_wildcard_keeps_was_given_up_as_idle_before_its_first_message_was_read()
+    {
+        var time = new FakeTimeProvider();
+        var held = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var broker = new LimpingBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System)) { MaySubscribe = held.Task };
+        await using TestHost host = await TestHost.StartAsync(
+            app => app.MapDuologue("/", Talks.Idle),
+            options => (options.KeepAliveInterval, options.TopicIdleLifetime) = (Timeout.InfiniteTimeSpan, TimeSpan.FromMinutes(1)),
+            builder => builder.Services.AddSingleton<Broker>(broker).AddSingleton<TimeProvider>(time));
+        using ClientWebSocket client = await host.ConnectAsync("/");
+        Assert.True(Assert.Single(host.Connections).Subscribe("news/*"));
+        await host.Topics.PublishAsync("news/a", "first", Token);
+        time.Advance(TimeSpan.FromMinutes(2));
+
+        Assert.Equal(1, host.Topics.Count);
+        held.SetResult();
+        Assert.Equal("first", await client.ReceiveTextAsync());
+
+        // The drain would wait for it by a clock that stands still.
+        await client.CloseAsync();
+        await Eventually.True(() => host.Connections.Count == 0);
+    }
+
+    [Fact]
+    public async Task A_topic_that_was_followed_before_the_message_had_its_turn_that_it_was_opened_for_lost_it()
+    {
+        var broker = new LimpingBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System));
+        await using TestHost host = await StartAsync(broker);
+        using ClientWebSocket client = await host.ConnectAsync("/");
+        var topics = (ConcurrentDictionary<string, Topic>)typeof(TopicHub).GetField("_topics", BindingFlags.Instance | BindingFlags.NonPublic)!.GetValue(host.Topics)!;
+        Assert.True(Assert.Single(host.Connections).Subscribe("news/*", topic =>
+        {
+            // Whoever has heard of the message is slower than the broker's answer.
+            Assert.True(!topics.TryGetValue(topic, out Topic? opened) || opened.AttachAsync().Wait(TestHost.Patience));
+            return true;
+        }));
+        await host.Topics.PublishAsync("news/a", "first", Token);
+        Assert.Equal("first", await client.ReceiveTextAsync());
+    }
+
+    [Theory]
+    [InlineData(int.MaxValue, 0)]
+    [InlineData(0, int.MaxValue)]
+    public async Task A_topic_whose_broker_stayed_away_was_tried_again_for_ever_after_the_end(int failuresOfSubscribe, int failuresOfRead)
+    {
+        var time = new StoppedRetries();
+        var broker = new LimpingBroker(new MemoryBroker(new DuologueOptions(), time)) { FailuresOfSubscribe = failuresOfSubscribe, FailuresOfRead = failuresOfRead };
+        await using ServiceProvider services = new ServiceCollection().AddMetrics().BuildServiceProvider();
+        var hub = new TopicHub(new DuologueOptions(), broker, "n", new ServerMetrics(services.GetRequiredService<IMeterFactory>(), new Connections()), time, NullLogger.Instance);
+        Task<TopicSubscription> opening = hub.SubscribeAsync("t", TopicStart.Oldest, Token).AsTask();
+        if (failuresOfSubscribe == 0)
+        {
+            await opening;
+            broker.TellUncertain("t");
+        }
+
+        await Eventually.True(() => time.Waiting == 1);
+        hub.Dispose();
+        await Eventually.True(() => time.Waiting == 0);
+    }
+
+    private static Task<TestHost> StartAsync(Broker broker) => TestHost.StartAsync(app => app.MapDuologue("/", Talks.Idle), _ => { }, builder => builder.Services.AddSingleton(broker));
+
+    /// <summary>Fails some times, or answers late.</summary>
+    private sealed class LimpingBroker(MemoryBroker log) : StoringBroker(log)
+    {
+        private int _failuresOfSubscribe;
+        private int _failuresOfRead;
+
+        public int FailuresOfSubscribe
+        {
+            init => _failuresOfSubscribe = value;
+        }
+
+        public int FailuresOfRead
+        {
+            init => _failuresOfRead = value;
+        }
+
+        public Task MaySubscribe { get; init; } = Task.CompletedTask;
+
+        public override ValueTask<TopicPage> ReadAsync(string topic, TopicStart start, int maxCount, int maxBytes, CancellationToken cancellationToken) =>
+            Interlocked.Decrement(ref _failuresOfRead) >= 0 ? throw new IOException("The broker is down.") : base.ReadAsync(topic, start, maxCount, maxBytes, cancellationToken);
+
+        public override async ValueTask<TopicPosition> SubscribeAsync(string topic, CancellationToken cancellationToken)
+        {
+            await MaySubscribe;
+            return Interlocked.Decrement(ref _failuresOfSubscribe) >= 0 ? throw new IOException("The broker is down.") : await base.SubscribeAsync(topic, cancellationToken);
+        }
+
+        public void TellUncertain(string topic) => OnUncertain(topic);
+
+        protected override void Tell(string topic, TopicMessage message) => OnAppended(topic, message);
+    }
+
+    /// <summary>Loses its log, and one look into it may have been before that.</summary>
+    private sealed class ForgetfulBroker(MemoryBroker log) : Broker
+    {
+        private MemoryBroker _log = log;
+        private TopicPage? _seenBefore;
+
+        public TopicPage SeenBefore
+        {
+            set => _seenBefore = value;
+        }
+
+        public async Task ForgetAsync(string topic, MemoryBroker anew, string text)
+        {
+            await anew.AppendAsync(topic, new TopicMessage(Fanout.Encode(text, MessageFlags.None), MessageType.Text, isJson: false), TopicHistory.None, Token);
+            _log = anew;
+            OnUncertain(topic);
+        }
+
+        public override async ValueTask<TopicPosition> AppendAsync(string topic, TopicMessage message, TopicHistory history, CancellationToken cancellationToken)
+        {
+            TopicPosition position = await _log.AppendAsync(topic, message, history, cancellationToken);
+            OnAppended(topic, message);
+            return position;
+        }
+
+        public override ValueTask<TopicPage> ReadAsync(string topic, TopicStart start, int maxCount, int maxBytes, CancellationToken cancellationToken) =>
+            new(Interlocked.Exchange(ref _seenBefore, null) ?? _log.Read(topic, start, maxCount, maxBytes));
+
+        public override ValueTask<TopicPosition> SubscribeAsync(string topic, CancellationToken cancellationToken) => _log.SubscribeAsync(topic, cancellationToken);
+
+        public override ValueTask UnsubscribeAsync(string topic) => _log.UnsubscribeAsync(topic);
+    }
+
+    /// <summary>The clock, but that who waits to try again waits until he gives it up.</summary>
+    private sealed class StoppedRetries : TimeProvider
+    {
+        private int _waiting;
+
+        public int Waiting => Volatile.Read(ref _waiting);
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            if (dueTime != RetryDelay)
+            {
+                return base.CreateTimer(callback, state, dueTime, period);
+            }
+
+            Interlocked.Increment(ref _waiting);
+            return new Standing(this);
+        }
+
+        private sealed class Standing(StoppedRetries clock) : ITimer
+        {
+            private int _disposed;
+
+            public bool Change(TimeSpan dueTime, TimeSpan period) => true;
+
+            public void Dispose()
+            {
+                if (Interlocked.Exchange(ref _disposed, 1) == 0)
+                {
+                    Interlocked.Decrement(ref clock._waiting);
+                }
+            }
+
+            public ValueTask DisposeAsync()
+            {
+                Dispose();
+                return default;
+            }
+        }
+    }
+}
