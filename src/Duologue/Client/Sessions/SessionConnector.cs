@@ -47,11 +47,19 @@ internal static class SessionConnector
         {
             throw Told(logger, HandshakeFailures.TimedOut(uri, options.ConnectTimeout, $"the session's first answer of {uri.Authority}", error));
         }
+        catch (OperationCanceledException error)
+        {
+            throw Cancelled(uri, error, cancellationToken);
+        }
         catch (HttpRequestException error)
         {
             throw Told(logger, HandshakeFailures.Failed(uri, error, options));
         }
         catch (IOException error)
+        {
+            throw Told(logger, HandshakeFailures.Failed(uri, error));
+        }
+        catch (NotSupportedException error)
         {
             throw Told(logger, HandshakeFailures.Failed(uri, error));
         }
@@ -80,16 +88,20 @@ internal static class SessionConnector
             socket.Socket.Abort();
             throw Told(logger, HandshakeFailures.TimedOut(uri, options.ConnectTimeout, $"the session's first packet from {uri.Authority}", error));
         }
-        catch (OperationCanceledException)
+        catch (OperationCanceledException error)
         {
             socket.Socket.Abort();
-            throw;
+            throw Cancelled(uri, error, cancellationToken);
         }
         catch (IOException error)
         {
             throw Told(logger, HandshakeFailures.NotASession(uri, error.Message, error));
         }
     }
+
+    // By the caller's token, whichever of ours it came through.
+    private static OperationCanceledException Cancelled(Uri uri, OperationCanceledException error, CancellationToken cancellationToken) =>
+        new($"Connecting to {WebSocketUri.Display(uri)} was cancelled.", error, cancellationToken);
 
     // As of a WebSocket that did not open.
     private static HandshakeException Told(ILogger logger, HandshakeException failure)
