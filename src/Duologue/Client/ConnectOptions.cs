@@ -47,6 +47,12 @@ public sealed record ConnectOptions : ConnectionOptions
     /// </summary>
     public TimeSpan PollingInterval { get; init; } = TimeSpan.FromSeconds(2);
 
+    /// <summary>
+    /// The longest that the server of a session may be silent for, which is its <c>pingInterval</c> and <c>pingTimeout</c> together: the client cannot ping there, and takes a cut line for whole so
+    /// long. Default 10 min; positive, at most two days, or <see cref="Timeout.InfiniteTimeSpan"/> for what the server says (each of the two at most a day). Passed: <see cref="HandshakeException"/>.
+    /// </summary>
+    public TimeSpan MaxSessionSilence { get; init; } = TimeSpan.FromMinutes(10);
+
     /// <summary>The Origin header, for example <c>https://example.com</c>. Default null: none is sent, as befits a client that is no browser.</summary>
     public string? Origin { get; init; }
 
@@ -194,6 +200,8 @@ public sealed record ConnectOptions : ConnectionOptions
 
         ArgumentOutOfRangeException.ThrowIfLessThan(PollingInterval, TimeSpan.FromMilliseconds(10));
         ArgumentOutOfRangeException.ThrowIfGreaterThan(PollingInterval, TimeSpan.FromSeconds(55));
+        CheckTime(MaxSessionSilence, nameof(MaxSessionSilence));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(MaxSessionSilence, TimeSpan.FromDays(2));
     }
 
     private void ValidateVersion()

@@ -110,7 +110,7 @@ internal sealed class HandshakeAttempt : IDisposable
         bool keep = false;
         try
         {
-            ClientHandshakeVerdict verdict = handshake.Judge(Describe(response));
+            ClientHandshakeVerdict verdict = handshake.Judge(Describe(_uri, response));
             if (!verdict.IsAccepted)
             {
                 throw await RefusedAsync(verdict, response).ConfigureAwait(false);
@@ -283,12 +283,13 @@ internal sealed class HandshakeAttempt : IDisposable
         }
     }
 
-    private static ClientHandshakeResponse Describe(HttpResponseMessage response)
+    private static ClientHandshakeResponse Describe(Uri uri, HttpResponseMessage response)
     {
         return new ClientHandshakeResponse
         {
             StatusCode = (int)response.StatusCode,
             ReasonPhrase = response.ReasonPhrase,
+            Location = WebSocketUri.DisplayTarget(uri, Lines("Location")),
             Upgrade = Lines(HandshakeHeaders.Upgrade),
             Connection = Lines(HandshakeHeaders.Connection),
             Accept = Lines(HandshakeHeaders.Accept),

@@ -22,13 +22,17 @@ internal static class HandshakeFailures
 
     /// <summary>The server answered a polled request, but opened no session.</summary>
     public static HandshakeException SessionRefused(Uri uri, HttpResponseMessage response, string body) =>
-        new($"No session with {WebSocketUri.Display(uri)}: The server answered {(int)response.StatusCode}{(string.IsNullOrWhiteSpace(response.ReasonPhrase) ? "" : $" {PeerText.Quote(response.ReasonPhrase)}")}.", null)
+        new($"No session with {WebSocketUri.Display(uri)}: The server answered {(int)response.StatusCode}{(string.IsNullOrWhiteSpace(response.ReasonPhrase) ? "" : $" {PeerText.Quote(response.ReasonPhrase)}")}.{RedirectHint(uri, response)}", null)
         {
             Failure = ConnectFailure.Status,
             StatusCode = response.StatusCode,
             Headers = Headers(response),
             Body = body,
         };
+
+    private static string RedirectHint(Uri uri, HttpResponseMessage response) => (int)response.StatusCode is >= 300 and < 400
+        ? ClientHandshake.RedirectHint(WebSocketUri.DisplayTarget(uri, response.Headers.NonValidated.TryGetValues("Location", out var location) ? [.. location] : []))
+        : "";
 
     /// <summary>The server answered as none does that speaks Engine.IO v4.</summary>
     public static HandshakeException NotASession(Uri uri, string reason, Exception? inner) =>

@@ -33,6 +33,12 @@ internal static class WebSocketUri
     // Not by GetComponents, which refuses a URI whose path is kept as it was written.
     public static string Display(Uri uri) => $"{uri.Scheme}://{uri.Authority}{uri.AbsolutePath}";
 
+    /// <summary>Where a redirect leads (RFC 9110 §10.2.2), to be shown as <see cref="Display"/> does; null if it is none that can be.</summary>
+    /// <param name="uri">What was asked for.</param>
+    /// <param name="location">The lines of the answer's <c>Location</c>.</param>
+    public static string? DisplayTarget(Uri uri, IReadOnlyList<string> location) =>
+        location is [string target] && Uri.TryCreate(uri, target, out Uri? whole) && whole.Scheme is ("ws" or "wss" or "http" or "https") ? Display(whole) : null;
+
     /// <summary>The <c>Authorization</c> that the user information asks for (RFC 7617); null if there is none.</summary>
     public static AuthenticationHeaderValue? Authorization(Uri uri)
     {

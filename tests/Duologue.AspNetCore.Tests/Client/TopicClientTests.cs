@@ -6,6 +6,7 @@ using Duologue.Tests.Shared;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.Logging;
 
 namespace Duologue.AspNetCore.Tests.Client;
 
@@ -292,6 +293,62 @@ public class TopicClientTests
     }
 
     [Fact]
+    public async Task A_WebSocket_that_opened_beside_requests_just_as_the_client_was_disposed_is_closed()
+    {
+        bool isStripped = true;
+        await using TestHost host = await QuickTopics.StartAsync(_ => { }, app => app.Use(next => context =>
+        {
+            if (Volatile.Read(ref isStripped))
+            {
+                context.Request.Headers.Remove("Upgrade");
+            }
+
+            return next(context);
+        }));
+        host.Topics.Publish("news", "1");
+        TopicClient? client = null;
+        var disposing = new TaskCompletionSource<Task>(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        // It says so between the opening and the first use.
+        using var hook = new LogHook(entry => entry.Contains("a WebSocket gets through", StringComparison.Ordinal), () => disposing.TrySetResult(client!.DisposeAsync().AsTask()));
+        using var loggers = new LoggerFactory([hook]);
+        await using (client = QuickTopics.Open(host, Quick with { UpgradeInterval = TimeSpan.FromMilliseconds(20), Connect = Quick.Connect with { LoggerFactory = loggers } }))
+        {
+            await using TopicReader reader = TopicReader.Of(client, "news", TopicClient.Oldest);
+            await reader.ItemAsync();
+            Volatile.Write(ref isStripped, false);
+            Task disposed = await disposing.Task.WaitAsync(TestHost.Patience, Token);
+            await disposed.WaitAsync(TestHost.Patience, Token);
+        }
+
+        await Eventually.True(() => host.Connections.Count == 0);
+    }
+
+    [Fact]
+    public async Task Whoever_is_told_that_a_subscription_has_ended_finds_the_client_ended()
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapGet("/topics/{**name}", context =>
+        {
+            context.Response.StatusCode = StatusCodes.Status401Unauthorized;
+            return Task.CompletedTask;
+        }));
+
+        // The last that the client logs, and in between there is time for whoever waits.
+        TopicClient? client = null;
+        var told = new TaskCompletionSource<ClientState>(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var hook = new LogHook(entry => entry.Contains("the client gives up", StringComparison.Ordinal), () => told.Task.Wait(TestHost.Patience, CancellationToken.None));
+        using var loggers = new LoggerFactory([hook]);
+        await using (client = QuickTopics.Open(host, Quick with { MaxRefusals = 1, Connect = Quick.Connect with { LoggerFactory = loggers } }))
+        {
+            await using TopicReader reader = TopicReader.Of(client, "news", TopicClient.Oldest);
+            Assert.Equal("ended", (await Assert.ThrowsAsync<TopicException>(reader.NextAsync)).Code);
+            told.SetResult(client.State);
+        }
+
+        Assert.Equal(ClientState.Ended, await told.Task);
+    }
+
+    [Fact]
     public async Task A_topic_has_one_subscription_at_a_time_and_options_are_checked()
     {
         await using TestHost host = await QuickTopics.StartAsync();
@@ -312,6 +369,29 @@ public class TopicClientTests
         {
             topics.Publish("ticks", $"{i}");
             await Task.Delay(5, CancellationToken.None);
+        }
+    }
+
+    /// <summary>Does something as an entry is logged.</summary>
+    private sealed class LogHook(Func<string, bool> isMeant, Action act) : ILoggerProvider, ILogger
+    {
+        public ILogger CreateLogger(string categoryName) => this;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            if (isMeant(formatter(state, exception)))
+            {
+                act();
+            }
+        }
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public void Dispose()
+        {
         }
     }
 }

@@ -2,6 +2,8 @@ using System.Text;
 using Duologue.AspNetCore.Tests.Support;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Testing;
 using Microsoft.Extensions.Time.Testing;
 
 namespace Duologue.AspNetCore.Tests.Sessions;
@@ -26,6 +28,25 @@ public class ClientTransportsTests
         await using Connection connection = await ConnectAsync(host, "/talk", Patient with { Transports = transports });
 
         Assert.Equal(expected, connection.Transport);
+        await EchoesAsync(connection);
+    }
+
+    [Theory]
+    [InlineData(Transports.LongPolling)]
+    [InlineData(Transports.Polling)]
+    [InlineData(Transports.WebSocket)]
+    public async Task A_server_that_need_not_speak_for_a_day_was_believed_alive_for_a_day(Transports transports)
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/engine.io/", Talks.Echo), options => options.KeepAliveInterval = Timeout.InfiniteTimeSpan);
+        var log = new FakeLogCollector();
+        using var loggers = new LoggerFactory([new FakeLoggerProvider(log)], new LoggerFilterOptions { MinLevel = LogLevel.Debug });
+        ConnectOptions options = Patient with { Transports = transports, LoggerFactory = loggers };
+
+        HandshakeException refused = await Assert.ThrowsAsync<HandshakeException>(() => ConnectAsync(host, "/engine.io/?EIO=4", options));
+
+        Assert.Contains("may be silent for 86420 s (its pingInterval and pingTimeout); the client takes 600 s (MaxSessionSilence)", refused.Message, StringComparison.Ordinal);
+        Assert.Contains(log.GetSnapshot(), record => record.Id.Name == "ConnectFailed" && record.Message == refused.Message);
+        await using Connection connection = await ConnectAsync(host, "/engine.io/?EIO=4", options with { MaxSessionSilence = Timeout.InfiniteTimeSpan });
         await EchoesAsync(connection);
     }
 

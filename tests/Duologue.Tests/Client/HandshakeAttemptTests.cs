@@ -134,6 +134,20 @@ public class HandshakeAttemptTests
         Assert.Equal(HttpStatusCode.Found, e.StatusCode);
         Assert.Equal(["/other"], e.Headers["Location"]);
         Assert.Single(server.Heads);
+        Assert.Contains($"It redirects to \"ws://127.0.0.1:{server.Port}/other\", which", e.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("https://me:secret@example.com/sign-in?token=secret#here", "It redirects to \"https://example.com/sign-in\", which")]
+    [InlineData("//example.com:81/x", "It redirects to \"ws://example.com:81/x\", which")]
+    [InlineData("http://[", "It redirects, which")]
+    [InlineData("mailto:me@example.com", "It redirects, which")]
+    public async Task Where_a_redirect_leads_is_told_without_what_may_be_secret(string location, string expected)
+    {
+        await using RawServer server = Answer($"HTTP/1.1 307 Temporary Redirect\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
+        HandshakeException e = await FailAsync(server);
+        Assert.Contains(expected, e.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("secret", e.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -7,7 +7,10 @@ internal sealed class Backoff(ReconnectOptions options)
     private int _failures;
     private int _refusals;
 
-    /// <summary>How many attempts have failed in a row.</summary>
+    // How far the wait has grown: also by conversations that ended at once, which are no attempts that failed.
+    private int _steps;
+
+    /// <summary>How many attempts have failed in a row; a conversation that opened is the end of the row.</summary>
     public int Failures
     {
         get
@@ -24,7 +27,7 @@ internal sealed class Backoff(ReconnectOptions options)
     {
         lock (_lock)
         {
-            (_failures, _refusals) = (0, 0);
+            (_failures, _refusals, _steps) = (0, 0, 0);
         }
     }
 
@@ -34,6 +37,7 @@ internal sealed class Backoff(ReconnectOptions options)
         lock (_lock)
         {
             _failures++;
+            _steps++;
             _refusals = verdict.Kind == VerdictKind.Refused ? _refusals + 1 : 0;
             bool isOver = verdict.Kind == VerdictKind.End || _refusals >= options.MaxRefusals || (options.MaxAttempts > 0 && _failures >= options.MaxAttempts);
             return isOver ? null : Wait(verdict);
@@ -41,8 +45,8 @@ internal sealed class Backoff(ReconnectOptions options)
     }
 
     /// <summary>
-    /// How long to wait after a conversation that has ended; null if it is not to be taken up again. One that ended sooner than one waits for it counts as an attempt that failed: else a server that
-    /// takes all and ends all at once would be asked without rest.
+    /// How long to wait after a conversation that has ended; null if it is not to be taken up again. Behind one that ended sooner than one waits for it the wait grows: else a server that takes all and
+    /// ends all at once would be asked without rest.
     /// </summary>
     public TimeSpan? AfterConversation(Verdict verdict, TimeSpan lasted)
     {
@@ -53,10 +57,10 @@ internal sealed class Backoff(ReconnectOptions options)
                 return null;
             }
 
-            _refusals = 0;
-            _failures = lasted >= Most() ? 0 : _failures;
+            (_failures, _refusals) = (0, 0);
+            _steps = lasted >= Most() ? 0 : _steps;
             TimeSpan wait = Wait(verdict);
-            _failures++;
+            _steps++;
             return wait;
         }
     }
@@ -73,7 +77,7 @@ internal sealed class Backoff(ReconnectOptions options)
 
     private TimeSpan Most()
     {
-        double factor = Math.Pow(2, Math.Min(Math.Max(0, _failures - 1), 60));
+        double factor = Math.Pow(2, Math.Min(Math.Max(0, _steps - 1), 60));
         double most = options.InitialDelay.TotalMilliseconds * factor;
         return most < options.MaxDelay.TotalMilliseconds ? TimeSpan.FromMilliseconds(most) : options.MaxDelay;
     }

@@ -32,7 +32,9 @@ public record ReconnectOptions
     /// </summary>
     public TimeSpan MaxRetryAfter { get; init; } = TimeSpan.FromMinutes(5);
 
-    /// <summary>How many attempts in a row may fail before the client gives up. Default 0: it never does.</summary>
+    /// <summary>
+    /// How many attempts in a row may fail before the client gives up. One that opened has not failed, however soon the conversation ended: it only lengthens the next wait. Default 0: it never does.
+    /// </summary>
     public int MaxAttempts { get; init; }
 
     /// <summary>

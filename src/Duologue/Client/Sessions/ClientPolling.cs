@@ -11,6 +11,9 @@ namespace Duologue.Client.Sessions;
 [SuppressMessage("Design", "CA1001", Justification = "The cancellation source has neither a timer nor a wait handle: there is nothing to dispose.")]
 internal sealed class ClientPolling : SessionTransport
 {
+    // However little time a server gives: a client that asks without rest serves nobody.
+    private static readonly TimeSpan ShortestInterval = TimeSpan.FromMilliseconds(10);
+
     private readonly Lock _lock = new();
     private readonly CancellationTokenSource _stop = new();
     private readonly SessionRequests _requests;
@@ -45,7 +48,7 @@ internal sealed class ClientPolling : SessionTransport
         Kind = kind;
 
         // A server ends the session of a client whose pong is late, and its ping waits for the next request.
-        _interval = kind == Transport.Polling ? TimeSpan.FromTicks(Math.Min(options.PollingInterval.Ticks, open.Timeout.Ticks / 2)) : null;
+        _interval = kind == Transport.Polling ? TimeSpan.FromTicks(Math.Clamp(open.Timeout.Ticks / 2, ShortestInterval.Ticks, options.PollingInterval.Ticks)) : null;
     }
 
     public override Transport Kind { get; }

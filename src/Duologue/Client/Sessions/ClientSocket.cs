@@ -5,7 +5,8 @@ namespace Duologue.Client.Sessions;
 /// <summary>
 /// A session's WebSocket, from the client's side. It opens the session, or it is tried out beside polling and then takes over.
 /// </summary>
-internal sealed class ClientSocket() : SocketLink(wantsBase64: false)
+/// <param name="longestSilence">The most that the server's times may come to, where it opens the session.</param>
+internal sealed class ClientSocket(TimeSpan longestSilence) : SocketLink(wantsBase64: false)
 {
     private readonly TaskCompletionSource<OpenPacket> _opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _answered = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -77,13 +78,13 @@ internal sealed class ClientSocket() : SocketLink(wantsBase64: false)
             return AwaitBeginAsync(message);
         }
 
-        if (message.Type == MessageType.Text && OpenPacket.TryRead(packet, out OpenPacket? open))
+        if (OpenPacket.TryRead(message.Type == MessageType.Text ? packet : [], longestSilence, out OpenPacket? open, out string? flaw))
         {
             _opened.TrySetResult(open);
             return default;
         }
 
-        Fail("The server's first packet opens no session of Engine.IO v4.");
+        Fail($"The server's first packet cannot be used. {flaw}");
         Socket.BeginClose(1002, "The packet opens no session.", CloseCause.LocalClose);
         return default;
     }

@@ -39,17 +39,29 @@ internal static class SessionConnector
             logger.SessionOpened(WebSocketUri.Display(uri), kind);
             return new OpenedSession(uri, options, logger, open, polling) { Upgrades = upgrades && open.OffersWebSocket };
         }
+        catch (HandshakeException failure)
+        {
+            throw Told(logger, failure);
+        }
         catch (OperationCanceledException error) when (timeout.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
-            throw HandshakeFailures.TimedOut(uri, options.ConnectTimeout, $"the session's first answer of {uri.Authority}", error);
+            throw Told(logger, HandshakeFailures.TimedOut(uri, options.ConnectTimeout, $"the session's first answer of {uri.Authority}", error));
+        }
+        catch (OperationCanceledException error)
+        {
+            throw Cancelled(uri, error, cancellationToken);
         }
         catch (HttpRequestException error)
         {
-            throw HandshakeFailures.Failed(uri, error, options);
+            throw Told(logger, HandshakeFailures.Failed(uri, error, options));
         }
         catch (IOException error)
         {
-            throw HandshakeFailures.Failed(uri, error);
+            throw Told(logger, HandshakeFailures.Failed(uri, error));
+        }
+        catch (NotSupportedException error)
+        {
+            throw Told(logger, HandshakeFailures.Failed(uri, error));
         }
         finally
         {
@@ -74,17 +86,28 @@ internal static class SessionConnector
         catch (OperationCanceledException error) when (timeout.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
             socket.Socket.Abort();
-            throw HandshakeFailures.TimedOut(uri, options.ConnectTimeout, $"the session's first packet from {uri.Authority}", error);
+            throw Told(logger, HandshakeFailures.TimedOut(uri, options.ConnectTimeout, $"the session's first packet from {uri.Authority}", error));
         }
-        catch (OperationCanceledException)
+        catch (OperationCanceledException error)
         {
             socket.Socket.Abort();
-            throw;
+            throw Cancelled(uri, error, cancellationToken);
         }
         catch (IOException error)
         {
-            throw HandshakeFailures.NotASession(uri, error.Message, error);
+            throw Told(logger, HandshakeFailures.NotASession(uri, error.Message, error));
         }
+    }
+
+    // By the caller's token, whichever of ours it came through.
+    private static OperationCanceledException Cancelled(Uri uri, OperationCanceledException error, CancellationToken cancellationToken) =>
+        new($"Connecting to {WebSocketUri.Display(uri)} was cancelled.", error, cancellationToken);
+
+    // As of a WebSocket that did not open.
+    private static HandshakeException Told(ILogger logger, HandshakeException failure)
+    {
+        logger.ConnectFailed(failure.Message, failure.InnerException);
+        return failure;
     }
 
     /// <summary>Makes the WebSocket of a session.</summary>
@@ -106,7 +129,7 @@ internal static class SessionConnector
         };
         using var attempt = new HandshakeAttempt(SessionUri.Socket(uri, sessionId), socketOptions, cancellationToken);
         OpenedWebSocket opened = await attempt.RunAsync().ConfigureAwait(false);
-        var socket = new ClientSocket();
+        var socket = new ClientSocket(options.MaxSessionSilence);
         opened.Start(socket, ConnectionObserver.None, connection => socket.Socket = connection);
         return socket;
     }
@@ -118,9 +141,9 @@ internal static class SessionConnector
         try
         {
             bool more = await packets.ReadAsync(cancellationToken).ConfigureAwait(false);
-            if (packets.IsTooLong || !OpenPacket.TryRead(packets.Packet, out OpenPacket? open))
+            if (!OpenPacket.TryRead(packets.IsTooLong ? [] : packets.Packet, options.MaxSessionSilence, out OpenPacket? open, out string? flaw))
             {
-                throw HandshakeFailures.NotASession(uri, "The answer opens no session of Engine.IO v4.", null);
+                throw HandshakeFailures.NotASession(uri, $"The server's answer cannot be used. {flaw}", null);
             }
 
             var behind = new MemoryStream();

@@ -104,11 +104,11 @@ public sealed partial class TopicClient
     private async Task RunAsync()
     {
         Exception? failure = null;
+        Connection? opened = null;
         try
         {
             using var requests = new FeedRequests(_address, _options);
             var work = new SessionWork(_work, ListFeeds, _publishes, _options, _report);
-            Connection? opened = null;
             FeedWays way = BestOf(Ways);
             while (!_stop.IsCancellationRequested)
             {
@@ -164,6 +164,11 @@ public sealed partial class TopicClient
         finally
         {
             Finish(_stop.IsCancellationRequested ? null : failure);
+            if (opened is not null)
+            {
+                // It got through just as the client ended.
+                await opened.DisposeAsync().ConfigureAwait(false);
+            }
         }
     }
 
@@ -310,6 +315,8 @@ public sealed partial class TopicClient
             feeds = [.. _feeds.Values];
         }
 
+        // First: whoever is told below that it has ended may look.
+        SetState(new ClientStateEventArgs(ClientState.Ended, null, failure, _backoff.Failures, TimeSpan.Zero));
         foreach (TopicFeed feed in feeds)
         {
             feed.End(failure is null ? null : EndOf(failure));
@@ -317,7 +324,6 @@ public sealed partial class TopicClient
 
         _publishes.End(EndOf(end));
         _report.Ended(null, failure);
-        SetState(new ClientStateEventArgs(ClientState.Ended, null, failure, _backoff.Failures, TimeSpan.Zero));
     }
 
     private TopicException EndOf(Exception failure) => new("ended", $"The client of {WebSocketUri.Display(_address.Socket)} has ended: {failure.Message}", failure);

@@ -163,6 +163,11 @@ public sealed partial class TopicClient : IAsyncDisposable
             {
                 yield return news;
             }
+
+            if (feed.Failure is { } failure)
+            {
+                throw failure;
+            }
         }
         finally
         {

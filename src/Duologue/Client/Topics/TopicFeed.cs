@@ -13,6 +13,7 @@ internal sealed class TopicFeed(string topic, string after, int maxUnread, Clien
 
     private readonly Channel<TopicNews> _news = Channel.CreateBounded<TopicNews>(new BoundedChannelOptions(maxUnread) { SingleReader = true, SingleWriter = true });
     private string? _resetToldAfter;
+    private Exception? _failure;
 
     public string Topic { get; } = topic;
 
@@ -31,7 +32,11 @@ internal sealed class TopicFeed(string topic, string after, int maxUnread, Clien
     /// <summary>Whether <see cref="After"/> is a cursor by now.</summary>
     public bool HasPosition { get; private set; } = after is not (TopicClient.Now or TopicClient.Oldest);
 
+    /// <summary>What is read before the end.</summary>
     public ChannelReader<TopicNews> News => _news.Reader;
+
+    /// <summary>Why it has ended, when all is read; null if the application has ended it.</summary>
+    public Exception? Failure => _failure;
 
     /// <summary>Takes a page, as fast as it is read.</summary>
     public async ValueTask AcceptAsync(FeedMessage page, CancellationToken cancellationToken)
@@ -132,5 +137,10 @@ internal sealed class TopicFeed(string topic, string after, int maxUnread, Clien
 
     /// <summary>There is no more to come.</summary>
     /// <param name="failure">Why; null if the application has ended it.</param>
-    public void End(Exception? failure) => _news.Writer.TryComplete(failure);
+    public void End(Exception? failure)
+    {
+        // Not by the channel: it would throw at who still brings something, which ends more than this feed.
+        Interlocked.CompareExchange(ref _failure, failure, null);
+        _news.Writer.TryComplete();
+    }
 }

@@ -175,7 +175,7 @@ internal sealed class ClientHandshake
         string hint = response.StatusCode switch
         {
             >= 200 and < 300 => " It is an HTTP server, but at this URL it speaks no WebSocket.",
-            >= 300 and < 400 => " It redirects, which a WebSocket does not follow: connect to the URL in its Location header.",
+            >= 300 and < 400 => RedirectHint(response.Location),
             401 => " It wants to know who connects: set Credentials, or an Authorization header.",
             403 => " It refuses this client: a server may ask for a known Origin, or for other credentials.",
             404 => " There is nothing at this path.",
@@ -187,6 +187,11 @@ internal sealed class ClientHandshake
         };
         return $"The server answered {response.StatusCode}{phrase}; expected {(IsHttp2 ? 200 : 101)}.{hint}";
     }
+
+    /// <summary>What to do about a redirect, behind the sentence that tells of it.</summary>
+    /// <param name="location">Where it leads, as it may be shown; null if it does not say.</param>
+    internal static string RedirectHint(string? location) =>
+        $" It redirects{(location is null ? "" : $" to {PeerText.Quote(location)}")}, which a WebSocket does not follow: connect to the URL in its Location header.";
 
     private static string Describe(string header, IReadOnlyList<string> values) => values.Count == 0
         ? $"The server's answer has no {header} header"

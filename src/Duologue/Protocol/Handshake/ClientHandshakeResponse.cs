@@ -8,6 +8,9 @@ internal readonly struct ClientHandshakeResponse
     /// <summary>The words after the status; may be empty.</summary>
     public string? ReasonPhrase { get; init; }
 
+    /// <summary>Where a redirect leads, as it may be shown; null if it does not say.</summary>
+    public string? Location { get; init; }
+
     public required IReadOnlyList<string> Upgrade { get; init; }
 
     public required IReadOnlyList<string> Connection { get; init; }

@@ -54,6 +54,32 @@ public class BackoffTests
     }
 
     [Fact]
+    public void A_conversation_that_ended_early_is_no_attempt_that_failed_though_it_is_waited_behind()
+    {
+        var backoff = new Backoff(new ReconnectOptions { MaxAttempts = 2, MaxRefusals = 2 });
+        for (int i = 0; i < 10; i++)
+        {
+            Assert.NotNull(backoff.AfterConversation(Return, TimeSpan.FromMilliseconds(1)));
+            Assert.Equal(0, backoff.Failures);
+            Assert.NotNull(backoff.AfterFailure(Refused));
+            Assert.Equal(1, backoff.Failures);
+        }
+
+        Assert.Null(backoff.AfterFailure(Return));
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    public void As_many_attempts_may_fail_after_a_conversation_as_before_the_first(int most)
+    {
+        var backoff = new Backoff(new ReconnectOptions { MaxAttempts = most });
+        Assert.NotNull(backoff.AfterConversation(Return, TimeSpan.FromHours(1)));
+        Assert.All(Enumerable.Range(1, most - 1), _ => Assert.NotNull(backoff.AfterFailure(Return)));
+        Assert.Null(backoff.AfterFailure(Return));
+    }
+
+    [Fact]
     public void What_the_server_says_is_waited_for_and_then_the_jitter()
     {
         var options = new ReconnectOptions { InitialDelay = TimeSpan.FromSeconds(1), MaxDelay = TimeSpan.FromSeconds(1), MaxRetryAfter = TimeSpan.FromSeconds(60) };

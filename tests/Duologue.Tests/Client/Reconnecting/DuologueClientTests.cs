@@ -110,6 +110,33 @@ public class DuologueClientTests
     }
 
     [Fact]
+    public async Task A_server_that_takes_all_and_ends_all_at_once_uses_up_no_attempts()
+    {
+        // Each visit is cut as soon as it is open; between them one attempt fails.
+        int visits = 0;
+        await using KestrelServer server = await KestrelServer.StartAsync(context =>
+        {
+            int visit = Interlocked.Increment(ref visits);
+            if (visit % 3 != 0)
+            {
+                return CloseAsync(context, 1011);
+            }
+
+            context.Response.StatusCode = 503;
+            return Task.CompletedTask;
+        });
+        var changes = new ConcurrentQueue<ClientStateEventArgs>();
+        await using var client = new DuologueClient(server.Uri, Quick with { MaxAttempts = 2 });
+        client.StateChanged += (_, e) => changes.Enqueue(e);
+        client.Start();
+
+        await Waiting.Until(() => Volatile.Read(ref visits) >= 20);
+
+        Assert.DoesNotContain(changes, change => change.State == ClientState.Ended);
+        Assert.All(changes.Where(change => change.State == ClientState.Waiting), change => Assert.Equal(change.Failure is null ? 0 : 1, change.Attempt));
+    }
+
+    [Fact]
     public async Task Who_is_refused_does_not_ask_for_ever()
     {
         int asked = 0;
