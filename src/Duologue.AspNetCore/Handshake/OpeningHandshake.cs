@@ -93,7 +93,13 @@ internal sealed class OpeningHandshake(DuologueServer server, string endpoint)
         bool isOpen = false;
         try
         {
-            Stream stream = await open().WaitAsync(timeout, server.TimeProvider, context.RequestAborted).ConfigureAwait(false);
+            Task<Stream> opening = open();
+
+            // As a rule the answer has left at once; to ask for the request's token makes one.
+            Stream stream = opening.IsCompleted
+                ? await opening.ConfigureAwait(false)
+                : await opening.WaitAsync(timeout, server.TimeProvider, context.RequestAborted).ConfigureAwait(false);
+
             // A conversation is not a slow request.
             context.Features.Get<IHttpRequestTimeoutFeature>()?.DisableTimeout();
             isOpen = true;

@@ -297,12 +297,14 @@ internal sealed unsafe class EpollLoop : Loop
             }
         }
 
+        byte* address = stackalloc byte[SocketAddresses.MaxSize];
         for (int i = 0; listener is { IsArmed: true } && i < AcceptsPerTurn; i++)
         {
-            int accepted = Libc.Accept(descriptor, null, null, Constants.SocketNonBlocking | Constants.SocketCloseOnExec);
+            uint length = SocketAddresses.MaxSize;
+            int accepted = Libc.Accept(descriptor, address, &length, Constants.SocketNonBlocking | Constants.SocketCloseOnExec);
             if (accepted >= 0)
             {
-                if (!Accepted(listener, accepted))
+                if (!Accepted(listener, accepted, SocketAddresses.Filled(address, length)))
                 {
                     Rest(listener);
                 }

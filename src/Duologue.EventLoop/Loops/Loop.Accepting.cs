@@ -90,7 +90,7 @@ internal abstract partial class Loop
     }
 
     /// <summary>A connection was accepted. False if the listener must rest.</summary>
-    protected bool Accepted(LoopListener listener, int descriptor)
+    protected bool Accepted(LoopListener listener, int descriptor, ReadOnlySpan<byte> remote)
     {
         if (_stopping)
         {
@@ -107,7 +107,7 @@ internal abstract partial class Loop
 
         try
         {
-            if (listener.Owner.OnAccepted(this, listener, descriptor))
+            if (listener.Owner.OnAccepted(this, listener, descriptor, remote))
             {
                 return true;
             }

@@ -8,9 +8,9 @@ internal interface IAcceptor
 
     /// <summary>
     /// A connection was accepted; called on the loop's thread. False: rest until <see cref="Loop.ResumeAccepting"/>. The descriptor is the
-    /// owner's, unless this throws.
+    /// owner's, unless this throws. The peer's address is empty where the kernel did not tell it along.
     /// </summary>
-    bool OnAccepted(Loop loop, LoopListener listener, int descriptor);
+    bool OnAccepted(Loop loop, LoopListener listener, int descriptor, ReadOnlySpan<byte> remote);
 }
 
 /// <summary>A listening descriptor on one loop. The loop's thread alone.</summary>

@@ -535,7 +535,8 @@ internal sealed unsafe partial class UringLoop : Loop
         int result = completion.Result;
         if (result >= 0)
         {
-            if (!Accepted(listener, result) && armed)
+            // A request that accepts many has one place for an address, and so tells none.
+            if (!Accepted(listener, result, default) && armed)
             {
                 Rest(listener);
             }

@@ -72,9 +72,9 @@ internal sealed class EventLoopListener : IConnectionListener, IAcceptor
         return null;
     }
 
-    bool IAcceptor.OnAccepted(Loop loop, LoopListener listener, int descriptor)
+    bool IAcceptor.OnAccepted(Loop loop, LoopListener listener, int descriptor, ReadOnlySpan<byte> remote)
     {
-        var connection = new PipeConnection(_local ?? SocketAddresses.GetLocal(descriptor), SocketAddresses.GetRemote(descriptor), _settings);
+        var connection = new PipeConnection(_local ?? SocketAddresses.GetLocal(descriptor), remote.IsEmpty ? SocketAddresses.GetRemote(descriptor) : SocketAddresses.Read(remote), _settings);
 
         // A Unix socket has one listener for all loops: its connections go round.
         Loop home = _listeners.Length == _loops.Count ? loop : _loops[(int)(_next++ % (uint)_loops.Count)];

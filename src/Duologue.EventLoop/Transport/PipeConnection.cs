@@ -15,7 +15,7 @@ namespace Duologue.EventLoop.Transport;
 /// A connection as Kestrel sees it: two pipes, filled and emptied by the loop. Every HTTP request, TLS record and HTTP/2 frame travels so;
 /// a WebSocket over plain HTTP/1.1 only until its handshake is done, then its socket goes to an <see cref="EventLoopCarrier"/>.
 /// </summary>
-internal sealed class PipeConnection : TransportConnection, ISocketHandler, IConnectionDetachFeature, IDuplexPipe
+internal sealed class PipeConnection : TransportConnection, ISocketHandler, IConnectionDetachFeature, IDuplexPipe, IThreadPoolWorkItem
 {
     private readonly Pipe _input;
     private readonly Pipe _output;
@@ -24,8 +24,8 @@ internal sealed class PipeConnection : TransportConnection, ISocketHandler, ICon
 
     // Completed on the pool: whoever waits goes on there.
     private readonly TaskCompletionSource _released = new();
-    private readonly Action _onInputFlushed;
     private readonly Action _onOutputReady;
+    private Action? _onInputFlushed;
     private LoopSocket _socket = null!;
 
     // The loop's thread alone, from here to the next blank line.
@@ -56,7 +56,6 @@ internal sealed class PipeConnection : TransportConnection, ISocketHandler, ICon
         _input = new Pipe(settings.Input);
         _output = new Pipe(settings.Output);
         _reader = new KeptReader(_input.Reader);
-        _onInputFlushed = OnInputFlushed;
         _onOutputReady = OnOutputReady;
         ConnectionClosed = _closed.Token;
         Transport = this;
@@ -107,18 +106,26 @@ internal sealed class PipeConnection : TransportConnection, ISocketHandler, ICon
     }
 
     /// <summary>Kestrel is done with the connection: it ends, or goes on without Kestrel.</summary>
-    public override async ValueTask DisposeAsync()
+#pragma warning disable CA2215 // The base has nothing to dispose of.
+    public override ValueTask DisposeAsync()
+#pragma warning restore CA2215
     {
         if (!IsDetached)
         {
-            await _input.Reader.CompleteAsync().ConfigureAwait(false);
+            _input.Reader.Complete();
         }
 
-        await _output.Writer.CompleteAsync().ConfigureAwait(false);
+        _output.Writer.Complete();
         _socket.Post((int)SocketRequest.Release);
-        await _released.Task.ConfigureAwait(false);
+        return new(_released.Task);
+    }
+
+    /// <summary>The loop has released it.</summary>
+    void IThreadPoolWorkItem.Execute()
+    {
+        CancelClosed();
         _closed.Dispose();
-        await base.DisposeAsync().ConfigureAwait(false);
+        _released.TrySetResult();
     }
 
     bool ISocketHandler.TryGetDirect(out Memory<byte> memory)
@@ -293,7 +300,7 @@ internal sealed class PipeConnection : TransportConnection, ISocketHandler, ICon
             _inputFlushing = true;
             _inputFlush = flush;
             _socket.Loop.StopReceiving(_socket);
-            flush.UnsafeOnCompleted(_onInputFlushed);
+            flush.UnsafeOnCompleted(_onInputFlushed ??= OnInputFlushed);
         }
     }
 
@@ -521,14 +528,7 @@ internal sealed class PipeConnection : TransportConnection, ISocketHandler, ICon
 
         _input.Reader.Complete();
         _output.Reader.Complete();
-        ThreadPool.UnsafeQueueUserWorkItem(
-            static connection =>
-            {
-                connection.CancelClosed();
-                connection._released.TrySetResult();
-            },
-            this,
-            preferLocal: false);
+        ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
     }
 
     private void HandOver(WebSocketConnection connection)

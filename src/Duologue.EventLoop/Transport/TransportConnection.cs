@@ -20,6 +20,8 @@ internal abstract class TransportConnection : ConnectionContext, IFeatureCollect
     /// <summary>Kestrel puts in four or five.</summary>
     private const int UsualOthers = 6;
 
+    private const int MaxId = 2 + 16;
+
     private static long _lastId;
 
     // So few that looking at each costs less than a hash table, and its memory.
@@ -31,7 +33,7 @@ internal abstract class TransportConnection : ConnectionContext, IFeatureCollect
 
     public override string ConnectionId
     {
-        get => _id ??= "EL" + Interlocked.Increment(ref _lastId).ToString("X8", CultureInfo.InvariantCulture);
+        get => _id ??= string.Create(CultureInfo.InvariantCulture, stackalloc char[MaxId], $"EL{Interlocked.Increment(ref _lastId):X8}");
         set => _id = value;
     }
 

@@ -194,7 +194,7 @@ public class LoopTests
 
         public string? Endpoint => null;
 
-        public bool OnAccepted(Loop loop, LoopListener listener, int descriptor)
+        public bool OnAccepted(Loop loop, LoopListener listener, int descriptor, ReadOnlySpan<byte> remote)
         {
             if (Failures-- > 0)
             {
@@ -246,14 +246,14 @@ public class LoopTests
     {
         public string Name => "the test's";
 
-        public bool OnAccepted(Loop loop, LoopListener listener, int descriptor) => true;
+        public bool OnAccepted(Loop loop, LoopListener listener, int descriptor, ReadOnlySpan<byte> remote) => true;
     }
 
     private sealed class Destitute(ILogger logger) : ImaginaryLoop(logger)
     {
         public void FailToAccept(LoopListener listener) => Exhausted(listener, Errno.DescriptorsExhausted);
 
-        public bool Accept(LoopListener listener) => Accepted(listener, -1);
+        public bool Accept(LoopListener listener) => Accepted(listener, -1, default);
     }
 
     private sealed class SlowToWake() : ImaginaryLoop(NullLogger.Instance)
