@@ -102,12 +102,24 @@ internal static class FeedJson
         WriteAscii(output, TailOf(page));
     }
 
-    /// <summary>The frame of a page with one message.</summary>
-    public static BroadcastFrame PageFrame(TopicMessage message)
+    /// <summary>The frame of a page.</summary>
+    public static BroadcastFrame PageFrame(TopicPage page)
     {
-        var output = new ArrayBufferWriter<byte>(message.Item.Length + 96);
-        WritePage(output, Single(message));
-        return new BroadcastFrame(Opcode.Text, output.WrittenSpan, message.Flags);
+        var output = new ArrayBufferWriter<byte>(256);
+        WritePage(output, page);
+        return new BroadcastFrame(Opcode.Text, output.WrittenSpan, FlagsOf(page));
+    }
+
+    /// <summary>What is special about a page: all that is about one of its messages. One that must not be compressed keeps those beside it from that, too.</summary>
+    public static MessageFlags FlagsOf(TopicPage page)
+    {
+        MessageFlags flags = MessageFlags.None;
+        foreach (TopicMessage message in page.Messages)
+        {
+            flags |= message.Flags;
+        }
+
+        return flags;
     }
 
     /// <summary>The frame of the notice that messages are gone.</summary>
@@ -117,9 +129,6 @@ internal static class FeedJson
         WritePage(output, NoticeOf(page));
         return new BroadcastFrame(Opcode.Text, output.WrittenSpan, MessageFlags.None);
     }
-
-    /// <summary>A page with one message, as it is sent when it is published.</summary>
-    public static TopicPage Single(TopicMessage message) => new([message], message.Position, HasMore: false);
 
     /// <summary>A page's notice without its messages, to continue before the first of them.</summary>
     public static TopicPage NoticeOf(TopicPage page) => page.Messages.Count == 0 ? page : page with

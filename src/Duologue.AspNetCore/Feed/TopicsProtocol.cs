@@ -10,9 +10,9 @@ internal static class TopicsProtocol
 {
     public const string Name = "duologue.topics.v1";
 
-    /// <summary>The frame of a message that was published.</summary>
-    public static BroadcastFrame ItemFrame(string topic, TopicMessage message) =>
-        new(Opcode.Text, EncodeItems(topic, FeedJson.Single(message)), message.Flags);
+    /// <summary>The frame of what was published.</summary>
+    public static BroadcastFrame ItemsFrame(string topic, TopicPage page) =>
+        new(Opcode.Text, EncodeItems(topic, page), FeedJson.FlagsOf(page));
 
     /// <summary>The frame of the notice that messages are gone.</summary>
     public static BroadcastFrame ResetFrame(string topic, TopicPage page) =>

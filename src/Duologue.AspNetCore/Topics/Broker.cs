@@ -91,7 +91,7 @@ public abstract class Broker
     /// </summary>
     internal virtual long? Hearing => 0;
 
-    /// <summary>The same for messages that were heard of together, in their order: what they bring a subscriber leaves in as few system calls as it can. Not so many that a send queue could overflow.</summary>
+    /// <summary>The same for messages that were heard of together, in their order: what they bring a subscriber of one topic leaves as one page. Not so many that a send queue could overflow.</summary>
     internal FanoutReach OnAppended(ReadOnlySpan<AppendedMessage> together) => _listener?.Appended(together) ?? default;
 
     /// <summary>The same for a message that is not at hand any more, and perhaps others behind it: the topic's log is read. Never waits.</summary>

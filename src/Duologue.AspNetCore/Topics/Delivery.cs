@@ -3,7 +3,7 @@ using System.Runtime.ExceptionServices;
 
 namespace Duologue.AspNetCore;
 
-/// <summary>A message that has its place with all subscribers of a topic, and has not left yet. By default one that nobody gets.</summary>
+/// <summary>Messages that have their place with all subscribers of a topic, and have not left yet. By default such as nobody gets.</summary>
 internal readonly struct Delivery
 {
     private readonly Fanout.Accepted _raw;
@@ -12,25 +12,37 @@ internal readonly struct Delivery
     private readonly TopicSubscription[]? _waiters;
     private readonly int _waiterCount;
 
-    /// <summary>Gives a message its place. Under the lock of the topic's publishing.</summary>
-    public Delivery(string topic, TopicMessage message, MemberSnapshot members, TopicSubscription[]? waiters, int waiterCount)
+    /// <summary>
+    /// Gives messages that follow one another their place. Under the lock of the topic's publishing. Of several a page is made, one frame; who is sent each message as it is (<see cref="MemberSnapshot.Raw"/>)
+    /// must not be among the members then.
+    /// </summary>
+    public Delivery(string topic, ReadOnlySpan<TopicMessage> messages, MemberSnapshot members, TopicSubscription[]? waiters, int waiterCount)
     {
+        MessageCount = messages.Length;
         if (members.Raw.Length > 0)
         {
-            _raw = Fanout.Accept(members.Raw, message.Frame);
+            _raw = Fanout.Accept(members.Raw, messages[0].Frame);
         }
 
-        if (members.Feed.Length > 0)
+        if (members.Feed.Length + members.Protocol.Length > 0)
         {
-            _feed = Fanout.Accept(members.Feed, FeedJson.PageFrame(message));
+            TopicPage page = new([.. messages], messages[^1].Position, HasMore: false);
+            if (members.Feed.Length > 0)
+            {
+                _feed = Fanout.Accept(members.Feed, FeedJson.PageFrame(page));
+            }
+
+            if (members.Protocol.Length > 0)
+            {
+                _protocol = Fanout.Accept(members.Protocol, TopicsProtocol.ItemsFrame(topic, page));
+            }
         }
 
-        if (members.Protocol.Length > 0)
+        foreach (TopicMessage message in messages)
         {
-            _protocol = Fanout.Accept(members.Protocol, TopicsProtocol.ItemFrame(topic, message));
+            message.ReleaseFrame();
         }
 
-        message.ReleaseFrame();
         (_waiters, _waiterCount) = (waiters, waiterCount);
     }
 
@@ -47,6 +59,9 @@ internal readonly struct Delivery
             _protocol = Fanout.Accept(members.Protocol, TopicsProtocol.ResetFrame(topic, reset));
         }
     }
+
+    /// <summary>How many messages they are; of a reset none.</summary>
+    public int MessageCount { get; }
 
     /// <summary>How many readers are woken, who waited for more.</summary>
     public int WaiterCount => _waiterCount;

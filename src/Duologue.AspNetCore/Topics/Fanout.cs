@@ -56,6 +56,7 @@ internal static class Fanout
         // Rented before anything is accepted: no memory for it must leave nothing behind.
         Individual[] individuals = ArrayPool<Individual>.Shared.Rent(connections.Length);
         int individualCount = 0;
+        int alike = 0;
         WebSocketConnection? example = null;
         ExceptionDispatchInfo? failure = null;
         foreach (WebSocketConnection connection in connections)
@@ -73,24 +74,27 @@ internal static class Fanout
             }
 
             // Of most there is nothing to tell but that they are one more: who walks through thousands once more finds them gone from the processor's cache.
-            if (acceptance.IsPlain && (example is null || connection.IsCountedLike(example)))
+            bool isAlike = acceptance.IsPlain && (example is null || connection.IsCountedLike(example));
+            if (isAlike)
             {
                 example ??= connection;
+                alike++;
             }
-            else
+
+            if (!isAlike || acceptance.MustFlush)
             {
-                individuals[individualCount++] = new Individual(connection, acceptance);
+                individuals[individualCount++] = new Individual(connection, acceptance, isAlike);
             }
         }
 
-        return new(example, connections.Length - individualCount, frame.PayloadLength, individuals, individualCount, failure);
+        return new(example, alike, frame.PayloadLength, individuals, individualCount, failure);
     }
 
-    /// <summary>One of those of whom there is more to tell.</summary>
-    internal readonly record struct Individual(WebSocketConnection Connection, WebSocketConnection.Acceptance Acceptance);
+    /// <summary>One of those who are to be flushed, or of whom there is more to tell than that they are one more.</summary>
+    internal readonly record struct Individual(WebSocketConnection Connection, WebSocketConnection.Acceptance Acceptance, bool IsAlike);
 
     /// <summary>A frame that has its place on all connections, and has not left yet. By default on none.</summary>
-    /// <param name="example">One of those who need nothing but to be counted.</param>
+    /// <param name="example">One of those of whom nothing is to be told but their number.</param>
     /// <param name="alike">How many of them there are.</param>
     /// <param name="payload">The message's length.</param>
     /// <param name="individuals">The others; an array of the shared pool.</param>
@@ -109,7 +113,7 @@ internal static class Fanout
             failure ??= refusal;
             for (int i = 0; i < individualCount; i++)
             {
-                (WebSocketConnection connection, WebSocketConnection.Acceptance acceptance) = _individuals![i];
+                (WebSocketConnection connection, WebSocketConnection.Acceptance acceptance, _) = _individuals![i];
                 try
                 {
                     if (acceptance.Payload < 0)
@@ -149,24 +153,31 @@ internal static class Fanout
                 }
             }
 
+            int accepted = alike;
             int dropped = 0;
-            for (int i = 0; i < individualCount; i++)
+            foreach ((WebSocketConnection connection, WebSocketConnection.Acceptance acceptance, bool isAlike) in _individuals.AsSpan(0, individualCount))
             {
+                if (isAlike)
+                {
+                    continue;
+                }
+
                 try
                 {
-                    _individuals[i].Connection.ReportAccepted(_individuals[i].Acceptance);
+                    connection.ReportAccepted(acceptance);
                 }
                 catch (Exception e)
                 {
                     failure ??= ExceptionDispatchInfo.Capture(e);
                 }
 
-                dropped += _individuals[i].Acceptance.Result == SendResult.Dropped ? 1 : 0;
+                dropped += acceptance.Result == SendResult.Dropped ? 1 : 0;
+                accepted += acceptance.Result == SendResult.Dropped ? 0 : 1;
             }
 
             Array.Clear(_individuals, 0, individualCount);
             ArrayPool<Individual>.Shared.Return(_individuals);
-            return new(alike + individualCount - dropped, dropped);
+            return new(accepted, dropped);
         }
     }
 }

@@ -193,12 +193,14 @@ internal sealed partial class Topic
         return true;
     }
 
-    private Delivery Deliver(TopicMessage message)
+    private Delivery Deliver(TopicMessage message) => Deliver([message], TakeSnapshot());
+
+    private Delivery Deliver(ReadOnlySpan<TopicMessage> messages, MemberSnapshot members)
     {
-        _delivered = message.Position;
+        _delivered = messages[^1].Position;
         _lastPublish = hub.Time.GetTimestamp();
-        Keep(message);
+        Keep(messages);
         TopicSubscription[]? waiters = TakeWaiters(out int count);
-        return new Delivery(Name, message, TakeSnapshot(), waiters, count);
+        return new Delivery(Name, messages, members, waiters, count);
     }
 }

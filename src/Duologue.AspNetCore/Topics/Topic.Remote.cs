@@ -87,38 +87,59 @@ internal sealed partial class Topic
     public void Appended(TopicMessage message)
     {
         ExceptionDispatchInfo? failure = null;
-        Leave(Take(message), ref failure);
+        Take([message], out Delivery delivery);
+        Leave(delivery, ref failure);
         failure?.Throw();
     }
 
-    /// <summary>The first part: if it is the next message, it has its place with all members. <see cref="Leave"/> must follow, for messages that were taken together in their order.</summary>
-    public Delivery Take(TopicMessage message)
+    /// <summary>
+    /// The first part: the first of some messages, if it is the next one, has its place with all members, and so do those behind it that can leave in one page with it. <see cref="Leave"/> must follow, for what was
+    /// taken one after the other in that order.
+    /// </summary>
+    /// <returns>Of how many messages this was.</returns>
+    public int Take(ReadOnlySpan<TopicMessage> messages, out Delivery delivery)
     {
         RefreshWildcards();
         lock (_publishLock)
         {
-            if (_attached && !_pumping && message.Follows(_delivered))
+            TopicMessage first = messages[0];
+            if (_attached && !_pumping && first.Follows(_delivered))
             {
-                return Deliver(message);
+                MemberSnapshot members = TakeSnapshot();
+                int count = members.Raw.Length > 0 ? 1 : CountFollowing(messages);
+                delivery = Deliver(messages[..count], members);
+                return count;
             }
 
-            if (!_attached || message.Position.Epoch != _delivered.Epoch || message.Position.Offset > _delivered.Offset)
+            if (!_attached || first.Position.Epoch != _delivered.Epoch || first.Position.Offset > _delivered.Offset)
             {
                 _isBehind = true;
-                Remember(message.Position);
+                Remember(first.Position);
             }
         }
 
-        return default;
+        delivery = default;
+        return 1;
     }
 
     /// <summary>The other part: sends, and reads on where there is a hole. What throws is kept for later.</summary>
-    /// <returns>To how many it went.</returns>
+    /// <returns>To how many receivers it went.</returns>
     public int Leave(in Delivery delivery, ref ExceptionDispatchInfo? failure)
     {
         FanoutResult result = delivery.Settle(ref failure);
         ReadOn();
         return result.Accepted + delivery.WaiterCount;
+    }
+
+    private static int CountFollowing(ReadOnlySpan<TopicMessage> messages)
+    {
+        int count = 1;
+        while (count < messages.Length && messages[count].Follows(messages[count - 1].Position))
+        {
+            count++;
+        }
+
+        return count;
     }
 
     /// <summary>A hint: something may have been appended.</summary>

@@ -29,7 +29,7 @@ internal sealed partial class Topic
     }
 
     // For readers alone: members are handed what comes.
-    private void Keep(TopicMessage message)
+    private void Keep(ReadOnlySpan<TopicMessage> messages)
     {
         if (!hub.IsRemote)
         {
@@ -44,7 +44,10 @@ internal sealed partial class Topic
 
         if (hasReaders)
         {
-            (_tail ??= new TopicTail(hub.Time)).Add(message);
+            foreach (TopicMessage message in messages)
+            {
+                (_tail ??= new TopicTail(hub.Time)).Add(message);
+            }
         }
         else
         {

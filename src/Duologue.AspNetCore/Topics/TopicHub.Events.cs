@@ -12,18 +12,26 @@ internal sealed partial class TopicHub
     FanoutReach IBrokerListener.Appended(ReadOnlySpan<AppendedMessage> together)
     {
         (Topic Topic, Delivery Delivery)[] taken = ArrayPool<(Topic, Delivery)>.Shared.Rent(together.Length);
+        TopicMessage[] ofOne = ArrayPool<TopicMessage>.Shared.Rent(together.Length);
         int count = 0;
         int deliveries = 0;
         int behind = 0;
         ExceptionDispatchInfo? failure = null;
         try
         {
-            foreach (AppendedMessage appended in together)
+            // Topic by topic, each with all its messages in their order: what is of one topic leaves as one.
+            for (int i = 0; i < together.Length; i++)
             {
-                if (FindAppended(appended.Topic) is { } topic)
+                int messages = TryCollect(together, i, ofOne);
+                if (messages == 0 || FindAppended(together[i].Topic) is not { } topic)
                 {
-                    taken[count] = (topic, topic.Take(appended.Message));
-                    count++;
+                    continue;
+                }
+
+                for (int next = 0; next < messages; count++)
+                {
+                    next += topic.Take(ofOne.AsSpan(next, messages - next), out Delivery delivery);
+                    taken[count] = (topic, delivery);
                 }
             }
         }
@@ -32,30 +40,43 @@ internal sealed partial class TopicHub
             // What has its place must leave, whatever became of those behind it.
             for (int i = 0; i < count; i++)
             {
-                int reached = taken[i].Topic.Leave(taken[i].Delivery, ref failure);
-                deliveries += reached;
-                behind += IsAmong(taken[i].Topic, taken.AsSpan(0, i)) ? reached : 0;
+                (Topic topic, Delivery delivery) = taken[i];
+                int reached = topic.Leave(delivery, ref failure);
+                int messages = Math.Max(1, delivery.MessageCount);
+                deliveries += reached * messages;
+                behind += reached * (i > 0 && taken[i - 1].Topic == topic ? messages : messages - 1);
             }
 
             ArrayPool<(Topic, Delivery)>.Shared.Return(taken, clearArray: true);
+            ArrayPool<TopicMessage>.Shared.Return(ofOne, clearArray: true);
         }
 
         failure?.Throw();
         return new FanoutReach(deliveries, behind);
     }
 
-    // So few that to look at each costs less than a set of them.
-    private static bool IsAmong(Topic topic, ReadOnlySpan<(Topic Topic, Delivery)> taken)
+    /// <summary>The messages of one topic, from the first on; none if that is not the topic's first. So few are together that to look at each costs less than a table of them.</summary>
+    private static int TryCollect(ReadOnlySpan<AppendedMessage> together, int first, Span<TopicMessage> ofOne)
     {
-        foreach (ref readonly (Topic Topic, Delivery) before in taken)
+        string topic = together[first].Topic;
+        for (int i = 0; i < first; i++)
         {
-            if (before.Topic == topic)
+            if (together[i].Topic == topic)
             {
-                return true;
+                return 0;
             }
         }
 
-        return false;
+        int count = 0;
+        foreach (AppendedMessage appended in together[first..])
+        {
+            if (appended.Topic == topic)
+            {
+                ofOne[count++] = appended.Message;
+            }
+        }
+
+        return count;
     }
 
     void IBrokerListener.AppendedUnseen(string topic, TopicPosition first) => FindAppended(topic)?.AppendedUnseen(first);

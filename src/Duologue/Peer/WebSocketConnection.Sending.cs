@@ -286,8 +286,8 @@ internal sealed partial class WebSocketConnection
     /// <summary>What became of a message under the connection's lock, and what is still to be done about it.</summary>
     internal readonly record struct Acceptance(SendResult Result, bool MustFlush, bool OwnsOutput, int Payload, int Saved, int Dropped, DropReason Reason)
     {
-        /// <summary>Whether it leaves by itself, as it is: it is only to be counted.</summary>
-        public bool IsPlain => Result == SendResult.Sent && !MustFlush && !OwnsOutput && Saved == 0 && Dropped == 0;
+        /// <summary>Whether the message leaves as it is: it is only to be counted, and flushed if it must be.</summary>
+        public bool IsPlain => Result == SendResult.Sent && !OwnsOutput && Saved == 0 && Dropped == 0;
     }
 
     /// <summary>Asks the policy whether a frame may join the outbox. Under the lock.</summary>

@@ -5,6 +5,7 @@ using System.Net.WebSockets;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Duologue.AspNetCore.Tests.Client;
+using Duologue.AspNetCore.Tests.Feed;
 using Duologue.AspNetCore.Tests.Support;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
@@ -275,6 +276,45 @@ public class TopicHubTests
         }
 
         Assert.Equal(new FanoutReach(Deliveries: 7, Together: 4), broker.Tell());
+    }
+
+    [Fact]
+    public async Task What_came_together_is_a_page_for_who_takes_pages_and_message_by_message_for_who_does_not()
+    {
+        var broker = new SilentBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System));
+        await using TestHost host = await TestHost.StartAsync(
+            app =>
+            {
+                app.MapDuologue("/", Talks.Idle);
+                app.MapTopics("/topics/{**name}");
+            },
+            _ => { },
+            builder => builder.Services.AddSingleton<Broker>(broker));
+        using ClientWebSocket feed = await host.ConnectAsync("/topics/pages?after=now");
+        Assert.Empty(FeedPage.Parse(await feed.ReceiveTextAsync()).Ids);
+        using ClientWebSocket session = await host.ConnectAsync("/topics", options => options.AddSubProtocol("duologue.topics.v1"));
+        foreach (string topic in (string[])["pages", "both"])
+        {
+            await session.SendTextAsync($$"""{"type":"subscribe","topic":"{{topic}}"}""");
+            Assert.Contains("subscribed", await session.ReceiveTextAsync(), StringComparison.Ordinal);
+            Assert.Contains("items", await session.ReceiveTextAsync(), StringComparison.Ordinal);
+        }
+
+        using ClientWebSocket raw = await host.ConnectAsync("/");
+        Connection plain = host.Connections.Single(connection => connection.Request?.Path == "/");
+        Assert.True((await plain.SubscribeAsync("both", TopicStart.Now, Token)).IsSubscribed);
+        foreach ((string topic, string text) in (IEnumerable<(string, string)>)[("pages", "1"), ("both", "a"), ("pages", "2"), ("both", "b"), ("pages", "3")])
+        {
+            await host.Topics.PublishAsync(topic, text, Token);
+        }
+
+        Assert.Equal(new FanoutReach(Deliveries: 10, Together: 6), broker.Tell());
+        FeedPage page = FeedPage.Parse(await feed.ReceiveTextAsync());
+        Assert.Equal(["1", "2", "3"], page.Data);
+        Assert.Equal(page.Ids[^1], page.Next);
+        string[][] told = [FeedPage.Parse(await session.ReceiveTextAsync()).Data, FeedPage.Parse(await session.ReceiveTextAsync()).Data, FeedPage.Parse(await session.ReceiveTextAsync()).Data];
+        Assert.Equal([["1", "2", "3"], ["a"], ["b"]], told);
+        Assert.Equal(["a", "b"], [await raw.ReceiveTextAsync(), await raw.ReceiveTextAsync()]);
     }
 
     [Fact]
