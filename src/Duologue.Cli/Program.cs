@@ -24,7 +24,8 @@ internal static class Program
         });
     }
 
-    private static async Task<int> RunAsync(string[] arguments, InvocationConfiguration configuration)
+    /// <summary>What a command line says, and what is wrong with it.</summary>
+    public static ParseResult Parse(string[] arguments)
     {
         var root = new RootCommand("Full-duplex conversations over WebSocket: a live server and page, a terminal client, a server for scripts, and what each way of waiting for news costs.")
         {
@@ -36,7 +37,12 @@ internal static class Program
         };
         root.HelpName = "duologue";
         // An argument that begins with @ is a message or a header, not a file of arguments.
-        ParseResult result = root.Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null });
+        return root.Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null });
+    }
+
+    private static async Task<int> RunAsync(string[] arguments, InvocationConfiguration configuration)
+    {
+        ParseResult result = Parse(arguments);
         if (result.Errors.Count > 0)
         {
             return FailUsage(result, arguments, configuration);

@@ -4,7 +4,7 @@ namespace Duologue;
 
 /// <summary>The root of what Duologue throws for what happens on the wire.</summary>
 /// <remarks>
-/// <code>
+/// <code language="text">
 /// DuologueException
 ///   HandshakeException            no conversation came about
 ///   ConnectionClosedException     the conversation has ended

@@ -24,7 +24,7 @@ public class DuologueEndpointOptions
     /// <summary>What happens when the send queue is full. Default <see cref="Duologue.SendQueuePolicy.Close"/>, with 1013.</summary>
     public SendQueuePolicy SendQueuePolicy { get; set; } = SendQueuePolicy.Close;
 
-    /// <summary>The silence after which the peer is pinged. Default 20 s; <see cref="Timeout.InfiniteTimeSpan"/> for never.</summary>
+    /// <summary>How often the peer is pinged, which also measures <see cref="Connection.Latency"/>. Default 20 s; <see cref="Timeout.InfiniteTimeSpan"/> for never.</summary>
     public TimeSpan KeepAliveInterval { get; set; } = TimeSpan.FromSeconds(20);
 
     /// <summary>

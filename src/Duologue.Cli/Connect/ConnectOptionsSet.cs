@@ -74,13 +74,13 @@ internal sealed class ConnectOptionsSet
 
     public Option<ByteSize?> MaxMessageSize { get; } = CliOption.Size("--max-message-size", $"The largest message to receive. Passed: close 1009. Default {MessageSize}.");
 
-    public Option<Duration> PingInterval { get; } = CliOption.Time("--ping-interval", "The silence after which the server is pinged to see whether it is there; none for never.", Defaults.KeepAliveInterval);
+    public Option<Duration> PingInterval { get; } = CliOption.Time("--ping-interval", "How often the server is pinged to see whether it is there; none for never.", Defaults.KeepAliveInterval);
 
     public Option<Duration> PingTimeout { get; } = CliOption.Time("--ping-timeout", "How long after that some sign of life may take; none for any time.", Defaults.KeepAliveTimeout);
 
     public Option<Duration> CloseTimeout { get; } = CliOption.Time("--close-timeout", "How long the server may take to answer a Close.", Defaults.CloseTimeout);
 
-    public Option<bool> Json { get; } = CliOption.Switch("--json", "One JSON object per line on standard output: handshake, open, message, ping, close, error.");
+    public Option<bool> Json { get; } = CliOption.Switch("--json", "One JSON object per line on standard output: handshake, open, message, ping, unsent, close, error.");
 
     public ConnectOptionsSet()
     {

@@ -34,7 +34,7 @@ internal sealed class ServeOptions
 
     public Option<ByteSize?> Threshold { get; } = CliOption.Size("--threshold", $"The smallest message to compress, in bytes. Default {Duologue.Compression.Shared.Threshold}; 0 for all.", 0);
 
-    public Option<Duration> PingInterval { get; } = CliOption.Time("--ping-interval", "The silence after which a peer is pinged; none for never. Also the pingInterval of sessions.", Defaults.KeepAliveInterval);
+    public Option<Duration> PingInterval { get; } = CliOption.Time("--ping-interval", "How often a peer is pinged; none for never. Also the pingInterval of sessions.", Defaults.KeepAliveInterval);
 
     public Option<Duration> PingTimeout { get; } = CliOption.Time("--ping-timeout", "How long after a ping some sign of life may take; none for any time. Passed: the connection ends.", Defaults.KeepAliveTimeout);
 

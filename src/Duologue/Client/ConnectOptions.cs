@@ -28,7 +28,7 @@ public sealed record ConnectOptions : ConnectionOptions
 
     /// <summary>
     /// The transports that may carry the conversation. Default <see cref="Transports.WebSocket"/> only. Of several, the WebSocket is tried first, then
-    /// long polling, then polling; which of them got through is remembered for ten minutes per origin. Polled transports are sessions over
+    /// long polling, then polling; which of them got through is remembered per origin, for 15 s at first and up to ten minutes where it happens again and again. Polled transports are sessions over
     /// Engine.IO v4, which Duologue's servers answer on the same URI; they carry no subprotocol: where <see cref="Subprotocols"/> names one,
     /// only the WebSocket is tried. A URI whose query has <c>EIO=4</c> names a server of Engine.IO, with which WebSockets are sessions, too.
     /// Docs: docs/sessions.md.
