@@ -10,6 +10,9 @@ namespace Duologue.AspNetCore;
 /// </remarks>
 internal interface IConnectionDetachFeature
 {
+    /// <summary>Where the connections come from that are to go on with this one's thread; null where they are made one by one.</summary>
+    ConnectionStock? Stock => null;
+
     /// <summary>
     /// The 101 is about to leave: a peer that ends its direction from now on ends a conversation's, which may still have answers for it. Kestrel, which would take that for the end of
     /// the connection, is not told until <see cref="GiveUp"/>.

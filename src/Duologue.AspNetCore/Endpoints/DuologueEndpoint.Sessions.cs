@@ -181,7 +181,7 @@ internal sealed partial class DuologueEndpoint
             return;
         }
 
-        WebSocketConnection connection = Create(request, UserIdOf(request), settings, SessionSetupOf(settings, _default!));
+        WebSocketConnection connection = Create(request, UserIdOf(request), settings, SessionSetupOf(settings, _default!), null);
         var session = new Session(_sessions, _server.Metrics, connection, settings, isPolled: true);
         Tracing.Connected(activity, connection);
         Begin(session, connection);
@@ -245,7 +245,7 @@ internal sealed partial class DuologueEndpoint
                 return null;
             }
 
-            opened = Create(request, UserIdOf(request), settings, SessionSetupOf(settings, _default!));
+            opened = Create(request, UserIdOf(request), settings, SessionSetupOf(settings, _default!), null);
             session = new Session(_sessions, _server.Metrics, opened, settings, isPolled: false);
         }
 

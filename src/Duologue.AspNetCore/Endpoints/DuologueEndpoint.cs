@@ -165,7 +165,8 @@ internal sealed partial class DuologueEndpoint
         judgement.Deflate = deflate;
 
         // Registered before the answer leaves, so that who has the 101 is found by whoever it tells; what is sent until then waits.
-        WebSocketConnection connection = Create(request, userId, settings, SetupOf(settings, judgement));
+        ConnectionStock? stock = judgement.IsHttp2 ? null : AcceptedRequest.DetachOf(context)?.Stock;
+        WebSocketConnection connection = Create(request, userId, settings, SetupOf(settings, judgement), stock);
         Stream? stream = null;
         try
         {
@@ -193,13 +194,13 @@ internal sealed partial class DuologueEndpoint
         return new AcceptedRequest(context, stream, judgement.IsHttp2, connection, judgement.Handler!);
     }
 
-    private WebSocketConnection Create(RequestInfo request, string? userId, EndpointSettings settings, ConnectionSetup setup)
+    private WebSocketConnection Create(RequestInfo request, string? userId, EndpointSettings settings, ConnectionSetup setup, ConnectionStock? stock)
     {
         long now = _server.TimeProvider.GetTimestamp();
         ConnectionState state = settings.TraceMessages && Activity.Current is { } current
             ? new TracedConnectionState(userId, now) { Baggage = [.. current.Baggage] }
-            : new ConnectionState(userId, now);
-        var connection = new WebSocketConnection(setup, request, state);
+            : stock?.TakeState(userId, now) ?? new ConnectionState(userId, now);
+        WebSocketConnection connection = stock?.Take(setup, request, state) ?? new WebSocketConnection(setup, request, state);
         _server.Connections.Add(connection, state.UserId);
         if (_server.IsDraining)
         {

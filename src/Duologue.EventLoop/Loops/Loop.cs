@@ -1,8 +1,11 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using Duologue.EventLoop.Buffers;
+using Duologue.EventLoop.Detached;
 using Duologue.EventLoop.Diagnostics;
 using Duologue.EventLoop.Native;
+using Duologue.Peer;
 using Microsoft.Extensions.Logging;
 
 namespace Duologue.EventLoop.Loops;
@@ -32,6 +35,7 @@ internal abstract partial class Loop
     private readonly List<(LoopSocket Socket, long Due)> _deadlines = [];
     private readonly List<LoopListener> _listeners = [];
     private readonly SocketTable _sockets = new();
+    private readonly Stock<LoopSocket> _newSockets = new();
     private LoopSocket? _posted;
     private int _sleep;
     private long _nextTick;
@@ -66,6 +70,9 @@ internal abstract partial class Loop
 
     /// <summary>What many of its sockets are sent in this turn. Loop thread.</summary>
     public SharedFrames Shared { get; }
+
+    /// <summary>Where the objects come from of the conversations that its sockets carry.</summary>
+    public CarrierStock Carriers { get; } = new();
 
     /// <summary>What is held back of the descriptors; null for none. Set before the start.</summary>
     public DescriptorReserve? Reserve { get; init; }
@@ -153,11 +160,15 @@ internal abstract partial class Loop
     /// <summary>Takes a connected socket in. Loop thread.</summary>
     public LoopSocket Add(int descriptor, ISocketHandler handler)
     {
-        var socket = new LoopSocket(this, descriptor, handler);
+        LoopSocket socket = _newSockets.Take();
+        Construct(socket, this, descriptor, handler);
         _sockets.Add(socket);
         Volatile.Write(ref _changes, _changes + 1);
         return socket;
     }
+
+    [UnsafeAccessor(UnsafeAccessorKind.Method, Name = ".ctor")]
+    private static extern void Construct(LoopSocket made, Loop loop, int descriptor, ISocketHandler handler);
 
     /// <summary>Asks for bytes. Loop thread; nothing happens if it was asked before.</summary>
     public abstract void StartReceiving(LoopSocket socket);

@@ -78,6 +78,8 @@ internal sealed class PipeConnection : TransportConnection, ISocketHandler, ICon
         socket.Loop.StartReceiving(socket);
     }
 
+    ConnectionStock IConnectionDetachFeature.Stock => _socket.Loop.Carriers.Connections;
+
     void IConnectionDetachFeature.Expect() => Volatile.Write(ref _isExpected, ReferenceEquals(Transport, this));
 
     void IConnectionDetachFeature.GiveUp() => GiveUp();
@@ -534,7 +536,7 @@ internal sealed class PipeConnection : TransportConnection, ISocketHandler, ICon
     private void HandOver(WebSocketConnection connection)
     {
         Debug.Assert(!_isSending, "What Kestrel wrote has left.");
-        var carrier = new EventLoopCarrier(_socket, connection);
+        EventLoopCarrier carrier = _socket.Loop.Carriers.Take(_socket, connection);
         _socket.Handler = carrier;
         bool ended = _receiveEnded;
 

@@ -3,8 +3,10 @@ using System.Net;
 using System.Runtime.InteropServices;
 using System.Text;
 using Duologue.AspNetCore;
+using Duologue.EventLoop.Detached;
 using Duologue.EventLoop.Native;
 using Duologue.EventLoop.Tests.Support;
+using Duologue.Peer;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.Extensions.Logging;
@@ -17,7 +19,9 @@ public partial class IdleMemoryTests
 {
     private const int Few = 200;
     private const int Steps = 4;
-    private const int Step = 500;
+
+    // Whole batches, in which the objects are made: else a step would find some that the one before has made.
+    private const int Step = 8 * Stock<EventLoopCarrier>.Batch;
     private const int Many = Few + (Steps * Step);
 
     [Theory]
