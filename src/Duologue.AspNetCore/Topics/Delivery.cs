@@ -15,14 +15,14 @@ internal readonly struct Delivery
 
     /// <summary>
     /// Gives messages that follow one another their place. Under the lock of the topic's publishing. Of several a page is made, one frame; who is sent each message as it is (<see cref="MemberSnapshot.Raw"/>)
-    /// must not be among the members then. Never throws: who cannot be given them is ended, and who waits is woken whatever becomes of the others.
+    /// has their frames one behind the other. Never throws: who cannot be given them is ended, and who waits is woken whatever becomes of the others.
     /// </summary>
     public Delivery(string topic, ReadOnlySpan<TopicMessage> messages, MemberSnapshot members, TopicSubscription[]? waiters, int waiterCount)
     {
         (_waiters, _waiterCount, MessageCount) = (waiters, waiterCount, messages.Length);
-        _raw = Accept(members.Raw, topic, messages, static (_, messages) => messages[0].Frame);
-        _feed = Accept(members.Feed, topic, messages, static (_, messages) => FeedJson.PageFrame(PageOf(messages)));
-        _protocol = Accept(members.Protocol, topic, messages, static (topic, messages) => TopicsProtocol.ItemsFrame(topic, PageOf(messages)));
+        _raw = Accept(members.Raw, topic, messages, static (connections, _, messages) => messages.Length == 1 ? Fanout.Accept(connections, messages[0].Frame) : Fanout.AcceptEach(connections, FramesOf(messages)));
+        _feed = Accept(members.Feed, topic, messages, static (connections, _, messages) => Fanout.Accept(connections, FeedJson.PageFrame(PageOf(messages))));
+        _protocol = Accept(members.Protocol, topic, messages, static (connections, topic, messages) => Fanout.Accept(connections, TopicsProtocol.ItemsFrame(topic, PageOf(messages))));
         foreach (TopicMessage message in messages)
         {
             message.ReleaseFrame();
@@ -32,8 +32,8 @@ internal readonly struct Delivery
     /// <summary>Gives those who would see a gap the notice of it.</summary>
     public Delivery(string topic, TopicPage reset, MemberSnapshot members)
     {
-        _feed = Accept(members.Feed, topic, reset, static (_, reset) => FeedJson.ResetFrame(reset));
-        _protocol = Accept(members.Protocol, topic, reset, TopicsProtocol.ResetFrame);
+        _feed = Accept(members.Feed, topic, reset, static (connections, _, reset) => Fanout.Accept(connections, FeedJson.ResetFrame(reset)));
+        _protocol = Accept(members.Protocol, topic, reset, static (connections, topic, reset) => Fanout.Accept(connections, TopicsProtocol.ResetFrame(topic, reset)));
     }
 
     /// <summary>How many messages they are; of a reset none.</summary>
@@ -75,7 +75,18 @@ internal readonly struct Delivery
 
     private static TopicPage PageOf(ReadOnlySpan<TopicMessage> messages) => new([.. messages], messages[^1].Position, HasMore: false);
 
-    private static Fanout.Accepted Accept<T>(WebSocketConnection[] connections, string topic, T source, Func<string, T, BroadcastFrame> encode)
+    private static BroadcastFrame[] FramesOf(ReadOnlySpan<TopicMessage> messages)
+    {
+        var frames = new BroadcastFrame[messages.Length];
+        for (int i = 0; i < frames.Length; i++)
+        {
+            frames[i] = messages[i].Frame;
+        }
+
+        return frames;
+    }
+
+    private static Fanout.Accepted Accept<T>(WebSocketConnection[] connections, string topic, T source, Func<WebSocketConnection[], string, T, Fanout.Accepted> accept)
         where T : allows ref struct
     {
         if (connections.Length == 0)
@@ -85,7 +96,7 @@ internal readonly struct Delivery
 
         try
         {
-            return Fanout.Accept(connections, encode(topic, source));
+            return accept(connections, topic, source);
         }
 #pragma warning disable CA1031 // No memory, or no text: those who were to have it are ended, and it is thrown when all that can leave has left.
         catch (Exception error)

@@ -61,17 +61,7 @@ internal static class Fanout
         ExceptionDispatchInfo? failure = null;
         foreach (WebSocketConnection connection in connections)
         {
-            WebSocketConnection.Acceptance acceptance;
-            try
-            {
-                acceptance = connection.AcceptFrame(frame);
-            }
-            catch (Exception e)
-            {
-                // No memory for one: those before it are flushed all the same, and those behind it may have better luck.
-                acceptance = Unaccepted;
-                failure ??= ExceptionDispatchInfo.Capture(e);
-            }
+            WebSocketConnection.Acceptance acceptance = Accept(connection, frame, ref failure);
 
             // Of most there is nothing to tell but that they are one more: who walks through thousands once more finds them gone from the processor's cache.
             bool isAlike = acceptance.IsPlain && (example is null || connection.IsCountedLike(example));
@@ -87,20 +77,100 @@ internal static class Fanout
             }
         }
 
-        return new(example, alike, frame.PayloadLength, individuals, individualCount, failure);
+        return new(example, alike, [frame], individuals, individualCount, failure);
+    }
+
+    /// <summary>
+    /// The same for messages one behind the other: whoever can have all of them at once, as they are, is given them in one piece, to be written in one step. Whose queue is not empty, or who compresses, takes one by one.
+    /// </summary>
+    public static Accepted AcceptEach(WebSocketConnection[] connections, BroadcastFrame[] frames)
+    {
+        // Made and rented before anything is accepted, as above.
+        byte[] joined = Join(frames);
+        Individual[] individuals = ArrayPool<Individual>.Shared.Rent(connections.Length * frames.Length);
+        int individualCount = 0;
+        int alike = 0;
+        WebSocketConnection? example = null;
+        ExceptionDispatchInfo? failure = null;
+        foreach (WebSocketConnection connection in connections)
+        {
+            WebSocketConnection.Acceptance? together = example is null || connection.IsCountedLike(example) ? Accept(connection, frames, joined, ref failure) : null;
+            if (together is { } acceptance)
+            {
+                if (acceptance.IsPlain)
+                {
+                    example ??= connection;
+                    alike++;
+                }
+
+                if (!acceptance.IsPlain || acceptance.MustFlush)
+                {
+                    individuals[individualCount++] = new Individual(connection, acceptance, acceptance.IsPlain);
+                }
+
+                continue;
+            }
+
+            foreach (BroadcastFrame frame in frames)
+            {
+                individuals[individualCount++] = new Individual(connection, Accept(connection, frame, ref failure), IsAlike: false);
+            }
+        }
+
+        return new(example, alike, frames, individuals, individualCount, failure);
+    }
+
+    private static byte[] Join(BroadcastFrame[] frames)
+    {
+        byte[] joined = new byte[frames.Sum(frame => frame.Plain.Length)];
+        int length = 0;
+        foreach (BroadcastFrame frame in frames)
+        {
+            frame.Plain.CopyTo(joined.AsMemory(length));
+            length += frame.Plain.Length;
+        }
+
+        return joined;
+    }
+
+    // No memory for one: those before it are flushed all the same, and those behind it may have better luck.
+    private static WebSocketConnection.Acceptance Accept(WebSocketConnection connection, BroadcastFrame frame, ref ExceptionDispatchInfo? failure)
+    {
+        try
+        {
+            return connection.AcceptFrame(frame);
+        }
+        catch (Exception e)
+        {
+            failure ??= ExceptionDispatchInfo.Capture(e);
+            return Unaccepted;
+        }
+    }
+
+    private static WebSocketConnection.Acceptance? Accept(WebSocketConnection connection, BroadcastFrame[] frames, byte[] joined, ref ExceptionDispatchInfo? failure)
+    {
+        try
+        {
+            return connection.TryAcceptFrames(frames, joined);
+        }
+        catch (Exception e)
+        {
+            failure ??= ExceptionDispatchInfo.Capture(e);
+            return Unaccepted;
+        }
     }
 
     /// <summary>One of those who are to be flushed, or of whom there is more to tell than that they are one more.</summary>
     internal readonly record struct Individual(WebSocketConnection Connection, WebSocketConnection.Acceptance Acceptance, bool IsAlike);
 
-    /// <summary>A frame that has its place on all connections, and has not left yet. By default on none.</summary>
+    /// <summary>Frames that have their place on all connections, and have not left yet. By default on none.</summary>
     /// <param name="example">One of those of whom nothing is to be told but their number.</param>
     /// <param name="alike">How many of them there are.</param>
-    /// <param name="payload">The message's length.</param>
-    /// <param name="individuals">The others; an array of the shared pool.</param>
-    /// <param name="individualCount">How many of them there are.</param>
+    /// <param name="frames">What each of them was given.</param>
+    /// <param name="individuals">The others, and those who are to be flushed; an array of the shared pool.</param>
+    /// <param name="individualCount">How many there are in it.</param>
     /// <param name="refusal">What the first threw that had no memory.</param>
-    public readonly struct Accepted(WebSocketConnection? example, int alike, int payload, Individual[]? individuals, int individualCount, ExceptionDispatchInfo? refusal)
+    public readonly struct Accepted(WebSocketConnection? example, int alike, BroadcastFrame[] frames, Individual[]? individuals, int individualCount, ExceptionDispatchInfo? refusal)
     {
         private readonly Individual[]? _individuals = individuals;
         private readonly WebSocketConnection[]? _refused;
@@ -108,7 +178,7 @@ internal static class Fanout
 
         /// <summary>A frame that could not be made. Those who were to have it are ended: what came next would not follow what they have.</summary>
         public Accepted(WebSocketConnection[] refused, Exception why)
-            : this(null, 0, 0, null, 0, null) => (_refused, _why) = (refused, why);
+            : this(null, 0, [], null, 0, null) => (_refused, _why) = (refused, why);
 
         /// <summary>
         /// Sends. Once. What a listener throws, or a receiver without memory threw before, is kept for later: it must leave no connection with a frame that
@@ -153,11 +223,11 @@ internal static class Fanout
                 return new(0, _refused?.Length ?? 0);
             }
 
-            if (example is not null)
+            foreach (BroadcastFrame frame in example is null ? [] : frames)
             {
                 try
                 {
-                    example.ReportAlike(alike, payload);
+                    example!.ReportAlike(alike, frame.PayloadLength);
                 }
                 catch (Exception e)
                 {
@@ -165,8 +235,10 @@ internal static class Fanout
                 }
             }
 
+            // Receivers are counted, not what each of them was given.
             int accepted = alike;
             int dropped = 0;
+            WebSocketConnection? last = null;
             foreach ((WebSocketConnection connection, WebSocketConnection.Acceptance acceptance, bool isAlike) in _individuals.AsSpan(0, individualCount))
             {
                 if (isAlike)
@@ -183,8 +255,10 @@ internal static class Fanout
                     failure ??= ExceptionDispatchInfo.Capture(e);
                 }
 
-                dropped += acceptance.Result == SendResult.Dropped ? 1 : 0;
-                accepted += acceptance.Result == SendResult.Dropped ? 0 : 1;
+                bool isDropped = acceptance.Result == SendResult.Dropped;
+                dropped += isDropped ? 1 : 0;
+                accepted += isDropped || connection == last ? 0 : 1;
+                last = isDropped ? last : connection;
             }
 
             Array.Clear(_individuals, 0, individualCount);

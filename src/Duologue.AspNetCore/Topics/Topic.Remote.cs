@@ -93,7 +93,7 @@ internal sealed partial class Topic
     }
 
     /// <summary>
-    /// The first part: the first of some messages, if it is the next one, has its place with all members, and so do those behind it that can leave in one page with it. <see cref="Leave"/> must follow, for what was
+    /// The first part: the first of some messages, if it is the next one, has its place with all members, and so do those that follow it at once, in one page. <see cref="Leave"/> must follow, for what was
     /// taken one after the other in that order. What throws is kept for later, and the messages are read from the log.
     /// </summary>
     /// <returns>Of how many messages this was.</returns>
@@ -108,9 +108,8 @@ internal sealed partial class Topic
                 TopicMessage first = messages[0];
                 if (_attached && !_pumping && first.Follows(_delivered))
                 {
-                    MemberSnapshot members = TakeSnapshot();
-                    int count = members.Raw.Length > 0 ? 1 : CountFollowing(messages);
-                    delivery = Deliver(messages[..count], members);
+                    int count = CountFollowing(messages);
+                    delivery = Deliver(messages[..count], TakeSnapshot());
                     return count;
                 }
 

@@ -173,17 +173,46 @@ internal sealed partial class WebSocketConnection
             // The common case of a publisher's thousands, with nothing of what the others need; they come to the same where the carrier is free.
             lock (Gate)
             {
-                int size = frame.Plain.Length;
-                if (!CannotSend && IsCarrierFree && size <= Options.SendQueueLimit)
+                if (MayWriteShared(frame.Plain.Length))
                 {
-                    _carrier!.WriteShared(frame.Plain);
-                    _written += size;
-                    return new Acceptance(SendResult.Sent, TryBeginFlush(), OwnsOutput: false, frame.PayloadLength, Saved: 0, Dropped: 0, default);
+                    return WriteShared(frame.Plain, frame.PayloadLength);
                 }
             }
         }
 
         return Accept(default, default, Choose(frame), withContext: false);
+    }
+
+    /// <summary>The same for several messages, one behind the other: all of them as they are, in one piece, or none of them (null), if they have to wait or are compressed here.</summary>
+    /// <param name="frames">The messages.</param>
+    /// <param name="joined">What <see cref="BroadcastFrame.Plain"/> of each is, together; nobody writes to it again.</param>
+    public Acceptance? TryAcceptFrames(ReadOnlySpan<BroadcastFrame> frames, ReadOnlyMemory<byte> joined)
+    {
+        int payload = 0;
+        foreach (BroadcastFrame frame in frames)
+        {
+            if (Compresses(frame.PayloadLength, frame.Flags))
+            {
+                return null;
+            }
+
+            payload += frame.PayloadLength;
+        }
+
+        lock (Gate)
+        {
+            return MayWriteShared(joined.Length) ? WriteShared(joined, payload) : null;
+        }
+    }
+
+    private bool MayWriteShared(int size) => !CannotSend && IsCarrierFree && size <= Options.SendQueueLimit;
+
+    // Under the lock.
+    private Acceptance WriteShared(ReadOnlyMemory<byte> bytes, int payload)
+    {
+        _carrier!.WriteShared(bytes);
+        _written += bytes.Length;
+        return new Acceptance(SendResult.Sent, TryBeginFlush(), OwnsOutput: false, payload, Saved: 0, Dropped: 0, default);
     }
 
     /// <summary>The message as this connection is to have it: compressed if that was agreed.</summary>

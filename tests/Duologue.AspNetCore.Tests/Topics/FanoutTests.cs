@@ -1,5 +1,7 @@
 using System.Buffers;
+using System.Runtime.ExceptionServices;
 using Duologue.Carriers;
+using Duologue.Peer;
 using Duologue.Protocol;
 
 namespace Duologue.AspNetCore.Tests.Pubsub;
@@ -40,6 +42,32 @@ public class FanoutTests
         Assert.Equal((3, 3 * "news".Length, 1), (counted.Sent, counted.Bytes, counted.Dropped));
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Messages_that_came_together_are_written_in_one_step_in_their_order_or_wait_one_by_one(bool takesAtOnce)
+    {
+        var counted = new Counting();
+        Wire[] wires = [new() { TakesAtOnce = takesAtOnce }, new() { TakesAtOnce = takesAtOnce }, new() { TakesAtOnce = takesAtOnce }, new() { IsSlow = true }, new() { IsPoor = true }];
+        WebSocketConnection[] connections = [Open(wires[0], counted), Open(wires[1], counted), Open(wires[2], ConnectionObserver.None), Open(wires[3], counted), Open(wires[4], counted)];
+        connections[3].Send("before");
+        BroadcastFrame[] frames = [Fanout.Encode("a", default), Fanout.Encode("bc", default), Fanout.Encode("def", default)];
+
+        (FanoutResult result, ExceptionDispatchInfo? failure) = Settle(Fanout.AcceptEach(connections, frames));
+
+        byte[] all = [0x81, 1, (byte)'a', 0x81, 2, (byte)'b', (byte)'c', 0x81, 3, (byte)'d', (byte)'e', (byte)'f'];
+        Assert.All(wires[..3], wire => Assert.Equal((Convert.ToHexString(all), takesAtOnce ? 0 : all.Length), (wire.Hex, wire.Flushed)));
+        Assert.Equal([1, 1], wires[..2].Select(wire => wire.Writes));
+        Assert.Equal((4, 1), (result.Accepted, result.Dropped));
+        Assert.IsType<InsufficientMemoryException>(failure?.SourceException);
+        Assert.Equal((true, CloseCause.Aborted), (wires[4].IsAborted, (await connections[4].Closed).Cause));
+
+        // Two receivers and the slow one, with what it had before.
+        Assert.Equal((3 * 3 + 1, 3 * 6 + "before".Length), (counted.Sent, counted.Bytes));
+        wires[3].Go();
+        Assert.EndsWith(Convert.ToHexString(all), wires[3].Hex, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Whoever_takes_what_is_written_is_not_flushed()
     {
@@ -48,6 +76,13 @@ public class FanoutTests
         Fanout.Send([Open(wire)], Fanout.Encode("news", default));
 
         Assert.Equal((2 + "news".Length, 0), (wire.Written, wire.Flushed));
+    }
+
+    private static (FanoutResult Result, ExceptionDispatchInfo? Failure) Settle(Fanout.Accepted accepted)
+    {
+        ExceptionDispatchInfo? failure = null;
+        accepted.Flush(ref failure);
+        return (accepted.Report(ref failure), failure);
     }
 
     private static WebSocketConnection Open(Wire wire) => Open(wire, ConnectionObserver.None);
@@ -77,12 +112,19 @@ public class FanoutTests
         public override void MessagesDropped(WebSocketConnection connection, DropReason reason, int count) => Dropped += count;
     }
 
-    /// <summary>Takes all, or has no memory for anything.</summary>
+    /// <summary>Takes all, at once or only when it may go on, or has no memory for anything.</summary>
     private sealed class Wire : Carrier, IBufferWriter<byte>
     {
         private readonly ArrayBufferWriter<byte> _written = new();
+        private readonly TaskCompletionSource<bool> _goOn = new();
 
         public bool IsPoor { get; init; }
+
+        public bool IsSlow { get; init; }
+
+        public int Writes { get; private set; }
+
+        public string Hex => Convert.ToHexString(_written.WrittenSpan);
 
         public bool TakesAtOnce { get; init; }
 
@@ -94,7 +136,13 @@ public class FanoutTests
 
         public override IBufferWriter<byte> Output => this;
 
-        public void Advance(int count) => _written.Advance(count);
+        public void Advance(int count)
+        {
+            _written.Advance(count);
+            Writes++;
+        }
+
+        public void Go() => _goOn.SetResult(true);
 
         public Memory<byte> GetMemory(int sizeHint = 0) => IsPoor ? throw new InsufficientMemoryException() : _written.GetMemory(sizeHint);
 
@@ -105,7 +153,7 @@ public class FanoutTests
         public override ValueTask<bool> FlushAsync()
         {
             Flushed = _written.WrittenCount;
-            return new(!IsAborted);
+            return IsSlow && !_goOn.Task.IsCompleted ? new(_goOn.Task) : new(!IsAborted);
         }
 
         public override void ResumeReading()

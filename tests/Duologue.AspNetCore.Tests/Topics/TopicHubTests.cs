@@ -312,8 +312,8 @@ public class TopicHubTests
         FeedPage page = FeedPage.Parse(await feed.ReceiveTextAsync());
         Assert.Equal(["1", "2", "3"], page.Data);
         Assert.Equal(page.Ids[^1], page.Next);
-        string[][] told = [FeedPage.Parse(await session.ReceiveTextAsync()).Data, FeedPage.Parse(await session.ReceiveTextAsync()).Data, FeedPage.Parse(await session.ReceiveTextAsync()).Data];
-        Assert.Equal([["1", "2", "3"], ["a"], ["b"]], told);
+        string[][] told = [FeedPage.Parse(await session.ReceiveTextAsync()).Data, FeedPage.Parse(await session.ReceiveTextAsync()).Data];
+        Assert.Equal([["1", "2", "3"], ["a", "b"]], told);
         Assert.Equal(["a", "b"], [await raw.ReceiveTextAsync(), await raw.ReceiveTextAsync()]);
     }
 
