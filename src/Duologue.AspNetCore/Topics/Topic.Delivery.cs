@@ -198,8 +198,6 @@ internal sealed partial class Topic
         return true;
     }
 
-    private Delivery Deliver(TopicMessage message) => Deliver([message], TakeSnapshot());
-
     /// <summary>Gives messages their place; if there is no memory for that, nothing has changed, and they are to be read from the log.</summary>
     private Delivery Deliver(ReadOnlySpan<TopicMessage> messages, MemberSnapshot members)
     {

@@ -8,6 +8,10 @@ namespace Duologue.AspNetCore;
 /// </summary>
 internal sealed partial class Topic
 {
+    /// <summary>The most that leave together, in number and in bytes of payload: a fraction of what a send queue holds by default, and so little that others soon have their turn.</summary>
+    public const int MaxTogether = 64;
+    public const int MaxTogetherBytes = 16 * 1024;
+
     private const int PumpCount = 256;
     private const int PumpBytes = 1024 * 1024;
 
@@ -141,6 +145,18 @@ internal sealed partial class Topic
         FanoutResult result = delivery.Settle(ref failure);
         ReadOn();
         return result.Accepted + delivery.WaiterCount;
+    }
+
+    private static int CountTogether(ReadOnlySpan<TopicMessage> messages)
+    {
+        int count = 1;
+        long bytes = messages[0].Data.Length;
+        while (count < messages.Length && count < MaxTogether && (bytes += messages[count].Data.Length) <= MaxTogetherBytes)
+        {
+            count++;
+        }
+
+        return count;
     }
 
     private static int CountFollowing(ReadOnlySpan<TopicMessage> messages)
@@ -284,14 +300,17 @@ internal sealed partial class Topic
             }
         }
 
-        foreach (TopicMessage message in page.Messages)
+        TopicMessage[] messages = [.. page.Messages];
+        for (int next = 0; next < messages.Length;)
         {
+            ReadOnlySpan<TopicMessage> some = messages.AsSpan(next, CountTogether(messages.AsSpan(next)));
             lock (_publishLock)
             {
-                delivery = Deliver(message);
+                delivery = Deliver(some, TakeSnapshot());
             }
 
             delivery.Settle();
+            next += some.Length;
         }
 
         lock (_publishLock)

@@ -8,9 +8,9 @@ namespace Duologue.Redis;
 /// </summary>
 internal sealed class Inbox : IThreadPoolWorkItem, IDisposable
 {
-    /// <summary>The most at once, in number and in bytes of payload: a fraction of what a send queue holds by default, and so little that others soon have their turn.</summary>
-    public const int MaxCount = 64;
-    public const int MaxBytes = 16 * 1024;
+    /// <summary>The most at once, in number and in bytes of payload.</summary>
+    public const int MaxCount = Topic.MaxTogether;
+    public const int MaxBytes = Topic.MaxTogetherBytes;
 
     /// <summary>The most that are held, in number and in bytes of payload; one that is larger is taken if it is alone.</summary>
     public const int MaxHeldCount = 10_000;

@@ -26,5 +26,7 @@ internal sealed class SilentBroker(MemoryBroker log) : StoringBroker(log)
 
     public FanoutReach Tell() => OnAppended([.. _appended]);
 
+    public void TellUncertain(string topic) => OnUncertain(topic);
+
     protected override void Tell(string topic, TopicMessage message) => _appended.Add(new AppendedMessage(topic, message));
 }

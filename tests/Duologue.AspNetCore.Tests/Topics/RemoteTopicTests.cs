@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
 using System.Net.WebSockets;
 using System.Reflection;
+using Duologue.AspNetCore.Tests.Feed;
 using Duologue.AspNetCore.Tests.Support;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
@@ -153,7 +154,41 @@ public class RemoteTopicTests
         await Eventually.True(() => time.Waiting == 0);
     }
 
-    private static Task<TestHost> StartAsync(Broker broker) => TestHost.StartAsync(app => app.MapDuologue("/", Talks.Idle), _ => { }, builder => builder.Services.AddSingleton(broker));
+    [Fact]
+    public async Task What_was_read_from_the_log_for_members_leaves_in_pages_that_a_send_queue_holds()
+    {
+        var broker = new SilentBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System));
+        await using TestHost host = await StartAsync(broker);
+        using ClientWebSocket session = await host.ConnectAsync("/topics", options => options.AddSubProtocol(TopicsProtocol.Name));
+        await session.SendTextAsync("""{"type":"subscribe","topic":"t"}""");
+        Assert.Contains("subscribed", await session.ReceiveTextAsync(), StringComparison.Ordinal);
+        Assert.Empty(FeedPage.Parse(await session.ReceiveTextAsync()).Ids);
+        int[] sizes = [.. Enumerable.Repeat(1, Topic.MaxTogether + 6), Topic.MaxTogetherBytes, 2, 2];
+        string[] texts = [.. sizes.Select(size => new string('x', size))];
+        foreach (string text in texts)
+        {
+            await host.Topics.PublishAsync("t", text, Token);
+        }
+
+        broker.TellUncertain("t");
+        List<string[]> pages = [];
+        while (pages.Sum(page => page.Length) < sizes.Length)
+        {
+            pages.Add(FeedPage.Parse(await session.ReceiveTextAsync()).Data);
+        }
+
+        Assert.Equal([Topic.MaxTogether, 6, 1, 2], pages.Select(page => page.Length));
+        Assert.Equal(texts, pages.SelectMany(page => page));
+    }
+
+    private static Task<TestHost> StartAsync(Broker broker) => TestHost.StartAsync(
+        app =>
+        {
+            app.MapDuologue("/", Talks.Idle);
+            app.MapTopics("/topics/{**name}");
+        },
+        _ => { },
+        builder => builder.Services.AddSingleton(broker));
 
     /// <summary>Fails some times, or answers late.</summary>
     private sealed class LimpingBroker(MemoryBroker log) : StoringBroker(log)
