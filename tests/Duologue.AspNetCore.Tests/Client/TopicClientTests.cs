@@ -144,6 +144,37 @@ public class TopicClientTests
     }
 
     [Fact]
+    public async Task Where_WebSockets_open_and_carry_nothing_another_way_is_used_and_kept()
+    {
+        int opened = 0;
+        await using TestHost host = await QuickTopics.StartAsync(_ => { }, app => app.UseWebSockets().Use(next => async context =>
+        {
+            if (!context.WebSockets.IsWebSocketRequest)
+            {
+                await next(context);
+                return;
+            }
+
+            // As a proxy does that lets the upgrade through, and no frame.
+            using System.Net.WebSockets.WebSocket mute = await context.WebSockets.AcceptWebSocketAsync("duologue.topics.v1");
+            Interlocked.Increment(ref opened);
+            await Task.Delay(Timeout.Infinite, context.RequestAborted).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+        }));
+        ConnectOptions connect = Quick.Connect with { KeepAliveInterval = TimeSpan.FromMilliseconds(50), KeepAliveTimeout = TimeSpan.FromMilliseconds(50) };
+        await using TopicClient client = QuickTopics.Open(host, Quick with { UpgradeInterval = TimeSpan.FromMilliseconds(20), Connect = connect });
+        await using TopicReader reader = TopicReader.Of(client, "news", TopicClient.Oldest);
+        host.Topics.Publish("news", "1");
+        Assert.Equal("1", (await reader.ItemAsync()).Text);
+
+        // Two more were tried beside it, and the second is tried when the first has been given up.
+        int before = Volatile.Read(ref opened);
+        await Eventually.True(() => Volatile.Read(ref opened) >= before + 2);
+        host.Topics.Publish("news", "2");
+        Assert.Equal("2", (await reader.ItemAsync()).Text);
+        Assert.NotEqual(FeedWays.WebSocket, client.Way);
+    }
+
+    [Fact]
     public async Task Where_neither_WebSockets_nor_streams_get_through_it_polls()
     {
         await using TestHost host = await QuickTopics.StartAsync(_ => { }, app => app.Use(next => context =>

@@ -28,10 +28,14 @@ internal sealed class SocketSession(Connection connection, SessionWork work)
     private readonly Retry _publishing = new(work);
     private int _publishesUnderWay;
     private volatile bool _isRepeating;
+    private volatile bool _hasHeard;
 
     /// <summary>How to connect. A page may be larger than the largest message that is in it: Base64 and escapes make it grow.</summary>
     public static ConnectOptions Vary(ConnectOptions options) =>
         options with { Subprotocols = [Subprotocol], MaxMessageSize = (int)Math.Min(int.MaxValue, FeedRequests.LargestPage(options)) };
+
+    /// <summary>Whether the server has said anything, or answered a ping.</summary>
+    public bool HasHeard => _hasHeard || connection.Latency is not null;
 
     /// <summary>Runs until the connection has ended or it is stopped. Nothing of it is under way then.</summary>
     public async Task RunAsync(CancellationToken stop)
@@ -135,6 +139,7 @@ internal sealed class SocketSession(Connection connection, SessionWork work)
             while (true)
             {
                 Message message = await connection.ReceiveAsync(stop).ConfigureAwait(false);
+                _hasHeard = true;
                 await HandleAsync(FeedMessage.Parse(message.Data.Span, null), stop).ConfigureAwait(false);
             }
         }

@@ -225,7 +225,8 @@ public sealed partial class TopicClient
         long openedAt = Time.GetTimestamp();
         _report.Opened();
         SetState(new ClientStateEventArgs(ClientState.Open, null, null, 0, TimeSpan.Zero));
-        await new SocketSession(connection, work).RunAsync(stop).ConfigureAwait(false);
+        var session = new SocketSession(connection, work);
+        await session.RunAsync(stop).ConfigureAwait(false);
 
         // Where another way is to be used it does not wait for the peer: nothing more is read from here.
         Task<CloseInfo> closing = connection.CloseAsync().AsTask();
@@ -235,8 +236,17 @@ public sealed partial class TopicClient
         }
 
         CloseInfo close = await closing.ConfigureAwait(false);
+        if (close.Cause == CloseCause.KeepAliveTimeout && !session.HasHeard)
+        {
+            // As behind a proxy that lets the upgrade through and no frame: it was no conversation.
+            return SessionEnd.OfFailure(MuteFailure(close), Time.GetUtcNow());
+        }
+
         return new SessionEnd(Verdict.Of(close), Time.GetElapsedTime(openedAt), close, null, IsWaysFault: false);
     }
+
+    private HandshakeException MuteFailure(CloseInfo close) =>
+        new($"The WebSocket of {WebSocketUri.Display(_address.Socket)} opened, but nothing came through it, as through a proxy that passes no frames on ({close.Cause}).", null) { Failure = ConnectFailure.Timeout };
 
     private async Task<Connection> ConnectAsync(CancellationToken stop)
     {
@@ -288,7 +298,7 @@ public sealed partial class TopicClient
             {
                 if (!stop.IsCancellationRequested)
                 {
-                    return await ConnectAsync(stop).ConfigureAwait(false);
+                    return await ProbeOnceAsync(stop).ConfigureAwait(false);
                 }
             }
 #pragma warning disable CA1031 // It is an attempt beside a way that works; it is logged and counted where it failed.
@@ -300,6 +310,30 @@ public sealed partial class TopicClient
         }
 
         return null;
+    }
+
+    // The way in use works: it is left for one that is sure to.
+    private async Task<Connection> ProbeOnceAsync(CancellationToken stop)
+    {
+        Connection connection = await ConnectAsync(stop).ConfigureAwait(false);
+        bool carries = false;
+        try
+        {
+            using var patience = new CancellationTokenSource(_options.Connect.ConnectTimeout, Time);
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(stop, patience.Token);
+            await connection.PingAsync(either.Token).ConfigureAwait(false);
+            carries = true;
+        }
+        finally
+        {
+            if (!carries)
+            {
+                connection.Abort();
+                await connection.DisposeAsync().ConfigureAwait(false);
+            }
+        }
+
+        return connection;
     }
 
     private async Task DelayAsync(TimeSpan delay, CancellationToken stop) =>
