@@ -176,9 +176,6 @@ internal sealed class ConnectOptionsSet
             Transports = transports,
             PollingFirst = command.GetValue(PollingFirst),
             PollingInterval = pollingInterval,
-
-            // Whoever looks on ends it.
-            MaxSessionSilence = System.Threading.Timeout.InfiniteTimeSpan,
             Compression = command.GetRequiredValue(Compression),
             UseProxy = !noProxy,
             Proxy = proxyUrl is null ? null : new WebProxy(proxyUrl) { Credentials = ReadCredentials(proxyUrl) },

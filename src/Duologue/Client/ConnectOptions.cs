@@ -49,9 +49,9 @@ public sealed record ConnectOptions : ConnectionOptions
 
     /// <summary>
     /// The longest that the server of a session may be silent for, which is its <c>pingInterval</c> and <c>pingTimeout</c> together: the client cannot ping there, and takes a cut line for whole so
-    /// long. Default 10 min; positive, at most two days, or <see cref="Timeout.InfiniteTimeSpan"/> for what the server says (each of the two at most a day). Passed: <see cref="HandshakeException"/>.
+    /// long. Default <see cref="Timeout.InfiniteTimeSpan"/>: as long as the server says (each of the two at most a day). Else positive, at most two days. Passed: <see cref="HandshakeException"/>.
     /// </summary>
-    public TimeSpan MaxSessionSilence { get; init; } = TimeSpan.FromMinutes(10);
+    public TimeSpan MaxSessionSilence { get; init; } = Timeout.InfiniteTimeSpan;
 
     /// <summary>The Origin header, for example <c>https://example.com</c>. Default null: none is sent, as befits a client that is no browser.</summary>
     public string? Origin { get; init; }

@@ -40,7 +40,7 @@ public class ClientTransportsTests
         await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/engine.io/", Talks.Echo), options => options.KeepAliveInterval = Timeout.InfiniteTimeSpan);
         var log = new FakeLogCollector();
         using var loggers = new LoggerFactory([new FakeLoggerProvider(log)], new LoggerFilterOptions { MinLevel = LogLevel.Debug });
-        ConnectOptions options = Patient with { Transports = transports, LoggerFactory = loggers };
+        ConnectOptions options = Patient with { Transports = transports, LoggerFactory = loggers, MaxSessionSilence = TimeSpan.FromMinutes(10) };
 
         HandshakeException refused = await Assert.ThrowsAsync<HandshakeException>(() => ConnectAsync(host, "/engine.io/?EIO=4", options));
 
