@@ -88,7 +88,9 @@ internal sealed partial class PublishQueue
                 await SendAsync().ConfigureAwait(false);
             }
         }
-        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+#pragma warning disable CA1031 // Also what Redis fails by as the node stops: it is no failure of the node's end.
+        catch (Exception) when (_stop.IsCancellationRequested)
+#pragma warning restore CA1031
         {
             // What is left is refused by who stops the queue.
         }

@@ -104,6 +104,30 @@ public class PublishQueueTests
         Assert.True((await Assert.ThrowsAsync<BrokerUnavailableException>(() => publish.WaitAsync(Node.Patience, Token))).IsUnknown);
     }
 
+    [Fact]
+    public async Task A_server_that_failed_just_as_the_node_stopped_made_its_end_fail()
+    {
+        await using ServiceProvider services = new ServiceCollection().AddMetrics().BuildServiceProvider();
+        var disposed = new TaskCompletionSource<Task>();
+        PublishQueue? queue = null;
+        int asked = 0;
+        queue = new PublishQueue(new RedisBrokerOptions(), new TopicScripts("duologue:"), new RedisMetrics(services.GetRequiredService<IMeterFactory>()), TimeProvider.System, TimeSpan.FromMinutes(10), () =>
+        {
+            if (Interlocked.Increment(ref asked) == 1)
+            {
+                return null;
+            }
+
+            disposed.TrySetResult(queue!.DisposeAsync().AsTask());
+            throw new InvalidOperationException("The server is gone.");
+        });
+
+        Task publish = queue.AddAsync("t", Text("x"), new TopicHistory());
+
+        Assert.False((await Assert.ThrowsAsync<BrokerUnavailableException>(() => publish.WaitAsync(Node.Patience, Token))).IsUnknown);
+        await (await disposed.Task.WaitAsync(Node.Patience, Token)).WaitAsync(Node.Patience, Token);
+    }
+
     private static TopicMessage Text(string text) => new(default, MessageType.Text, System.Text.Encoding.UTF8.GetBytes(text));
 
     /// <summary>A queue before a server that is silent, and that may be out of reach.</summary>
