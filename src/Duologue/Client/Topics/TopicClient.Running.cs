@@ -239,14 +239,14 @@ public sealed partial class TopicClient
         if (close.Cause == CloseCause.KeepAliveTimeout && !session.HasHeard)
         {
             // As behind a proxy that lets the upgrade through and no frame: it was no conversation.
-            return SessionEnd.OfFailure(MuteFailure(close), Time.GetUtcNow());
+            return SessionEnd.OfFailure(MuteFailure(), Time.GetUtcNow());
         }
 
         return new SessionEnd(Verdict.Of(close), Time.GetElapsedTime(openedAt), close, null, IsWaysFault: false);
     }
 
-    private HandshakeException MuteFailure(CloseInfo close) =>
-        new($"The WebSocket of {WebSocketUri.Display(_address.Socket)} opened, but nothing came through it, as through a proxy that passes no frames on ({close.Cause}).", null) { Failure = ConnectFailure.Timeout };
+    private HandshakeException MuteFailure() =>
+        new($"The WebSocket of {WebSocketUri.Display(_address.Socket)} opened, but nothing came through it, as through a proxy that passes no frames on ({nameof(CloseCause.KeepAliveTimeout)}).", null) { Failure = ConnectFailure.Timeout };
 
     private async Task<Connection> ConnectAsync(CancellationToken stop)
     {
@@ -316,24 +316,19 @@ public sealed partial class TopicClient
     private async Task<Connection> ProbeOnceAsync(CancellationToken stop)
     {
         Connection connection = await ConnectAsync(stop).ConfigureAwait(false);
-        bool carries = false;
         try
         {
             using var patience = new CancellationTokenSource(_options.Connect.ConnectTimeout, Time);
             using var either = CancellationTokenSource.CreateLinkedTokenSource(stop, patience.Token);
             await connection.PingAsync(either.Token).ConfigureAwait(false);
-            carries = true;
+            return connection;
         }
-        finally
+        catch
         {
-            if (!carries)
-            {
-                connection.Abort();
-                await connection.DisposeAsync().ConfigureAwait(false);
-            }
+            connection.Abort();
+            await connection.DisposeAsync().ConfigureAwait(false);
+            throw;
         }
-
-        return connection;
     }
 
     private async Task DelayAsync(TimeSpan delay, CancellationToken stop) =>
