@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Runtime.ExceptionServices;
+using Duologue.AspNetCore.Tests.Support;
 using Duologue.Carriers;
 using Duologue.Peer;
 using Duologue.Protocol;
@@ -53,12 +54,12 @@ public class FanoutTests
         connections[3].Send("before");
         BroadcastFrame[] frames = [Fanout.Encode("a", default), Fanout.Encode("bc", default), Fanout.Encode("def", default)];
 
-        (FanoutResult result, ExceptionDispatchInfo? failure) = Settle(Fanout.AcceptEach(connections, frames));
+        (FanoutResult result, ExceptionDispatchInfo? failure) = Settle(Fanout.Accept(connections, frames));
 
         byte[] all = [0x81, 1, (byte)'a', 0x81, 2, (byte)'b', (byte)'c', 0x81, 3, (byte)'d', (byte)'e', (byte)'f'];
         Assert.All(wires[..3], wire => Assert.Equal((Convert.ToHexString(all), takesAtOnce ? 0 : all.Length), (wire.Hex, wire.Flushed)));
         Assert.Equal([1, 1], wires[..2].Select(wire => wire.Writes));
-        Assert.Equal((4, 1), (result.Accepted, result.Dropped));
+        Assert.Equal((4, 3), (result.Accepted, result.Dropped));
         Assert.IsType<InsufficientMemoryException>(failure?.SourceException);
         Assert.Equal((true, CloseCause.Aborted), (wires[4].IsAborted, (await connections[4].Closed).Cause));
 
@@ -66,6 +67,35 @@ public class FanoutTests
         Assert.Equal((3 * 3 + 1, 3 * 6 + "before".Length), (counted.Sent, counted.Bytes));
         wires[3].Go();
         Assert.EndsWith(Convert.ToHexString(all), wires[3].Hex, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_page_for_many_took_memory_for_each_of_its_messages()
+    {
+        const int Receivers = 2_000;
+        WebSocketConnection[] connections = [.. Enumerable.Range(0, Receivers).Select(i => Open(new Wire { TakesAtOnce = true }, i % 2 == 0 ? new Counting() : ConnectionObserver.None))];
+        BroadcastFrame[] frames = [.. Enumerable.Repeat(Fanout.Encode("x", default), Topic.MaxTogether)];
+
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        Fanout.Accepted accepted = Fanout.Accept(connections, frames);
+        long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+
+        Assert.Equal(Receivers, Settle(accepted).Result.Accepted);
+        Assert.InRange(allocated, 0, Receivers * Topic.MaxTogether);
+    }
+
+    [Fact]
+    public void Receivers_that_are_counted_apart_are_given_a_page_in_one_step_too()
+    {
+        Counting[] counted = [new(), new()];
+        Wire[] wires = [new() { TakesAtOnce = true }, new() { TakesAtOnce = true }, new()];
+        WebSocketConnection[] connections = [Open(wires[0], counted[0]), Open(wires[1], counted[1]), Open(wires[2], counted[1])];
+
+        (FanoutResult result, _) = Settle(Fanout.Accept(connections, Fanout.Encode("a", default), Fanout.Encode("bc", default)));
+
+        Assert.Equal((3, 0), (result.Accepted, result.Dropped));
+        Assert.All(wires, wire => Assert.Equal((1, "8101618102" + "6263"), (wire.Writes, wire.Hex)));
+        Assert.Equal([(2, 3), (4, 6)], counted.Select(one => (one.Sent, one.Bytes)));
     }
 
     [Fact]
@@ -87,10 +117,12 @@ public class FanoutTests
 
     private static WebSocketConnection Open(Wire wire) => Open(wire, ConnectionObserver.None);
 
-    private static WebSocketConnection Open(Wire wire, ConnectionObserver observer)
+    private static WebSocketConnection Open(Wire wire, ConnectionObserver observer) => Open(wire, observer, 1024 * 1024);
+
+    private static WebSocketConnection Open(Wire wire, ConnectionObserver observer, int queueLimit)
     {
         var connection = new WebSocketConnection(
-            new ConnectionSetup { Role = Role.Server, Options = new ConnectionOptions { KeepAliveInterval = Timeout.InfiniteTimeSpan }, Observer = observer });
+            new ConnectionSetup { Role = Role.Server, Options = new ConnectionOptions { KeepAliveInterval = Timeout.InfiniteTimeSpan, SendQueueLimit = queueLimit }, Observer = observer });
         connection.Start(wire);
         return connection;
     }
@@ -101,7 +133,9 @@ public class FanoutTests
 
         public int Bytes { get; private set; }
 
-        public int Dropped { get; private set; }
+        public int Dropped => Reasons.Count;
+
+        public List<DropReason> Reasons { get; } = [];
 
         public override void MessageSent(WebSocketConnection connection, int bytes)
         {
@@ -109,13 +143,13 @@ public class FanoutTests
             Bytes += bytes;
         }
 
-        public override void MessagesDropped(WebSocketConnection connection, DropReason reason, int count) => Dropped += count;
+        public override void MessagesDropped(WebSocketConnection connection, DropReason reason, int count) => Reasons.AddRange(Enumerable.Repeat(reason, count));
     }
 
     /// <summary>Takes all, at once or only when it may go on, or has no memory for anything.</summary>
     private sealed class Wire : Carrier, IBufferWriter<byte>
     {
-        private readonly ArrayBufferWriter<byte> _written = new();
+        private readonly ArrayBufferWriter<byte> _written = new(1024);
         private readonly TaskCompletionSource<bool> _goOn = new();
 
         public bool IsPoor { get; init; }
