@@ -37,8 +37,8 @@ internal sealed partial class WebSocketConnection
 
     private bool MayRefill => !_fragmenting && Waiting > 0 && (!_reserved || Ahead > 0);
 
-    // RFC 6455 §5.5.1: no data frame after a Close frame.
-    private bool CannotSend => _closeSent || Ending is not null;
+    // RFC 6455 §5.5.1: no data frame after a Close frame. Nor after one that there was no room for: who has what came behind it takes the Close for one behind that, too.
+    private bool CannotSend => _closeSent || _rare is { Ending: not null } or { HasOverflowed: true };
 
     /// <inheritdoc/>
     public override SendResult Send(ReadOnlySpan<byte> data, MessageType type, MessageFlags flags)
@@ -341,6 +341,9 @@ internal sealed partial class WebSocketConnection
             case SendQueuePolicy.Wait when Buffered <= limit:
                 return SendResult.Queued;
             case SendQueuePolicy.Close:
+                // The Close comes when it is reported, which others may be faster than.
+                Rare.HasOverflowed = true;
+                Cause ??= CloseCause.SendQueueFull;
                 dropped = 1;
                 reason = DropReason.QueueFull;
                 return SendResult.Dropped;

@@ -69,6 +69,31 @@ public class FanoutTests
         Assert.EndsWith(Convert.ToHexString(all), wires[3].Hex, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task What_came_behind_a_message_that_there_was_no_room_for_overtook_the_close_that_tells_of_it(bool together)
+    {
+        var counted = new Counting();
+        var wire = new Wire { IsSlow = true };
+        WebSocketConnection connection = Open(wire, counted, queueLimit: 64);
+        connection.Send("before");
+        BroadcastFrame[] frames = [Fanout.Encode(new string('x', 100), default), Fanout.Encode("small", default)];
+
+        // As one page, or of two publishers, the second of whom comes before the first has closed.
+        Fanout.Accepted[] accepted = together ? [Fanout.Accept([connection], frames)] : [Fanout.Accept([connection], frames[0]), Fanout.Accept([connection], frames[1])];
+        (FanoutResult Result, ExceptionDispatchInfo? Failure)[] settled = [.. accepted.Select(Settle)];
+        SendResult later = connection.Send("later");
+        wire.Go();
+
+        Assert.Equal((0, 2), (settled.Sum(one => one.Result.Accepted), settled.Sum(one => one.Result.Dropped)));
+        Assert.Equal(SendResult.Dropped, later);
+        Assert.Equal((DropReason[])[DropReason.QueueFull, DropReason.Closed, DropReason.Closed], counted.Reasons);
+        await Eventually.True(() => wire.Hex.Contains(Convert.ToHexString("(SendQueueLimit)"u8), StringComparison.Ordinal));
+        Assert.Equal("8106" + Convert.ToHexString("before"u8) + "88", wire.Hex[..18]);
+        connection.Abort();
+    }
+
     [Fact]
     public void A_page_for_many_took_memory_for_each_of_its_messages()
     {
