@@ -133,6 +133,54 @@ public class RemoteTopicTests
         Assert.Equal("first", await client.ReceiveTextAsync());
     }
 
+    [Fact]
+    public async Task What_was_found_in_the_log_alone_was_kept_from_those_who_had_subscribed_by_a_pattern()
+    {
+        var broker = new SilentBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System));
+        await using TestHost host = await StartAsync(broker);
+        using ClientWebSocket first = await host.ConnectAsync("/");
+        Connection byName = Assert.Single(host.Connections);
+        Assert.True((await byName.SubscribeAsync("news/a", TopicStart.Now, Token)).IsSubscribed);
+        using ClientWebSocket second = await host.ConnectAsync("/");
+        Assert.True(host.Connections.Single(connection => connection != byName).Subscribe("news/*"));
+        await host.Topics.PublishAsync("news/a", "not heard of", Token);
+
+        broker.TellUncertain("news/a");
+
+        Assert.Equal("not heard of", await first.ReceiveTextAsync());
+        Assert.Equal("not heard of", await second.ReceiveTextAsync());
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task What_was_heard_of_just_as_its_topic_was_given_up_was_kept_from_those_who_subscribe_by_a_pattern(bool isSeen)
+    {
+        var broker = new SilentBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System));
+        await using TestHost host = await StartAsync(broker);
+        using ClientWebSocket client = await host.ConnectAsync("/");
+        Assert.True(Assert.Single(host.Connections).Subscribe("news/*"));
+        await host.Topics.PublishAsync("news/a", "first", Token);
+        broker.Tell();
+        Assert.Equal("first", await client.ReceiveTextAsync());
+
+        // As the sweeper does, which has not taken it out yet.
+        var topics = (ConcurrentDictionary<string, Topic>)typeof(TopicHub).GetField("_topics", BindingFlags.Instance | BindingFlags.NonPublic)!.GetValue(host.Topics)!;
+        await Eventually.True(() => topics["news/a"].TryRetire(TimeSpan.Zero));
+        Assert.True(topics["news/a"].Detach());
+        TopicPosition position = await host.Topics.PublishAsync("news/a", "second", Token);
+        if (isSeen)
+        {
+            broker.TellLast();
+        }
+        else
+        {
+            broker.TellUnseen("news/a", position);
+        }
+
+        Assert.Equal("second", await client.ReceiveTextAsync());
+    }
+
     [Theory]
     [InlineData(int.MaxValue, 0)]
     [InlineData(0, int.MaxValue)]
