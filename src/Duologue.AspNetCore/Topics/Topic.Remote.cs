@@ -15,7 +15,8 @@ internal sealed partial class Topic
     private const int PumpCount = 256;
     private const int PumpBytes = 1024 * 1024;
 
-    private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
+    /// <summary>After so long a broker that failed is asked again.</summary>
+    public static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
 
     // Guarded by the publish lock.
     private Task? _attaching;

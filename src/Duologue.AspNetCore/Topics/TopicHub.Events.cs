@@ -186,19 +186,38 @@ internal sealed partial class TopicHub
         Log.BrokerFailed(_logger, error, operation, PeerText.Quote(topic));
     }
 
-    private Task FollowPatternAsync(string pattern) => WatchAsync(static async (broker, pattern) => await broker.SubscribeAsync(pattern, CancellationToken.None).ConfigureAwait(false), "subscribe", pattern);
+    // For a broker that fails there is another try, as there is for a topic. Whoever has left meanwhile has nobody's call to end but his own.
+    private async Task FollowPatternAsync(Wildcard wildcard)
+    {
+        while (!await WatchAsync(static async (broker, pattern) => await broker.SubscribeAsync(pattern, CancellationToken.None).ConfigureAwait(false), "subscribe", wildcard.Pattern).ConfigureAwait(false))
+        {
+            await Task.Delay(Topic.RetryDelay, Time, Ended).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (wildcard.HasLeft || Ended.IsCancellationRequested)
+            {
+                return;
+            }
+        }
 
-    private async Task WatchAsync(Func<Broker, string, ValueTask> call, string operation, string topic)
+        if (!wildcard.TryFollow())
+        {
+            Unfollow(wildcard.Pattern);
+        }
+    }
+
+    // False if it failed, which is told.
+    private async Task<bool> WatchAsync(Func<Broker, string, ValueTask> call, string operation, string topic)
     {
         try
         {
             await call(Broker, topic).ConfigureAwait(false);
+            return true;
         }
 #pragma warning disable CA1031 // Nobody waits for it: whatever the broker throws is logged and counted here or nowhere.
         catch (Exception error)
 #pragma warning restore CA1031
         {
             BrokerFailed(error, operation, topic);
+            return false;
         }
     }
 

@@ -181,6 +181,25 @@ public class RemoteTopicTests
         Assert.Equal("second", await client.ReceiveTextAsync());
     }
 
+    [Fact]
+    public async Task A_pattern_that_the_broker_did_not_follow_at_once_was_not_followed_at_all_and_given_up_in_the_name_of_another()
+    {
+        var broker = new PatternBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System), failures: 2);
+        await using TestHost host = await StartAsync(broker);
+        using ClientWebSocket first = await host.ConnectAsync("/");
+        Connection one = Assert.Single(host.Connections);
+        Assert.True(one.Subscribe("news/*"));
+        using ClientWebSocket second = await host.ConnectAsync("/");
+        Connection other = host.Connections.Single(connection => connection != one);
+        Assert.True(other.Subscribe("news/*"));
+        Assert.True(other.Unsubscribe("news/*"));
+        await Eventually.True(() => broker.Followers == 1);
+        await host.Topics.PublishAsync("news/a", "heard of", Token);
+        Assert.Equal("heard of", await first.ReceiveTextAsync());
+        Assert.True(one.Unsubscribe("news/*"));
+        await Eventually.True(() => broker.Followers == 0);
+    }
+
     [Theory]
     [InlineData(int.MaxValue, 0)]
     [InlineData(0, int.MaxValue)]
@@ -266,6 +285,37 @@ public class RemoteTopicTests
         }
 
         public void TellUncertain(string topic) => OnUncertain(topic);
+
+        protected override void Tell(string topic, TopicMessage message) => OnAppended(topic, message);
+    }
+
+    /// <summary>Counts who follows patterns; fails to follow one at first.</summary>
+    private sealed class PatternBroker(MemoryBroker log, int failures) : StoringBroker(log)
+    {
+        private int _failures = failures;
+        private int _followers;
+
+        public int Followers => Volatile.Read(ref _followers);
+
+        public override ValueTask<TopicPosition> SubscribeAsync(string topic, CancellationToken cancellationToken)
+        {
+            if (TopicName.IsPattern(topic))
+            {
+                _ = Interlocked.Decrement(ref _failures) >= 0 ? throw new IOException("The broker is down.") : Interlocked.Increment(ref _followers);
+            }
+
+            return base.SubscribeAsync(topic, cancellationToken);
+        }
+
+        public override ValueTask UnsubscribeAsync(string topic)
+        {
+            if (TopicName.IsPattern(topic))
+            {
+                Interlocked.Decrement(ref _followers);
+            }
+
+            return base.UnsubscribeAsync(topic);
+        }
 
         protected override void Tell(string topic, TopicMessage message) => OnAppended(topic, message);
     }
