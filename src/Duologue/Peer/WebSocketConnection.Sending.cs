@@ -279,27 +279,34 @@ internal sealed partial class WebSocketConnection
     /// <summary>The last part: counts and logs what became of a message, and closes for it. Listeners and sinks run here.</summary>
     public void ReportAccepted(in Acceptance accepted)
     {
-        if (accepted.Dropped != 0)
+        bool closes = accepted is { Result: SendResult.Dropped, Reason: DropReason.QueueFull };
+        try
         {
-            ReportDropped(accepted.Reason, accepted.Dropped);
-        }
-
-        if (accepted.Result != SendResult.Dropped)
-        {
-            _setup.Observer.MessageSent(this, accepted.Payload);
-            if (accepted.Saved != 0)
+            if (accepted.Dropped != 0)
             {
-                _setup.Observer.MessageCompressed(this, accepted.Saved);
+                ReportDropped(accepted.Reason, accepted.Dropped);
             }
-        }
-        else if (accepted.Reason == DropReason.QueueFull)
-        {
-            if (_setup.Logger.IsEnabled(LogLevel.Warning))
+
+            if (accepted.Result != SendResult.Dropped)
+            {
+                _setup.Observer.MessageSent(this, accepted.Payload);
+                if (accepted.Saved != 0)
+                {
+                    _setup.Observer.MessageCompressed(this, accepted.Saved);
+                }
+            }
+            else if (closes && _setup.Logger.IsEnabled(LogLevel.Warning))
             {
                 _setup.Logger.SendQueueOverflowed(Id, Options.SendQueueLimit);
             }
-
-            BeginClose(CloseFrame.TryAgainLater, $"The send queue exceeds {Options.SendQueueLimit} bytes (SendQueueLimit).", CloseCause.SendQueueFull);
+        }
+        finally
+        {
+            if (closes)
+            {
+                // Whatever throws: it sends nothing more, and nobody else would say so.
+                BeginClose(CloseFrame.TryAgainLater, $"The send queue exceeds {Options.SendQueueLimit} bytes (SendQueueLimit).", CloseCause.SendQueueFull);
+            }
         }
     }
 

@@ -95,6 +95,22 @@ public class FanoutTests
     }
 
     [Fact]
+    public async Task A_connection_whose_queue_overflowed_is_closed_whatever_throws_where_that_is_counted()
+    {
+        var wire = new Wire { IsSlow = true };
+        WebSocketConnection connection = Open(wire, new Failing(), queueLimit: 64);
+        connection.Send("before");
+
+        (FanoutResult result, ExceptionDispatchInfo? failure) = Settle(Fanout.Accept([connection], Fanout.Encode(new string('x', 100), default)));
+        wire.Go();
+
+        Assert.Equal((0, 1), (result.Accepted, result.Dropped));
+        Assert.IsType<InvalidOperationException>(failure?.SourceException);
+        await Eventually.True(() => wire.Hex.Contains(Convert.ToHexString("(SendQueueLimit)"u8), StringComparison.Ordinal));
+        connection.Abort();
+    }
+
+    [Fact]
     public void A_page_for_many_took_memory_for_each_of_its_messages()
     {
         const int Receivers = 2_000;
@@ -169,6 +185,11 @@ public class FanoutTests
         }
 
         public override void MessagesDropped(WebSocketConnection connection, DropReason reason, int count) => Reasons.AddRange(Enumerable.Repeat(reason, count));
+    }
+
+    private sealed class Failing : ConnectionObserver
+    {
+        public override void MessagesDropped(WebSocketConnection connection, DropReason reason, int count) => throw new InvalidOperationException("The listener's fault.");
     }
 
     /// <summary>Takes all, at once or only when it may go on, or has no memory for anything.</summary>
