@@ -140,8 +140,8 @@ public class RemoteTopicTests
         await using TestHost host = await StartAsync(broker);
         using ClientWebSocket first = await host.ConnectAsync("/");
         Connection byName = Assert.Single(host.Connections);
-        Assert.True((await byName.SubscribeAsync("news/a", TopicStart.Now, Token)).IsSubscribed);
         using ClientWebSocket second = await host.ConnectAsync("/");
+        Assert.True((await byName.SubscribeAsync("news/a", TopicStart.Now, Token)).IsSubscribed);
         Assert.True(host.Connections.Single(connection => connection != byName).Subscribe("news/*"));
         await host.Topics.PublishAsync("news/a", "not heard of", Token);
 
