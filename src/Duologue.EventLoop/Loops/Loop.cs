@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
+using Duologue.Carriers;
 using Duologue.EventLoop.Buffers;
 using Duologue.EventLoop.Detached;
 using Duologue.EventLoop.Diagnostics;
@@ -18,7 +19,7 @@ namespace Duologue.EventLoop.Loops;
 /// A socket belongs to its loop for life. Other threads only enqueue and wake: <see cref="Enqueue"/> and <see cref="Post"/>. No lock is
 /// held while a handler runs.
 /// </remarks>
-internal abstract partial class Loop
+internal abstract partial class Loop : ISleeper
 {
     // How often deadlines are looked at while there are any, and how long an exhausted listener rests at most.
     private const int TickMilliseconds = 200;
@@ -278,19 +279,26 @@ internal abstract partial class Loop
     private void Interrupt()
     {
         int state = Interlocked.CompareExchange(ref _sleep, Woken, Asleep);
-        if (state == Asleep)
-        {
-            lock (_wakeLock)
-            {
-                if (!_released)
-                {
-                    Wake();
-                }
-            }
-        }
-        else if (state == Ended)
+        if (state == Ended)
         {
             TurnLate();
+        }
+        else if (state == Asleep && !HeldWakes.TryTake(this))
+        {
+            WakeUp();
+        }
+    }
+
+    void ISleeper.Wake() => WakeUp();
+
+    private void WakeUp()
+    {
+        lock (_wakeLock)
+        {
+            if (!_released)
+            {
+                Wake();
+            }
         }
     }
 
