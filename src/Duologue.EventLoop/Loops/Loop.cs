@@ -43,7 +43,7 @@ internal abstract partial class Loop
     private volatile bool _stopping;
     private long _turnStarted;
 
-    // Whoever wakes the loop holds it, and the end waits for him: the descriptor that he writes to must not be somebody else's by then. A leaf.
+    // Held while somebody wakes the loop, and by the loop's end: the descriptor that a wake writes to must not be closed, and its number another's, meanwhile. A leaf.
     private readonly Lock _wakeLock = new();
     private bool _released;
 
@@ -507,7 +507,7 @@ internal abstract partial class Loop
             Unlisten(listener);
         }
 
-        // What is under way with the kernel comes to its end: bounded, for a socket that was shut completes at once.
+        // Waits for what is still under way with the kernel. That is bounded: on a socket that was shut down it completes at once.
         for (int turns = 0; _sockets.Count > 0 && turns < 1000; turns++)
         {
             _sockets.ForEach(socket => Close(socket, reset: true));
