@@ -42,6 +42,8 @@ internal abstract partial class Loop
     private bool _tickNeeded;
     private volatile bool _stopping;
     private long _turnStarted;
+    private long _changes;
+    private long _cutShort;
 
     // Held while somebody wakes the loop, and by the loop's end: the descriptor that a wake writes to must not be closed, and its number another's, meanwhile. A leaf.
     private readonly Lock _wakeLock = new();
@@ -89,12 +91,8 @@ internal abstract partial class Loop
     /// <summary>How many sockets it has taken in and closed, both counted. Any thread.</summary>
     public long Changes => Volatile.Read(ref _changes);
 
-    private long _changes;
-
     /// <summary>How many connections it has reset because their peers did not read the last bytes. Any thread.</summary>
     public long ConnectionsCutShort => Volatile.Read(ref _cutShort);
-
-    private long _cutShort;
 
     /// <summary>When the turn that runs began, as <see cref="Stopwatch.GetTimestamp"/>; 0 while the loop waits. Any thread.</summary>
     public long TurnStarted => Volatile.Read(ref _turnStarted);
