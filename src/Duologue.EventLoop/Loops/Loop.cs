@@ -43,8 +43,10 @@ internal abstract partial class Loop : ISleeper
     private bool _tickNeeded;
     private volatile bool _stopping;
     private long _turnStarted;
+    private long _changes;
+    private long _cutShort;
 
-    // Whoever wakes the loop holds it, and the end waits for him: the descriptor that he writes to must not be somebody else's by then. A leaf.
+    // Held while somebody wakes the loop, and by the loop's end: the descriptor that a wake writes to must not be closed, and its number another's, meanwhile. A leaf.
     private readonly Lock _wakeLock = new();
     private bool _released;
 
@@ -90,12 +92,8 @@ internal abstract partial class Loop : ISleeper
     /// <summary>How many sockets it has taken in and closed, both counted. Any thread.</summary>
     public long Changes => Volatile.Read(ref _changes);
 
-    private long _changes;
-
     /// <summary>How many connections it has reset because their peers did not read the last bytes. Any thread.</summary>
     public long ConnectionsCutShort => Volatile.Read(ref _cutShort);
-
-    private long _cutShort;
 
     /// <summary>When the turn that runs began, as <see cref="Stopwatch.GetTimestamp"/>; 0 while the loop waits. Any thread.</summary>
     public long TurnStarted => Volatile.Read(ref _turnStarted);
@@ -515,7 +513,7 @@ internal abstract partial class Loop : ISleeper
             Unlisten(listener);
         }
 
-        // What is under way with the kernel comes to its end: bounded, for a socket that was shut completes at once.
+        // Waits for what is still under way with the kernel. That is bounded: on a socket that was shut down it completes at once.
         for (int turns = 0; _sockets.Count > 0 && turns < 1000; turns++)
         {
             _sockets.ForEach(socket => Close(socket, reset: true));
