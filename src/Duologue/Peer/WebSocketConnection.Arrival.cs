@@ -181,7 +181,7 @@ internal sealed partial class WebSocketConnection
             return Enqueue(item) ? Arrival.Settled : Arrival.Useless;
         }
 
-        if (item.Length > Options.MaxMessageSize)
+        if (item.Total > Options.MaxMessageSize)
         {
             item.Release();
             return Arrival.TooBig;

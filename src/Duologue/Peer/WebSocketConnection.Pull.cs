@@ -185,7 +185,7 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
             ReturnBorrowed();
             if (TryDequeue(out InboxItem item))
             {
-                begun = item.Length <= Options.MaxMessageSize ? Begun.Completed : Begun.TooBig;
+                begun = item.Total <= Options.MaxMessageSize ? Begun.Completed : Begun.TooBig;
                 if (begun == Begun.Completed)
                 {
                     Lend(item);
