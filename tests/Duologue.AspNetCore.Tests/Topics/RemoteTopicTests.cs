@@ -138,17 +138,17 @@ public class RemoteTopicTests
     {
         var broker = new SilentBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System));
         await using TestHost host = await StartAsync(broker);
-        using ClientWebSocket first = await host.ConnectAsync("/");
-        Connection byName = Assert.Single(host.Connections);
-        using ClientWebSocket second = await host.ConnectAsync("/");
-        Assert.True((await byName.SubscribeAsync("news/a", TopicStart.Now, Token)).IsSubscribed);
-        Assert.True(host.Connections.Single(connection => connection != byName).Subscribe("news/*"));
+        using ClientWebSocket byName = await host.ConnectAsync("/");
+        Connection one = Assert.Single(host.Connections);
+        await one.SubscribeAsync("news/a", TopicStart.Now, Token);
+        using ClientWebSocket byPattern = await host.ConnectAsync("/");
+        host.Connections.Single(connection => connection != one).Subscribe("news/*");
         await host.Topics.PublishAsync("news/a", "not heard of", Token);
 
         broker.TellUncertain("news/a");
 
-        Assert.Equal("not heard of", await first.ReceiveTextAsync());
-        Assert.Equal("not heard of", await second.ReceiveTextAsync());
+        Assert.Equal("not heard of", await byName.ReceiveTextAsync());
+        Assert.Equal("not heard of", await byPattern.ReceiveTextAsync());
     }
 
     [Theory]
