@@ -431,7 +431,7 @@ internal sealed partial class WebSocketConnection
         {
             if (CannotSend)
             {
-                return ValueTask.FromException(ClosedException());
+                return ValueTask.FromException(ClosedException(isUnsent: true));
             }
 
             if (IsCarrierFree && size <= Options.SendQueueLimit && TurnOrNull is null or { CurrentCount: > 0 })
