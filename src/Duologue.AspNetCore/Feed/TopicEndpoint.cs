@@ -78,7 +78,8 @@ internal sealed class TopicEndpoint
 
     private FeedRefusal? Judge(HttpContext context, string name)
     {
-        if (!FeedCors.TryApply(context, _sockets.Settings.Origins))
+        OriginPolicy origins = _sockets.Settings.Origins;
+        if (!FeedCors.TryApply(context, origins) || (origins.IsHidden(context.Request) && FeedRequest.WantsEventStream(context.Request)))
         {
             return ForeignOrigin;
         }
