@@ -49,6 +49,15 @@ public class TopicClientTests
         Assert.Equal(binary, (await third.ItemAsync()).Cursor);
     }
 
+    [Fact]
+    public async Task A_client_of_a_URL_without_topics_says_which_URL_it_wants()
+    {
+        await using TestHost host = await QuickTopics.StartAsync();
+        await using var client = new TopicClient(new Uri(host.Url, "/nothing"), Quick);
+        TopicException e = await Assert.ThrowsAsync<TopicException>(() => client.PublishAsync("news", "lost", Token).WaitAsync(TestHost.Patience, Token));
+        Assert.Contains("The server answered 404. The URI of the client is that of MapTopics, without a topic's name.", e.Message, StringComparison.Ordinal);
+    }
+
     [Theory]
     [MemberData(nameof(EachWay))]
     public async Task By_each_way_one_begins_now_and_what_is_gone_is_told(FeedWays way)
