@@ -135,3 +135,29 @@ public sealed class OurServerWithNodeTests : NodeTests
         return new Pair(await host.Accepted.WaitAsync(Cancellation), theirs, host);
     }
 }
+
+/// <summary>As <see cref="OurClientWithNodeTests"/>, over HTTP/2 in clear text: an HTTP/2 that is not .NET's.</summary>
+public sealed class OurClientWithNodeOverHttp2Tests : NodeTests
+{
+    internal override async Task<Pair> OpenAsync(params string[] offered)
+    {
+        (NodePeer theirs, int port) = await NodePeer.ListenOverHttp2Async(Spoken, Cancellation);
+        Uri uri = new($"ws://127.0.0.1:{port}/");
+        ConnectOptions options = new() { Subprotocols = offered, HttpVersion = HttpVersion.Version20, HttpVersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        Connection ours = await Connection.ConnectAsync(uri, options, Cancellation);
+        await theirs.OpenAsync(Cancellation);
+        return new Pair(ours, theirs, OurClientWithNodeTests.NoHost.Instance);
+    }
+}
+
+/// <summary>As <see cref="OurServerWithNodeTests"/>, over HTTP/2 in clear text: an HTTP/2 that is not .NET's.</summary>
+public sealed class OurServerWithNodeOverHttp2Tests : NodeTests
+{
+    internal override async Task<Pair> OpenAsync(params string[] offered)
+    {
+        Host<Connection> host = Hosts.Duologue(Spoken, HttpProtocols.Http2);
+        Uri uri = await host.StartAsync(Cancellation);
+        NodePeer theirs = await NodePeer.ConnectOverHttp2Async(uri, offered, Cancellation);
+        return new Pair(await host.Accepted.WaitAsync(Cancellation), theirs, host);
+    }
+}

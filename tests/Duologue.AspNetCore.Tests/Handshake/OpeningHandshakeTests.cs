@@ -1,6 +1,8 @@
 using System.Diagnostics.Metrics;
 using System.Net;
 using System.Net.WebSockets;
+using System.Text;
+using Duologue.AspNetCore.Tests.Hostile;
 using Duologue.AspNetCore.Tests.Support;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -62,8 +64,24 @@ public class OpeningHandshakeTests
 
         Assert.Equal(426, answer.Status);
         Assert.Equal("websocket", answer["Upgrade"]);
-        Assert.Equal("Upgrade", answer["Connection"]);
+        Assert.StartsWith("Upgrade", answer["Connection"], StringComparison.Ordinal);
         Assert.Contains("WebSocket", answer.Body, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("GET / HTTP/1.1\r\nHost: a\r\n\r\n")]
+    [InlineData("GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 8\r\n\r\n")]
+    public async Task A_426_behind_which_the_connection_ends_says_so(string request)
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", Talks.Echo));
+        using HostilePeer peer = await HostilePeer.ConnectAsync(host.Url);
+        await peer.SayAsync(Encoding.ASCII.GetBytes(request));
+
+        string head = await peer.HearHeadAsync();
+        (_, bool reset) = await peer.HearToEndAsync();
+
+        Assert.Contains("\r\nConnection: Upgrade, close\r\n", head, StringComparison.Ordinal);
+        Assert.False(reset);
     }
 
     [Fact]

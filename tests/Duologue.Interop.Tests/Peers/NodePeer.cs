@@ -48,6 +48,21 @@ internal sealed class NodePeer : ForeignPeer
         return peer;
     }
 
+    /// <summary>As <see cref="ListenAsync(string, CancellationToken)"/>, over HTTP/2 in clear text, which is Node.js's own.</summary>
+    public static async Task<(NodePeer Peer, int Port)> ListenOverHttp2Async(string subprotocol, CancellationToken cancellationToken)
+    {
+        NodePeer peer = Start(null, "listen-h2", subprotocol);
+        return (peer, await peer._listening.Task.WaitAsync(cancellationToken));
+    }
+
+    /// <summary>As <see cref="ConnectAsync(Uri, IEnumerable{string}, CancellationToken)"/>, over HTTP/2 in clear text.</summary>
+    public static async Task<NodePeer> ConnectOverHttp2Async(Uri uri, IEnumerable<string> subprotocols, CancellationToken cancellationToken)
+    {
+        NodePeer peer = Start(null, ["connect-h2", uri.ToString(), .. subprotocols]);
+        await peer.OpenAsync(cancellationToken);
+        return peer;
+    }
+
     /// <summary>Waits for the end of the opening handshake.</summary>
     public Task OpenAsync(CancellationToken cancellationToken) => _open.Task.WaitAsync(cancellationToken);
 

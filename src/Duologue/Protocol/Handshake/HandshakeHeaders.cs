@@ -14,6 +14,9 @@ internal static class HandshakeHeaders
     /// <summary>The value of <see cref="Upgrade"/>, and of <c>:protocol</c> on HTTP/2 (RFC 8441 §4).</summary>
     public const string WebSocket = "websocket";
 
+    /// <summary>The value of <see cref="Connection"/> in a 426: what to upgrade to is named, and the connection ends.</summary>
+    public const string UpgradeThenClose = "Upgrade, close";
+
     /// <summary>The only version there is (RFC 6455 §4.1, requirement 9).</summary>
     public const string Version13 = "13";
 

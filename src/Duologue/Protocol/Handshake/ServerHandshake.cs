@@ -3,11 +3,12 @@ namespace Duologue.Protocol.Handshake;
 /// <summary>Judges an opening handshake (RFC 6455 §4.2, RFC 8441 §5). Pure: it decides, the server answers. It knows nothing of origins.</summary>
 internal static class ServerHandshake
 {
-    // RFC 9110 §15.5.22: a 426 names what to upgrade to; §7.8: and Connection says that Upgrade is meant for this hop.
+    // RFC 9110 §15.5.22: a 426 names what to upgrade to; §7.8: and Connection says that Upgrade is meant for this hop. Kestrel ends the
+    // connection behind an answer whose Connection lacks keep-alive; RFC 9112 §9.6: who is going to end it says so.
     private static readonly KeyValuePair<string, string>[] UpgradeHeaders =
     [
         new(HandshakeHeaders.Upgrade, HandshakeHeaders.WebSocket),
-        new(HandshakeHeaders.Connection, HandshakeHeaders.Upgrade),
+        new(HandshakeHeaders.Connection, HandshakeHeaders.UpgradeThenClose),
     ];
 
     // RFC 6455 §4.4: the answer to a wrong version names those that are understood.

@@ -79,11 +79,11 @@ public class ServerHandshakeTests
 
     [Fact]
     public void A_plain_GET_is_told_to_upgrade() =>
-        AssertRefused(Judge(With(upgrade: [])), ServerHandshakeFailure.NoUpgrade, 426, "expected \"Upgrade: websocket\"", "Upgrade: websocket", "Connection: Upgrade");
+        AssertRefused(Judge(With(upgrade: [])), ServerHandshakeFailure.NoUpgrade, 426, "expected \"Upgrade: websocket\"", "Upgrade: websocket", "Connection: Upgrade, close");
 
     [Fact]
     public void Another_upgrade_is_told_to_upgrade_to_websocket() =>
-        AssertRefused(Judge(With(upgrade: ["h2c", "websocket/13"])), ServerHandshakeFailure.NoUpgrade, 426, "Upgrade is \"h2c, websocket/13\"", "Upgrade: websocket", "Connection: Upgrade");
+        AssertRefused(Judge(With(upgrade: ["h2c", "websocket/13"])), ServerHandshakeFailure.NoUpgrade, 426, "Upgrade is \"h2c, websocket/13\"", "Upgrade: websocket", "Connection: Upgrade, close");
 
     [Fact]
     public void A_missing_or_other_Connection_is_400()
@@ -105,13 +105,13 @@ public class ServerHandshakeTests
             426,
             $"Sec-WebSocket-Version is \"{version}\"; expected 13",
             "Upgrade: websocket",
-            "Connection: Upgrade",
+            "Connection: Upgrade, close",
             "Sec-WebSocket-Version: 13");
 
     [Fact]
     public void A_missing_or_doubled_version_is_426_and_names_13()
     {
-        string[] headers = ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13"];
+        string[] headers = ["Upgrade: websocket", "Connection: Upgrade, close", "Sec-WebSocket-Version: 13"];
         AssertRefused(Judge(With(version: [])), ServerHandshakeFailure.Version, 426, "Sec-WebSocket-Version is missing", headers);
         AssertRefused(Judge(With(version: ["13", "13"])), ServerHandshakeFailure.Version, 426, "\"13, 13\"", headers);
     }
@@ -138,7 +138,7 @@ public class ServerHandshakeTests
     [InlineData("HTTP/1.0")]
     [InlineData("HTTP/0.9")]
     public void HTTP_before_1_1_is_426(string version) =>
-        AssertRefused(Judge(With(httpVersion: version)), ServerHandshakeFailure.HttpVersion, 426, $"\"{version}\"", "Upgrade: websocket", "Connection: Upgrade");
+        AssertRefused(Judge(With(httpVersion: version)), ServerHandshakeFailure.HttpVersion, 426, $"\"{version}\"", "Upgrade: websocket", "Connection: Upgrade, close");
 
     [Fact]
     public void An_extended_CONNECT_is_accepted_with_200_and_without_an_accept_value()
