@@ -169,7 +169,10 @@ public class TopicClientTests
             Interlocked.Increment(ref opened);
             await Task.Delay(Timeout.Infinite, context.RequestAborted).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
         }));
-        ConnectOptions connect = Quick.Connect with { KeepAliveInterval = TimeSpan.FromMilliseconds(50), KeepAliveTimeout = TimeSpan.FromMilliseconds(50) };
+        int told = 0;
+        using var hook = new LogHook(entry => entry.StartsWith("The WebSocket of", StringComparison.Ordinal), () => Interlocked.Increment(ref told));
+        using var loggers = new LoggerFactory([hook], new LoggerFilterOptions { MinLevel = LogLevel.Debug });
+        ConnectOptions connect = Quick.Connect with { KeepAliveInterval = TimeSpan.FromMilliseconds(50), KeepAliveTimeout = TimeSpan.FromMilliseconds(50), LoggerFactory = loggers };
         await using TopicClient client = QuickTopics.Open(host, Quick with { UpgradeInterval = TimeSpan.FromMilliseconds(20), Connect = connect });
         await using TopicReader reader = TopicReader.Of(client, "news", TopicClient.Oldest);
         host.Topics.Publish("news", "1");
@@ -177,7 +180,7 @@ public class TopicClientTests
 
         // Two more were tried beside it, and the second is tried when the first has been given up.
         int before = Volatile.Read(ref opened);
-        await Eventually.True(() => Volatile.Read(ref opened) >= before + 2);
+        await Eventually.True(() => Volatile.Read(ref opened) >= before + 2 && Volatile.Read(ref told) >= 2);
         host.Topics.Publish("news", "2");
         Assert.Equal("2", (await reader.ItemAsync()).Text);
         Assert.NotEqual(FeedWays.WebSocket, client.Way);

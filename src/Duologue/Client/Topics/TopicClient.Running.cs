@@ -330,10 +330,15 @@ public sealed partial class TopicClient
             await connection.PingAsync(either.Token).ConfigureAwait(false);
             return connection;
         }
-        catch
+        catch (Exception e)
         {
             connection.Abort();
             await connection.DisposeAsync().ConfigureAwait(false);
+            if (!stop.IsCancellationRequested)
+            {
+                _report.Logger.ConnectFailed(MuteFailure((await connection.Closed.ConfigureAwait(false)).Cause).Message, e);
+            }
+
             throw;
         }
     }
