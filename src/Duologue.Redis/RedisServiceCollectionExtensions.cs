@@ -66,7 +66,6 @@ public static class RedisServiceCollectionExtensions
         services.AddOptions<RedisBrokerOptions>().Configure(configure).ValidateOnStart();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<RedisBrokerOptions>, RedisBrokerOptionsValidator>());
         services.TryAddSingleton<RedisMetrics>();
-        services.AddHttpForwarder();
         services.TryAddSingleton<SessionForwarder>();
         services.TryAddSingleton<SessionNodes>(static provider => provider.GetRequiredService<SessionForwarder>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IStartupFilter, ForwardedRequests>());

@@ -175,6 +175,29 @@ public class TopicClientTests
     }
 
     [Fact]
+    public async Task Where_WebSockets_open_and_are_cut_before_anything_has_come_another_way_was_never_tried()
+    {
+        await using TestHost host = await QuickTopics.StartAsync(_ => { }, app => app.UseWebSockets().Use(next => async context =>
+        {
+            if (!context.WebSockets.IsWebSocketRequest)
+            {
+                await next(context);
+                return;
+            }
+
+            // As where frames get through to one side only: that side takes the other for dead before the other does.
+            using System.Net.WebSockets.WebSocket cut = await context.WebSockets.AcceptWebSocketAsync("duologue.topics.v1");
+            await cut.ReceiveAsync(new byte[1024], context.RequestAborted);
+            context.Abort();
+        }));
+        await using TopicClient client = QuickTopics.Open(host, Quick);
+        await using TopicReader reader = TopicReader.Of(client, "news", TopicClient.Oldest);
+        host.Topics.Publish("news", "1");
+        Assert.Equal("1", (await reader.ItemAsync()).Text);
+        Assert.Equal(FeedWays.ServerSentEvents, client.Way);
+    }
+
+    [Fact]
     public async Task Where_neither_WebSockets_nor_streams_get_through_it_polls()
     {
         await using TestHost host = await QuickTopics.StartAsync(_ => { }, app => app.Use(next => context =>
@@ -278,6 +301,38 @@ public class TopicClientTests
         Assert.Equal(("ended", ClientState.Ended), (end.Code, client.State));
         Assert.Equal("ended", (await Assert.ThrowsAsync<TopicException>(() => client.PublishAsync("news", "x", Token))).Code);
         Assert.Equal(2, asked);
+    }
+
+    [Fact]
+    public async Task Whom_the_server_sent_away_for_good_was_told_neither_that_nor_how()
+    {
+        await using TestHost host = await TestHost.StartAsync(app =>
+        {
+            app.UseWebSockets();
+            app.Run(async context =>
+            {
+                using System.Net.WebSockets.WebSocket socket = await context.WebSockets.AcceptWebSocketAsync("duologue.topics.v1");
+                await socket.CloseAsync((System.Net.WebSockets.WebSocketCloseStatus)4401, "sign in", context.RequestAborted);
+            });
+        });
+        var ended = new TaskCompletionSource<ClientStateEventArgs>(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using TopicClient client = QuickTopics.Open(host, Quick);
+        client.StateChanged += (_, e) =>
+        {
+            if (e.State == ClientState.Ended)
+            {
+                ended.TrySetResult(e);
+            }
+        };
+        Task<string> publish = client.PublishAsync("news", "x", Token);
+        await using TopicReader reader = TopicReader.Of(client, "news", TopicClient.Oldest);
+
+        TopicException[] told = [await Assert.ThrowsAsync<TopicException>(reader.NextAsync), await Assert.ThrowsAsync<TopicException>(() => publish.WaitAsync(TestHost.Patience, Token))];
+
+        Assert.All(told, end => Assert.Equal(("ended", (ushort)4401), (end.Code, Assert.IsType<ConnectionClosedException>(end.InnerException).CloseInfo.Code)));
+        Assert.All(told, end => Assert.Contains("sign in", end.Message, StringComparison.Ordinal));
+        ClientStateEventArgs end = await ended.Task.WaitAsync(TestHost.Patience, Token);
+        Assert.Equal((4401, null), (end.Close?.Code, end.Failure));
     }
 
     [Fact]
