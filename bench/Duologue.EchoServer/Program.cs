@@ -1,7 +1,7 @@
 // An echo server on Kestrel, stock or on the event loop, by one of two engines; everything but the engine is the same.
 // GET /memory tells what it holds; see MemoryReport.
-// It prints "listening PORT PID" once it accepts connections. Both engines check UTF-8, ping after 20 s of silence,
-// compress nothing unless told to (shared: no context takeover in either direction), and log nothing.
+// It prints "listening PORT PID" once it accepts connections. Both engines check UTF-8, ping (Duologue every 20 s,
+// System.Net.WebSockets after 20 s of silence), compress nothing unless told to (shared: no context takeover in either direction), and log nothing.
 //   /echo             each message back as it came
 //   /fanout           receives all that is sent to /fanout/publish
 //   /collect          collects the garbage, by GET

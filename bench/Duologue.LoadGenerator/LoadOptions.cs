@@ -85,6 +85,12 @@ internal sealed record LoadOptions
 
     public string? Collect { get; init; }
 
+    /// <summary>
+    /// From when, after the load has begun to open connections, pings of the server may be among what comes. Not on the command line: less than
+    /// any server waits.
+    /// </summary>
+    public TimeSpan PingsFrom { get; init; } = TimeSpan.FromSeconds(8);
+
     /// <summary>The subprotocol to ask for; null for none. Not on the command line: who speaks one drives the links itself.</summary>
     public string? Subprotocol { get; init; }
 

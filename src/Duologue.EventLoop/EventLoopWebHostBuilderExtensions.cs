@@ -31,7 +31,7 @@ public static class EventLoopWebHostBuilderExtensions
         {
             services.Configure(configure);
 
-            // Kestrel asks the transports from the last to the first; its own is to be there, for what we do not take.
+            // Kestrel asks the transport that was registered last first. Its own stays registered, for the endpoints that ours does not take.
             services.TryAddSingleton<IConnectionListenerFactory, SocketTransportFactory>();
             services.TryAddSingleton(static provider => new EventLoopTransport(
                 provider.GetRequiredService<IOptions<EventLoopOptions>>(),

@@ -242,7 +242,7 @@ public sealed partial class RedisBroker
             return;
         }
 
-        // The library has made its connection anew by itself, perhaps, and the server may have other users now.
+        // The client library may have made its connection anew by itself, to a server that has other users by now.
         if (!IsConnected && await IsAnotherUserAsync(link).ConfigureAwait(false))
         {
             await CloseLinkAsync().ConfigureAwait(false);
@@ -282,7 +282,7 @@ public sealed partial class RedisBroker
         }
         catch (RedisServerException refused)
         {
-            // The link stands, but what is to prove it may not go over it: a user without the right, a full server. Said once, or each beat would say it.
+            // The link stands, but the heartbeat that is to prove it is refused: the user lacks a right, or the server is full. Logged once, not with each beat.
             if (Interlocked.Exchange(ref _refusal, refused.Message) != refused.Message)
             {
                 Log.BeatRefused(_logger, refused, NodeName);
@@ -300,13 +300,13 @@ public sealed partial class RedisBroker
         {
             try
             {
-                // Where its log ends is told by the way: a notification that was lost unnoticed would else be found missing with the next only.
+                // The answer also tells where the log ends. Without it a notification that was lost unnoticed would be found missing only when the next one comes.
                 AspNetCore.TopicPage end = await ReadAsync(topic, AspNetCore.TopicStart.Now, 1, 1, _stop.Token).ConfigureAwait(false);
                 OnSeen(topic, end.Next);
             }
             catch (Exception error) when (!_stop.IsCancellationRequested)
             {
-                // Its own keys alone may be such that it cannot be read. Else the link is shaken, which others find; the topics have most of their life left.
+                // Perhaps only this topic's keys cannot be read. Otherwise it is the link, which others notice; the topics have most of their life left.
                 if (!IsOfOneTopic(error))
                 {
                     return;
@@ -336,7 +336,7 @@ public sealed partial class RedisBroker
         {
             if (_options.ConnectionFactory is not null)
             {
-                // The application's own goes on, and the next try may be given it again: nothing of this one may hang on it.
+                // A connection that the application made goes on, and the next try may be given the same one: nothing of this try may stay attached to it.
                 leave?.Invoke();
                 return;
             }

@@ -67,23 +67,6 @@ public sealed class AllocationTests
     [InlineData(16 * 1024)]
     public Task SendAsync_from_outside_allocates_nothing(int size) => AssertSendsForNothingAsync(size, static (connection, payload) => connection.SendAsync(payload, MessageType.Binary, Token));
 
-    private static async Task AssertSendsForNothingAsync(int size, Func<Connection, byte[], ValueTask> send)
-    {
-        await using var loop = new Loop(new EchoHandler(), size);
-        byte[] payload = new byte[size];
-        await SendAsync(Warmup);
-        await AssertAllocatesLessAsync(Slack, () => SendAsync(Measured), $"{Measured} messages of {size} bytes.");
-
-        async Task SendAsync(int count)
-        {
-            for (int i = 0; i < count; i++)
-            {
-                await send(loop.Connection, payload);
-                await loop.ReadAsync(size + (size < 126 ? 2 : 4));
-            }
-        }
-    }
-
     [Theory]
     [InlineData(1024, true)]
     [InlineData(1024, false)]
@@ -115,6 +98,23 @@ public sealed class AllocationTests
             {
                 await loop.Connection.SendAsync(payload, MessageType.Binary, Token);
                 await loop.ReadFrameAsync();
+            }
+        }
+    }
+
+    private static async Task AssertSendsForNothingAsync(int size, Func<Connection, byte[], ValueTask> send)
+    {
+        await using var loop = new Loop(new EchoHandler(), size);
+        byte[] payload = new byte[size];
+        await SendAsync(Warmup);
+        await AssertAllocatesLessAsync(Slack, () => SendAsync(Measured), $"{Measured} messages of {size} bytes.");
+
+        async Task SendAsync(int count)
+        {
+            for (int i = 0; i < count; i++)
+            {
+                await send(loop.Connection, payload);
+                await loop.ReadAsync(size + (size < 126 ? 2 : 4));
             }
         }
     }

@@ -2,7 +2,8 @@ namespace Duologue.LoadGenerator;
 
 /// <summary>
 /// Sends a burst of messages, waits until its echo is whole, and again: one message is a closed loop, more are pipelined. The echo's bytes are
-/// counted and thrown away by the kernel; every 1,024th is compared.
+/// counted and thrown away by the kernel; every 1,024th is compared. In a load so long that servers ping, bytes no longer tell what the echo is:
+/// from then on its frames are read.
 /// </summary>
 internal sealed class EchoLoad : Load
 {
@@ -11,6 +12,7 @@ internal sealed class EchoLoad : Load
     private readonly byte[][] _bursts;
     private readonly byte[] _echo;
     private readonly State[] _states;
+    private readonly long _pingsFrom;
 
     public EchoLoad(LoadOptions options)
         : base(options)
@@ -29,22 +31,22 @@ internal sealed class EchoLoad : Load
         }
 
         _states = new State[options.Connections];
+
+        // A compressed echo has a length that only its frames tell.
+        _pingsFrom = options.Offer is null ? After(options.PingsFrom) : 0;
     }
 
     protected override string Name => Options.Depth == 1 ? "echo" : "pipelined";
 
-    // A compressed echo has a length that only its frames tell.
-    private bool IsCounted => Options.Offer is not null;
-
-    public override bool Looks(Link link) => IsCounted || _states[link.Index].IsCompared;
+    public override bool Looks(Link link) => _states[link.Index] is { IsCounted: true } or { IsCompared: true };
 
     public override void OnReceived(Link link, ReadOnlySpan<byte> bytes, int count)
     {
         ref State state = ref _states[link.Index];
-        if (IsCounted)
+        if (state.IsCounted)
         {
             state.Left -= state.Counter.Feed(bytes);
-            if (state.Left <= 0 && state.Counter.LastFirst != CompressedMessages.First)
+            if (state.Left <= 0 && Options.Offer is not null && state.Counter.LastFirst != CompressedMessages.First)
             {
                 throw new LoadException("The echo is not compressed.");
             }
@@ -75,6 +77,8 @@ internal sealed class EchoLoad : Load
             Latencies.Add(state.Start, Latencies.Now);
         }
 
+        // All that was sent has come back, so that there is room for it.
+        Answer(link, ref state.Counter);
         Send(link, ref state);
     }
 
@@ -89,9 +93,10 @@ internal sealed class EchoLoad : Load
     private void Send(Link link, ref State state)
     {
         int number = state.Sent++;
-        state.Left = IsCounted ? Options.Depth : _echo.Length;
-        state.IsCompared = number % CompareEvery == 0;
         state.Start = Latencies.Now;
+        state.IsCounted = state.Start >= _pingsFrom;
+        state.Left = state.IsCounted ? Options.Depth : _echo.Length;
+        state.IsCompared = number % CompareEvery == 0;
         link.Send(_bursts[(uint)(number + link.Index) % (uint)_bursts.Length]);
     }
 
@@ -103,6 +108,7 @@ internal sealed class EchoLoad : Load
         /// <summary>Bytes to come, or messages where those are counted.</summary>
         public int Left;
 
+        public bool IsCounted;
         public bool IsCompared;
         public FrameCounter Counter;
     }

@@ -36,17 +36,7 @@ internal sealed class FanOutLoad : Load
         // Who only receives is pinged now and then, so that bytes alone would not tell the messages.
         ref State state = ref _states[link.Index];
         int messages = state.Counter.Feed(bytes);
-        if (state.Counter.IsClosed)
-        {
-            throw new LoadException("The server closed a connection.");
-        }
-
-        if (state.Counter.Pong is { } pong && !link.IsBusy)
-        {
-            link.Send(pong);
-            state.Counter.TakePong();
-        }
-
+        Answer(link, ref state.Counter);
         if (messages == 0 || link == _publisher)
         {
             return;

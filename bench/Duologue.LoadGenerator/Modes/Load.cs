@@ -122,6 +122,21 @@ internal abstract class Load(LoadOptions options) : ILinkHandler, IDisposable
         }
     }
 
+    /// <summary>What every peer does about control frames: a ping is answered as soon as nothing else waits to be sent.</summary>
+    protected static void Answer(Link link, ref FrameCounter counter)
+    {
+        if (counter.IsClosed)
+        {
+            throw new LoadException("The server closed a connection.");
+        }
+
+        if (counter.Pong is { } pong && !link.IsBusy)
+        {
+            link.Send(pong);
+            counter.TakePong();
+        }
+    }
+
     protected static long After(TimeSpan time) => Latencies.Now + (long)(time.TotalSeconds * Stopwatch.Frequency);
 
     private LoadResult Measure()

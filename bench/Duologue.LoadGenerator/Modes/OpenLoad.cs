@@ -12,7 +12,6 @@ internal sealed class OpenLoad : Load
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
     private readonly byte[] _frame;
-    private readonly int _echo;
     private readonly State[] _states;
     private readonly double _interval;
     private long _start;
@@ -29,23 +28,20 @@ internal sealed class OpenLoad : Load
         }
 
         byte first = options.Text ? Frames.Text : Frames.Binary;
-        byte[] payload = Frames.Payload(options.Payload, options.Text);
-        _frame = Frames.FromClient(first, payload);
-        _echo = Frames.FromServer(first, payload).Length;
+        _frame = Frames.FromClient(first, Frames.Payload(options.Payload, options.Text));
         _states = new State[options.Connections];
         _interval = Stopwatch.Frequency / options.Rate;
     }
 
     protected override string Name => "open loop";
 
-    public override bool Looks(Link link) => false;
-
     public override void OnReceived(Link link, ReadOnlySpan<byte> bytes, int count)
     {
         ref State state = ref _states[link.Index];
-        state.Bytes += count;
+        int messages = state.Counter.Feed(bytes); // pings are among them
+        Answer(link, ref state.Counter);
         long now = Latencies.Now;
-        for (; state.Bytes >= _echo; state.Bytes -= _echo)
+        for (int i = 0; i < messages; i++)
         {
             long number = (state.Received++ * Options.Connections) + link.Index;
             Messages++;
@@ -110,7 +106,7 @@ internal sealed class OpenLoad : Load
     private struct State
     {
         public long Received;
-        public int Bytes;
         public int Waiting;
+        public FrameCounter Counter;
     }
 }

@@ -20,7 +20,7 @@ internal sealed class TracedHandler(MessageHandler handler, string route) : IMes
         ? RunAsync("duologue.close", ActivityKind.Internal, (WebSocketConnection)connection, null, () => handler.OnCloseAsync(connection, info))
         : handler.OnCloseAsync(connection, info);
 
-    // Async, also where the handler is not: what is current here is current again for the caller when this returns.
+    // Async even if the handler is not, so that the caller has its own current activity again when this returns.
     private async ValueTask RunAsync(string name, ActivityKind kind, WebSocketConnection connection, Message? message, Func<ValueTask> call)
     {
         Activity.Current = null;

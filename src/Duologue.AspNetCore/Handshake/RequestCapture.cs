@@ -34,7 +34,7 @@ internal static class RequestCapture
         return request.PathBase.HasValue ? request.PathBase.Value + path : string.Equals(path, pattern, StringComparison.Ordinal) ? pattern : path;
     }
 
-    // To ask an ordinary context for its user makes one. Nobody, as middleware may have left him there, is as good as none.
+    // The property User of an ordinary context makes one if there is none. An anonymous one, which middleware may have set, counts as none.
     private static ClaimsPrincipal? UserOf(HttpContext context)
     {
         ClaimsPrincipal? user = context is DefaultHttpContext ? context.Features.Get<IHttpAuthenticationFeature>()?.User : context.User;

@@ -39,12 +39,12 @@ public sealed class DuologueOptions : DuologueEndpointOptions
     /// </summary>
     public string? NodeName { get; set; }
 
-    /// <summary>What <c>Retry-After</c> says to those who were refused for a limit or a drain. Default 5 s; whole seconds, at least 0.</summary>
+    /// <summary>What <c>Retry-After</c> says to those who were refused for a limit or a drain. Default 5 s; whole seconds, 0 to a day.</summary>
     public TimeSpan RetryAfter { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>
     /// When the server stops, the time over which the closing of its connections (1001) is spread, so that not all come back at
-    /// once. Default 10 s; 0 to close all at once. Fewer than 100 connections per second of it take less. It is cut to fit
+    /// once. Default 10 s; at most a day, 0 to close all at once. Fewer than 100 connections per second of it take less. It is cut to fit
     /// <c>HostOptions.ShutdownTimeout</c> (default 30 s).
     /// </summary>
     public TimeSpan DrainWindow { get; set; } = TimeSpan.FromSeconds(10);

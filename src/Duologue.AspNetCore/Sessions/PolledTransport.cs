@@ -22,7 +22,7 @@ internal sealed class PolledTransport(Session session) : SessionTransport, IValu
 
     private readonly Lock _lock = new();
 
-    // The last answer and the name of its GET. The GET's that is under way; the lock's while none is.
+    // The last answer and the name of its GET. They belong to the GET that is under way; while there is none, the lock guards them.
     private readonly FrameBuffer _body = new();
     private PolledPayload? _answer;
     private string? _name;

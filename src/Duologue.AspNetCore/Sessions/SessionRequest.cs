@@ -11,7 +11,7 @@ namespace Duologue.AspNetCore;
 /// <summary>One polled request of a session: a GET that receives, or a POST that sends.</summary>
 internal static class SessionRequest
 {
-    // So much is given to the connection at a time: what it takes no more is held back, and with it the answer.
+    // How much is given to the connection at a time. When it takes no more, the rest is held back, and the answer with it.
     private const int Portion = 64 * 1024;
 
     public static async Task PollAsync(HttpContext context, Session session, string? name, TimeSpan? wait)

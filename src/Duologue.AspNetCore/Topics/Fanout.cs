@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Runtime.ExceptionServices;
 using System.Text;
 using System.Text.Unicode;
+using Duologue.Carriers;
 using Duologue.Peer;
 using Duologue.Protocol;
 
@@ -10,6 +11,9 @@ namespace Duologue.AspNetCore;
 /// <summary>Encodes a message once, compresses it once per distinct agreement, and gives the frames to many connections.</summary>
 internal static class Fanout
 {
+    // Of so many receivers the threads that send to them are woken once. They take longer for each than handing it over does: with more of them they would stand idle.
+    private const int WokenTogether = 32;
+
     // Marked by a length that no message has.
     private static readonly WebSocketConnection.Acceptance Unaccepted = new(SendResult.Dropped, MustFlush: false, OwnsOutput: false, Payload: -1, Saved: 0, Dropped: 1, DropReason.Closed);
 
@@ -193,8 +197,14 @@ internal static class Fanout
                 Abort(ref failure);
             }
 
+            using HeldWakes.Hold hold = HeldWakes.Begin();
             for (int i = 0; i < individualCount; i++)
             {
+                if (i % WokenTogether == WokenTogether - 1)
+                {
+                    HeldWakes.Pay();
+                }
+
                 (WebSocketConnection connection, WebSocketConnection.Acceptance acceptance, _) = _individuals![i];
                 try
                 {

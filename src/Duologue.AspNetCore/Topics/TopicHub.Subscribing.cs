@@ -305,7 +305,7 @@ internal sealed partial class TopicHub
         return true;
     }
 
-    // A filter that throws does so in whoever publishes, or hands out what others have: it has not said yes, and they are none the worse.
+    // A filter runs on the thread of a publisher, or of whoever hands out. One that throws has not said yes, and must do them no harm.
     private bool Ask(WebSocketConnection connection, Func<string, bool> allows, string topic)
     {
         try

@@ -80,6 +80,7 @@ public abstract class Topics
     /// <param name="cancellationToken">Stops the waiting; the message may have been published.</param>
     /// <exception cref="ArgumentException">The topic has no valid name.</exception>
     /// <exception cref="InvalidOperationException">A limit is reached; the message names it.</exception>
+    /// <exception cref="BrokerUnavailableException">A broker that is shared by processes is away, or has too much to do; whether the message was published is <see cref="BrokerUnavailableException.IsUnknown"/>.</exception>
     public abstract ValueTask<TopicPosition> PublishAsync(string topic, string text, CancellationToken cancellationToken);
 
     /// <summary>Publishes a message, and gives the position when the broker has it.</summary>
@@ -89,6 +90,7 @@ public abstract class Topics
     /// <param name="cancellationToken">Stops the waiting; the message may have been published.</param>
     /// <exception cref="ArgumentException">The topic has no valid name, or <paramref name="type"/> is text and <paramref name="data"/> is not UTF-8.</exception>
     /// <exception cref="InvalidOperationException">A limit is reached; the message names it.</exception>
+    /// <exception cref="BrokerUnavailableException">A broker that is shared by processes is away, or has too much to do; whether the message was published is <see cref="BrokerUnavailableException.IsUnknown"/>.</exception>
     public abstract ValueTask<TopicPosition> PublishAsync(string topic, ReadOnlyMemory<byte> data, MessageType type, CancellationToken cancellationToken);
 
     /// <summary>Publishes a value as JSON: the feed sends it as it is, and not as a string.</summary>
@@ -98,6 +100,7 @@ public abstract class Topics
     /// <param name="cancellationToken">Stops the waiting; the message may have been published.</param>
     /// <exception cref="ArgumentException">The topic has no valid name.</exception>
     /// <exception cref="InvalidOperationException">A limit is reached; the message names it.</exception>
+    /// <exception cref="BrokerUnavailableException">A broker that is shared by processes is away, or has too much to do; whether the message was published is <see cref="BrokerUnavailableException.IsUnknown"/>.</exception>
     public abstract ValueTask<TopicPosition> PublishAsync<T>(string topic, T value, JsonTypeInfo<T> typeInfo, CancellationToken cancellationToken);
 
     /// <summary>Publishes text once, however often it is called with the same key: a repeat gives the position of the first, and publishes nothing.</summary>
@@ -110,6 +113,7 @@ public abstract class Topics
     /// <param name="cancellationToken">Stops the waiting; the message may have been published.</param>
     /// <exception cref="ArgumentException">The topic has no valid name, or the key breaks a rule.</exception>
     /// <exception cref="InvalidOperationException">A limit is reached; the message names it.</exception>
+    /// <exception cref="BrokerUnavailableException">A broker that is shared by processes is away, or has too much to do; whether the message was published is <see cref="BrokerUnavailableException.IsUnknown"/>.</exception>
     public abstract ValueTask<TopicPosition> PublishAsync(string topic, string text, string idempotencyKey, CancellationToken cancellationToken);
 
     /// <summary>Publishes a message once, however often it is called with the same key: a repeat gives the position of the first, and publishes nothing.</summary>
@@ -120,6 +124,7 @@ public abstract class Topics
     /// <param name="cancellationToken">Stops the waiting; the message may have been published.</param>
     /// <exception cref="ArgumentException">The topic has no valid name, <paramref name="type"/> is text and <paramref name="data"/> is not UTF-8, or the key breaks a rule.</exception>
     /// <exception cref="InvalidOperationException">A limit is reached; the message names it.</exception>
+    /// <exception cref="BrokerUnavailableException">A broker that is shared by processes is away, or has too much to do; whether the message was published is <see cref="BrokerUnavailableException.IsUnknown"/>.</exception>
     public abstract ValueTask<TopicPosition> PublishAsync(string topic, ReadOnlyMemory<byte> data, MessageType type, string idempotencyKey, CancellationToken cancellationToken);
 
     /// <summary>Publishes a value as JSON once, however often it is called with the same key: a repeat gives the position of the first, and publishes nothing.</summary>
@@ -130,13 +135,16 @@ public abstract class Topics
     /// <param name="cancellationToken">Stops the waiting; the message may have been published.</param>
     /// <exception cref="ArgumentException">The topic has no valid name, or the key breaks a rule.</exception>
     /// <exception cref="InvalidOperationException">A limit is reached; the message names it.</exception>
+    /// <exception cref="BrokerUnavailableException">A broker that is shared by processes is away, or has too much to do; whether the message was published is <see cref="BrokerUnavailableException.IsUnknown"/>.</exception>
     public abstract ValueTask<TopicPosition> PublishAsync<T>(string topic, T value, JsonTypeInfo<T> typeInfo, string idempotencyKey, CancellationToken cancellationToken);
 
     /// <summary>Reads what is there behind a place, without waiting for more.</summary>
     /// <param name="topic">The topic's name.</param>
     /// <param name="start">The place.</param>
-    /// <param name="maxCount">The most messages to give.</param>
+    /// <param name="maxCount">The most messages to give; at least 1.</param>
     /// <param name="cancellationToken">Stops the waiting for the broker.</param>
+    /// <exception cref="ArgumentException">The topic has no valid name, or <paramref name="maxCount"/> is less than 1.</exception>
+    /// <exception cref="BrokerUnavailableException">A broker that is shared by processes is away.</exception>
     public abstract ValueTask<TopicPage> ReadAsync(string topic, TopicStart start, int maxCount, CancellationToken cancellationToken);
 
     /// <summary>Begins to read a topic at the caller's own pace: what was missed, then what comes.</summary>
@@ -144,6 +152,7 @@ public abstract class Topics
     /// <param name="start">Where to begin.</param>
     /// <param name="cancellationToken">Stops the waiting for the broker.</param>
     /// <exception cref="InvalidOperationException">A limit is reached; the message names it.</exception>
+    /// <exception cref="BrokerUnavailableException">A broker that is shared by processes is away.</exception>
     public abstract ValueTask<TopicSubscription> SubscribeAsync(string topic, TopicStart start, CancellationToken cancellationToken);
 
     internal abstract bool Subscribe(WebSocketConnection connection, ConnectionState state, string topic);

@@ -16,6 +16,7 @@ internal sealed partial class SharedLog(Topics topics, Func<bool> isConnected, I
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
 
     private readonly CancellationTokenSource _stop = new();
+    private readonly ILogger _logger = new SteadyLogger(logger);
     private TalkRoom? _room;
     private Task _running = Task.CompletedTask;
 
@@ -92,7 +93,7 @@ internal sealed partial class SharedLog(Topics topics, Func<bool> isConnected, I
             // What has to be written is found out anew each second, also by other nodes; that Redis is away is told by who watches the link.
             if (!_stop.IsCancellationRequested && error is not BrokerUnavailableException)
             {
-                LogNotWritten(logger, error);
+                LogNotWritten(_logger, error);
             }
         }
     }
@@ -129,7 +130,7 @@ internal sealed partial class SharedLog(Topics topics, Func<bool> isConnected, I
                     // It goes on from where it is. That Redis is away is told by who watches the link.
                     if (error is not BrokerUnavailableException)
                     {
-                        LogNotRead(logger, error);
+                        LogNotRead(_logger, error);
                     }
 
                     await Task.Delay(Pause, timeProvider, _stop.Token).ConfigureAwait(false);
@@ -156,7 +157,7 @@ internal sealed partial class SharedLog(Topics topics, Func<bool> isConnected, I
             if (page.IsReset)
             {
                 // The log has let go of what was to be read next: what stands before that leads nowhere.
-                LogReset(logger);
+                LogReset(_logger);
                 room.Lose();
             }
 
@@ -175,7 +176,7 @@ internal sealed partial class SharedLog(Topics topics, Func<bool> isConnected, I
     {
         if (page.IsReset)
         {
-            LogReset(logger);
+            LogReset(_logger);
             room.Lose();
             Apply(room, page);
             room.CatchUp(page.Next.Offset);
@@ -198,12 +199,12 @@ internal sealed partial class SharedLog(Topics topics, Func<bool> isConnected, I
                     continue;
                 }
 
-                LogUnreadable(logger, null, message.Position);
+                LogUnreadable(_logger, null, message.Position);
             }
             catch (Exception error)
             {
                 // Each node passes over the same; those behind it must not be passed over with it.
-                LogUnreadable(logger, error, message.Position);
+                LogUnreadable(_logger, error, message.Position);
             }
         }
     }

@@ -70,7 +70,7 @@ internal abstract class TalkHandler(TalkRoom room, TalkWatch watch, bool wantsEv
 
     protected ValueTask RefuseAsync(TalkMember member, TalkRefusal refusal, string why, int? reference)
     {
-        watch.Refused(member.Connection, refusal);
+        watch.Refused(member.Connection.Id, refusal);
         TalkRoom.Refuse(member, why, reference);
         return ValueTask.CompletedTask;
     }
@@ -97,7 +97,7 @@ internal abstract class TalkHandler(TalkRoom room, TalkWatch watch, bool wantsEv
     {
         if (member.Gate.IsExhausted)
         {
-            watch.Refused(member.Connection, TalkRefusal.NeverSlower);
+            watch.Refused(member.Connection.Id, TalkRefusal.NeverSlower);
             return CloseAsync(member.Connection);
         }
 

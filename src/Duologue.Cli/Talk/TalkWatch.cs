@@ -36,8 +36,8 @@ internal sealed partial class TalkWatch
     {
         _refusals = meters.Create(MeterName).CreateCounter<long>("duologue.talk.refusals", "{message}", "What the talk did not pass on.");
 
-        // A peer causes them: as all such events, few come through.
-        _logger = new LimitedLogger(loggers.CreateLogger("Duologue.Cli.Talk"), timeProvider, static _ => { });
+        // Peers cause these events: few of them come through, as everywhere.
+        _logger = new LimitedLogger(new SteadyLogger(loggers.CreateLogger("Duologue.Cli.Talk")), timeProvider, static _ => { });
     }
 
     public static string NameOf(TalkRefusal refusal) => refusal switch
@@ -51,11 +51,12 @@ internal sealed partial class TalkWatch
         _ => throw new ArgumentOutOfRangeException(nameof(refusal), refusal, null),
     };
 
-    public void Refused(Connection connection, TalkRefusal refusal)
+    /// <summary>Called while a message is handled: what a listener or a sink throws does not come out of it.</summary>
+    public void Refused(string connectionId, TalkRefusal refusal)
     {
         string name = NameOf(refusal);
-        _refusals.Add(1, new KeyValuePair<string, object?>("duologue.talk.refusal", name));
-        LogRefused(_logger, connection.Id, name);
+        _refusals.AddSteadily(1, new KeyValuePair<string, object?>("duologue.talk.refusal", name));
+        LogRefused(_logger, connectionId, name);
     }
 
     [LoggerMessage(4000, LogLevel.Information, "Connection {ConnectionId} said what the talk does not pass on: {Refusal}.", EventName = "TalkRefused")]

@@ -51,7 +51,7 @@ internal sealed class SharedFrames(BlockPool pool)
 
     private Block WithRoom(int count)
     {
-        // A receiver that reads nothing keeps one such block from being used again: it is no larger than what is sent asks for.
+        // A receiver that does not read keeps this block from being used again, so it is no larger than what is sent needs.
         if (_block is { } block && block.Room >= count)
         {
             return block;

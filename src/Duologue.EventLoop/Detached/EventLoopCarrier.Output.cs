@@ -46,7 +46,7 @@ internal sealed partial class EventLoopCarrier
             return;
         }
 
-        // One flush at a time puts; only the loop takes. What it has not fetched yet goes before.
+        // One flush at a time puts something here, and only the loop takes it. What the loop has not fetched yet goes first.
         Block? before = Interlocked.Exchange(ref _handedOver, null);
         Interlocked.Exchange(ref _handedOver, OutgoingBlocks.Join(before, written));
         if (_dead)

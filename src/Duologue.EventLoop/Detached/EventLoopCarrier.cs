@@ -39,8 +39,8 @@ internal sealed partial class EventLoopCarrier : Carrier, ISocketHandler, IBuffe
     // What few connections need lies apart.
     private Rarities? _rare;
 
-    // Rings of blocks, see OutgoingBlocks. The writer's: what was written since the last flush on another thread than the loop's; taken as a whole, by
-    // the flush or by the end. And from a flush on another thread to the loop: exchanged as a whole.
+    // Rings of blocks, see OutgoingBlocks. _written is the writer's: what was written since the last flush on another thread than the loop's. The flush, or
+    // the end, takes it as a whole. _handedOver is on its way from such a flush to the loop, and is exchanged as a whole.
     private Block? _written;
     private Block? _handedOver;
 
@@ -52,8 +52,8 @@ internal sealed partial class EventLoopCarrier : Carrier, ISocketHandler, IBuffe
     // The loop's: what waits to be sent.
     private OutgoingBlocks _outgoing;
 
-    // Bytes that were handed over by other threads, and those that the loop's own put into the chain less all that were sent: each counts on beyond its
-    // width, and has one writer at a time, so that the loop's thread counts what it writes for nothing.
+    // Together what waits to be sent: the bytes that other threads have handed over, and those that the loop's thread put into the chain, less all that
+    // were sent. Each may wrap around, their sum is right all the same. Each has one writer at a time: to count what it writes costs the loop's thread nothing.
     private uint _handed;
     private uint _onLoop;
 
@@ -183,7 +183,7 @@ internal sealed partial class EventLoopCarrier : Carrier, ISocketHandler, IBuffe
     /// <inheritdoc/>
     public override bool TryTake()
     {
-        // What was written elsewhere is to be handed over, and what is much is sent or waited for: all of that is the flush's.
+        // What was written on another thread must be handed over, and where it is much, sent at once or waited for: a flush does all of that.
         uint unsent = Unsent;
         if (_dead || unsent > HighMark || (unsent >= SendAtOnce && (_state & CarrierState.Gathering) == 0)
             || !_socket.Loop.IsCurrentThread || _written is not null)

@@ -33,7 +33,7 @@ internal struct OutgoingBlocks
             return Outgrow(only, pool);
         }
 
-        // One that is full of what waits is followed by a larger one: much needs few. One that was only worn, by what went while more came, is not.
+        // A block that is full of unsent bytes is followed by a larger one, so that much needs few blocks. One whose bytes were mostly sent while more came is not.
         int waits = _last?.Length ?? 0;
         int size = waits > BlockPool.Small || large ? BlockPool.Large : waits > BlockPool.Small / 2 ? BlockPool.Medium : BlockPool.Small;
         Block block = pool.Rent(Math.Max(count, size));

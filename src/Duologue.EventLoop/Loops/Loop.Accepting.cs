@@ -124,7 +124,7 @@ internal abstract partial class Loop
         return false;
     }
 
-    // With a reserve at the next tick only: a connection that ends would else bring one that takes its descriptor, and the reserve along, over and over.
+    // With a reserve it is called at the next tick only. Else each connection that ends would let one in that takes its descriptor, and then the reserve, over and over.
     private void TryAcceptAgain()
     {
         foreach (LoopListener listener in _listeners)

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
+using Duologue.Carriers;
 using Duologue.EventLoop.Buffers;
 using Duologue.EventLoop.Detached;
 using Duologue.EventLoop.Diagnostics;
@@ -18,7 +19,7 @@ namespace Duologue.EventLoop.Loops;
 /// A socket belongs to its loop for life. Other threads only enqueue and wake: <see cref="Enqueue"/> and <see cref="Post"/>. No lock is
 /// held while a handler runs.
 /// </remarks>
-internal abstract partial class Loop
+internal abstract partial class Loop : ISleeper
 {
     // How often deadlines are looked at while there are any, and how long an exhausted listener rests at most.
     private const int TickMilliseconds = 200;
@@ -42,8 +43,10 @@ internal abstract partial class Loop
     private bool _tickNeeded;
     private volatile bool _stopping;
     private long _turnStarted;
+    private long _changes;
+    private long _cutShort;
 
-    // Whoever wakes the loop holds it, and the end waits for him: the descriptor that he writes to must not be somebody else's by then. A leaf.
+    // Held while somebody wakes the loop, and by the loop's end: the descriptor that a wake writes to must not be closed, and its number another's, meanwhile. A leaf.
     private readonly Lock _wakeLock = new();
     private bool _released;
 
@@ -89,12 +92,8 @@ internal abstract partial class Loop
     /// <summary>How many sockets it has taken in and closed, both counted. Any thread.</summary>
     public long Changes => Volatile.Read(ref _changes);
 
-    private long _changes;
-
     /// <summary>How many connections it has reset because their peers did not read the last bytes. Any thread.</summary>
     public long ConnectionsCutShort => Volatile.Read(ref _cutShort);
-
-    private long _cutShort;
 
     /// <summary>When the turn that runs began, as <see cref="Stopwatch.GetTimestamp"/>; 0 while the loop waits. Any thread.</summary>
     public long TurnStarted => Volatile.Read(ref _turnStarted);
@@ -278,19 +277,26 @@ internal abstract partial class Loop
     private void Interrupt()
     {
         int state = Interlocked.CompareExchange(ref _sleep, Woken, Asleep);
-        if (state == Asleep)
-        {
-            lock (_wakeLock)
-            {
-                if (!_released)
-                {
-                    Wake();
-                }
-            }
-        }
-        else if (state == Ended)
+        if (state == Ended)
         {
             TurnLate();
+        }
+        else if (state == Asleep && !HeldWakes.TryTake(this))
+        {
+            WakeUp();
+        }
+    }
+
+    void ISleeper.Wake() => WakeUp();
+
+    private void WakeUp()
+    {
+        lock (_wakeLock)
+        {
+            if (!_released)
+            {
+                Wake();
+            }
         }
     }
 
@@ -507,7 +513,7 @@ internal abstract partial class Loop
             Unlisten(listener);
         }
 
-        // What is under way with the kernel comes to its end: bounded, for a socket that was shut completes at once.
+        // Waits for what is still under way with the kernel. That is bounded: on a socket that was shut down it completes at once.
         for (int turns = 0; _sockets.Count > 0 && turns < 1000; turns++)
         {
             _sockets.ForEach(socket => Close(socket, reset: true));

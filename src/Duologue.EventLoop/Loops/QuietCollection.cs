@@ -23,7 +23,7 @@ internal sealed class QuietCollection
     private readonly Func<long> _count;
     private readonly Action _collect;
 
-    // Up to where a burst was dealt with, and the count and time since when there was no more than a trickle.
+    // _settled: up to which count bursts were dealt with. _calm and _since: the count and the time since when there was no more than a trickle.
     private long _settled;
     private long _calm;
     private TimeSpan _since;
@@ -81,7 +81,7 @@ internal sealed class QuietCollection
         TrimNativeHeap();
     }
 
-    // The JIT compiler works when many requests come, and what it has freed glibc keeps, for each thread apart.
+    // A burst of requests makes the JIT compiler work. The memory that it frees, glibc keeps, for each thread apart.
     private static void TrimNativeHeap()
     {
         try

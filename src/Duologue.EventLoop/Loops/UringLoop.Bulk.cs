@@ -91,7 +91,7 @@ internal sealed unsafe partial class UringLoop
             LoopSocket socket = _unfinished[i];
             if (!socket.Has(SocketActivity.Polling))
             {
-                // It is no bulk socket any more, and the kernel brings its bytes again: to take some beside it might change their order.
+                // No longer a bulk socket: the kernel brings its bytes again, and a plain call beside that might change their order.
                 continue;
             }
 

@@ -58,7 +58,7 @@ internal sealed unsafe partial class UringLoop : Loop
         _ring = UringRing.TryCreate(out string? obstacle) ?? throw new InvalidOperationException($"io_uring cannot run here: {obstacle}");
         UringBuffers? buffers = UringBuffers.TryCreate(_ring);
 
-        // Blocking, as all that io_uring waits for: on a descriptor that is not, it would answer EAGAIN instead of waiting.
+        // Blocking, as every descriptor that io_uring waits for: on a non-blocking one it would answer EAGAIN instead of waiting.
         _wake = Libc.EventDescriptor(0, Constants.EventDescriptorCloseOnExec);
         if (_wake < 0 || buffers is null)
         {
@@ -224,7 +224,7 @@ internal sealed unsafe partial class UringLoop : Loop
     {
         timeout = _unfinished.Count > 0 ? 0 : timeout;
 
-        // Sends to sockets with room are answered as they are submitted: to wait for one more than those is to wait for the next event.
+        // Sends to sockets with room complete as they are submitted: to wait for one completion more than there are sends is to wait for the next event.
         uint count = timeout == 0 ? 0 : _ring.HasMinimumWait ? Math.Min(_sends, MaxWaitedFor) + 1 : 1;
         _sends = 0;
         Submit(count, timeout);
@@ -293,7 +293,7 @@ internal sealed unsafe partial class UringLoop : Loop
         _armed.Clear();
         if (_ring.Unanswered > 0)
         {
-            // Better some memory that is never used again than some that the kernel writes into behind another owner's back.
+            // This memory is leaked on purpose: the kernel may still write into it, and must not write into what is somebody else's by then.
             LoopLog.KernelHolds(Logger, Number, _ring.Unanswered);
             return;
         }

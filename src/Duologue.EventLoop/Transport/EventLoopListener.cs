@@ -103,7 +103,7 @@ internal sealed class EventLoopListener : IConnectionListener, IAcceptor
 
         Interlocked.Exchange(ref _resting, 1);
 
-        // Kestrel may have emptied the queue before it could see that we rest. The mark is all loops': whoever takes it back wakes the others too.
+        // Kestrel may have emptied the queue before it could see that we rest. All loops share the mark: whoever takes it back wakes the others, too.
         if (Volatile.Read(ref _waiting) < QueueLimit / 2 && Interlocked.Exchange(ref _resting, 0) == 1)
         {
             ResumeAll();

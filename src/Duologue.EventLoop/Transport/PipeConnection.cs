@@ -349,7 +349,7 @@ internal sealed class PipeConnection : TransportConnection, ISocketHandler, ICon
             CompleteInput();
         }
 
-        // Either this sees that Kestrel is to be told, or GiveUp sees that there is something to tell.
+        // GiveUp, on another thread, writes and looks the other way round: one of the two sees what the other has written, and tells Kestrel.
         Interlocked.MemoryBarrier();
         if (!IsDetached && (error is not null || !Volatile.Read(ref _isExpected)))
         {
@@ -390,7 +390,7 @@ internal sealed class PipeConnection : TransportConnection, ISocketHandler, ICon
         }
         catch (AggregateException e)
         {
-            // Of whoever registered with the token; on this thread nobody else would hear of it but the process, by its end.
+            // Somebody who registered with the token has thrown. On this thread nobody would catch it, and the process would end.
             _socket.Loop.Report(e);
         }
     }

@@ -15,7 +15,8 @@ namespace Duologue.Redis;
 /// </summary>
 internal sealed class SessionForwarder : SessionNodes, IDisposable
 {
-    // What a proxy in front has said was heard here or was not believed: the other node is to hear neither again. Of a list of addresses the last are heard, and what stands before them anybody may have written.
+    // What a proxy in front has said was either taken into account on this node or not believed: the other node must not read it again. (Of a list of addresses only the last
+    // count; those before them anybody may have written.)
     private static readonly string[] UsualProxyHeaders = ["X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Prefix", "Forwarded"];
 
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(20);

@@ -23,7 +23,7 @@ internal sealed class FanoutPace(TimeProvider time, TimeSpan limit)
     /// <summary>By how much a delivery holds the next hand-out back: some times what it costs a processor. So gathering begins where deliveries take about a quarter of the processors.</summary>
     public static readonly TimeSpan PerDelivery = TimeSpan.FromMicroseconds(20) / Environment.ProcessorCount;
 
-    // A wait was worth it if so many of the deliveries, one in this number, left together with another.
+    // A wait was worth it if at least one in so many deliveries left together with another.
     private const int Worth = 4;
 
     private long _lastBegan;

@@ -17,7 +17,7 @@ internal sealed class NodeRegistry
     /// <summary>A lease is so many heartbeats.</summary>
     public const int LeaseBeats = 5;
 
-    // A request for a node that nobody knows makes the registry be read, but not as often as strangers like.
+    // A request for an unknown node makes the registry be read, but no more often than this, however many such requests strangers send.
     private static readonly TimeSpan LeastPause = TimeSpan.FromMilliseconds(250);
 
     private static readonly string Script = Load();
@@ -154,7 +154,7 @@ internal sealed class NodeRegistry
     /// <summary>Renews the lease, and looks who is there.</summary>
     public Task RenewAsync(CancellationToken cancellationToken) => RenewAsync(long.MaxValue, cancellationToken);
 
-    // Not again if that was begun, by whoever, since the caller came: those who wait for their turn together share one answer.
+    // Does nothing if somebody has begun a renewal since the caller came: those who wait for their turn together share one answer.
     private async Task RenewAsync(long unlessBegunSince, CancellationToken cancellationToken)
     {
         await _turn.WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -237,7 +237,7 @@ internal sealed class NodeRegistry
         }
     }
 
-    // One that was killed and started again finds its former self for a lease; if it is still there after that, it lives.
+    // A node that was killed and started again finds the entry of its former self for one lease. An entry that is there for longer is that of a node that lives.
     private void Judge(bool isOurs)
     {
         if (isOurs)

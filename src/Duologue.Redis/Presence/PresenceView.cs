@@ -37,7 +37,7 @@ internal sealed class PresenceView
 
         registry.Changed += (_, _) =>
         {
-            // If there is no room, the loop has something to do anyway, and looks who lives before it does it.
+            // If there is no room, the loop has work anyway, and before each piece of it it looks who lives.
             _haveNodesChanged = true;
             _work.Writer.TryWrite(default);
         };
@@ -131,7 +131,7 @@ internal sealed class PresenceView
 
         if (peer.Held is { } held)
         {
-            // The hash may have it or not when it is read: it is applied behind that. What is too much is found missing then.
+            // What is read of the hash may contain this change or not: it is applied when the read is done. If there is no room for it, its number is found missing then.
             if (held.Count < MaxWaiting)
             {
                 held.Add(message);

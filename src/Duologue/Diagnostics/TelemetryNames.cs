@@ -28,7 +28,7 @@ internal static class TelemetryNames
     /// <summary>OpenTelemetry's own, as are all without our prefix.</summary>
     public const string ErrorType = "error.type";
 
-    /// <summary>The value of <see cref="Transport"/> on every instrument of today's connections.</summary>
+    /// <summary><see cref="Transport"/> with the value of a WebSocket; of another transport: <see cref="Of(Duologue.Transport)"/>.</summary>
     public static readonly KeyValuePair<string, object?> WebSocket = new(Transport, "websocket");
 
     private static readonly KeyValuePair<string, object?> LongPolling = new(Transport, "long_polling");

@@ -126,13 +126,16 @@ internal sealed class IncomingMessage(WebSocketConnection connection, MessageTyp
         return whole;
     }
 
+    /// <summary>Lets go of what was not read, and of what still comes. A read that waits ends.</summary>
     public void ReleaseAll()
     {
         int held = 0;
+        TaskCompletionSource? arrived;
         lock (_lock)
         {
             _disposed = true;
             _last = null;
+            (arrived, _arrived) = (_arrived, null);
             while (_pieces.TryDequeue(out Piece? piece))
             {
                 held += piece.Length;
@@ -143,6 +146,7 @@ internal sealed class IncomingMessage(WebSocketConnection connection, MessageTyp
             _offset = 0;
         }
 
+        arrived?.TrySetResult();
         if (held > 0)
         {
             connection.OnPieceTaken(held);

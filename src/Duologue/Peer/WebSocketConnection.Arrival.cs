@@ -103,95 +103,92 @@ internal sealed partial class WebSocketConnection
 
     private void PullMessage(MessageType type, ref MessageBuffer body)
     {
-        bool deliver = false;
-        bool queued = true;
-        bool tooBig = false;
+        Arrival arrival;
         CancellationTokenRegistration registration = default;
         lock (Gate)
         {
-            _pull.TooBigToCome = false;
-            if (_pull.Discards)
-            {
-                _pull.Discards = false;
-                return;
-            }
-
-            int length = body.Length;
-            if (Violation is not null)
-            {
-                // RFC 6455 §7.1.7: nothing counts any more that comes behind what broke a rule.
-                queued = false;
-            }
-            else if (_pull.Open is { } open)
-            {
-                if (length > 0)
-                {
-                    open.Append(body.Detach()!, length);
-                }
-
-                _pull.Open = null;
-                open.Complete();
-                if (open == _pull.Reading)
-                {
-                    return;
-                }
-
-                tooBig = _pull.Waiter == Waiter.Whole && open.Total > Options.MaxMessageSize;
-                deliver = _pull.Waiter == Waiter.Whole && !tooBig;
-                var item = new InboxItem(InboxKind.Message, type, null, (int)Math.Min(open.Total, int.MaxValue), open);
-                if (deliver)
-                {
-                    Lend(item);
-                }
-                else if (!tooBig)
-                {
-                    queued = Enqueue(item);
-                }
-                else
-                {
-                    item.Release();
-                }
-            }
-            else if (_pull.Waiter == Waiter.Stream)
-            {
-                FulfilStream(IncomingMessage.FromWhole(this, type, body.Detach(), length));
-            }
-            else
-            {
-                var item = new InboxItem(InboxKind.Message, type, body.Detach(), length, null);
-                deliver = _pull.Waiter == Waiter.Whole;
-                if (deliver)
-                {
-                    Lend(item);
-                }
-                else
-                {
-                    queued = Enqueue(item);
-                }
-            }
-
-            if (deliver)
+            arrival = Place(type, ref body);
+            if (arrival == Arrival.Delivered)
             {
                 _pull.Waiter = Waiter.None;
                 (registration, _pull.WaiterRegistration) = (_pull.WaiterRegistration, default);
             }
         }
 
-        if (deliver)
+        switch (arrival)
         {
-            registration.Unregister();
+            case Arrival.Delivered:
+                registration.Unregister();
 
-            // The application goes on here, on the carrier's thread: what it sends at once leaves with the batch.
-            _pull.Result.SetResult(true);
+                // The application goes on here, on the carrier's thread: what it sends at once leaves with the batch.
+                _pull.Result.SetResult(true);
+                break;
+            case Arrival.TooBig:
+                RefuseWhole();
+                break;
+            case Arrival.Useless:
+                ReportDropped(DropReason.Unreceived, 1);
+                break;
         }
-        else if (tooBig)
+    }
+
+    /// <summary>Under the lock: finds the place of a message that has come to its end.</summary>
+    private Arrival Place(MessageType type, ref MessageBuffer body)
+    {
+        _pull.TooBigToCome = false;
+        if (_pull.Discards)
         {
-            RefuseWhole();
+            // The application has disposed of its stream, and so knows.
+            _pull.Discards = false;
+            return Arrival.Settled;
         }
-        else if (!queued)
+
+        if (Violation is not null)
         {
-            ReportDropped(DropReason.Unreceived, 1);
+            // RFC 6455 §7.1.7: nothing counts any more that comes behind what broke a rule.
+            return Arrival.Useless;
         }
+
+        int length = body.Length;
+        if (_pull.Open is { } open)
+        {
+            if (length > 0)
+            {
+                open.Append(body.Detach()!, length);
+            }
+
+            _pull.Open = null;
+            open.Complete();
+            return open == _pull.Reading
+                ? Arrival.Settled
+                : Place(new InboxItem(InboxKind.Message, type, null, (int)Math.Min(open.Total, int.MaxValue), open));
+        }
+
+        if (_pull.Waiter == Waiter.Stream)
+        {
+            FulfilStream(IncomingMessage.FromWhole(this, type, body.Detach(), length));
+            return Arrival.Settled;
+        }
+
+        return Place(new InboxItem(InboxKind.Message, type, body.Detach(), length, null));
+    }
+
+    /// <summary>Under the lock: for whoever waits for a whole message, or behind those that wait for somebody.</summary>
+    private Arrival Place(in InboxItem item)
+    {
+        if (_pull.Waiter != Waiter.Whole)
+        {
+            return Enqueue(item) ? Arrival.Settled : Arrival.Useless;
+        }
+
+        if (item.Total > Options.MaxMessageSize)
+        {
+            item.Release();
+            return Arrival.TooBig;
+        }
+
+        Lend(item);
+        return Arrival.Delivered;
     }
 
     /// <summary>The conversation has ended: whoever waits learns it, after what arrived before.</summary>
@@ -309,5 +306,21 @@ internal sealed partial class WebSocketConnection
         }
 
         ResumeIfPaused();
+    }
+
+    /// <summary>What is still to be done, without the lock, about a message that has come.</summary>
+    private enum Arrival
+    {
+        /// <summary>Nothing: a stream has it, it waits in the inbox, or nobody wants it.</summary>
+        Settled,
+
+        /// <summary>The one who waits has it, and goes on.</summary>
+        Delivered,
+
+        /// <summary>It is longer than may be received whole.</summary>
+        TooBig,
+
+        /// <summary>It comes too late for everybody.</summary>
+        Useless,
     }
 }

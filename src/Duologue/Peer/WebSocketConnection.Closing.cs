@@ -21,6 +21,9 @@ internal sealed partial class WebSocketConnection
     private bool _closeQueued;
     private bool _closeReceived;
 
+    // Guarded by Gate: the peer sends nothing more, for its Close, or the end of its stream, was seen.
+    private bool _peerIsDone;
+
     // A Close that the peer caused waits until the handler has answered what came before it.
     private volatile bool _closeDeferred;
 
@@ -290,9 +293,6 @@ internal sealed partial class WebSocketConnection
             EndCarrier(peerIsDone);
         }
     }
-
-    // The peer sends nothing more: its Close, or the end of its stream, was seen. Guarded by Gate.
-    private bool _peerIsDone;
 
     private void EndCarrier(bool peerIsDone)
     {

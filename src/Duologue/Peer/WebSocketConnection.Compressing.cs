@@ -50,7 +50,7 @@ internal sealed partial class WebSocketConnection
         bool flush;
         lock (Gate)
         {
-            // Also within a batch: whoever came meanwhile waits for whoever owns the output, and nobody else would see to him.
+            // Also within a batch: what came meanwhile waits for the owner of the output, and nobody else would send it.
             bool awaited = Waiting > 0 || _reserved || FlushedSource is not null || PendingPong is not null || PendingPing != 0;
             _flushing = Ending is null && awaited;
             flush = _flushing || (Ending is null && TryBeginFlush());
@@ -111,7 +111,7 @@ internal sealed partial class WebSocketConnection
         }
         catch (Exception e) when (e is OutOfMemoryException or InvalidOperationException)
         {
-            // The context does not hold what the peer would think it does: nothing can follow. No thread but the owner's can say so.
+            // The compressor's context is no longer what the peer's will be: no message can follow. Only the owner of the output knows.
             if (_setup.Logger.IsEnabled(LogLevel.Debug))
             {
                 _setup.Logger.TransportFailed(Id, e);

@@ -200,7 +200,7 @@ internal sealed partial class WebSocketConnection
         {
             End(CloseCause.ConnectionLost);
 
-            // Half a line is none: without this a peer that only stopped reading would keep the carrier waiting for ever.
+            // The other direction may still work, but half a line is none: a peer that only stopped reading would keep the carrier waiting for ever.
             _carrier!.Abort();
         }
         else if (closeTaken)

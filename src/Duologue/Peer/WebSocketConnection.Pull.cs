@@ -30,7 +30,7 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
         {
             if (_setup.Handler is null && _pull.Waiter != Waiter.Whole)
             {
-                // Piecewise, or not decided yet: the read-ahead bounds what is held, and while closing HandOver does.
+                // It is read piecewise, or nobody has said yet how. What is held is bounded by the read-ahead, and while closing by HandOver.
                 return long.MaxValue;
             }
 
@@ -185,7 +185,7 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
             ReturnBorrowed();
             if (TryDequeue(out InboxItem item))
             {
-                begun = item.Length <= Options.MaxMessageSize ? Begun.Completed : Begun.TooBig;
+                begun = item.Total <= Options.MaxMessageSize ? Begun.Completed : Begun.TooBig;
                 if (begun == Begun.Completed)
                 {
                     Lend(item);
@@ -325,7 +325,7 @@ internal sealed partial class WebSocketConnection : IValueTaskSource<Message>, I
         public IncomingMessage? Reading;
         public volatile bool Busy;
 
-        // The message under way is said to be longer than may be received whole. Nobody had said yet that it would be.
+        // By its header the message under way is longer than may be received whole, and nobody had asked for it whole by then.
         public bool TooBigToCome;
 
         // Whoever received has ended: what comes now is dropped.

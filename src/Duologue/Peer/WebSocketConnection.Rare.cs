@@ -37,279 +37,142 @@ internal sealed partial class WebSocketConnection
     private TaskCompletionSource<CloseInfo>? ClosedSource
     {
         get => _rare is { } rare ? rare.ClosedSource : null;
-        set
-        {
-            if (RareFor(value is not null) is { } rare)
-            {
-                rare.ClosedSource = value;
-            }
-        }
+        set => RareFor(value is not null)?.ClosedSource = value;
     }
 
     private CancellationTokenSource? AbortedSource
     {
         get => _rare is { } rare ? rare.AbortedSource : null;
-        set
-        {
-            if (RareFor(value is not null) is { } rare)
-            {
-                rare.AbortedSource = value;
-            }
-        }
+        set => RareFor(value is not null)?.AbortedSource = value;
     }
 
     private long CloseMark
     {
         get => _rare is { } rare ? rare.CloseMark : 0;
-        set
-        {
-            if (RareFor(value != 0) is { } rare)
-            {
-                rare.CloseMark = value;
-            }
-        }
+        set => RareFor(value != 0)?.CloseMark = value;
     }
 
     private ushort SentCode
     {
         get => _rare is { } rare ? rare.SentCode : default;
-        set
-        {
-            if (RareFor(value != 0) is { } rare)
-            {
-                rare.SentCode = value;
-            }
-        }
+        set => RareFor(value != 0)?.SentCode = value;
     }
 
     private string SentReason
     {
         get => _rare is { } rare ? rare.SentReason : "";
-        set
-        {
-            if (RareFor(value.Length != 0) is { } rare)
-            {
-                rare.SentReason = value;
-            }
-        }
+        set => RareFor(value.Length != 0)?.SentReason = value;
     }
 
     private ushort ReceivedCode
     {
         get => _rare is { } rare ? rare.ReceivedCode : default;
-        set
-        {
-            if (RareFor(value != 0) is { } rare)
-            {
-                rare.ReceivedCode = value;
-            }
-        }
+        set => RareFor(value != 0)?.ReceivedCode = value;
     }
 
     private string ReceivedReason
     {
         get => _rare is { } rare ? rare.ReceivedReason : "";
-        set
-        {
-            if (RareFor(value.Length != 0) is { } rare)
-            {
-                rare.ReceivedReason = value;
-            }
-        }
+        set => RareFor(value.Length != 0)?.ReceivedReason = value;
     }
 
     private CloseCause? Cause
     {
         get => _rare is { } rare ? rare.Cause : null;
-        set
-        {
-            if (RareFor(value is not null) is { } rare)
-            {
-                rare.Cause = value;
-            }
-        }
+        set => RareFor(value is not null)?.Cause = value;
     }
 
     private ProtocolViolation? Violation
     {
         get => _rare is { } rare ? rare.Violation : null;
-        set
-        {
-            if (RareFor(value is not null) is { } rare)
-            {
-                rare.Violation = value;
-            }
-        }
+        set => RareFor(value is not null)?.Violation = value;
     }
 
     private CloseInfo? Ending
     {
         get => _rare is { } rare ? rare.Ending : null;
-        set
-        {
-            if (RareFor(value is not null) is { } rare)
-            {
-                rare.Ending = value;
-            }
-        }
+        set => RareFor(value is not null)?.Ending = value;
     }
 
     private long CloseDue
     {
         get => _rare is { } rare ? rare.CloseDue : 0;
-        set
-        {
-            if (RareFor(value != 0) is { } rare)
-            {
-                rare.CloseDue = value;
-            }
-        }
+        set => RareFor(value != 0)?.CloseDue = value;
     }
 
     private long LingerDue
     {
         get => _rare is { } rare ? rare.LingerDue : 0;
-        set
-        {
-            if (RareFor(value != 0) is { } rare)
-            {
-                rare.LingerDue = value;
-            }
-        }
+        set => RareFor(value != 0)?.LingerDue = value;
     }
 
     private long SendDue
     {
         get => _rare is { } rare ? rare.SendDue : 0;
-        set
-        {
-            if (RareFor(value != 0) is { } rare)
-            {
-                rare.SendDue = value;
-            }
-        }
+        set => RareFor(value != 0)?.SendDue = value;
     }
 
     private long MessageDue
     {
         get => _rare is { } rare ? rare.MessageDue : 0;
-        set
-        {
-            if (RareFor(value != 0) is { } rare)
-            {
-                rare.MessageDue = value;
-            }
-        }
+        set => RareFor(value != 0)?.MessageDue = value;
     }
 
     private long FlushSince
     {
         get => _rare is { } rare ? rare.FlushSince : 0;
-        set
-        {
-            if (RareFor(value != 0) is { } rare)
-            {
-                rare.FlushSince = value;
-            }
-        }
+        set => RareFor(value != 0)?.FlushSince = value;
     }
 
     private byte[]? PendingPong
     {
         get => _rare is { } rare ? rare.PendingPong : null;
-        set
-        {
-            if (RareFor(value is not null) is { } rare)
-            {
-                rare.PendingPong = value;
-            }
-        }
+        set => RareFor(value is not null)?.PendingPong = value;
     }
 
     private long PendingPing
     {
         get => _rare is { } rare ? rare.PendingPing : 0;
-        set
-        {
-            if (RareFor(value != 0) is { } rare)
-            {
-                rare.PendingPing = value;
-            }
-        }
+        set => RareFor(value != 0)?.PendingPing = value;
     }
 
     private TaskCompletionSource? FlushedSource
     {
         get => _rare is { } rare ? rare.FlushedSource : null;
-        set
-        {
-            if (RareFor(value is not null) is { } rare)
-            {
-                rare.FlushedSource = value;
-            }
-        }
+        set => RareFor(value is not null)?.FlushedSource = value;
     }
 
     private int Ahead
     {
         get => _rare is { } rare ? rare.Ahead : 0;
-        set
-        {
-            if (RareFor(value != 0) is { } rare)
-            {
-                rare.Ahead = value;
-            }
-        }
+        set => RareFor(value != 0)?.Ahead = value;
     }
 
     private SemaphoreSlim? TurnOrNull
     {
         get => _rare is { } rare ? rare.TurnOrNull : null;
-        set
-        {
-            if (RareFor(value is not null) is { } rare)
-            {
-                rare.TurnOrNull = value;
-            }
-        }
+        set => RareFor(value is not null)?.TurnOrNull = value;
     }
 
     private int Compressing
     {
         get => _rare is { } rare ? rare.Compressing : 0;
-        set
-        {
-            if (RareFor(value != 0) is { } rare)
-            {
-                rare.Compressing = value;
-            }
-        }
+        set => RareFor(value != 0)?.Compressing = value;
     }
 
     private int SmallFragments
     {
         get => _rare is { } rare ? rare.SmallFragments : 0;
-        set
-        {
-            if (RareFor(value != 0) is { } rare)
-            {
-                rare.SmallFragments = value;
-            }
-        }
+        set => RareFor(value != 0)?.SmallFragments = value;
     }
 
     private byte[]? Lent
     {
         get => _rare is { } rare ? rare.Lent : null;
-        set
-        {
-            if (RareFor(value is not null) is { } rare)
-            {
-                rare.Lent = value;
-            }
-        }
+        set => RareFor(value is not null)?.Lent = value;
     }
 
+    // To set what a new one would hold makes none.
     private Rarities? RareFor(bool needed) => needed ? Rare : _rare;
 
     /// <summary>All but what says otherwise is guarded by Gate. Deadlines and times are the clock's timestamps, 0 for none.</summary>
@@ -339,8 +202,8 @@ internal sealed partial class WebSocketConnection
         // See Session: the peer's Close is not answered, and the end is a clean one.
         public bool NeedsNoAnswer;
 
-        // Set lazily, at most once a period and not with each flush and message: when it passes, what it watches may long be
-        // another, and it is set anew from that one's beginning.
+        // Set at most once a period, not with each flush and message. When one passes, the flush or message that it was set for may be
+        // long over: then it is set anew, from the beginning of the one that is under way.
         public long SendDue;
         public long MessageDue;
 

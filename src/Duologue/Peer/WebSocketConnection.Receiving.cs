@@ -227,6 +227,9 @@ internal sealed partial class WebSocketConnection
     /// <summary>A message that waits: in an array of the shared pool, or in the pieces in which it arrived.</summary>
     private readonly record struct InboxItem(InboxKind Kind, MessageType Type, byte[]? Array, int Length, IncomingMessage? Pieces)
     {
+        /// <summary>How long the message is; one in pieces may be longer than <see cref="Length"/> can say.</summary>
+        public long Total => Pieces?.Total ?? Length;
+
         public long Weight => (Pieces is null ? Length : 0) + MessageWeight;
 
         public void Release()

@@ -109,7 +109,7 @@ internal sealed partial class WebSocketConnection
             return SendCompressed(data, opcode);
         }
 
-        // The common case, with nothing of what the others need; they come to the same where the carrier is free.
+        // The common case apart, without what the others need. Where the carrier is free, the general way below would do the same.
         bool written;
         bool flush = false;
         lock (Gate)
@@ -170,7 +170,7 @@ internal sealed partial class WebSocketConnection
     {
         if (!Compresses(frame.PayloadLength, frame.Flags))
         {
-            // The common case of a publisher's thousands, with nothing of what the others need; they come to the same where the carrier is free.
+            // The common case of a publisher's thousands, as above.
             lock (Gate)
             {
                 if (MayWriteShared(frame.Plain.Length))
@@ -217,7 +217,7 @@ internal sealed partial class WebSocketConnection
 
     /// <summary>The message as this connection is to have it: compressed if that was agreed.</summary>
     private QueuedFrame Choose(BroadcastFrame frame) =>
-        // A connection with a context takes the frame that knows of none as well: to compress for each would cost what a broadcast is to save.
+        // Also for a connection whose compressor has a context: the shared frame refers to no earlier message, and to compress for each receiver is what a broadcast is to save.
         Compresses(frame.PayloadLength, frame.Flags) && frame.TryGetCompressed(Deflater!.WindowBits, out ReadOnlyMemory<byte> compressed)
             ? QueuedFrame.SharedCompressed(compressed, frame.PayloadLength)
             : QueuedFrame.Shared(frame.Plain, frame.PayloadLength);
@@ -332,7 +332,7 @@ internal sealed partial class WebSocketConnection
 
         switch (Options.SendQueuePolicy)
         {
-            // What is in the carrier's hands cannot be taken back: where dropping would make no room, nothing is dropped but the new.
+            // What the carrier has cannot be taken back. Where dropping all that waits would make no room, only the new message is dropped.
             case SendQueuePolicy.DropOldest when _written - _taken + Compressing + size <= limit:
                 dropped = Rare.Outbox.DropOldest(_written - _taken + Compressing, size, limit);
                 Ahead = Math.Max(0, Ahead - dropped);

@@ -48,7 +48,7 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
         _reader = new FrameReader(Role, Options.MaxFragments, setup.Deflate is null ? null : new MessageInflater(setup.Deflate));
         if (setup.Handler is not null)
         {
-            // Held until the handler was told of the opening: an end before that is an end it never hears of.
+            // Claimed until the handler was told of the opening: of a connection that ends before, it hears neither.
             Claim(out _);
         }
     }

@@ -65,6 +65,11 @@ public class CompressionAdmissionTests
         await WaitAsync(() => admission.Dedicated == 1);
         await using Connection next = await ConnectAsync(host, "/dedicated", Compression.Dedicated(15));
         Assert.Equal("permessage-deflate", next.Extensions);
+
+        // There was room in between: that it is used up again is news.
+        await using Connection beyond = await ConnectAsync(host, "/dedicated", Compression.Dedicated(15));
+        Assert.Equal(Shared, beyond.Extensions);
+        Assert.Equal(2, host.Log.GetSnapshot().Count(record => record.Id.Name == "DedicatedCompressorsExhausted"));
         foreach (Connection connection in open)
         {
             connection.Abort();

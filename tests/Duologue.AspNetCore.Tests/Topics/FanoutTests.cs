@@ -69,6 +69,18 @@ public class FanoutTests
     }
 
     [Fact]
+    public void Whoever_sends_to_many_is_woken_once_for_some_of_them()
+    {
+        var sender = new Sender();
+        Wire[] wires = [.. Enumerable.Range(0, 100).Select(_ => new Wire { Sender = sender })];
+
+        Fanout.Send([.. wires.Select(Open)], Fanout.Encode("news", default));
+
+        // Neither by each, nor only behind the last of very many.
+        Assert.Equal((100, 4), (sender.Given, sender.Woken));
+    }
+
+    [Fact]
     public void Whoever_takes_what_is_written_is_not_flushed()
     {
         var wire = new Wire { TakesAtOnce = true };
@@ -112,11 +124,39 @@ public class FanoutTests
         public override void MessagesDropped(WebSocketConnection connection, DropReason reason, int count) => Dropped += count;
     }
 
+    /// <summary>The thread that sends what the wires take: asleep whenever it is given something.</summary>
+    private sealed class Sender : ISleeper
+    {
+        private bool _isOwed;
+
+        public int Given { get; private set; }
+
+        public int Woken { get; private set; }
+
+        public void Give()
+        {
+            Given++;
+            if (!_isOwed)
+            {
+                Assert.True(HeldWakes.TryTake(this));
+                _isOwed = true;
+            }
+        }
+
+        public void Wake()
+        {
+            _isOwed = false;
+            Woken++;
+        }
+    }
+
     /// <summary>Takes all, at once or only when it may go on, or has no memory for anything.</summary>
     private sealed class Wire : Carrier, IBufferWriter<byte>
     {
         private readonly ArrayBufferWriter<byte> _written = new();
         private readonly TaskCompletionSource<bool> _goOn = new();
+
+        public Sender? Sender { get; init; }
 
         public bool IsPoor { get; init; }
 
@@ -153,6 +193,7 @@ public class FanoutTests
         public override ValueTask<bool> FlushAsync()
         {
             Flushed = _written.WrittenCount;
+            Sender?.Give();
             return IsSlow && !_goOn.Task.IsCompleted ? new(_goOn.Task) : new(!IsAborted);
         }
 

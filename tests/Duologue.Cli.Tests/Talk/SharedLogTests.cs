@@ -3,6 +3,7 @@ using Duologue.AspNetCore;
 using Duologue.Cli.Talk;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Duologue.Cli.Tests.Talk;
@@ -15,21 +16,14 @@ public sealed class SharedLogTests
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task An_entry_that_could_not_be_applied_kept_those_behind_it_from_the_talk()
-    {
-        await using WebApplication application = Build(null);
-        Topics topics = application.Services.GetRequiredService<Topics>();
-        using var log = new SharedLog(topics, () => true, NullLogger.Instance, TimeProvider.System);
-        var audience = new Audience();
-        var room = new TalkRoom(log, audience, TimeProvider.System, 100);
-        await log.AppendAsync(new Beginning("talk", 0), default, Token);
-        await topics.PublishAsync(SharedLog.Topic, """{"type":"say"}""", Token);
-        await log.AppendAsync(new Joining("other.1", "Ada", Person.Terminal, null), default, Token);
+    public Task An_entry_that_could_not_be_applied_kept_those_behind_it_from_the_talk() => ReadsOnBehindBadEntryAsync(NullLogger.Instance);
 
-        await log.StartAsync(Token);
-        await audience.AdaJoined.Task.WaitAsync(Patience, Token);
-        Assert.Equal(["Ada"], room.ListNames());
-        await log.StopAsync(Token);
+    [Fact]
+    public async Task A_sink_that_threw_ended_the_reading_of_the_log()
+    {
+        var sink = new FailingSink();
+        await ReadsOnBehindBadEntryAsync(sink);
+        Assert.NotEqual(0, sink.Logged);
     }
 
     [Fact]
@@ -46,6 +40,23 @@ public sealed class SharedLogTests
         Assert.Contains("\"ask\"", await broker.Appended.Task.WaitAsync(Patience, Token), StringComparison.Ordinal);
 
         // What stands behind the hole waits for somebody who knows what was in it.
+        Assert.Equal(["Ada"], room.ListNames());
+        await log.StopAsync(Token);
+    }
+
+    private static async Task ReadsOnBehindBadEntryAsync(ILogger logger)
+    {
+        await using WebApplication application = Build(null);
+        Topics topics = application.Services.GetRequiredService<Topics>();
+        using var log = new SharedLog(topics, () => true, logger, TimeProvider.System);
+        var audience = new Audience();
+        var room = new TalkRoom(log, audience, TimeProvider.System, 100);
+        await log.AppendAsync(new Beginning("talk", 0), default, Token);
+        await topics.PublishAsync(SharedLog.Topic, """{"type":"say"}""", Token);
+        await log.AppendAsync(new Joining("other.1", "Ada", Person.Terminal, null), default, Token);
+
+        await log.StartAsync(Token);
+        await audience.AdaJoined.Task.WaitAsync(Patience, Token);
         Assert.Equal(["Ada"], room.ListNames());
         await log.StopAsync(Token);
     }

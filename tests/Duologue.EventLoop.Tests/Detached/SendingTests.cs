@@ -130,14 +130,6 @@ public class SendingTests
         await Eventually.True(() => host.SocketCount == 1 && host.RentedBlocks == 0, () => $"{host.SocketCount} sockets and {host.RentedBlocks} blocks are left.");
     }
 
-    // Of some bytes, of some hundred, now and then of more than a block.
-    private static byte[] Published(int number)
-    {
-        byte[] message = new byte[number % 50 == 49 ? 20_000 : number % 7 * 150];
-        Array.Fill(message, (byte)number);
-        return message;
-    }
-
     [Theory]
     [MemberData(nameof(Backends))]
     public async Task A_send_waits_for_a_peer_that_does_not_read_and_goes_on_when_it_does(EventLoopBackend backend)
@@ -276,6 +268,14 @@ public class SendingTests
         counted.RecordObservableInstruments();
         Assert.Equal(1, counted.LastMeasurement!.Value);
         Assert.Single(host.Log.GetSnapshot(), record => record.Id.Name == "LastBytesUnread");
+    }
+
+    // Of some bytes, of some hundred, now and then of more than a block.
+    private static byte[] Published(int number)
+    {
+        byte[] message = new byte[number % 50 == 49 ? 20_000 : number % 7 * 150];
+        Array.Fill(message, (byte)number);
+        return message;
     }
 
     private static async Task<Connection> TheConnectionAsync(LoopHost host)

@@ -1,6 +1,7 @@
 using System.Diagnostics.Metrics;
 using System.Net;
 using System.Net.Sockets;
+using Duologue.Carriers;
 using Duologue.EventLoop.Diagnostics;
 using Duologue.EventLoop.Loops;
 using Duologue.EventLoop.Native;
@@ -71,6 +72,42 @@ public class LoopTests
 
         loop.GoOn.SetResult();
         await Task.WhenAll(posting, stopping, loop.Released.Task).WaitAsync(LoopHost.Patience, Token);
+    }
+
+    [Fact]
+    public async Task Who_brings_much_at_once_wakes_the_loop_once_behind_all_of_it()
+    {
+        var loop = new LightSleeper();
+        loop.Start();
+        await loop.Sleeping.Task.WaitAsync(LoopHost.Patience, Token);
+        var last = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using (HeldWakes.Begin())
+        {
+            loop.Post(() => { });
+            loop.Post(last.SetResult);
+            Assert.Equal(0, loop.Wakes);
+        }
+
+        await last.Task.WaitAsync(LoopHost.Patience, Token);
+        Assert.Equal(1, loop.Wakes);
+        loop.Stop();
+    }
+
+    [Fact]
+    public async Task An_end_that_finds_the_loop_owed_a_wake_comes_with_that()
+    {
+        var loop = new LightSleeper();
+        loop.Start();
+        await loop.Sleeping.Task.WaitAsync(LoopHost.Patience, Token);
+        Task stopping;
+        using (HeldWakes.Begin())
+        {
+            loop.Post(() => { });
+            stopping = Task.Factory.StartNew(loop.Stop, Token, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+            SpinWait.SpinUntil(() => loop.IsStopping, LoopHost.Patience);
+        }
+
+        await stopping.WaitAsync(LoopHost.Patience, Token);
     }
 
     [Fact]
@@ -289,6 +326,37 @@ public class LoopTests
 
         protected override void Release() => Released.TrySetResult();
     }
+
+#pragma warning disable CA1001 // A loop disposes of what it has in Release.
+    private sealed class LightSleeper() : ImaginaryLoop(NullLogger.Instance)
+    {
+        private readonly SemaphoreSlim _woken = new(0);
+        private int _wakes;
+
+        public int Wakes => Volatile.Read(ref _wakes);
+
+        public TaskCompletionSource Sleeping { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        protected override void Wait(int timeout)
+        {
+            if (timeout != 0)
+            {
+                Sleeping.TrySetResult();
+                _woken.Wait(LoopHost.Patience);
+            }
+
+            BeginTurn();
+        }
+
+        protected override void Wake()
+        {
+            Interlocked.Increment(ref _wakes);
+            _woken.Release();
+        }
+
+        protected override void Release() => _woken.Dispose();
+    }
+#pragma warning restore CA1001
 
     private sealed class Unprepared() : ImaginaryLoop(NullLogger.Instance)
     {

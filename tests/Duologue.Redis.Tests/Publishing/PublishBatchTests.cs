@@ -162,23 +162,6 @@ public class PublishBatchTests
         }
     }
 
-    // What is asked over a line that has just been cut has no answer, and that is said.
-    private static async Task<TopicPage> ReadAtLastAsync(Node node, string topic)
-    {
-        using var patience = new CancellationTokenSource(Node.Patience);
-        while (true)
-        {
-            try
-            {
-                return await node.Topics.ReadAsync(topic, TopicStart.Oldest, 1_000, Token);
-            }
-            catch (BrokerUnavailableException) when (!patience.IsCancellationRequested)
-            {
-                await Task.Delay(10, Token);
-            }
-        }
-    }
-
     [Fact]
     public async Task The_deadline_holds_for_each_of_a_batch()
     {
@@ -232,6 +215,23 @@ public class PublishBatchTests
     [InlineData("2 7 1 1 t0123456789012345678901234567890123456789")]
     public void A_notification_that_is_cut_short_or_of_another_layout_is_none(string notification) =>
         Assert.False(Entry.TryReadNotification(Encoding.UTF8.GetBytes(notification), TopicScripts.LayoutVersion, out _));
+
+    // What is asked over a line that has just been cut has no answer, and that is said.
+    private static async Task<TopicPage> ReadAtLastAsync(Node node, string topic)
+    {
+        using var patience = new CancellationTokenSource(Node.Patience);
+        while (true)
+        {
+            try
+            {
+                return await node.Topics.ReadAsync(topic, TopicStart.Oldest, 1_000, Token);
+            }
+            catch (BrokerUnavailableException) when (!patience.IsCancellationRequested)
+            {
+                await Task.Delay(10, Token);
+            }
+        }
+    }
 
     private static TopicMessage Text(string text) => Text(text, null);
 

@@ -118,6 +118,19 @@ public sealed class BlobTests : IDisposable
     }
 
     [Fact]
+    public async Task A_stream_that_is_disposed_of_early_lets_go_of_its_file()
+    {
+        await File.WriteAllTextAsync(_path, "hello file", TestContext.Current.CancellationToken);
+        await using (Stream stream = Blob.FromFile(_path).OpenRead())
+        {
+            Assert.Equal('h', stream.ReadByte());
+        }
+
+        await using FileStream alone = File.Open(_path, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+        Assert.Equal(10, alone.Length);
+    }
+
+    [Fact]
     public void Each_stream_starts_at_the_beginning()
     {
         var blob = new Blob(["ab", "cd"]);

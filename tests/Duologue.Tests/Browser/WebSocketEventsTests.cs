@@ -184,20 +184,6 @@ public class WebSocketEventsTests
         Assert.Equal(["open Open", "message welcome", "close Closed 1000 '' clean"], log.Entries);
     }
 
-    /// <summary>Adds the listeners when the server has the connection; null if that took too long.</summary>
-    private static EventLog? FollowLate(RawServer server)
-    {
-        int before = server.Accepted;
-        long start = Stopwatch.GetTimestamp();
-        var socket = new WebSocket(server.Url);
-
-        // The creator is held up, as by the scheduler, for long enough that all has arrived on loopback.
-        SpinWait.SpinUntil(() => server.Accepted > before, TimeSpan.FromMilliseconds(30));
-        long adding = Stopwatch.GetTimestamp();
-        var log = new EventLog(socket);
-        return Stopwatch.GetElapsedTime(start).TotalMilliseconds < 80 && Stopwatch.GetElapsedTime(adding).TotalMilliseconds < 10 ? log : null;
-    }
-
     [Fact]
     public async Task An_event_without_listeners_holds_the_others_up_only_for_a_moment()
     {
@@ -270,5 +256,19 @@ public class WebSocketEventsTests
         socket.Close();
         context.TurnUntil(() => socket.ReadyState == ReadyState.Closed);
         Assert.Equal("close Closed 1005 '' clean", log.Entries[^1]);
+    }
+
+    /// <summary>Adds the listeners when the server has the connection; null if that took too long.</summary>
+    private static EventLog? FollowLate(RawServer server)
+    {
+        int before = server.Accepted;
+        long start = Stopwatch.GetTimestamp();
+        var socket = new WebSocket(server.Url);
+
+        // The creator is held up, as by the scheduler, for long enough that all has arrived on loopback.
+        SpinWait.SpinUntil(() => server.Accepted > before, TimeSpan.FromMilliseconds(30));
+        long adding = Stopwatch.GetTimestamp();
+        var log = new EventLog(socket);
+        return Stopwatch.GetElapsedTime(start).TotalMilliseconds < 80 && Stopwatch.GetElapsedTime(adding).TotalMilliseconds < 10 ? log : null;
     }
 }

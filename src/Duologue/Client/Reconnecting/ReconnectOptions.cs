@@ -28,7 +28,7 @@ public record ReconnectOptions
     public TimeSpan Spread { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <summary>
-    /// The longest <c>Retry-After</c> that is heeded; a longer one is cut to it. Default 5 min; at most a day.
+    /// The longest <c>Retry-After</c> that is heeded; a longer one is cut to it. Default 5 min; 0 to a day.
     /// </summary>
     public TimeSpan MaxRetryAfter { get; init; } = TimeSpan.FromMinutes(5);
 

@@ -80,6 +80,18 @@ public sealed class KeptMessagesTests : IDisposable
     }
 
     [Fact]
+    public void What_is_put_back_when_its_time_is_over_expires()
+    {
+        Add(WhenAway.KeepFor(TimeSpan.FromSeconds(1)));
+        KeptMessage taken = _kept.TryTake()!;
+        _time.Advance(TimeSpan.FromSeconds(2));
+        Assert.Empty(_lost);
+        _kept.PutBack(taken);
+        _time.Advance(TimeSpan.FromSeconds(1));
+        Assert.Equal([(MessageFate.Expired, "1")], Lost());
+    }
+
+    [Fact]
     public void No_more_waits_than_may()
     {
         Add(WhenAway.Keep, 6);
