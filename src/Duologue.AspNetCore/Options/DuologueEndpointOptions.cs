@@ -116,7 +116,7 @@ public class DuologueEndpointOptions
 
     /// <summary>
     /// The subprotocols that the endpoint's handler speaks, most preferred first. Default none. A client that offers none of them is
-    /// accepted without one; a browser then closes the connection if it had offered any.
+    /// accepted without one; a browser that had offered any then closes the connection, unless it is Firefox.
     /// </summary>
     public IList<string> Subprotocols { get; } = [];
 
