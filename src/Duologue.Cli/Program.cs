@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.CommandLine.Parsing;
 using System.Text;
 using Duologue.Cli.Compare;
 using Duologue.Cli.Compare.Server;
@@ -62,9 +61,10 @@ internal static class Program
     private static int FailUsage(ParseResult result, string[] arguments, InvocationConfiguration configuration)
     {
         var report = new Report(configuration.Output, configuration.Error, arguments.Contains("--json"));
-        foreach (ParseError error in result.Errors)
+        string[] errors = [.. TypingErrors.Find(result)];
+        foreach (string error in errors.Length > 0 ? errors : result.Errors.Select(static error => error.Message))
         {
-            report.Fail(ExitCode.Usage, error.Message);
+            report.Fail(ExitCode.Usage, error);
         }
 
         string command = result.CommandResult.Command is RootCommand ? "duologue" : $"duologue {result.CommandResult.Command.Name}";

@@ -31,8 +31,8 @@ public sealed class EventLoopOptions
         get => _loops;
         set
         {
-            ArgumentOutOfRangeException.ThrowIfLessThan(value, 1);
-            ArgumentOutOfRangeException.ThrowIfGreaterThan(value, MaxLoops);
+            ArgumentOutOfRangeException.ThrowIfLessThan(value, 1, nameof(Loops));
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(value, MaxLoops, nameof(Loops));
             _loops = value;
         }
     }

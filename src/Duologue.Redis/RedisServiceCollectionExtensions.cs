@@ -23,6 +23,13 @@ public static class RedisServiceCollectionExtensions
     public static IServiceCollection UseRedis(this IServiceCollection services, string configuration, Action<RedisBrokerOptions> configure)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(configuration);
+        int scheme = configuration.IndexOf("://", StringComparison.Ordinal);
+        if (scheme >= 0 && !configuration.AsSpan(0, scheme).Contains('='))
+        {
+            // StackExchange.Redis would look for a host of that name. There may be a password in it.
+            throw new ArgumentException("The configuration is HOST:PORT, perhaps with options of StackExchange.Redis, such as cache:6380,ssl=true,password=PASSWORD, and it is a URL. Leave out what stands before the host; ssl=true is TLS.", nameof(configuration));
+        }
+
         return services.UseRedis(ConfigurationOptions.Parse(configuration), configure);
     }
 
@@ -66,7 +73,6 @@ public static class RedisServiceCollectionExtensions
         services.AddOptions<RedisBrokerOptions>().Configure(configure).ValidateOnStart();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<RedisBrokerOptions>, RedisBrokerOptionsValidator>());
         services.TryAddSingleton<RedisMetrics>();
-        services.AddHttpForwarder();
         services.TryAddSingleton<SessionForwarder>();
         services.TryAddSingleton<SessionNodes>(static provider => provider.GetRequiredService<SessionForwarder>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IStartupFilter, ForwardedRequests>());

@@ -60,7 +60,7 @@ public sealed record Compression
         get;
         init
         {
-            ArgumentOutOfRangeException.ThrowIfNegative(value);
+            ArgumentOutOfRangeException.ThrowIfNegative(value, nameof(Threshold));
             field = value;
         }
     }

@@ -53,6 +53,9 @@ public class ConnectionClosedException : DuologueException
 
     /// <summary>How the connection ended.</summary>
     public CloseInfo CloseInfo { get; }
+
+    /// <summary>Whether of the message that was to be sent nothing has left, so that it cannot have arrived. Otherwise it may have.</summary>
+    internal bool IsUnsent { get; init; }
 }
 
 /// <summary>The connection has ended because the peer broke the protocol.</summary>

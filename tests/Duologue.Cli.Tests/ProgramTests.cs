@@ -38,6 +38,19 @@ public sealed partial class ProgramTests
         }
     }
 
+    [Theory]
+    [InlineData("error: \"servee\" is not a command here. Did you mean serve?", "servee")]
+    [InlineData("error: \"dance\" is not a command here.", "dance")]
+    [InlineData("error: \"--max-mesage-size\" is not an option here. Did you mean --max-message-size?", "serve", "--max-mesage-size", "3")]
+    [InlineData("error: \"--port\" is not an option here.", "serve", "--port", "8080")]
+    [InlineData("error: \"8080\" is not an argument here.", "serve", "8080")]
+    public async Task A_slip_of_the_fingers_is_named_once_with_what_was_meant(string expected, params string[] arguments)
+    {
+        (int exitCode, _, string error) = await Tool.RunAsync("", arguments);
+        Assert.Equal(2, exitCode);
+        Assert.Equal(expected, Assert.Single(error.Split('\n'), line => line.StartsWith("error:", StringComparison.Ordinal)).TrimEnd());
+    }
+
     [Fact]
     public async Task A_count_that_is_no_number_ended_the_tool_with_a_dump()
     {

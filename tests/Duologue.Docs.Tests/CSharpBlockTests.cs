@@ -38,6 +38,7 @@ public class CSharpBlockTests
     [Theory]
     [InlineData("README.md", 0, "samples/Talk/Program.cs")]
     [InlineData("README.md", 1, "samples/Guest/Program.cs")]
+    [InlineData("src/Duologue.AspNetCore/README.md", 0, "samples/Talk/Program.cs")]
     public void A_program_that_the_documents_show_is_the_sample(string file, int block, string sample)
     {
         Document document = Assert.Single(Book.Documents, document => document.File == file);

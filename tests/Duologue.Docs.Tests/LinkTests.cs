@@ -58,6 +58,15 @@ public sealed partial class LinkTests
     }
 
     [Fact]
+    public void What_a_package_shows_on_its_page_links_to_nothing_within_the_repository()
+    {
+        Document[] shown = [.. Book.Documents.Where(document => document.File.StartsWith("src/", StringComparison.Ordinal))];
+
+        Assert.Equal(Directory.GetDirectories(Repository.PathOf("src"), "Duologue*").Length, shown.Length);
+        Assert.DoesNotContain(shown.SelectMany(document => document.Links), link => !link.Target.StartsWith("https://", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public void Headings_have_the_anchors_that_GitHub_gives_them()
     {
         var document = new Document("a.md", "# A `code`, and more\n\n## A [link](b.md)\n## Twice\n## Twice\n```\n# none\n```\n### `serve --redis`: how\n");

@@ -100,6 +100,40 @@ public class RedisAclTests
     }
 
     [Fact]
+    public async Task The_right_to_forget_a_key_was_not_asked_for_behind_a_publish_without_one()
+    {
+        await using var store = new RedisStore();
+        await using ConnectionMultiplexer administrator = await ConnectionMultiplexer.ConnectAsync(store.PatientAddress + ",allowAdmin=true");
+        await ExecuteAsync(administrator, Documented("ACL SETUSER "));
+        await using ConnectionMultiplexer link = await ConnectionMultiplexer.ConnectAsync(store.PatientAddress + ",user=duologue,password=PASSWORD");
+        var scripts = new TopicScripts("duologue:");
+        TopicScripts.Hashes hashes = await scripts.LoadAsync(link.GetDatabase());
+        Assert.Equal([AppendOutcome.Appended], (await AppendAsync("first")).Select(answer => answer.Outcome));
+        await ExecuteAsync(administrator, "ACL SETUSER duologue -hdel");
+
+        AppendAnswer[] answers = await AppendAsync(null, "second");
+
+        // The first key would have to be forgotten for it.
+        Assert.Equal([AppendOutcome.Appended, AppendOutcome.Failed], answers.Select(answer => answer.Outcome));
+        Assert.Contains("'hdel' command", answers[1].Refusal, StringComparison.Ordinal);
+        Assert.Equal(2, await administrator.GetDatabase().ListLengthAsync(TopicScripts.TagOf(scripts.Prefix, "t") + "l"));
+
+        async Task<AppendAnswer[]> AppendAsync(params string?[] keys)
+        {
+            // Each call is another node's.
+            long node = Random.Shared.NextInt64();
+            var batch = new PublishBatch();
+            foreach (string? key in keys)
+            {
+                var message = new TopicMessage(default, MessageType.Text, "x"u8.ToArray()) { IdempotencyKey = key };
+                batch.Add(new PendingAppend("t", message, new TopicHistory { MaxIdempotencyKeys = 1 }, batch.Count + 1, Entry.HeadOf(message, node, batch.Count + 1), 0), 0);
+            }
+
+            return Entry.AnswersOf(await scripts.AppendAsync(link.GetDatabase(), hashes, batch, TimeSpan.FromMinutes(1)), keys.Length);
+        }
+    }
+
+    [Fact]
     public async Task A_read_that_redis_refuses_was_told_as_redis_being_away()
     {
         await using var store = new RedisStore();

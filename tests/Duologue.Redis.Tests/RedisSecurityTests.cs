@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Duologue.AspNetCore;
 using Duologue.Redis.Tests.Support;
+using Microsoft.Extensions.DependencyInjection;
 using StackExchange.Redis;
 
 namespace Duologue.Redis.Tests;
@@ -35,6 +36,18 @@ public class RedisSecurityTests
         {
             Directory.Delete(folder, recursive: true);
         }
+    }
+
+    // It was taken for the name of a host, which no server ever answered to.
+    [Theory]
+    [InlineData("redis://localhost:6379")]
+    [InlineData("rediss://me:secret@localhost:6379/0")]
+    public void A_URL_is_refused_without_showing_the_secret_in_it(string configuration)
+    {
+        ArgumentException e = Assert.Throws<ArgumentException>(() => new ServiceCollection().UseRedis(configuration));
+        Assert.Contains("it is a URL", e.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("secret@", e.Message, StringComparison.Ordinal);
+        new ServiceCollection().UseRedis("localhost:6379,password=a://b");
     }
 
     private static void WriteCertificates(string folder)

@@ -29,15 +29,11 @@ internal sealed partial class DuologueEndpoint
             return;
         }
 
-        bool isAllowed = isUpgrade ? _settings.Origins.Allows(context.Request) : FeedCors.TryApply(context, _settings.Origins);
+        bool isAllowed = isUpgrade ? _settings.Origins.Allows(context.Request) : FeedCors.TryApply(context, _settings.Origins) && !_settings.Origins.IsHidden(context.Request);
         if (HttpMethods.IsOptions(context.Request.Method) && isAllowed)
         {
             FeedCors.AnswerPreflight(context.Response);
-            if (context.Request.Headers.AccessControlRequestHeaders is { Count: > 0 } wanted)
-            {
-                context.Response.Headers.AccessControlAllowHeaders = wanted;
-            }
-
+            FeedCors.AllowWhatIsAsked(context);
             return;
         }
 

@@ -15,7 +15,13 @@ internal static class EventStream
     private const int PageCount = 100;
     private const int PageBytes = 64 * 1024;
 
-    public static async Task RunAsync(HttpContext context, TopicHub topics, string name, FeedQuery query, TopicEndpointOptions options)
+    /// <param name="context">The request.</param>
+    /// <param name="topics">All topics.</param>
+    /// <param name="name">The topic's checked name.</param>
+    /// <param name="query">What is asked for.</param>
+    /// <param name="options">The endpoint's.</param>
+    /// <param name="stop">Ends the stream, also where the client is still there: it is judged anew when it comes back.</param>
+    public static async Task RunAsync(HttpContext context, TopicHub topics, string name, FeedQuery query, TopicEndpointOptions options, CancellationToken stop)
     {
         CancellationToken gone = context.RequestAborted;
         var present = new TopicSubscriber(context.TraceIdentifier, UserIdentity.IdOf(context.User)) { Node = topics.Node };
@@ -48,7 +54,7 @@ internal static class EventStream
             }
 
             FlushResult flushed = await output.FlushAsync(gone).ConfigureAwait(false);
-            if (flushed.IsCompleted || flushed.IsCanceled)
+            if (flushed.IsCompleted || flushed.IsCanceled || stop.IsCancellationRequested)
             {
                 return;
             }
@@ -58,7 +64,7 @@ internal static class EventStream
                 continue;
             }
 
-            WaitEnd end = await reader.WaitAsync(options.KeepAliveInterval, gone).ConfigureAwait(false);
+            WaitEnd end = await reader.WaitAsync(options.KeepAliveInterval, stop).ConfigureAwait(false);
             if (end == WaitEnd.Stopped)
             {
                 // The client comes back with the id that it has, here or to another server.

@@ -1,3 +1,4 @@
+using System.Buffers;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Primitives;
 
@@ -6,6 +7,10 @@ namespace Duologue.AspNetCore;
 /// <summary>Says to browsers which pages may read an answer: the same that may open a WebSocket. Source: WHATWG Fetch §3.3.</summary>
 internal static class FeedCors
 {
+    // RFC 9110 §5.6.2, and what parts the names.
+    private static readonly SearchValues<char> FieldNames =
+        SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~, \t");
+
     /// <summary>Names the page's origin in the answer; false if its pages may not ask.</summary>
     public static bool TryApply(HttpContext context, OriginPolicy origins)
     {
@@ -33,6 +38,18 @@ internal static class FeedCors
         headers.AccessControlAllowOrigin = origin;
         headers.AccessControlAllowCredentials = "true";
         return true;
+    }
+
+    /// <summary>Allows the page every header that it asks for.</summary>
+    public static void AllowWhatIsAsked(HttpContext context)
+    {
+        StringValues wanted = context.Request.Headers.AccessControlRequestHeaders;
+
+        // A browser asks for names of fields; what else there is could not stand in an answer.
+        if (wanted.Count > 0 && wanted.All(line => !line.AsSpan().ContainsAnyExcept(FieldNames)))
+        {
+            context.Response.Headers.AccessControlAllowHeaders = wanted;
+        }
     }
 
     public static void AnswerPreflight(HttpResponse response)

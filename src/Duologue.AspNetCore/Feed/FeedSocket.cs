@@ -61,6 +61,6 @@ internal sealed class FeedSink(WebSocketConnection connection) : MemberSink(Memb
     {
         var output = new ArrayBufferWriter<byte>((int)FeedJson.LengthOf(page));
         FeedJson.WritePage(output, page);
-        await connection.SendAsync(output.WrittenMemory, MessageType.Text, MessageFlags.None, cancellationToken).ConfigureAwait(false);
+        await connection.SendAsync(output.WrittenMemory, MessageType.Text, FeedJson.FlagsOf(page), cancellationToken).ConfigureAwait(false);
     }
 }

@@ -8,7 +8,14 @@ internal static class LongPoll
     // So that those who began to wait together do not come back together.
     private const double Jitter = 0.1;
 
-    public static async Task RunAsync(HttpContext context, TopicHub topics, string name, FeedQuery query, TopicPosition after, TopicEndpointOptions options)
+    /// <param name="context">The request.</param>
+    /// <param name="topics">All topics.</param>
+    /// <param name="name">The topic's checked name.</param>
+    /// <param name="query">What is asked for.</param>
+    /// <param name="after">Behind what is there already.</param>
+    /// <param name="options">The endpoint's.</param>
+    /// <param name="stop">Ends the waiting, also where the client is still there: it has an answer without news then, and is judged anew when it asks again.</param>
+    public static async Task RunAsync(HttpContext context, TopicHub topics, string name, FeedQuery query, TopicPosition after, TopicEndpointOptions options, CancellationToken stop)
     {
         TopicPage page;
         using (TopicSubscription reader = await topics.OpenAsync(name, TopicStart.After(after), null, context.RequestAborted).ConfigureAwait(false))
@@ -25,7 +32,7 @@ internal static class LongPoll
                     break;
                 }
 
-                if (await reader.WaitAsync(left, context.RequestAborted).ConfigureAwait(false) != WaitEnd.Arrived)
+                if (await reader.WaitAsync(left, stop).ConfigureAwait(false) != WaitEnd.Arrived)
                 {
                     break;
                 }

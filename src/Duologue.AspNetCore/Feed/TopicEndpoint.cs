@@ -78,7 +78,8 @@ internal sealed class TopicEndpoint
 
     private FeedRefusal? Judge(HttpContext context, string name)
     {
-        if (!FeedCors.TryApply(context, _sockets.Settings.Origins))
+        OriginPolicy origins = _sockets.Settings.Origins;
+        if (!FeedCors.TryApply(context, origins) || (origins.IsHidden(context.Request) && FeedRequest.WantsEventStream(context.Request)))
         {
             return ForeignOrigin;
         }
@@ -168,13 +169,15 @@ internal sealed class TopicEndpoint
 
         _server.Metrics.FeedRequested(way);
         _server.Metrics.Held(way, 1);
+        using HeldRequest? held = _server.Connections.Held.Begin(UserIdentity.IdOf(context.User), context.RequestAborted);
+        CancellationToken stop = held?.Stop ?? context.RequestAborted;
         try
         {
             // A held request is not a slow one.
             context.Features.Get<IHttpRequestTimeoutFeature>()?.DisableTimeout();
             await (way == FeedWay.LongPolling
-                ? LongPoll.RunAsync(context, _server.Topics, name, query, after, _options)
-                : EventStream.RunAsync(context, _server.Topics, name, query, _options)).ConfigureAwait(false);
+                ? LongPoll.RunAsync(context, _server.Topics, name, query, after, _options, stop)
+                : EventStream.RunAsync(context, _server.Topics, name, query, _options, stop)).ConfigureAwait(false);
         }
         catch (TopicLimitException limitOfTopics) when (!context.Response.HasStarted)
         {

@@ -318,6 +318,6 @@ internal sealed class ProtocolSink(WebSocketConnection connection, string topic,
         }
 
         byte[] items = TopicsProtocol.EncodeItems(topic, page).ToArray();
-        await connection.SendAsync(items, MessageType.Text, MessageFlags.None, cancellationToken).ConfigureAwait(false);
+        await connection.SendAsync(items, MessageType.Text, FeedJson.FlagsOf(page), cancellationToken).ConfigureAwait(false);
     }
 }

@@ -200,7 +200,9 @@ internal sealed class OpeningHandshake(DuologueServer server, string endpoint)
         Tracing.Refused(activity, refusal);
         if (refusal.Reason == RefusalReason.Origin)
         {
-            Log.OriginRefused(server.HandshakeLogger, endpoint, PeerText.Quote(context.Request.Headers.Origin), PeerText.Quote(OriginPolicy.OwnOrigin(context.Request) ?? "unknown"));
+            StringValues origin = context.Request.Headers.Origin;
+            string refused = origin.Count > 0 ? PeerText.Quote(origin) : "of another site, which Sec-Fetch-Site tells of,";
+            Log.OriginRefused(server.HandshakeLogger, endpoint, refused, PeerText.Quote(OriginPolicy.OwnOrigin(context.Request) ?? "unknown"));
             return;
         }
 

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Collections.Frozen;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Primitives;
@@ -10,6 +11,9 @@ namespace Duologue.AspNetCore;
 /// </summary>
 internal sealed class OriginPolicy
 {
+    // RFC 6454 §6.2: an origin is spelled in visible ASCII. What is not is no browser's, and could not stand in an answer either.
+    private static readonly SearchValues<char> Characters = SearchValues.Create([.. Enumerable.Range('!', '~' - '!' + 1).Select(code => (char)code)]);
+
     private readonly bool _any;
     private readonly FrozenSet<string> _allowed;
 
@@ -32,13 +36,20 @@ internal sealed class OriginPolicy
         }
 
         // Two Origin headers are nobody's honest request; "null" and other opaque origins normalize to nothing.
-        if (values.Count != 1 || Normalize(values[0]) is not { } origin)
+        if (values.Count != 1 || values[0].AsSpan().ContainsAnyExcept(Characters) || Normalize(values[0]) is not { } origin)
         {
             return false;
         }
 
         return _allowed.Contains(origin) || string.Equals(origin, OwnOrigin(request), StringComparison.Ordinal);
     }
+
+    /// <summary>
+    /// Whether a page of another site asks without saying whose it is: for what a page only loads, such as an image, or leads to, a browser names no origin, and sends the visitor's cookies all the
+    /// same. Source: W3C Fetch Metadata §2.3.
+    /// </summary>
+    public bool IsHidden(HttpRequest request) =>
+        !_any && request.Headers.Origin.Count == 0 && request.Headers["Sec-Fetch-Site"] is ["cross-site" or "same-site"];
 
     /// <summary>
     /// The server's own origin as this request names it; null if the Host header is none. Scheme and host are the request's, so

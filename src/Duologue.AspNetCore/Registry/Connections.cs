@@ -91,11 +91,14 @@ public sealed class Connections : IReadOnlyCollection<Connection>
         return true;
     }
 
-    /// <summary>Begins to close all connections of a user, as after a sign-out, without waiting for their end.</summary>
+    /// <summary>
+    /// Begins to close all connections of a user, as after a sign-out, without waiting for their end. The streams and held requests by which the user reads topics (<c>MapTopics</c>) end, too: whoever comes
+    /// back is asked anew who it is.
+    /// </summary>
     /// <param name="userId">The user's name.</param>
     /// <param name="code">See <see cref="Close(string, ushort, string)"/>.</param>
     /// <param name="reason">At most 123 UTF-8 bytes.</param>
-    /// <returns>How many there were.</returns>
+    /// <returns>How many connections there were.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The code may not be sent (RFC 6455 §7.4).</exception>
     /// <exception cref="ArgumentException">The reason is too long.</exception>
     public int CloseByUser(string userId, ushort code, string reason)
@@ -107,6 +110,7 @@ public sealed class Connections : IReadOnlyCollection<Connection>
             connection.BeginClose(code, reason, CloseCause.LocalClose);
         }
 
+        Held.Stop(userId);
         return connections.Length;
     }
 
@@ -117,6 +121,9 @@ public sealed class Connections : IReadOnlyCollection<Connection>
 
     /// <summary>Where a message to nobody is counted; set once, before there are connections.</summary>
     internal ServerMetrics? Metrics { get; set; }
+
+    /// <summary>What users hold beside their connections.</summary>
+    internal HeldRequests Held { get; } = new();
 
     internal IEnumerable<WebSocketConnection> Open => _byNumber.Enumerate();
 

@@ -35,7 +35,10 @@ public abstract class Broker
     /// </summary>
     /// <param name="topic">A valid name, or a pattern.</param>
     /// <param name="cancellationToken">Stops the waiting.</param>
-    /// <returns>The newest position when the notifications began: all that follows is notified. Default for a pattern.</returns>
+    /// <returns>
+    /// The newest position when the notifications began: all that follows is notified. What stands before it and is still to be notified to a pattern is notified before the answer: the topic is handed out from here on. Default for a
+    /// pattern.
+    /// </returns>
     /// <exception cref="InvalidOperationException">A limit on topics is reached; the message names it.</exception>
     public abstract ValueTask<TopicPosition> SubscribeAsync(string topic, CancellationToken cancellationToken);
 

@@ -20,7 +20,7 @@ internal readonly struct Delivery
     public Delivery(string topic, ReadOnlySpan<TopicMessage> messages, MemberSnapshot members, TopicSubscription[]? waiters, int waiterCount)
     {
         (_waiters, _waiterCount, MessageCount) = (waiters, waiterCount, messages.Length);
-        _raw = Accept(members.Raw, topic, messages, static (connections, _, messages) => messages.Length == 1 ? Fanout.Accept(connections, messages[0].Frame) : Fanout.AcceptEach(connections, FramesOf(messages)));
+        _raw = Accept(members.Raw, topic, messages, static (connections, _, messages) => Fanout.Accept(connections, FramesOf(messages)));
         _feed = Accept(members.Feed, topic, messages, static (connections, _, messages) => Fanout.Accept(connections, FeedJson.PageFrame(PageOf(messages))));
         _protocol = Accept(members.Protocol, topic, messages, static (connections, topic, messages) => Fanout.Accept(connections, TopicsProtocol.ItemsFrame(topic, PageOf(messages))));
         foreach (TopicMessage message in messages)

@@ -14,9 +14,6 @@ internal static class Fanout
     // Of so many receivers the threads that send to them are woken once. They take longer for each than handing it over does: with more of them they would stand idle.
     private const int WokenTogether = 32;
 
-    // Marked by a length that no message has.
-    private static readonly WebSocketConnection.Acceptance Unaccepted = new(SendResult.Dropped, MustFlush: false, OwnsOutput: false, Payload: -1, Saved: 0, Dropped: 1, DropReason.Closed);
-
     /// <summary>The frame of a text message; lone surrogates become U+FFFD.</summary>
     public static BroadcastFrame Encode(string text, MessageFlags flags)
     {
@@ -52,20 +49,26 @@ internal static class Fanout
     }
 
     /// <summary>
-    /// Gives the frame its place on every connection, and no more: no foreign code runs, so that a lock may be held to give all connections
-    /// the same order. <see cref="Accepted.Flush"/> and <see cref="Accepted.Report"/> must follow, without the lock.
+    /// Gives frames their place on every connection, one behind the other, and no more: no foreign code runs, so that a lock may be held to give all connections the same order. Whoever can have several at once,
+    /// as they are, is given them in one piece, to be written in one step. <see cref="Accepted.Flush"/> and <see cref="Accepted.Report"/> must follow, without the lock.
     /// </summary>
-    public static Accepted Accept(WebSocketConnection[] connections, BroadcastFrame frame)
+    public static Accepted Accept(WebSocketConnection[] connections, params BroadcastFrame[] frames)
     {
-        // Rented before anything is accepted: no memory for it must leave nothing behind.
+        // Made and rented before anything is accepted: no memory for it must leave nothing behind.
+        byte[] joined = frames.Length == 1 ? [] : Join(frames);
         Individual[] individuals = ArrayPool<Individual>.Shared.Rent(connections.Length);
         int individualCount = 0;
         int alike = 0;
         WebSocketConnection? example = null;
         ExceptionDispatchInfo? failure = null;
-        foreach (WebSocketConnection connection in connections)
+        for (int i = 0; i < connections.Length; i++)
         {
-            WebSocketConnection.Acceptance acceptance = Accept(connection, frame, ref failure);
+            WebSocketConnection connection = connections[i];
+            if (Accept(connection, frames, joined, ref failure) is not { } acceptance)
+            {
+                AcceptOneByOne(connection, frames, connections.Length - i - 1, ref individuals, ref individualCount, ref failure);
+                continue;
+            }
 
             // Of most there is nothing to tell but that they are one more: who walks through thousands once more finds them gone from the processor's cache.
             bool isAlike = acceptance.IsPlain && (example is null || connection.IsCountedLike(example));
@@ -77,51 +80,44 @@ internal static class Fanout
 
             if (!isAlike || acceptance.MustFlush)
             {
-                individuals[individualCount++] = new Individual(connection, acceptance, isAlike);
-            }
-        }
-
-        return new(example, alike, [frame], individuals, individualCount, failure);
-    }
-
-    /// <summary>
-    /// The same for messages one behind the other: whoever can have all of them at once, as they are, is given them in one piece, to be written in one step. Whose queue is not empty, or who compresses, takes one by one.
-    /// </summary>
-    public static Accepted AcceptEach(WebSocketConnection[] connections, BroadcastFrame[] frames)
-    {
-        // Made and rented before anything is accepted, as above.
-        byte[] joined = Join(frames);
-        Individual[] individuals = ArrayPool<Individual>.Shared.Rent(connections.Length * frames.Length);
-        int individualCount = 0;
-        int alike = 0;
-        WebSocketConnection? example = null;
-        ExceptionDispatchInfo? failure = null;
-        foreach (WebSocketConnection connection in connections)
-        {
-            WebSocketConnection.Acceptance? together = example is null || connection.IsCountedLike(example) ? Accept(connection, frames, joined, ref failure) : null;
-            if (together is { } acceptance)
-            {
-                if (acceptance.IsPlain)
-                {
-                    example ??= connection;
-                    alike++;
-                }
-
-                if (!acceptance.IsPlain || acceptance.MustFlush)
-                {
-                    individuals[individualCount++] = new Individual(connection, acceptance, acceptance.IsPlain);
-                }
-
-                continue;
-            }
-
-            foreach (BroadcastFrame frame in frames)
-            {
-                individuals[individualCount++] = new Individual(connection, Accept(connection, frame, ref failure), IsAlike: false);
+                individuals[individualCount++] = new Individual(connection, acceptance, isAlike, IsOfAll: acceptance.IsPlain);
             }
         }
 
         return new(example, alike, frames, individuals, individualCount, failure);
+    }
+
+    /// <summary>For whoever compresses, or whose queue is not empty. In the array there is room for one of each of the others yet: so much stays, and the rest is made for those who need it.</summary>
+    private static void AcceptOneByOne(WebSocketConnection connection, BroadcastFrame[] frames, int others, ref Individual[] individuals, ref int count, ref ExceptionDispatchInfo? failure)
+    {
+        try
+        {
+            if (individuals.Length - count < frames.Length + others)
+            {
+                Individual[] larger = ArrayPool<Individual>.Shared.Rent(Math.Max(count + frames.Length + others, 2 * individuals.Length));
+                individuals.AsSpan(0, count).CopyTo(larger);
+                GiveBack(individuals, count);
+                individuals = larger;
+            }
+        }
+        catch (Exception e)
+        {
+            failure ??= ExceptionDispatchInfo.Capture(e);
+            individuals[count++] = new Individual(connection, Unaccepted(frames.Length), IsAlike: false, IsOfAll: false);
+            return;
+        }
+
+        for (int i = 0; i < frames.Length; i++)
+        {
+            WebSocketConnection.Acceptance acceptance = Accept(connection, frames.AsSpan(i, 1), default, ref failure)!.Value;
+            bool isLast = acceptance.Payload < 0;
+            individuals[count++] = new Individual(connection, isLast ? Unaccepted(frames.Length - i) : acceptance, IsAlike: false, IsOfAll: false);
+            if (isLast)
+            {
+                // What comes behind would not follow what it has.
+                return;
+            }
+        }
     }
 
     private static byte[] Join(BroadcastFrame[] frames)
@@ -137,35 +133,36 @@ internal static class Fanout
         return joined;
     }
 
-    // No memory for one: those before it are flushed all the same, and those behind it may have better luck.
-    private static WebSocketConnection.Acceptance Accept(WebSocketConnection connection, BroadcastFrame frame, ref ExceptionDispatchInfo? failure)
+    // No memory for one: those before it are flushed all the same, and those behind it may have better luck. Null if it takes several one by one.
+    private static WebSocketConnection.Acceptance? Accept(WebSocketConnection connection, ReadOnlySpan<BroadcastFrame> frames, ReadOnlyMemory<byte> joined, ref ExceptionDispatchInfo? failure)
     {
         try
         {
-            return connection.AcceptFrame(frame);
+            return frames.Length == 1 ? connection.AcceptFrame(frames[0]) : connection.TryAcceptFrames(frames, joined);
         }
         catch (Exception e)
         {
             failure ??= ExceptionDispatchInfo.Capture(e);
-            return Unaccepted;
+            return Unaccepted(frames.Length);
         }
     }
 
-    private static WebSocketConnection.Acceptance? Accept(WebSocketConnection connection, BroadcastFrame[] frames, byte[] joined, ref ExceptionDispatchInfo? failure)
+    // Marked by a length that no message has.
+    private static WebSocketConnection.Acceptance Unaccepted(int count) =>
+        new(SendResult.Dropped, MustFlush: false, OwnsOutput: false, Payload: -1, Saved: 0, Dropped: count, DropReason.Closed);
+
+    private static void GiveBack(Individual[] individuals, int count)
     {
-        try
-        {
-            return connection.TryAcceptFrames(frames, joined);
-        }
-        catch (Exception e)
-        {
-            failure ??= ExceptionDispatchInfo.Capture(e);
-            return Unaccepted;
-        }
+        Array.Clear(individuals, 0, count);
+        ArrayPool<Individual>.Shared.Return(individuals);
     }
 
     /// <summary>One of those who are to be flushed, or of whom there is more to tell than that they are one more.</summary>
-    internal readonly record struct Individual(WebSocketConnection Connection, WebSocketConnection.Acceptance Acceptance, bool IsAlike);
+    /// <param name="Connection">Who it is.</param>
+    /// <param name="Acceptance">What became of what it was given.</param>
+    /// <param name="IsAlike">Whether it is counted with the others.</param>
+    /// <param name="IsOfAll">Whether it was given all frames at once, as they are.</param>
+    internal readonly record struct Individual(WebSocketConnection Connection, WebSocketConnection.Acceptance Acceptance, bool IsAlike, bool IsOfAll);
 
     /// <summary>Frames that have their place on all connections, and have not left yet. By default on none.</summary>
     /// <param name="example">One of those of whom nothing is to be told but their number.</param>
@@ -205,7 +202,7 @@ internal static class Fanout
                     HeldWakes.Pay();
                 }
 
-                (WebSocketConnection connection, WebSocketConnection.Acceptance acceptance, _) = _individuals![i];
+                (WebSocketConnection connection, WebSocketConnection.Acceptance acceptance, _, _) = _individuals![i];
                 try
                 {
                     if (acceptance.Payload < 0)
@@ -249,30 +246,32 @@ internal static class Fanout
             int accepted = alike;
             int dropped = 0;
             WebSocketConnection? last = null;
-            foreach ((WebSocketConnection connection, WebSocketConnection.Acceptance acceptance, bool isAlike) in _individuals.AsSpan(0, individualCount))
+            foreach ((WebSocketConnection connection, WebSocketConnection.Acceptance acceptance, bool isAlike, bool isOfAll) in _individuals.AsSpan(0, individualCount))
             {
                 if (isAlike)
                 {
                     continue;
                 }
 
-                try
+                for (int i = 0; i < (isOfAll ? frames.Length : 1); i++)
                 {
-                    connection.ReportAccepted(acceptance);
-                }
-                catch (Exception e)
-                {
-                    failure ??= ExceptionDispatchInfo.Capture(e);
+                    try
+                    {
+                        connection.ReportAccepted(isOfAll ? acceptance with { Payload = frames[i].PayloadLength } : acceptance);
+                    }
+                    catch (Exception e)
+                    {
+                        failure ??= ExceptionDispatchInfo.Capture(e);
+                    }
                 }
 
                 bool isDropped = acceptance.Result == SendResult.Dropped;
-                dropped += isDropped ? 1 : 0;
+                dropped += isDropped ? acceptance.Dropped : 0;
                 accepted += isDropped || connection == last ? 0 : 1;
                 last = isDropped ? last : connection;
             }
 
-            Array.Clear(_individuals, 0, individualCount);
-            ArrayPool<Individual>.Shared.Return(_individuals);
+            GiveBack(_individuals, individualCount);
             return new(accepted, dropped);
         }
 

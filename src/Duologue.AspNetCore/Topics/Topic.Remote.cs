@@ -15,7 +15,8 @@ internal sealed partial class Topic
     private const int PumpCount = 256;
     private const int PumpBytes = 1024 * 1024;
 
-    private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
+    /// <summary>After so long a broker that failed is asked again.</summary>
+    public static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
 
     // Guarded by the publish lock.
     private Task? _attaching;
@@ -87,20 +88,21 @@ internal sealed partial class Topic
         }
     }
 
-    /// <summary>A hint: something was appended.</summary>
-    public void Appended(TopicMessage message)
+    /// <summary>A hint: something was appended. False if the topic is no more: take a new one then.</summary>
+    public bool Appended(TopicMessage message)
     {
         ExceptionDispatchInfo? failure = null;
-        Take([message], out Delivery delivery, ref failure);
+        bool isTaken = Take([message], out Delivery delivery, ref failure) > 0;
         Leave(delivery, ref failure);
         failure?.Throw();
+        return isTaken;
     }
 
     /// <summary>
     /// The first part: the first of some messages, if it is the next one, has its place with all members, and so do those that follow it at once, in one page. <see cref="Leave"/> must follow, for what was
     /// taken one after the other in that order. What throws is kept for later, and the messages are read from the log.
     /// </summary>
-    /// <returns>Of how many messages this was.</returns>
+    /// <returns>Of how many messages this was; 0 if the topic is no more: take a new one then.</returns>
     public int Take(ReadOnlySpan<TopicMessage> messages, out Delivery delivery, ref ExceptionDispatchInfo? failure)
     {
         delivery = default;
@@ -109,6 +111,11 @@ internal sealed partial class Topic
             RefreshWildcards();
             lock (_publishLock)
             {
+                if (_detached)
+                {
+                    return 0;
+                }
+
                 TopicMessage first = messages[0];
                 if (_attached && !_pumping && first.Follows(_delivered))
                 {
@@ -192,17 +199,23 @@ internal sealed partial class Topic
         ReadOn();
     }
 
-    /// <summary>A hint: this was appended, and perhaps more behind it, and nobody has it at hand.</summary>
-    public void AppendedUnseen(TopicPosition first)
+    /// <summary>A hint: this was appended, and perhaps more behind it, and nobody has it at hand. False as above.</summary>
+    public bool AppendedUnseen(TopicPosition first)
     {
         RefreshWildcards();
         lock (_publishLock)
         {
+            if (_detached)
+            {
+                return false;
+            }
+
             _isBehind = true;
             Remember(first);
         }
 
         ReadOn();
+        return true;
     }
 
     private bool IsDetached
@@ -273,6 +286,8 @@ internal sealed partial class Topic
 
     private void HandOut(TopicPage page)
     {
+        // Of what is in it nobody may have heard: whoever subscribed by a wildcard before it was appended is to have it, too.
+        RefreshWildcards();
         Delivery delivery = default;
         if (page.IsReset)
         {

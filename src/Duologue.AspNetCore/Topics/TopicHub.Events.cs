@@ -10,7 +10,12 @@ internal sealed partial class TopicHub
     void IBrokerListener.Appended(string topic, TopicMessage message)
     {
         ExceptionDispatchInfo? failure = null;
-        FindAppended(topic, message.Position, ref failure)?.Appended(message);
+        while (FindAppended(topic, message.Position, ref failure) is { } found && !found.Appended(message))
+        {
+            // It was given up since it was found: who is to have the message by a wildcard has it by the next.
+            Close(found);
+        }
+
         failure?.Throw();
     }
 
@@ -27,15 +32,19 @@ internal sealed partial class TopicHub
         for (int i = 0; i < together.Length; i++)
         {
             int messages = TryCollect(together, i, ofOne);
-            if (messages == 0 || FindAppended(together[i].Topic, ofOne[0].Position, ref failure) is not { } topic)
+            int next = 0;
+            while (next < messages && FindAppended(together[i].Topic, ofOne[next].Position, ref failure) is { } topic)
             {
-                continue;
-            }
+                int some = topic.Take(ofOne.AsSpan(next, messages - next), out Delivery delivery, ref failure);
+                if (some == 0)
+                {
+                    // As above.
+                    Close(topic);
+                    continue;
+                }
 
-            for (int next = 0; next < messages; count++)
-            {
-                next += topic.Take(ofOne.AsSpan(next, messages - next), out Delivery delivery, ref failure);
-                taken[count] = (topic, delivery);
+                taken[count++] = (topic, delivery);
+                next += some;
             }
         }
 
@@ -81,7 +90,11 @@ internal sealed partial class TopicHub
     void IBrokerListener.AppendedUnseen(string topic, TopicPosition first)
     {
         ExceptionDispatchInfo? failure = null;
-        FindAppended(topic, first, ref failure)?.AppendedUnseen(first);
+        while (FindAppended(topic, first, ref failure) is { } found && !found.AppendedUnseen(first))
+        {
+            Close(found);
+        }
+
         failure?.Throw();
     }
 
@@ -173,19 +186,38 @@ internal sealed partial class TopicHub
         Log.BrokerFailed(_logger, error, operation, PeerText.Quote(topic));
     }
 
-    private Task FollowPatternAsync(string pattern) => WatchAsync(static async (broker, pattern) => await broker.SubscribeAsync(pattern, CancellationToken.None).ConfigureAwait(false), "subscribe", pattern);
+    // For a broker that fails there is another try, as there is for a topic. Whoever has left meanwhile has nobody's call to end but his own.
+    private async Task FollowPatternAsync(Wildcard wildcard)
+    {
+        while (!await WatchAsync(static async (broker, pattern) => await broker.SubscribeAsync(pattern, CancellationToken.None).ConfigureAwait(false), "subscribe", wildcard.Pattern).ConfigureAwait(false))
+        {
+            await Task.Delay(Topic.RetryDelay, Time, Ended).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (wildcard.HasLeft || Ended.IsCancellationRequested)
+            {
+                return;
+            }
+        }
 
-    private async Task WatchAsync(Func<Broker, string, ValueTask> call, string operation, string topic)
+        if (!wildcard.TryFollow())
+        {
+            Unfollow(wildcard.Pattern);
+        }
+    }
+
+    // False if it failed, which is told.
+    private async Task<bool> WatchAsync(Func<Broker, string, ValueTask> call, string operation, string topic)
     {
         try
         {
             await call(Broker, topic).ConfigureAwait(false);
+            return true;
         }
 #pragma warning disable CA1031 // Nobody waits for it: whatever the broker throws is logged and counted here or nowhere.
         catch (Exception error)
 #pragma warning restore CA1031
         {
             BrokerFailed(error, operation, topic);
+            return false;
         }
     }
 

@@ -299,7 +299,7 @@ internal sealed partial class TopicHub
 
         if (_memory is null)
         {
-            _ = FollowPatternAsync(wildcard.Pattern);
+            _ = FollowPatternAsync(wildcard);
         }
 
         return true;
@@ -347,7 +347,7 @@ internal sealed partial class TopicHub
             Close((Topic)removed!);
         }
 
-        if (removed is Wildcard wildcard && _memory is null)
+        if (removed is Wildcard wildcard && wildcard.Leave())
         {
             Unfollow(wildcard.Pattern);
         }

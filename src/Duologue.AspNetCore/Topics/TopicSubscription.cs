@@ -21,7 +21,8 @@ public sealed class TopicSubscription : IDisposable, IValueTaskSource<WaitEnd>, 
     private TopicPosition _position;
     private bool _hasPosition;
     private int _waiting;
-    private bool _disposed;
+    private bool _reading;
+    private volatile bool _disposed;
 
     internal TopicSubscription(TopicHub hub, Topic topic, TopicStart start, TopicSubscriber? presentAs)
     {
@@ -55,21 +56,36 @@ public sealed class TopicSubscription : IDisposable, IValueTaskSource<WaitEnd>, 
     /// <param name="cancellationToken">Stops the waiting; nothing is lost by it.</param>
     /// <returns>At least one message, or a reset.</returns>
     /// <exception cref="OperationCanceledException">It was cancelled, or the server stops.</exception>
+    /// <exception cref="InvalidOperationException">Another read of this subscription is pending.</exception>
+    /// <exception cref="ObjectDisposedException">The subscription is disposed of, perhaps while this waited.</exception>
     public async ValueTask<TopicPage> ReadAsync(CancellationToken cancellationToken)
     {
-        while (true)
+        // Two would stand in one place of the topic's list, and whoever waits behind it would be lost.
+        if (Interlocked.Exchange(ref _reading, true))
         {
-            TopicPage page = await ReadAvailableAsync(PageCount, PageBytes, cancellationToken).ConfigureAwait(false);
-            if (!page.IsEmpty)
-            {
-                return page;
-            }
+            throw new InvalidOperationException("Another read of this subscription is pending. Await it first.");
+        }
 
-            if (await WaitAsync(Timeout.InfiniteTimeSpan, cancellationToken).ConfigureAwait(false) == WaitEnd.Stopped)
+        try
+        {
+            while (true)
             {
-                cancellationToken.ThrowIfCancellationRequested();
-                throw new OperationCanceledException("The server is shutting down.");
+                TopicPage page = await ReadAvailableAsync(PageCount, PageBytes, cancellationToken).ConfigureAwait(false);
+                if (!page.IsEmpty)
+                {
+                    return page;
+                }
+
+                if (await WaitAsync(Timeout.InfiniteTimeSpan, cancellationToken).ConfigureAwait(false) == WaitEnd.Stopped)
+                {
+                    cancellationToken.ThrowIfCancellationRequested();
+                    throw new OperationCanceledException("The server is shutting down.");
+                }
             }
+        }
+        finally
+        {
+            Volatile.Write(ref _reading, false);
         }
     }
 
@@ -80,6 +96,9 @@ public sealed class TopicSubscription : IDisposable, IValueTaskSource<WaitEnd>, 
         {
             _disposed = true;
             _hub.Close(this);
+
+            // Nobody would tell it of anything any more: it looks again, and sees why.
+            Wake(WaitEnd.Arrived);
         }
     }
 
@@ -119,7 +138,7 @@ public sealed class TopicSubscription : IDisposable, IValueTaskSource<WaitEnd>, 
         }
 
         _cancellation = cancellationToken.UnsafeRegister(static me => ((TopicSubscription)me!).Wake(WaitEnd.Stopped), this);
-        if (!_topic.TryWait(this, out WaitEnd end))
+        if (!_topic.TryWait(this, out WaitEnd end) || _disposed)
         {
             Wake(end);
         }

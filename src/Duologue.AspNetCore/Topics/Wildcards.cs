@@ -1,10 +1,30 @@
 namespace Duologue.AspNetCore;
 
 /// <summary>A subscription to all topics that a pattern stands for, live only: a position belongs to one topic.</summary>
-/// <param name="Pattern">A valid pattern with a wildcard.</param>
-/// <param name="Member">Who subscribes.</param>
-/// <param name="Allows">Asked for each topic that the pattern is found to stand for, with no lock held, and again when wildcards have changed; null if all are allowed. Must not throw.</param>
-internal sealed record Wildcard(string Pattern, Member Member, Func<string, bool>? Allows);
+/// <param name="pattern">A valid pattern with a wildcard.</param>
+/// <param name="member">Who subscribes.</param>
+/// <param name="allows">Asked for each topic that the pattern is found to stand for, with no lock held, and again when wildcards have changed; null if all are allowed. Must not throw.</param>
+internal sealed class Wildcard(string pattern, Member member, Func<string, bool>? allows)
+{
+    private const int Followed = 1;
+    private const int Left = 2;
+
+    private int _phase;
+
+    public string Pattern { get; } = pattern;
+
+    public Member Member { get; } = member;
+
+    public Func<string, bool>? Allows { get; } = allows;
+
+    public bool HasLeft => Volatile.Read(ref _phase) == Left;
+
+    /// <summary>A broker elsewhere follows the pattern on its behalf. False if it has ended meanwhile: the caller ends that, too.</summary>
+    public bool TryFollow() => Interlocked.CompareExchange(ref _phase, Followed, 0) != Left;
+
+    /// <summary>It ends. True if a broker follows the pattern on its behalf, which the caller ends.</summary>
+    public bool Leave() => Interlocked.Exchange(ref _phase, Left) == Followed;
+}
 
 /// <summary>All subscriptions to patterns. A topic looks here when the version has changed since it last did. Its lock is a leaf.</summary>
 internal sealed class Wildcards

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Net;
 using Duologue.Cli.Terminal;
+using Duologue.Client;
 
 namespace Duologue.Cli.Connect;
 
@@ -59,18 +60,30 @@ internal static class ConnectCommand
         }
         catch (HandshakeException e)
         {
-            return e.StatusCode is { } status ? Refused(report, url, status, e) : report.Fail(ExitCode.CannotConnect, e.Message);
+            return e.StatusCode is { } status ? Refused(report, url, status, e) : Unreachable(report, e);
         }
         catch (ArgumentException e)
         {
-            // The library names the option and what is wrong with it.
-            return report.Fail(ExitCode.Usage, e.Message);
+            // The library names the option and what is wrong with it; its parameters are nobody's here.
+            return report.Fail(ExitCode.Usage, e.Message.Replace($" (Parameter '{e.ParamName}')", "", StringComparison.Ordinal));
         }
         catch (OperationCanceledException) when (stop.Token.IsCancellationRequested)
         {
             report.Say("[grey]Stopped before the connection was open.[/]");
             return ExitCode.CannotConnect;
         }
+    }
+
+    private static int Unreachable(Report report, HandshakeException e)
+    {
+        int exitCode = report.Fail(ExitCode.CannotConnect, e.Message);
+        if (e.Failure == ConnectFailure.Tls)
+        {
+            // The library speaks of its own options; this is what that one is called here.
+            report.Say("[grey]--insecure accepts any certificate; for development only.[/]");
+        }
+
+        return exitCode;
     }
 
     private static int Refused(Report report, Uri url, HttpStatusCode status, HandshakeException e)

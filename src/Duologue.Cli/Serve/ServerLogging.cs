@@ -1,3 +1,5 @@
+using Microsoft.Extensions.Logging.Console;
+
 namespace Duologue.Cli.Serve;
 
 /// <summary>The server's log, on standard error, so that standard output stays what the command answers.</summary>
@@ -14,7 +16,7 @@ internal static class ServerLogging
 
         // Where it listens and how it is stopped is said by the command itself.
         builder.Services.Configure<ConsoleLifetimeOptions>(lifetime => lifetime.SuppressStatusMessages = true);
-        builder.Services.Configure<Microsoft.Extensions.Logging.Console.ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
+        builder.Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
         if (json)
         {
             builder.Logging.AddJsonConsole(console => console.UseUtcTimestamp = true);
@@ -26,6 +28,8 @@ internal static class ServerLogging
                 console.SingleLine = true;
                 console.TimestampFormat = "HH:mm:ss ";
             });
+            builder.Services.AddSingleton<ConsoleFormatter, ServerLogFormatter>();
+            builder.Services.Configure<ConsoleLoggerOptions>(console => console.FormatterName = ServerLogFormatter.FormatterName);
         }
     }
 }

@@ -47,7 +47,7 @@ internal sealed class SessionForwarder : SessionNodes, IDisposable
     public SessionForwarder(
         RedisBroker broker,
         RedisMetrics metrics,
-        IHttpForwarder forwarder,
+        ServerMetrics server,
         TimeProvider time,
         IOptions<RedisBrokerOptions> redis,
         IOptions<DuologueOptions> options,
@@ -66,9 +66,9 @@ internal sealed class SessionForwarder : SessionNodes, IDisposable
             UseCookies = false,
             UseProxy = false,
         });
-        (_broker, _metrics, _forwarder, _time, _options, _host) = (broker, metrics, forwarder, time, options.Value, host.Value);
+        (_broker, _metrics, _forwarder, _time, _options, _host) = (broker, metrics, QuietForwarder.Create(Limited, time), time, options.Value, host.Value);
         _longestPoll = redis.Value.LongestForwardedPoll;
-        _logger = new SteadyLogger(loggers.CreateLogger(Log.Category));
+        _logger = Limited(Log.Category);
         metrics.Observe(this);
         broker.Registry.Changed += (came, went) =>
         {
@@ -78,6 +78,9 @@ internal sealed class SessionForwarder : SessionNodes, IDisposable
                 _ = Task.Run(() => GiveUp(went));
             }
         };
+
+        // What fails here is often a client's doing.
+        LimitedLogger Limited(string category) => new(new SteadyLogger(loggers.CreateLogger(category)), time, server.EventSuppressed);
     }
 
     public override string Name => _broker.NodeName;

@@ -203,7 +203,7 @@ internal sealed class NodeRegistry
             if (NodeEntry.TryRead((string)all[i]!, value) is { } entry)
             {
                 found[entry.Name] = entry;
-                if (entry.Incarnation == Own.Incarnation && long.TryParse(value.AsSpan(0, value.IndexOf(' ')), NumberStyles.None, CultureInfo.InvariantCulture, out long expiry))
+                if (entry.Incarnation == Own.Incarnation && entry.Name == Own.Name && long.TryParse(value.AsSpan(0, value.IndexOf(' ')), NumberStyles.None, CultureInfo.InvariantCulture, out long expiry))
                 {
                     // Its own lease has just begun.
                     Volatile.Write(ref _storeClock, new StoreClock(DateTimeOffset.FromUnixTimeMilliseconds(expiry) - Lease, _time.GetTimestamp()));

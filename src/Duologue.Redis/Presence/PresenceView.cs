@@ -103,7 +103,9 @@ internal sealed class PresenceView
         }
 
         _haveNodesChanged = false;
-        Dictionary<string, string> alive = _registry.Others.ToDictionary(entry => entry.Incarnation, entry => entry.Name, StringComparer.Ordinal);
+
+        // A start of a node has one entry: what else names it was copied there by somebody else, and must not end this loop.
+        Dictionary<string, string> alive = _registry.Others.DistinctBy(entry => entry.Incarnation).ToDictionary(entry => entry.Incarnation, entry => entry.Name, StringComparer.Ordinal);
         foreach (string gone in _peers.Keys.Where(peer => !alive.ContainsKey(peer)).ToArray())
         {
             Clear(_peers[gone]);

@@ -55,6 +55,12 @@ internal static class ConversationConnector
                 {
                     // What has failed before was an accident, or is over. Of polling that says nothing: it opens, too, where a held request is cut.
                     TransportMemory.Shared.Forget(uri);
+                    if (opened is OpenedWebSocket socket)
+                    {
+                        // As through a proxy that passes the upgrade on and no frame: that has failed, too, only later.
+                        Transport next = order.First(static other => other != Transport.WebSocket);
+                        socket.WasMute = () => TransportMemory.Shared.Remember(uri, next, options.TimeProvider);
+                    }
                 }
                 else if (first is not null)
                 {

@@ -316,7 +316,7 @@ internal sealed class HandshakeAttempt : IDisposable
     {
         HandshakeException failure => failure,
         _ when _timeout.IsCancellationRequested => HandshakeFailures.TimedOut(_uri, _options.ConnectTimeout, _progress.WaitingFor, e),
-        HttpRequestException http => HandshakeFailures.Failed(_uri, http, _options),
+        HttpRequestException http => HandshakeFailures.Failed(_uri, http, _options, _progress.ProxySought),
         IOException io => HandshakeFailures.Failed(_uri, io),
         NotSupportedException unsupported => HandshakeFailures.Failed(_uri, unsupported),
         _ => null,

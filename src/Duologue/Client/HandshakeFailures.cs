@@ -50,15 +50,21 @@ internal static class HandshakeFailures
     public static HandshakeException TimedOut(Uri uri, TimeSpan timeout, string waitingFor, Exception inner) =>
         new(Sentence(uri, $"Waited {timeout.TotalSeconds:0.###} s (ConnectTimeout) in vain for {waitingFor}."), inner) { Failure = ConnectFailure.Timeout };
 
-    public static HandshakeException Failed(Uri uri, HttpRequestException e, ConnectOptions options)
+    /// <summary>There is no answer.</summary>
+    /// <param name="uri">With whom.</param>
+    /// <param name="e">Why.</param>
+    /// <param name="options">Those of the connect call.</param>
+    /// <param name="proxySought">The proxy that a TCP connection was wanted to when it failed, if one was: the options need not name it, the environment may.</param>
+    public static HandshakeException Failed(Uri uri, HttpRequestException e, ConnectOptions options, string? proxySought)
     {
         string cause = Innermost(e);
+        string proxy = proxySought is null ? "" : $"The proxy {proxySought} cannot be reached: ";
         string reason = e.HttpRequestError switch
         {
-            HttpRequestError.NameResolutionError => $"The host name cannot be resolved: {cause}",
-            HttpRequestError.ConnectionError => cause,
+            HttpRequestError.NameResolutionError => $"{proxy}The host name cannot be resolved: {cause}",
+            HttpRequestError.ConnectionError => $"{proxy}{cause}",
             HttpRequestError.SecureConnectionError when ForcesHttp2(options) => $"TLS failed, where nothing but HTTP/2 was offered: {cause} {LowerVersion} Or trust the server's certificate.",
-            HttpRequestError.SecureConnectionError => $"TLS failed: {cause} Trust the server's certificate, or decide about it in RemoteCertificateValidationCallback.",
+            HttpRequestError.SecureConnectionError => $"TLS failed: {cause} If the port speaks no TLS, connect with ws: else trust the server's certificate, or decide about it in RemoteCertificateValidationCallback.",
             HttpRequestError.ProxyTunnelError => $"The proxy did not let it through: {cause}{(e.StatusCode == HttpStatusCode.ProxyAuthenticationRequired ? " Set the credentials of Proxy." : "")}",
             HttpRequestError.ConfigurationLimitExceeded => $"The head of the answer is larger than {options.MaxResponseHeaderKibibytes} KiB (MaxResponseHeaderSize).",
             HttpRequestError.ResponseEnded => "The server ended the connection before its answer was whole.",

@@ -7,6 +7,7 @@ internal sealed class HandshakeProgress(Uri uri, string waitingFor)
     public static readonly HttpRequestOptionsKey<HandshakeProgress> Key = new("Duologue.HandshakeProgress");
 
     private volatile string _waitingFor = waitingFor;
+    private volatile string? _proxySought;
     private volatile bool _isAsked;
 
     /// <summary>What it is waiting for, to be named if it takes too long.</summary>
@@ -15,16 +16,20 @@ internal sealed class HandshakeProgress(Uri uri, string waitingFor)
     /// <summary>Whether the request is on its way.</summary>
     public bool IsAsked => _isAsked;
 
+    /// <summary>The proxy that a TCP connection is wanted to; null while it is wanted to the server itself, and once there is one.</summary>
+    public string? ProxySought => _proxySought;
+
     public void Connecting(string host, int port)
     {
         _isAsked = false;
-        _waitingFor = $"a TCP connection to {host}:{port}";
+        _proxySought = IsDirect(host, port) ? null : $"{host}:{port}";
+        _waitingFor = $"a TCP connection to {(_proxySought is null ? "" : "the proxy ")}{host}:{port}";
     }
 
     public void Connected(string host, int port)
     {
-        bool direct = host == uri.IdnHost.Trim('[', ']') && port == uri.Port;
-        _waitingFor = direct ? $"TLS with {host}:{port}" : $"the proxy {host}:{port}";
+        _proxySought = null;
+        _waitingFor = IsDirect(host, port) ? $"TLS with {host}:{port}" : $"the proxy {host}:{port}";
     }
 
     /// <summary>TCP, TLS and tunnels are done.</summary>
@@ -33,4 +38,6 @@ internal sealed class HandshakeProgress(Uri uri, string waitingFor)
         _isAsked = true;
         _waitingFor = $"the answer of {uri.Authority}";
     }
+
+    private bool IsDirect(string host, int port) => host == uri.IdnHost.Trim('[', ']') && port == uri.Port;
 }

@@ -21,8 +21,14 @@ internal sealed class OpenedWebSocket(Stream stream, Version httpVersion, string
     /// <summary>What lies under a stream of HTTP/1.1; null on HTTP/2, whose streams have two ends of their own.</summary>
     public HalfOpenStream? Below { get; init; }
 
-    public override WebSocketConnection Start(IMessageHandler? handler) =>
-        Start(handler, new ClientObserver(ClientMetrics.For(options).Connections, options.TimeProvider, Transport.WebSocket), static _ => { });
+    /// <summary>Called when the connection has ended and no ping was ever answered, though there was the time to.</summary>
+    public Action? WasMute { get; set; }
+
+    public override WebSocketConnection Start(IMessageHandler? handler)
+    {
+        var observer = new ClientObserver(ClientMetrics.For(options).Connections, options.TimeProvider, Transport.WebSocket) { WasMute = WasMute };
+        return Start(handler, observer, static _ => { });
+    }
 
     /// <inheritdoc cref="OpenedConversation.Start"/>
     /// <param name="handler">Receives by push; null where the application receives.</param>

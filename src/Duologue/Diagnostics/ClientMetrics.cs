@@ -112,6 +112,9 @@ internal sealed class ClientObserver : ConnectionObserver
         metrics.Opened(transport);
     }
 
+    /// <summary>See <see cref="OpenedWebSocket.WasMute"/>.</summary>
+    public Action? WasMute { get; init; }
+
     /// <summary>A session goes on over another transport.</summary>
     public void Move(Transport transport)
     {
@@ -152,6 +155,15 @@ internal sealed class ClientObserver : ConnectionObserver
             transport = _transport;
         }
 
-        _metrics.Closed(transport, info, _timeProvider.GetElapsedTime(_openedAt));
+        TimeSpan lasted = _timeProvider.GetElapsedTime(_openedAt);
+        _metrics.Closed(transport, info, lasted);
+
+        // The first ping leaves behind the interval. Where frames get through to one side only, that side gives up and the other sees the line cut.
+        TimeSpan interval = connection.Setup.Options.KeepAliveInterval;
+        bool wasPinged = interval != Timeout.InfiniteTimeSpan && lasted > interval;
+        if (wasPinged && connection.Latency is null && info.Cause is CloseCause.KeepAliveTimeout or CloseCause.ConnectionLost)
+        {
+            WasMute?.Invoke();
+        }
     }
 }

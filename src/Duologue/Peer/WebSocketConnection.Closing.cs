@@ -412,7 +412,11 @@ internal sealed partial class WebSocketConnection
     }
 
     /// <summary>The exception for whoever uses the connection after its end.</summary>
-    internal ConnectionClosedException ClosedException()
+    internal ConnectionClosedException ClosedException() => ClosedException(isUnsent: false);
+
+    /// <inheritdoc cref="ClosedException()"/>
+    /// <param name="isUnsent">See <see cref="ConnectionClosedException.IsUnsent"/>.</param>
+    private ConnectionClosedException ClosedException(bool isUnsent)
     {
         CloseInfo info;
         lock (Gate)
@@ -422,7 +426,7 @@ internal sealed partial class WebSocketConnection
 
         string how = $"The connection has ended: {info.Cause}, code {info.Code}{(info.Reason.Length == 0 ? "" : $", \"{info.Reason}\"")}.";
         return info.Violation is { } violation
-            ? new ProtocolViolationException(how, violation, info)
-            : new ConnectionClosedException(how, info, null);
+            ? new ProtocolViolationException(how, violation, info) { IsUnsent = isUnsent }
+            : new ConnectionClosedException(how, info, null) { IsUnsent = isUnsent };
     }
 }

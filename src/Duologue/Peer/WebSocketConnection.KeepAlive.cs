@@ -276,7 +276,14 @@ internal sealed partial class WebSocketConnection
             (pings, _pings) = (_pings, null);
         }
 
-        pings?.ForEach(ping => ping.Source?.TrySetException(ClosedException()));
+        foreach (Ping ping in pings ?? [])
+        {
+            if (ping.Source is { } source && source.TrySetException(ClosedException()))
+            {
+                // Whoever asked may wait no more.
+                _ = source.Task.Exception;
+            }
+        }
     }
 
     private readonly record struct Ping(long Number, long SentAt, TaskCompletionSource<TimeSpan>? Source);

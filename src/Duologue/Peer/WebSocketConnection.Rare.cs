@@ -226,6 +226,9 @@ internal sealed partial class WebSocketConnection
         public Outbox Outbox;
         public int Ahead;
 
+        // Whether one that there was no room for is about to close the connection.
+        public bool HasOverflowed;
+
         // Whether the log has been told of one that was dropped. Any thread.
         public bool DropLogged;
         public SemaphoreSlim? TurnOrNull;

@@ -37,8 +37,8 @@ internal sealed partial class WebSocketConnection
 
     private bool MayRefill => !_fragmenting && Waiting > 0 && (!_reserved || Ahead > 0);
 
-    // RFC 6455 §5.5.1: no data frame after a Close frame.
-    private bool CannotSend => _closeSent || Ending is not null;
+    // RFC 6455 §5.5.1: no data frame after a Close frame. Nor after one that there was no room for: who has what came behind it takes the Close for one behind that, too.
+    private bool CannotSend => _closeSent || _rare is { Ending: not null } or { HasOverflowed: true };
 
     /// <inheritdoc/>
     public override SendResult Send(ReadOnlySpan<byte> data, MessageType type, MessageFlags flags)
@@ -279,27 +279,34 @@ internal sealed partial class WebSocketConnection
     /// <summary>The last part: counts and logs what became of a message, and closes for it. Listeners and sinks run here.</summary>
     public void ReportAccepted(in Acceptance accepted)
     {
-        if (accepted.Dropped != 0)
+        bool closes = accepted is { Result: SendResult.Dropped, Reason: DropReason.QueueFull };
+        try
         {
-            ReportDropped(accepted.Reason, accepted.Dropped);
-        }
-
-        if (accepted.Result != SendResult.Dropped)
-        {
-            _setup.Observer.MessageSent(this, accepted.Payload);
-            if (accepted.Saved != 0)
+            if (accepted.Dropped != 0)
             {
-                _setup.Observer.MessageCompressed(this, accepted.Saved);
+                ReportDropped(accepted.Reason, accepted.Dropped);
             }
-        }
-        else if (accepted.Reason == DropReason.QueueFull)
-        {
-            if (_setup.Logger.IsEnabled(LogLevel.Warning))
+
+            if (accepted.Result != SendResult.Dropped)
+            {
+                _setup.Observer.MessageSent(this, accepted.Payload);
+                if (accepted.Saved != 0)
+                {
+                    _setup.Observer.MessageCompressed(this, accepted.Saved);
+                }
+            }
+            else if (closes && _setup.Logger.IsEnabled(LogLevel.Warning))
             {
                 _setup.Logger.SendQueueOverflowed(Id, Options.SendQueueLimit);
             }
-
-            BeginClose(CloseFrame.TryAgainLater, $"The send queue exceeds {Options.SendQueueLimit} bytes (SendQueueLimit).", CloseCause.SendQueueFull);
+        }
+        finally
+        {
+            if (closes)
+            {
+                // Whatever throws: it sends nothing more, and nobody else would say so.
+                BeginClose(CloseFrame.TryAgainLater, $"The send queue exceeds {Options.SendQueueLimit} bytes (SendQueueLimit).", CloseCause.SendQueueFull);
+            }
         }
     }
 
@@ -341,6 +348,9 @@ internal sealed partial class WebSocketConnection
             case SendQueuePolicy.Wait when Buffered <= limit:
                 return SendResult.Queued;
             case SendQueuePolicy.Close:
+                // The Close comes when it is reported, which others may be faster than.
+                Rare.HasOverflowed = true;
+                Cause ??= CloseCause.SendQueueFull;
                 dropped = 1;
                 reason = DropReason.QueueFull;
                 return SendResult.Dropped;
@@ -421,7 +431,7 @@ internal sealed partial class WebSocketConnection
         {
             if (CannotSend)
             {
-                return ValueTask.FromException(ClosedException());
+                return ValueTask.FromException(ClosedException(isUnsent: true));
             }
 
             if (IsCarrierFree && size <= Options.SendQueueLimit && TurnOrNull is null or { CurrentCount: > 0 })

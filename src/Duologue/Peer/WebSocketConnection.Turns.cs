@@ -119,7 +119,7 @@ internal sealed partial class WebSocketConnection
             {
                 if (CannotSend)
                 {
-                    throw ClosedException();
+                    throw ClosedException(isUnsent: opcode != Opcode.Continuation);
                 }
 
                 // Between its fragments a message keeps the carrier: what waits in the outbox must not come between.

@@ -49,6 +49,15 @@ public class TopicClientTests
         Assert.Equal(binary, (await third.ItemAsync()).Cursor);
     }
 
+    [Fact]
+    public async Task A_client_of_a_URL_without_topics_says_which_URL_it_wants()
+    {
+        await using TestHost host = await QuickTopics.StartAsync();
+        await using var client = new TopicClient(new Uri(host.Url, "/nothing"), Quick);
+        TopicException e = await Assert.ThrowsAsync<TopicException>(() => client.PublishAsync("news", "lost", Token).WaitAsync(TestHost.Patience, Token));
+        Assert.Contains("The server answered 404. The URI of the client is that of MapTopics, without a topic's name.", e.Message, StringComparison.Ordinal);
+    }
+
     [Theory]
     [MemberData(nameof(EachWay))]
     public async Task By_each_way_one_begins_now_and_what_is_gone_is_told(FeedWays way)
@@ -160,7 +169,10 @@ public class TopicClientTests
             Interlocked.Increment(ref opened);
             await Task.Delay(Timeout.Infinite, context.RequestAborted).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
         }));
-        ConnectOptions connect = Quick.Connect with { KeepAliveInterval = TimeSpan.FromMilliseconds(50), KeepAliveTimeout = TimeSpan.FromMilliseconds(50) };
+        int told = 0;
+        using var hook = new LogHook(entry => entry.StartsWith("The WebSocket of", StringComparison.Ordinal), () => Interlocked.Increment(ref told));
+        using var loggers = new LoggerFactory([hook], new LoggerFilterOptions { MinLevel = LogLevel.Debug });
+        ConnectOptions connect = Quick.Connect with { KeepAliveInterval = TimeSpan.FromMilliseconds(50), KeepAliveTimeout = TimeSpan.FromMilliseconds(50), LoggerFactory = loggers };
         await using TopicClient client = QuickTopics.Open(host, Quick with { UpgradeInterval = TimeSpan.FromMilliseconds(20), Connect = connect });
         await using TopicReader reader = TopicReader.Of(client, "news", TopicClient.Oldest);
         host.Topics.Publish("news", "1");
@@ -168,10 +180,33 @@ public class TopicClientTests
 
         // Two more were tried beside it, and the second is tried when the first has been given up.
         int before = Volatile.Read(ref opened);
-        await Eventually.True(() => Volatile.Read(ref opened) >= before + 2);
+        await Eventually.True(() => Volatile.Read(ref opened) >= before + 2 && Volatile.Read(ref told) >= 2);
         host.Topics.Publish("news", "2");
         Assert.Equal("2", (await reader.ItemAsync()).Text);
         Assert.NotEqual(FeedWays.WebSocket, client.Way);
+    }
+
+    [Fact]
+    public async Task Where_WebSockets_open_and_are_cut_before_anything_has_come_another_way_was_never_tried()
+    {
+        await using TestHost host = await QuickTopics.StartAsync(_ => { }, app => app.UseWebSockets().Use(next => async context =>
+        {
+            if (!context.WebSockets.IsWebSocketRequest)
+            {
+                await next(context);
+                return;
+            }
+
+            // As where frames get through to one side only: that side takes the other for dead before the other does.
+            using System.Net.WebSockets.WebSocket cut = await context.WebSockets.AcceptWebSocketAsync("duologue.topics.v1");
+            await cut.ReceiveAsync(new byte[1024], context.RequestAborted);
+            context.Abort();
+        }));
+        await using TopicClient client = QuickTopics.Open(host, Quick);
+        await using TopicReader reader = TopicReader.Of(client, "news", TopicClient.Oldest);
+        host.Topics.Publish("news", "1");
+        Assert.Equal("1", (await reader.ItemAsync()).Text);
+        Assert.Equal(FeedWays.ServerSentEvents, client.Way);
     }
 
     [Fact]
@@ -278,6 +313,38 @@ public class TopicClientTests
         Assert.Equal(("ended", ClientState.Ended), (end.Code, client.State));
         Assert.Equal("ended", (await Assert.ThrowsAsync<TopicException>(() => client.PublishAsync("news", "x", Token))).Code);
         Assert.Equal(2, asked);
+    }
+
+    [Fact]
+    public async Task Whom_the_server_sent_away_for_good_was_told_neither_that_nor_how()
+    {
+        await using TestHost host = await TestHost.StartAsync(app =>
+        {
+            app.UseWebSockets();
+            app.Run(async context =>
+            {
+                using System.Net.WebSockets.WebSocket socket = await context.WebSockets.AcceptWebSocketAsync("duologue.topics.v1");
+                await socket.CloseAsync((System.Net.WebSockets.WebSocketCloseStatus)4401, "sign in", context.RequestAborted);
+            });
+        });
+        var ended = new TaskCompletionSource<ClientStateEventArgs>(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using TopicClient client = QuickTopics.Open(host, Quick);
+        client.StateChanged += (_, e) =>
+        {
+            if (e.State == ClientState.Ended)
+            {
+                ended.TrySetResult(e);
+            }
+        };
+        Task<string> publish = client.PublishAsync("news", "x", Token);
+        await using TopicReader reader = TopicReader.Of(client, "news", TopicClient.Oldest);
+
+        TopicException[] told = [await Assert.ThrowsAsync<TopicException>(reader.NextAsync), await Assert.ThrowsAsync<TopicException>(() => publish.WaitAsync(TestHost.Patience, Token))];
+
+        Assert.All(told, end => Assert.Equal(("ended", (ushort)4401), (end.Code, Assert.IsType<ConnectionClosedException>(end.InnerException).CloseInfo.Code)));
+        Assert.All(told, end => Assert.Contains("sign in", end.Message, StringComparison.Ordinal));
+        ClientStateEventArgs end = await ended.Task.WaitAsync(TestHost.Patience, Token);
+        Assert.Equal((4401, null), (end.Close?.Code, end.Failure));
     }
 
     [Fact]

@@ -48,6 +48,27 @@ public class EventStreamTests
     }
 
     [Fact]
+    public async Task A_stream_of_a_user_who_had_been_signed_out_went_on()
+    {
+        await using FeedHost feed = await FeedHost.StartWithUsersAsync();
+        await using EventReader ann = await EventReader.OpenAsync(feed, "/topics/news?user=ann");
+        await using EventReader bob = await EventReader.OpenAsync(feed, "/topics/news?user=bob");
+        await using EventReader nobody = await EventReader.OpenAsync(feed, "/topics/news");
+        await ann.ReadAsync();
+        await bob.ReadAsync();
+        await nobody.ReadAsync();
+        await feed.HeldAsync("news", 3);
+
+        Assert.Equal(0, feed.Host.Connections.CloseByUser("ann", 4001, "signed out"));
+
+        Assert.Empty(await ann.ReadAsync());
+        await feed.HeldAsync("news", 2);
+        feed.Topics.Publish("news", "for the others");
+        Assert.Contains("for the others", (await bob.ReadAsync())["data"], StringComparison.Ordinal);
+        Assert.Contains("for the others", (await nobody.ReadAsync())["data"], StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task What_is_lost_is_an_event()
     {
         await using FeedHost feed = await FeedHost.StartAsync(_ => { }, options => options.TopicHistory = new TopicHistory { MaxCount = 2 });

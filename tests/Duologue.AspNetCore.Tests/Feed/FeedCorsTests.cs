@@ -47,6 +47,20 @@ public class FeedCorsTests
         Assert.Equal(expected == HttpStatusCode.NoContent, response.Headers.Contains("Access-Control-Allow-Methods"));
     }
 
+    [Theory]
+    [InlineData("cross-site", HttpStatusCode.Forbidden)]
+    [InlineData("same-origin", HttpStatusCode.OK)]
+    public async Task A_page_of_another_site_opened_a_stream_without_saying_whose_it_is(string site, HttpStatusCode expected)
+    {
+        await using FeedHost feed = await FeedHost.StartAsync();
+        using HttpResponseMessage stream = await feed.SendAsync(FeedHost.Get("/topics/news", ("Accept", "text/event-stream"), ("Sec-Fetch-Site", site)));
+        Assert.Equal(expected, stream.StatusCode);
+
+        // A link to what a topic has is a link as any other.
+        using HttpResponseMessage poll = await feed.SendAsync(FeedHost.Get("/topics/news", ("Sec-Fetch-Site", site)));
+        Assert.Equal(HttpStatusCode.OK, poll.StatusCode);
+    }
+
     [Fact]
     public async Task A_WebSocket_of_another_origin_is_refused_like_a_poll()
     {

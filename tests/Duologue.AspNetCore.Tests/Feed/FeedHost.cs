@@ -1,4 +1,5 @@
 using System.Net;
+using System.Security.Claims;
 using System.Text.Json;
 using Duologue.AspNetCore.Tests.Support;
 using Microsoft.AspNetCore.Builder;
@@ -26,6 +27,21 @@ internal sealed class FeedHost : IAsyncDisposable
 
     public static async Task<FeedHost> StartAsync(Action<TopicEndpointOptions> endpoint, Action<DuologueOptions> options) =>
         new(await TestHost.StartAsync(app => app.MapTopics("/topics/{**name}").WithOptions(endpoint), options));
+
+    /// <summary>An application that believes what is said in <c>?user=</c>.</summary>
+    public static async Task<FeedHost> StartWithUsersAsync() => new(await TestHost.StartAsync(app =>
+    {
+        app.Use((context, next) =>
+        {
+            if (context.Request.Query["user"] is [{ } user])
+            {
+                context.User = new ClaimsPrincipal(new ClaimsIdentity([new(ClaimTypes.NameIdentifier, user)], "test"));
+            }
+
+            return next(context);
+        });
+        app.MapTopics("/topics/{**name}").WithOptions(topics => topics.MaxWait = TimeSpan.FromMinutes(30));
+    }));
 
     public static HttpRequestMessage Get(string path, params (string Name, string Value)[] headers)
     {

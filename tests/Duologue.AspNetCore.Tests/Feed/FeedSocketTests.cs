@@ -1,4 +1,5 @@
 using System.Net.WebSockets;
+using System.Text;
 using Duologue.AspNetCore.Tests.Support;
 
 namespace Duologue.AspNetCore.Tests.Feed;
@@ -41,6 +42,47 @@ public class FeedSocketTests
         using ClientWebSocket now = await feed.Host.ConnectAsync("/topics/news?after=now");
         page = await ReceiveAsync(now);
         Assert.Equal((next, 0, false), (page.Next, page.Data.Length, page.Reset));
+    }
+
+    [Theory]
+    [InlineData("/topics/t")]
+    [InlineData("/topics")]
+    public async Task A_message_that_was_not_to_be_compressed_was_compressed_for_those_who_came_behind_it(string path)
+    {
+        await using FeedHost feed = await FeedHost.StartAsync(endpoint => endpoint.Compression = Compression.Shared);
+        string secret = new('s', 4_000);
+        feed.Topics.Publish("t", secret, MessageFlags.DisableCompression);
+        await using RawClient client = await RawClient.ConnectAsync(feed.Host.Url);
+        (string Name, string? Value)[] headers = path.EndsWith('t') ? [] : [("Sec-WebSocket-Protocol", TopicsProtocol.Name)];
+        RawAnswer answer = await client.HandshakeAsync(path, [.. headers, ("Sec-WebSocket-Extensions", "permessage-deflate")]);
+        Assert.Contains("permessage-deflate", answer["Sec-WebSocket-Extensions"], StringComparison.Ordinal);
+        if (headers.Length > 0)
+        {
+            byte[] subscribe = [.. """{"type":"subscribe","topic":"t","after":"oldest"}"""u8];
+            await client.Stream.WriteAsync((byte[])[0x81, (byte)(0x80 | subscribe.Length), 0, 0, 0, 0, .. subscribe], TestContext.Current.CancellationToken);
+            Assert.Contains("subscribed", (await ReadFrameAsync(client)).Text, StringComparison.Ordinal);
+        }
+
+        (byte first, string page) = await ReadFrameAsync(client);
+        Assert.Equal(0x81, first);
+        Assert.Equal(secret, FeedPage.Parse(page).All);
+    }
+
+    private static async Task<(byte First, string Text)> ReadFrameAsync(RawClient client)
+    {
+        using var patience = new CancellationTokenSource(TestHost.Patience);
+        byte[] head = new byte[4];
+        await client.Stream.ReadExactlyAsync(head.AsMemory(0, 2), patience.Token);
+        int length = head[1];
+        if (length == 126)
+        {
+            await client.Stream.ReadExactlyAsync(head.AsMemory(2, 2), patience.Token);
+            length = (head[2] << 8) | head[3];
+        }
+
+        byte[] payload = new byte[length];
+        await client.Stream.ReadExactlyAsync(payload, patience.Token);
+        return (head[0], Encoding.UTF8.GetString(payload));
     }
 
     [Fact]

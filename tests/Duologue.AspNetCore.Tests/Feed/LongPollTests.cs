@@ -24,6 +24,23 @@ public class LongPollTests
     }
 
     [Fact]
+    public async Task A_request_of_a_user_who_had_been_signed_out_was_held_on()
+    {
+        await using FeedHost feed = await FeedHost.StartWithUsersAsync();
+        Task<FeedPage> ann = feed.PollAsync("/topics/news?wait=1500&user=ann");
+        Task<FeedPage> bob = feed.PollAsync("/topics/news?wait=1500&user=bob");
+        await feed.HeldAsync("news", 2);
+
+        feed.Host.Connections.CloseByUser("ann", 4001, "signed out");
+
+        // Empty: who asks again is judged anew.
+        Assert.Empty((await ann).Data);
+        await feed.HeldAsync("news", 1);
+        feed.Topics.Publish("news", "for bob");
+        Assert.Equal(["for bob"], (await bob).Data);
+    }
+
+    [Fact]
     public async Task What_is_there_already_is_given_at_once()
     {
         await using FeedHost feed = await FeedHost.StartAsync();

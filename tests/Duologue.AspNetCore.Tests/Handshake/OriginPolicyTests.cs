@@ -40,6 +40,9 @@ public class OriginPolicyTests
     [InlineData("http", "example.com", "http://example.com, http://example.com", false)]
     [InlineData("http", "", "http://example.com", false)]
     [InlineData("http", "a b", "http://a b", false)]
+    // No browser spells one so, and no answer may name it (RFC 6454 §6.2).
+    [InlineData("https", "xn--bcher-kva.example", "https://bücher.example", false)]
+    [InlineData("http", "example.com", "http://example.com\u000b", false)]
     public void An_origin_is_compared_by_scheme_host_and_port(string scheme, string host, string origin, bool allowed)
     {
         var policy = new OriginPolicy(["https://app.example.org", "chrome-extension://abcdefgh"]);

@@ -179,6 +179,54 @@ public class ClientTransportsTests
     }
 
     [Fact]
+    public async Task A_WebSocket_that_opened_and_carried_nothing_was_tried_first_for_ever()
+    {
+        await using TestHost host = await TestHost.StartAsync(app =>
+        {
+            app.UseWebSockets().Use(next => async context =>
+            {
+                if (!context.WebSockets.IsWebSocketRequest)
+                {
+                    await next(context);
+                    return;
+                }
+
+                using System.Net.WebSockets.WebSocket mute = await context.WebSockets.AcceptWebSocketAsync();
+                await Task.Delay(Timeout.Infinite, context.RequestAborted).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+            });
+            app.UseRouting();
+            app.MapDuologue("/talk", Talks.Echo);
+        });
+        await using var client = new DuologueClient(host.WebSocketUrl("/talk"), new DuologueClientOptions
+        {
+            InitialDelay = TimeSpan.FromMilliseconds(1),
+            MaxDelay = TimeSpan.FromMilliseconds(20),
+            Connect = Patient with { Transports = All, KeepAliveInterval = TimeSpan.FromMilliseconds(50), KeepAliveTimeout = TimeSpan.FromMilliseconds(50) },
+        });
+        client.Start();
+
+        await Eventually.True(() => client.Connection?.Transport == Transport.LongPolling);
+        client.Send("heard?", WhenAway.Keep);
+        await using IAsyncEnumerator<Message> messages = client.ReadAllAsync(Cancellation).GetAsyncEnumerator(Cancellation);
+        Assert.True(await messages.MoveNextAsync().AsTask().WaitAsync(TestHost.Patience, Cancellation));
+        Assert.Equal("heard?", messages.Current.Text);
+    }
+
+    [Fact]
+    public async Task A_hook_that_threw_while_a_session_was_to_change_to_a_WebSocket_was_seen_by_nobody()
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/talk", Talks.Echo));
+        var log = new FakeLogCollector();
+        using var loggers = new LoggerFactory([new FakeLoggerProvider(log)]);
+        ConnectOptions options = Patient with { Transports = All, PollingFirst = true, LoggerFactory = loggers, OnHandshake = _ => throw new InvalidOperationException("A hook's fault.") };
+
+        await using Connection connection = await ConnectAsync(host, "/talk", options);
+
+        await Eventually.True(() => log.GetSnapshot().Any(record => record.Id.Name == "TransportKept" && record.Message.Contains("A hook's fault.", StringComparison.Ordinal)));
+        await EchoesAsync(connection);
+    }
+
+    [Fact]
     public async Task Where_no_transport_gets_through_the_failure_names_the_first_and_the_last()
     {
         await using TestHost host = await TestHost.StartAsync(app => app.MapGet("/talk", () => Results.StatusCode(404)));

@@ -111,6 +111,44 @@ public class SessionEndpointTests
     }
 
     [Fact]
+    public async Task A_preflight_that_asks_for_what_no_header_may_have_ended_with_a_stack_trace_in_the_log()
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue<EchoHandler>("/engine.io"));
+        await using var client = new SessionClient(host);
+
+        using HttpResponseMessage preflight = await client.SendAsync(HttpMethod.Options, "EIO=4&transport=polling", null, ("Access-Control-Request-Headers", "x-mine\u0001"));
+
+        Assert.Equal(HttpStatusCode.NoContent, preflight.StatusCode);
+        Assert.DoesNotContain("mine", preflight.Headers.GetValues("Access-Control-Allow-Headers").Single(), StringComparison.Ordinal);
+        Assert.DoesNotContain(host.Log.GetSnapshot(), record => record.Exception is not null);
+    }
+
+    [Theory]
+    [InlineData("cross-site", false, 403)]
+    [InlineData("same-site", false, 403)]
+    [InlineData("same-origin", false, 200)]
+    [InlineData("none", false, 200)]
+    [InlineData("cross-site", true, 200)]
+    public async Task An_image_on_a_page_of_another_site_opened_a_session_in_its_visitors_name(string site, bool any, int status)
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue<EchoHandler>("/engine.io"), options =>
+        {
+            if (any)
+            {
+                options.AllowedOrigins.Add(DuologueEndpointOptions.AnyOrigin);
+            }
+        });
+        await using var client = new SessionClient(host);
+
+        // What a page only loads is asked for without an Origin, and with the visitor's cookies.
+        using HttpResponseMessage answer = await client.SendAsync(HttpMethod.Get, "EIO=4&transport=polling", null, ("Sec-Fetch-Site", site));
+
+        Assert.Equal(status, (int)answer.StatusCode);
+        Assert.Equal(status == 200 ? 1 : 0, host.Connections.Count);
+        Assert.Equal(status == 403, host.Log.GetSnapshot().Any(record => record.Id.Name == "OriginRefused"));
+    }
+
+    [Fact]
     public async Task Polled_answers_are_stored_by_nobody()
     {
         await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue<EchoHandler>("/engine.io"));

@@ -26,6 +26,10 @@ internal sealed class SilentBroker(MemoryBroker log) : StoringBroker(log)
 
     public FanoutReach Tell() => OnAppended([.. _appended]);
 
+    public FanoutReach TellLast() => OnAppended([_appended[^1]]);
+
+    public void TellUnseen(string topic, TopicPosition first) => OnAppendedUnseen(topic, first);
+
     public void TellUncertain(string topic) => OnUncertain(topic);
 
     protected override void Tell(string topic, TopicMessage message) => _appended.Add(new AppendedMessage(topic, message));

@@ -133,6 +133,72 @@ public class RemoteTopicTests
         Assert.Equal("first", await client.ReceiveTextAsync());
     }
 
+    [Fact]
+    public async Task What_was_found_in_the_log_alone_was_kept_from_those_who_had_subscribed_by_a_pattern()
+    {
+        var broker = new SilentBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System));
+        await using TestHost host = await StartAsync(broker);
+        using ClientWebSocket first = await host.ConnectAsync("/"), second = await host.ConnectAsync("/");
+        Connection[] connections = [.. host.Connections];
+        await connections[0].SubscribeAsync("news/a", TopicStart.Now, Token);
+        connections[1].Subscribe("news/*");
+        await host.Topics.PublishAsync("news/a", "not heard of", Token);
+
+        broker.TellUncertain("news/a");
+
+        Assert.Equal("not heard of", await first.ReceiveTextAsync());
+        Assert.Equal("not heard of", await second.ReceiveTextAsync());
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task What_was_heard_of_just_as_its_topic_was_given_up_was_kept_from_those_who_subscribe_by_a_pattern(bool isSeen)
+    {
+        var broker = new SilentBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System));
+        await using TestHost host = await StartAsync(broker);
+        using ClientWebSocket client = await host.ConnectAsync("/");
+        Assert.True(Assert.Single(host.Connections).Subscribe("news/*"));
+        await host.Topics.PublishAsync("news/a", "first", Token);
+        broker.Tell();
+        Assert.Equal("first", await client.ReceiveTextAsync());
+
+        // As the sweeper does, which has not taken it out yet.
+        var topics = (ConcurrentDictionary<string, Topic>)typeof(TopicHub).GetField("_topics", BindingFlags.Instance | BindingFlags.NonPublic)!.GetValue(host.Topics)!;
+        await Eventually.True(() => topics["news/a"].TryRetire(TimeSpan.Zero));
+        Assert.True(topics["news/a"].Detach());
+        TopicPosition position = await host.Topics.PublishAsync("news/a", "second", Token);
+        if (isSeen)
+        {
+            broker.TellLast();
+        }
+        else
+        {
+            broker.TellUnseen("news/a", position);
+        }
+
+        Assert.Equal("second", await client.ReceiveTextAsync());
+    }
+
+    [Fact]
+    public async Task A_pattern_that_the_broker_did_not_follow_at_once_was_not_followed_at_all_and_given_up_in_the_name_of_another()
+    {
+        var broker = new PatternBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System), failures: 2);
+        await using TestHost host = await StartAsync(broker);
+        using ClientWebSocket first = await host.ConnectAsync("/");
+        Connection one = Assert.Single(host.Connections);
+        Assert.True(one.Subscribe("news/*"));
+        using ClientWebSocket second = await host.ConnectAsync("/");
+        Connection other = host.Connections.Single(connection => connection != one);
+        Assert.True(other.Subscribe("news/*"));
+        Assert.True(other.Unsubscribe("news/*"));
+        await Eventually.True(() => broker.Followers == 1);
+        await host.Topics.PublishAsync("news/a", "heard of", Token);
+        Assert.Equal("heard of", await first.ReceiveTextAsync());
+        Assert.True(one.Unsubscribe("news/*"));
+        await Eventually.True(() => broker.Followers == 0);
+    }
+
     [Theory]
     [InlineData(int.MaxValue, 0)]
     [InlineData(0, int.MaxValue)]
@@ -218,6 +284,37 @@ public class RemoteTopicTests
         }
 
         public void TellUncertain(string topic) => OnUncertain(topic);
+
+        protected override void Tell(string topic, TopicMessage message) => OnAppended(topic, message);
+    }
+
+    /// <summary>Counts who follows patterns; fails to follow one at first.</summary>
+    private sealed class PatternBroker(MemoryBroker log, int failures) : StoringBroker(log)
+    {
+        private int _failures = failures;
+        private int _followers;
+
+        public int Followers => Volatile.Read(ref _followers);
+
+        public override ValueTask<TopicPosition> SubscribeAsync(string topic, CancellationToken cancellationToken)
+        {
+            if (TopicName.IsPattern(topic))
+            {
+                _ = Interlocked.Decrement(ref _failures) >= 0 ? throw new IOException("The broker is down.") : Interlocked.Increment(ref _followers);
+            }
+
+            return base.SubscribeAsync(topic, cancellationToken);
+        }
+
+        public override ValueTask UnsubscribeAsync(string topic)
+        {
+            if (TopicName.IsPattern(topic))
+            {
+                Interlocked.Decrement(ref _followers);
+            }
+
+            return base.UnsubscribeAsync(topic);
+        }
 
         protected override void Tell(string topic, TopicMessage message) => OnAppended(topic, message);
     }

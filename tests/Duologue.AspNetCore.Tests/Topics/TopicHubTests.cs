@@ -220,6 +220,38 @@ public class TopicHubTests
     }
 
     [Fact]
+    public async Task Two_reads_of_one_subscription_at_a_time_broke_the_list_of_all_who_wait_for_the_topic()
+    {
+        await using TestHost host = await TestHost.StartAsync(_ => { });
+        using TopicSubscription other = await host.Topics.SubscribeAsync("t", TopicStart.Now, Token);
+        using TopicSubscription reader = await host.Topics.SubscribeAsync("t", TopicStart.Now, Token);
+        ValueTask<TopicPage> others = other.ReadAsync(Token);
+        ValueTask<TopicPage> first = reader.ReadAsync(Token);
+
+        ValueTask<TopicPage> second = reader.ReadAsync(Token);
+        host.Topics.Publish("t", "one");
+
+        await Assert.ThrowsAsync<InvalidOperationException>(() => second.AsTask().WaitAsync(TimeSpan.FromMinutes(1), Token));
+        Assert.Equal("one", Assert.Single((await others).Messages).Text);
+        Assert.Equal("one", Assert.Single((await first).Messages).Text);
+        host.Topics.Publish("t", "two");
+        Assert.Equal("two", Assert.Single((await reader.ReadAsync(Token)).Messages).Text);
+    }
+
+    [Fact]
+    public async Task A_read_waited_for_ever_when_its_subscription_was_disposed_of()
+    {
+        await using TestHost host = await TestHost.StartAsync(_ => { });
+        TopicSubscription reader = await host.Topics.SubscribeAsync("t", TopicStart.Now, Token);
+        Task<TopicPage> reading = reader.ReadAsync(Token).AsTask();
+
+        reader.Dispose();
+
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => reading.WaitAsync(TimeSpan.FromMinutes(1), Token));
+        Assert.Equal(0, host.Topics.Count);
+    }
+
+    [Fact]
     public async Task A_broker_that_is_down_for_a_while_loses_nothing()
     {
         var broker = new FleetingBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System));

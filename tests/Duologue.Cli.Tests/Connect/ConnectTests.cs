@@ -95,6 +95,19 @@ public sealed class ConnectTests(ConnectTests.Server fixture) : IClassFixture<Co
     }
 
     [Fact]
+    public async Task What_the_library_finds_wrong_is_said_in_the_words_of_the_tool()
+    {
+        await using ServeTool server = await ServeTool.StartAtAsync("https://127.0.0.1:0", "--tls");
+        (int exitCode, _, string error) = await Tool.RunAsync("hi\n", "connect", $"{server.Socket}/echo");
+        Assert.Equal(3, exitCode);
+        Assert.Contains("--insecure", error, StringComparison.Ordinal);
+        (exitCode, _, error) = await Tool.RunAsync("hi\n", "connect", $"{Socket}/echo", "--protocol", "a b");
+        Assert.Equal(2, exitCode);
+        Assert.Contains("The subprotocol \"a b\" is not a token", error, StringComparison.Ordinal);
+        Assert.DoesNotContain("Parameter", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void An_accept_that_does_not_fit_the_key_is_shown_as_wrong()
     {
         // The key and accept of RFC 6455 §1.3.

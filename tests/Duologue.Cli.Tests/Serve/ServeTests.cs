@@ -30,6 +30,20 @@ public sealed class ServeTests
     }
 
     [Fact]
+    public async Task A_path_with_an_escape_in_it_gave_orders_to_the_operators_terminal()
+    {
+        await using ServeTool server = await ServeTool.StartAsync("--log-level", "information");
+        using var http = new HttpClient();
+        using HttpResponseMessage answer = await http.GetAsync(server.Url + "/zz%1b%5b31m%0afail:%20forged", Token);
+        Assert.Equal(HttpStatusCode.NotFound, answer.StatusCode);
+
+        string line = await server.Tool.WaitForErrorAsync(line => line.Contains("Request finished", StringComparison.Ordinal));
+
+        Assert.Contains("/zz\u241b[31m fail: forged", line, StringComparison.Ordinal);
+        Assert.DoesNotContain('\u001b', server.Tool.Error);
+    }
+
+    [Fact]
     public async Task The_echo_is_byte_exact_and_takes_any_origin_at_every_path_it_is_mapped_to()
     {
         await using ServeTool server = await ServeTool.StartAsync("--echo", "/mirror", "--max-message-size", "4MiB");

@@ -8,6 +8,7 @@ using Duologue.Tests.Shared;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.HttpOverrides;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 using StackExchange.Redis;
@@ -107,6 +108,44 @@ public class SessionForwarderTests
         await ReachAsync(b, "mirror");
         Assert.Equal(HttpStatusCode.Gone, (await client.GetAsync($"{b.Url}{Engine}&sid=mirror.abc", Token)).StatusCode);
         Assert.Equal(2, b.Requests.Count(seen => seen.SessionId == "mirror.abc"));
+    }
+
+    [Fact]
+    public async Task The_log_of_a_node_that_forwards_had_the_ids_of_sessions()
+    {
+        await using StoreServer store = StoreServer.Start("garnet");
+        using var client = new HttpClient { Timeout = Node.Patience };
+        await using Node a = await Node.StartAsync(store, options => options.NodeName = "a");
+        string sid = await OpenAsync(client, a);
+        await using Node b = await Node.StartAsync(store, options => options.NodeName = "b");
+        await ReachAsync(b, "a");
+
+        Assert.Equal("6", await client.GetStringAsync($"{b.Url}{Engine}&sid={sid}&wait=0&access_token=secret", Token));
+
+        // ASP.NET Core's own log of requests is the application's to set.
+        IEnumerable<string> logged = b.Logged.Where(record => record.Category?.StartsWith("Microsoft.AspNetCore.", StringComparison.Ordinal) != true).Select(record => record.Message);
+        Assert.DoesNotContain(logged, message => message.Contains(sid, StringComparison.Ordinal) || message.Contains("secret", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Requests_for_a_node_that_does_not_listen_filled_the_log()
+    {
+        const int Requests = 200;
+        await using StoreServer store = StoreServer.Start("garnet");
+        await using Node b = await Node.StartAsync(store, options => options.NodeName = "b");
+        await using ConnectionMultiplexer link = await ConnectionMultiplexer.ConnectAsync(store.PatientAddress);
+        using var deaf = new System.Net.Sockets.Socket(SocketType.Stream, ProtocolType.Tcp);
+        deaf.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        await RegisterAsync(link, "dead", new Uri($"http://127.0.0.1:{((IPEndPoint)deaf.LocalEndPoint!).Port}"));
+        await ReachAsync(b, "dead");
+        using var client = new HttpClient { Timeout = Node.Patience };
+        for (int i = 0; i < Requests; i++)
+        {
+            Assert.Equal(HttpStatusCode.Gone, (await client.GetAsync($"{b.Url}{Engine}&sid=dead.{i}", Token)).StatusCode);
+        }
+
+        int warnings = b.Logged.Count(record => record.Level == LogLevel.Warning);
+        Assert.True(warnings <= Requests / 2, $"{warnings} warnings of {Requests} requests");
     }
 
     [Theory]

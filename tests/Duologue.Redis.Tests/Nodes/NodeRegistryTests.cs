@@ -128,6 +128,31 @@ public class NodeRegistryTests
         Assert.Equal(["a", "b"], a.Names.Order());
     }
 
+    [Theory]
+    [InlineData("garnet")]
+    [InlineData("redis")]
+    public async Task When_the_server_has_lost_its_registry_the_others_are_not_gone_yet(string kind)
+    {
+        await using StoreServer store = StoreServer.Start(kind);
+        await using ConnectionMultiplexer link = await ConnectionMultiplexer.ConnectAsync(store.PatientAddress);
+        NodeRegistry a = RegistryOf(link, "a", TimeSpan.FromSeconds(60), null);
+        NodeRegistry b = RegistryOf(link, "b", TimeSpan.FromSeconds(60), null);
+        await b.RenewAsync(Token);
+        await a.RenewAsync(Token);
+        var went = new List<string>();
+        a.Changed += (_, gone) => went.AddRange(gone.Select(entry => entry.Name));
+
+        Assert.True(await link.GetDatabase().KeyDeleteAsync(new TopicScripts("duologue:").Prefix + "nodes"));
+        await a.RenewAsync(Token);
+        Assert.Equal(["a", "b"], a.Names.Order());
+
+        // It comes back with its next heartbeat.
+        await b.RenewAsync(Token);
+        await a.RenewAsync(Token);
+        Assert.Equal(["a", "b"], a.Names.Order());
+        Assert.Empty(went);
+    }
+
     [Fact]
     public async Task Requests_for_strangers_that_come_together_make_the_registry_be_read_once_and_not_each()
     {

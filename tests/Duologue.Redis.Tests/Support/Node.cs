@@ -9,6 +9,7 @@ using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Testing;
 
 namespace Duologue.Redis.Tests.Support;
 
@@ -75,8 +76,11 @@ internal sealed class Node : IAsyncDisposable
         return node;
     }
 
+    /// <summary>What was logged.</summary>
+    public IReadOnlyList<FakeLogRecord> Logged => Services.GetFakeLogCollector().GetSnapshot();
+
     /// <summary>Whether something was logged.</summary>
-    public bool HasLogged(string name) => Services.GetFakeLogCollector().GetSnapshot().Any(record => record.Id.Name == name);
+    public bool HasLogged(string name) => Logged.Any(record => record.Id.Name == name);
 
     /// <summary>Connects to the echo, and gives the node's end.</summary>
     public async Task<Connection> ConnectAsync(ClientWebSocket socket)

@@ -108,4 +108,28 @@ public class ForeignDataTests
         await Eventually.True(() => first.Broker.Nodes.Count == 2 && second.Broker.Nodes.Count == 2);
         Assert.False(await database.HashExistsAsync("duologue:v3:nodes", "=bad"));
     }
+
+    [Theory]
+    [InlineData("garnet")]
+    [InlineData("redis")]
+    public async Task A_copy_of_a_nodes_entry_ended_the_hearing_of_who_subscribes(string kind)
+    {
+        await using StoreServer store = StoreServer.Start(kind);
+        Node first = await Node.StartAsync(store, options => options.NodeName = "first");
+        await using Node second = await Node.StartAsync(store, options => options.NodeName = "second");
+        await Eventually.True(() => first.Broker.Nodes.Contains("second"));
+        await using ConnectionMultiplexer stranger = await ConnectionMultiplexer.ConnectAsync(store.PatientAddress);
+        IDatabase database = stranger.GetDatabase();
+        string entry = (string)(await database.HashGetAsync("duologue:v3:nodes", "=second"))!;
+        string copy = "9999999999999" + entry[entry.IndexOf(' ', StringComparison.Ordinal)..];
+        await database.HashSetAsync("duologue:v3:nodes", "=copy", copy);
+        await Eventually.True(() => first.Broker.Nodes.Contains("copy"));
+
+        second.Broker.Announce("room", new TopicSubscriber("one", null), joined: true);
+
+        await Eventually.True(() => first.Topics.CountSubscribers("room") == 1);
+
+        // That its end is none by an error is what this is for: it waits for what hears.
+        await first.DisposeAsync();
+    }
 }

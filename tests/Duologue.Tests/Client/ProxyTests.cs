@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using Duologue.Client;
 using Duologue.Tests.Client.Peers;
 using Duologue.Tests.Client.Proxies;
@@ -81,6 +82,18 @@ public class ProxyTests
     {
         HandshakeException e = await Assert.ThrowsAsync<HandshakeException>(() => WebSocketConnector.OpenAsync(new Uri("ws://127.0.0.1:1/"), Through(new Uri("gopher://127.0.0.1:1")), Cancelled));
         Assert.Contains("proxies", e.Message, StringComparison.OrdinalIgnoreCase);
+    }
+
+    // An address that the application never named: the proxy may come from the environment.
+    [Fact]
+    public async Task A_proxy_that_is_not_there_was_shown_as_an_address_that_did_not_answer()
+    {
+        // Bound and not listening: nobody else can take the port meanwhile.
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        int port = ((IPEndPoint)socket.LocalEndPoint!).Port;
+        HandshakeException e = await Assert.ThrowsAsync<HandshakeException>(() => WebSocketConnector.OpenAsync(new Uri("ws://example.com/"), Through(new Uri($"http://127.0.0.1:{port}")), Cancelled));
+        Assert.Contains($"The proxy 127.0.0.1:{port} cannot be reached: No address of 127.0.0.1 took the connection: 127.0.0.1:{port}: ", e.Message, StringComparison.Ordinal);
     }
 
     [Fact]

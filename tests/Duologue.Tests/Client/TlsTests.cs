@@ -28,6 +28,16 @@ public class TlsTests
     }
 
     [Fact]
+    public async Task A_port_that_speaks_no_TLS_was_said_to_have_a_certificate_that_nobody_trusts()
+    {
+        await using KestrelServer server = await KestrelServer.StartAsync(KestrelServer.EchoAsync);
+        Uri tls = new UriBuilder(server.Uri) { Scheme = "wss" }.Uri;
+        HandshakeException e = await Assert.ThrowsAsync<HandshakeException>(() => WebSocketConnector.OpenAsync(tls, Options, Cancelled));
+        Assert.Contains("TLS failed: ", e.Message, StringComparison.Ordinal);
+        Assert.Contains("If the port speaks no TLS, connect with ws:", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task The_validation_callback_decides_and_sees_the_certificate()
     {
         await using KestrelServer server = await KestrelServer.StartAsync(KestrelServer.EchoAsync, https => https.ServerCertificate = Certificates.Server);

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Duologue.Tests.Protocol;
 using Duologue.Tests.Shared;
 using Microsoft.Extensions.Time.Testing;
@@ -40,6 +41,15 @@ public sealed class WebSocketConnectionKeepAliveTests
         // On a busy machine the ping is read somewhat after it left, and the clock has gone on.
         TimeSpan late = passed - TimeSpan.FromSeconds(4.8);
         Assert.InRange(peer.Connection.Latency!.Value, TimeSpan.FromMilliseconds(30), TimeSpan.FromMilliseconds(100) + late);
+    }
+
+    [Fact]
+    public async Task A_ping_that_nobody_waited_for_any_more_left_an_exception_that_nobody_saw()
+    {
+        using var unseen = new UnseenExceptions();
+        string reason = Guid.NewGuid().ToString("N");
+        await GiveUpPingAsync(reason);
+        Assert.DoesNotContain(await unseen.CollectAsync(), exception => exception.Message.Contains(reason, StringComparison.Ordinal));
     }
 
     [Fact]
@@ -302,5 +312,19 @@ public sealed class WebSocketConnectionKeepAliveTests
         }
 
         Assert.Equal(0, Duologue.Peer.TimeoutWheel.For(_time).Count);
+    }
+
+    // In a method of its own, so that nothing holds the task.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static async Task GiveUpPingAsync(string reason)
+    {
+        await using RawPeer peer = RawPeer.Start();
+        using var giveUp = new CancellationTokenSource();
+        ValueTask<TimeSpan> ping = peer.Connection.PingAsync(giveUp.Token);
+        await giveUp.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => ping.Soon());
+        _ = peer.Connection.CloseAsync(1000, reason).AsTask();
+        peer.Connection.Abort();
+        await peer.Running.Soon();
     }
 }

@@ -34,15 +34,15 @@ local function find(topic, first, tag, number, key)
 end
 
 -- An entry that is pushed and then refused its offset would shift all behind it. So what comes behind the push is asked for before it; once, for rights are a user's, and the keys of all topics are alike.
-local mayFinish = false
+local mayFinish, mayForget = false, false
 local function checkRights(headKey, logKey, placesKey)
-  if mayFinish or not redis.acl_check_cmd then return end
-  local needed = { { 'HSET', headKey, 'at', '' }, { 'LPOP', logKey }, { 'LINDEX', logKey, '0' }, { 'PEXPIRE', logKey, '1' } }
-  if placesKey then needed[#needed + 1] = { 'HDEL', placesKey, '0' } end
+  if not redis.acl_check_cmd then return end
+  local needed = mayFinish and {} or { { 'HSET', headKey, 'at', '' }, { 'LPOP', logKey }, { 'LINDEX', logKey, '0' }, { 'PEXPIRE', logKey, '1' } }
+  if placesKey and not mayForget then needed[#needed + 1] = { 'HDEL', placesKey, '0' } end
   for _, command in ipairs(needed) do
     if not redis.acl_check_cmd(unpack(command)) then error("NOPERM this user has no permissions to run the '" .. string.lower(command[1]) .. "' command, or to use the key " .. command[2], 0) end
   end
-  mayFinish = true
+  mayFinish, mayForget = true, mayForget or placesKey ~= nil
 end
 
 local function append(first, spec, payload, key, number, before, mostCount, mostBytes, mostAge, mostKeys, mostKeyAge)

@@ -143,12 +143,6 @@ public sealed partial class DuologueClient
             {
                 while (_kept.TryTake() is { } message)
                 {
-                    if (connection.Closed.IsCompleted || connection.Aborted.IsCancellationRequested)
-                    {
-                        _kept.PutBack(message);
-                        return;
-                    }
-
                     await SendAsync(connection, unconfirmed, message, limit).ConfigureAwait(false);
                 }
 
@@ -167,13 +161,18 @@ public sealed partial class DuologueClient
         }
     }
 
-    private static async Task SendAsync(Connection connection, Unconfirmed unconfirmed, KeptMessage message, CancellationToken limit)
+    private async Task SendAsync(Connection connection, Unconfirmed unconfirmed, KeptMessage message, CancellationToken limit)
     {
         try
         {
             await connection.SendAsync(message.Data, message.Type, limit).ConfigureAwait(false);
             unconfirmed.Add(message);
             message.Fate?.TrySetResult(MessageFate.Sent);
+        }
+        catch (ConnectionClosedException e) when (e.IsUnsent)
+        {
+            _kept.PutBack(message);
+            throw;
         }
         catch (Exception e) when (e is ConnectionClosedException or OperationCanceledException)
         {
@@ -230,8 +229,9 @@ public sealed partial class DuologueClient
         {
             return await fate.WaitAsync(cancellationToken).ConfigureAwait(false);
         }
-        catch (OperationCanceledException) when (!_kept.TryRemove(message))
+        catch (OperationCanceledException) when (!_kept.TryRemove(message, cancellationToken))
         {
+            // It is told in a moment: it is not put back, should nothing of it leave.
             return await fate.ConfigureAwait(false);
         }
     }

@@ -16,6 +16,9 @@ internal sealed class KeptMessage(long number, MessageType type, byte[] data, bo
 
     /// <summary>Set where somebody waits for it.</summary>
     public TaskCompletionSource<MessageFate>? Fate { get; init; }
+
+    /// <summary>By what it was given up while it was on its way; null if it was not. Under the lock of those that wait.</summary>
+    public CancellationToken? GivenUpBy { get; set; }
 }
 
 /// <summary>What waits to be sent, in order, up to a number of bytes. Thread-safe: its lock is a leaf, and what it tells, it tells with no lock held.</summary>
@@ -132,9 +135,11 @@ internal sealed class KeptMessages : IDisposable
     /// <summary>Takes back a message of which nothing has left.</summary>
     public void PutBack(KeptMessage message)
     {
+        CancellationToken? givenUpBy;
         lock (_lock)
         {
-            if (!_ended)
+            givenUpBy = message.GivenUpBy;
+            if (!_ended && givenUpBy is null)
             {
                 _waiting.AddFirst(message);
                 _bytes += message.Data.Length;
@@ -143,16 +148,31 @@ internal sealed class KeptMessages : IDisposable
             }
         }
 
-        Tell(MessageFate.Dropped, [message]);
+        if (givenUpBy is { } token)
+        {
+            message.Fate!.TrySetCanceled(token);
+        }
+        else
+        {
+            Tell(MessageFate.Dropped, [message]);
+        }
     }
 
-    /// <summary>Takes out a message that nobody waits for any more; false if it is on its way.</summary>
-    public bool TryRemove(KeptMessage message)
+    /// <summary>Takes out a message that nobody waits for any more; false if it is on its way: then it is not put back.</summary>
+    public bool TryRemove(KeptMessage message, CancellationToken givenUpBy)
     {
         lock (_lock)
         {
             bool removed = _waiting.Remove(message);
-            _bytes -= removed ? message.Data.Length : 0;
+            if (removed)
+            {
+                _bytes -= message.Data.Length;
+            }
+            else
+            {
+                message.GivenUpBy = givenUpBy;
+            }
+
             return removed;
         }
     }

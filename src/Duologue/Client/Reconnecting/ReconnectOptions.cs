@@ -33,7 +33,8 @@ public record ReconnectOptions
     public TimeSpan MaxRetryAfter { get; init; } = TimeSpan.FromMinutes(5);
 
     /// <summary>
-    /// How many attempts in a row may fail before the client gives up. One that opened has not failed, however soon the conversation ended: it only lengthens the next wait. Default 0: it never does.
+    /// How many attempts in a row may fail before the client gives up. One that opened has not failed, however soon the conversation ended: it only lengthens the next wait. Of a <see cref="TopicClient"/> one has
+    /// that was cut before anything had come. Default 0: it never does.
     /// </summary>
     public int MaxAttempts { get; init; }
 

@@ -66,9 +66,9 @@ internal sealed class Unconfirmed(Connection connection, TimeProvider time)
                 await Task.Delay(Rest, time, connection.Aborted).ConfigureAwait(false);
             }
         }
-        catch (Exception e) when (e is ConnectionClosedException or OperationCanceledException)
+        catch (Exception e) when (e is ConnectionClosedException or OperationCanceledException or NotSupportedException)
         {
-            // What has not been confirmed by now stays so.
+            // What has not been confirmed by now stays so: as in a session, which a client cannot ping, all that has left.
         }
     }
 

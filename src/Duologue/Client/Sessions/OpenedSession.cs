@@ -101,7 +101,9 @@ internal sealed class OpenedSession : OpenedConversation
                 throw new IOException("The WebSocket ended before it could take over.");
             }
         }
-        catch (Exception error) when (error is HandshakeException or IOException or OperationCanceledException)
+#pragma warning disable CA1031 // What the application's own hooks throw is an attempt that failed, too: it is logged.
+        catch (Exception error)
+#pragma warning restore CA1031
         {
             socket?.Socket.Abort();
             polling.Resume();

@@ -53,7 +53,7 @@ internal static class SessionConnector
         }
         catch (HttpRequestException error)
         {
-            throw Told(logger, HandshakeFailures.Failed(uri, error, options));
+            throw Told(logger, HandshakeFailures.Failed(uri, error, options, proxySought: null));
         }
         catch (IOException error)
         {

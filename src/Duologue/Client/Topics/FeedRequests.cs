@@ -112,14 +112,16 @@ internal sealed class FeedRequests : IDisposable
 
         using (response)
         {
-            string sentence = await HandshakeFailures.ReadBodyAsync(response.Content, cancellationToken).ConfigureAwait(false);
+            string sentence = (await HandshakeFailures.ReadBodyAsync(response.Content, cancellationToken).ConfigureAwait(false)).Trim();
+            sentence = sentence.Length == 0 ? "." : $": {Protocol.Handshake.PeerText.Quote(sentence)}";
+            string hint = response.StatusCode == HttpStatusCode.NotFound ? " The URI of the client is that of MapTopics, without a topic's name." : "";
             string code = response.StatusCode switch
             {
                 HttpStatusCode.BadRequest or HttpStatusCode.RequestEntityTooLarge or HttpStatusCode.UnsupportedMediaType => "bad_request",
                 HttpStatusCode.Forbidden => "forbidden",
                 _ => "status",
             };
-            throw new TopicException(code, $"The server answered {(int)response.StatusCode}: {Protocol.Handshake.PeerText.Quote(sentence.Trim())}", null)
+            throw new TopicException(code, $"The server answered {(int)response.StatusCode}{sentence}{hint}", null)
             {
                 StatusCode = response.StatusCode,
                 RetryAfter = [.. response.Headers.TryGetValues("Retry-After", out IEnumerable<string>? values) ? values : []],

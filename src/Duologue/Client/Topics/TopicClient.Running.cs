@@ -1,4 +1,5 @@
 using Duologue.Client;
+using Duologue.Protocol.Handshake;
 
 namespace Duologue;
 
@@ -104,6 +105,7 @@ public sealed partial class TopicClient
     private async Task RunAsync()
     {
         Exception? failure = null;
+        CloseInfo? close = null;
         Connection? opened = null;
         try
         {
@@ -140,7 +142,7 @@ public sealed partial class TopicClient
                 bool mayChange = end.IsWaysFault && NextOf(way, Ways) != way;
                 Verdict verdict = mayChange ? end.Verdict with { Kind = VerdictKind.Return } : end.Verdict;
                 TimeSpan? wait = end.Lasted is { } lasted ? _backoff.AfterConversation(verdict, lasted) : _backoff.AfterFailure(verdict);
-                failure = end.Failure;
+                (failure, close) = (end.Failure, end.Close);
                 if (wait is null)
                 {
                     break;
@@ -151,19 +153,20 @@ public sealed partial class TopicClient
                     way = Change(way, NextOf(way, Ways), end.Failure?.Message ?? "it does not get through");
                 }
 
-                SetState(new ClientStateEventArgs(ClientState.Waiting, end.Close, failure, _backoff.Failures, wait.Value));
-                _report.Waiting(end.Close, failure, wait.Value);
+                SetState(new ClientStateEventArgs(ClientState.Waiting, close, failure, _backoff.Failures, wait.Value));
+                _report.Waiting(close, failure, wait.Value);
                 await DelayAsync(wait.Value, session.Token).ConfigureAwait(false);
             }
         }
         catch (Exception e)
         {
-            failure = e;
+            (failure, close) = (e, null);
             throw;
         }
         finally
         {
-            Finish(_stop.IsCancellationRequested ? null : failure);
+            (close, failure) = _stop.IsCancellationRequested ? (null, null) : (close, failure);
+            Finish(close, failure);
             if (opened is not null)
             {
                 // It got through just as the client ended.
@@ -236,17 +239,21 @@ public sealed partial class TopicClient
         }
 
         CloseInfo close = await closing.ConfigureAwait(false);
-        if (close.Cause == CloseCause.KeepAliveTimeout && !session.HasHeard)
+        if (!session.HasHeard && !close.ByPeer)
         {
-            // As behind a proxy that lets the upgrade through and no frame: it was no conversation.
-            return SessionEnd.OfFailure(MuteFailure(), Time.GetUtcNow());
+            // As behind a proxy that lets the upgrade through and no frame, to this side or to the other: it was no conversation.
+            return SessionEnd.OfFailure(MuteFailure(close.Cause), Time.GetUtcNow());
         }
 
         return new SessionEnd(Verdict.Of(close), Time.GetElapsedTime(openedAt), close, null, IsWaysFault: false);
     }
 
-    private HandshakeException MuteFailure() =>
-        new($"The WebSocket of {WebSocketUri.Display(_address.Socket)} opened, but nothing came through it, as through a proxy that passes no frames on ({nameof(CloseCause.KeepAliveTimeout)}).", null) { Failure = ConnectFailure.Timeout };
+    // Who has waited in vain knows that it is the way's fault; a line that was cut may be a server's that has ended.
+    private HandshakeException MuteFailure(CloseCause cause) =>
+        new($"The WebSocket of {WebSocketUri.Display(_address.Socket)} opened, but nothing came through it before it ended, as through a proxy that passes no frames on ({cause}).", null)
+        {
+            Failure = cause == CloseCause.KeepAliveTimeout ? ConnectFailure.Timeout : ConnectFailure.Connection,
+        };
 
     private async Task<Connection> ConnectAsync(CancellationToken stop)
     {
@@ -323,10 +330,15 @@ public sealed partial class TopicClient
             await connection.PingAsync(either.Token).ConfigureAwait(false);
             return connection;
         }
-        catch
+        catch (Exception e)
         {
             connection.Abort();
             await connection.DisposeAsync().ConfigureAwait(false);
+            if (!stop.IsCancellationRequested)
+            {
+                _report.Logger.ConnectFailed(MuteFailure((await connection.Closed.ConfigureAwait(false)).Cause).Message, e);
+            }
+
             throw;
         }
     }
@@ -334,10 +346,12 @@ public sealed partial class TopicClient
     private async Task DelayAsync(TimeSpan delay, CancellationToken stop) =>
         await Task.Delay(delay, Time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
-    private void Finish(Exception? failure)
+    // Without a close and a failure it is the application that has ended it.
+    private void Finish(CloseInfo? close, Exception? failure)
     {
         TopicFeed[] feeds;
-        Exception end = failure ?? new ObjectDisposedException(nameof(TopicClient));
+        Exception? reason = failure ?? (close is null ? null : ClosedFailure(close));
+        Exception end = reason ?? new ObjectDisposedException(nameof(TopicClient));
         lock (_lock)
         {
             _end = end;
@@ -345,15 +359,18 @@ public sealed partial class TopicClient
         }
 
         // First: whoever is told below that it has ended may look.
-        SetState(new ClientStateEventArgs(ClientState.Ended, null, failure, _backoff.Failures, TimeSpan.Zero));
+        SetState(new ClientStateEventArgs(ClientState.Ended, close, failure, _backoff.Failures, TimeSpan.Zero));
         foreach (TopicFeed feed in feeds)
         {
-            feed.End(failure is null ? null : EndOf(failure));
+            feed.End(reason is null ? null : EndOf(reason));
         }
 
         _publishes.End(EndOf(end));
-        _report.Ended(null, failure);
+        _report.Ended(close, failure);
     }
+
+    private static ConnectionClosedException ClosedFailure(CloseInfo close) =>
+        new($"The server has closed the conversation with {close.Code}{(close.Reason.Length == 0 ? "" : $", {PeerText.Quote(close.Reason)}")}.", close, null);
 
     private TopicException EndOf(Exception failure) => new("ended", $"The client of {WebSocketUri.Display(_address.Socket)} has ended: {failure.Message}", failure);
 

@@ -226,7 +226,7 @@ public sealed partial class TopicClient : IAsyncDisposable
         }
         else if (isFirst)
         {
-            Finish(null);
+            Finish(null, null);
         }
     }
 

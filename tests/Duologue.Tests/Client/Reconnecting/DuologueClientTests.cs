@@ -269,6 +269,53 @@ public class DuologueClientTests
     }
 
     [Fact]
+    public async Task A_kept_message_of_which_nothing_had_left_when_the_line_was_cut_was_told_as_unknown()
+    {
+        int visits = 0;
+        var cut = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var received = new ConcurrentQueue<string>();
+        await using KestrelServer server = await KestrelServer.StartAsync(async context =>
+        {
+            using WebSocket socket = await context.WebSockets.AcceptWebSocketAsync();
+            if (Interlocked.Increment(ref visits) == 1)
+            {
+                await cut.Task.WaitAsync(context.RequestAborted);
+                context.Abort();
+                return;
+            }
+
+            while (await ReceiveAsync(socket, context) is { } text)
+            {
+                received.Enqueue(text);
+            }
+        });
+        var lost = new ConcurrentQueue<MessageFate>();
+        await using var client = new DuologueClient(server.Uri, Quick with { MaxKeptBytes = 5 });
+        client.MessagesLost += (_, e) => lost.Enqueue(e.Fate);
+        await client.OpenAsync(Token).Soon();
+
+        // Larger than what anybody buffers, so that what comes behind it has to wait.
+        Task large = client.Connection!.SendAsync(new byte[64 * 1024 * 1024], MessageType.Binary, Token).AsTask();
+        Task<MessageFate> waiting = client.SendAsync("first", WhenAway.Keep, Token).AsTask();
+
+        // There is room for another only when the first has been taken out, to be sent.
+        await Waiting.Until(() =>
+        {
+            int before = lost.Count;
+            client.Send("later", WhenAway.Keep);
+            return lost.Count == before;
+        });
+        Assert.False(waiting.IsCompleted);
+        cut.SetResult();
+
+        await Assert.ThrowsAsync<ConnectionClosedException>(() => large.Soon());
+        Assert.Equal(MessageFate.Sent, await waiting.Soon());
+        await Waiting.Until(() => received.Count == 2);
+        Assert.Equal(["first", "later"], received);
+        Assert.All(lost, fate => Assert.Equal(MessageFate.Overflowed, fate));
+    }
+
+    [Fact]
     public async Task States_come_in_order_and_a_listener_that_throws_breaks_nothing()
     {
         int visits = 0;

@@ -113,6 +113,21 @@ public sealed class KeptMessagesTests : IDisposable
     }
 
     [Fact]
+    public async Task What_was_given_up_on_its_way_and_did_not_get_there_was_waited_for_until_the_client_was_back()
+    {
+        KeptMessage message = Add(WhenAway.Keep);
+        KeptMessage taken = _kept.TryTake()!;
+        using var giveUp = new CancellationTokenSource();
+        Assert.False(_kept.TryRemove(message, giveUp.Token));
+        _kept.PutBack(taken);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => message.Fate!.Task);
+        Assert.Empty(TakeAll());
+        Assert.Empty(_lost);
+        Add(WhenAway.Keep, 10);
+        Assert.Empty(_lost);
+    }
+
+    [Fact]
     public void At_the_end_all_are_dropped_and_so_is_what_comes_later()
     {
         Add(WhenAway.Keep);

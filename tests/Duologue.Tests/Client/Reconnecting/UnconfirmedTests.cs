@@ -1,4 +1,6 @@
+using System.Runtime.CompilerServices;
 using Duologue.Client;
+using Duologue.Protocol;
 using Duologue.Tests.Client.Peers;
 using Duologue.Tests.Peer;
 
@@ -41,6 +43,24 @@ public class UnconfirmedTests
         await connection.Closed.Soon();
         unconfirmed.Add(Message(7));
         Assert.Equal(new Unconfirmed.Sent(4, 7, 3, 9), unconfirmed.Take());
+    }
+
+    [Fact]
+    public async Task In_a_session_that_no_client_can_ping_all_stays_unknown_and_an_exception_was_seen_by_nobody()
+    {
+        using var unseen = new UnseenExceptions();
+        Assert.Equal(new Unconfirmed.Sent(1, 2, 2, 6), SendInSession());
+        Assert.DoesNotContain(await unseen.CollectAsync(), exception => exception is NotSupportedException);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static Unconfirmed.Sent SendInSession()
+    {
+        var session = new WebSocketConnection(new ConnectionSetup { Role = Role.Client, IsSession = true, Options = new ConnectionOptions(), Observer = ConnectionObserver.None });
+        var unconfirmed = new Unconfirmed(session, TimeProvider.System);
+        unconfirmed.Add(Message(1));
+        unconfirmed.Add(Message(2));
+        return unconfirmed.Take();
     }
 
     private static KeptMessage Message(long number) => new(number, MessageType.Text, "abc"u8.ToArray(), keeps: true, long.MaxValue);
