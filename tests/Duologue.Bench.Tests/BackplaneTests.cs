@@ -33,6 +33,7 @@ public sealed class BackplaneTests
         BackplaneOptions options = BackplaneOptions.Parse(["--shapes", "*-full", "--contenders", "signalr", "--rounds", "3", "--aof"])!;
         Assert.Equal(["crowd-full", "halls-full", "rooms-full"], options.Shapes.Select(shape => shape.Name));
         Assert.Equal(LoadShape.ForScale, BackplaneOptions.Parse(["--shapes", "scale-*"])!.Shapes);
+        Assert.Equal(LoadShape.Deep, BackplaneOptions.Parse(["--shapes", "*-deep"])!.Shapes);
         Assert.Equal((Contender.SignalR, 3, true), (options.Contenders.Single(), options.Rounds, options.AppendOnly));
         Assert.Null(BackplaneOptions.Parse(["--shapes", "nothing"]));
     }

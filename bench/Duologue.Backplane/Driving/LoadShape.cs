@@ -33,7 +33,15 @@ internal sealed record LoadShape(string Name, int Topics, int Receivers, int Rat
         new("scale-halls", Topics: 10, Receivers: 50, Rate: 2_000, Depth: 0),
     ];
 
-    public static IEnumerable<LoadShape> All => Known.Concat(ForScale);
+    /// <summary>What is measured if it is asked for by name: the full loads with many more publishes on the way, as where their publishers do not wait for answers.</summary>
+    public static IReadOnlyList<LoadShape> Deep { get; } =
+    [
+        new("crowd-deep", Topics: 1, Receivers: 500, Rate: 0, Depth: 64),
+        new("halls-deep", Topics: 10, Receivers: 50, Rate: 0, Depth: 32),
+        new("rooms-deep", Topics: 100, Receivers: 5, Rate: 0, Depth: 16),
+    ];
+
+    public static IEnumerable<LoadShape> All => Known.Concat(ForScale).Concat(Deep);
 
     public string Title => string.Create(
         CultureInfo.InvariantCulture,

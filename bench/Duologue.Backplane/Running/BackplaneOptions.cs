@@ -8,7 +8,7 @@ internal sealed record BackplaneOptions
 {
     public const string Usage = """
         usage: bench/backplane/run [options]
-          --shapes NAME,NAME      of the loads (all but scale-*), with * and ?
+          --shapes NAME,NAME      of the loads (all but scale-* and *-deep), with * and ?
           --contenders NAME,NAME  signalr, duologue, duologue-loop (all)
           --rounds N              of all of them (10)
           --seconds S             that each is measured for, in each round (2)
