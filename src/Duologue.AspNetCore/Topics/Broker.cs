@@ -132,4 +132,7 @@ internal readonly record struct AppendedMessage(string Topic, TopicMessage Messa
 /// <summary>Whom messages that were handed out together have reached here.</summary>
 /// <param name="Deliveries">To how many they went, each message counted for each receiver.</param>
 /// <param name="Together">How many of these left behind another one to the same receiver.</param>
-internal readonly record struct FanoutReach(int Deliveries, int Together);
+internal readonly record struct FanoutReach(int Deliveries, int Together)
+{
+    public static FanoutReach operator +(FanoutReach one, FanoutReach other) => new(one.Deliveries + other.Deliveries, one.Together + other.Together);
+}

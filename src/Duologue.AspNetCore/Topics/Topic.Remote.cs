@@ -119,7 +119,7 @@ internal sealed partial class Topic
                 TopicMessage first = messages[0];
                 if (_attached && !_pumping && first.Follows(_delivered))
                 {
-                    int count = CountFollowing(messages);
+                    int count = CountFollowing(messages[..CountTogether(messages)]);
                     delivery = Deliver(messages[..count], TakeSnapshot());
                     return count;
                 }

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Runtime.ExceptionServices;
+using System.Runtime.InteropServices;
 using Duologue.Protocol.Handshake;
 
 namespace Duologue.AspNetCore;
@@ -7,6 +8,9 @@ namespace Duologue.AspNetCore;
 /// <summary>What the hub hears from its broker, and what it tells of.</summary>
 internal sealed partial class TopicHub
 {
+    // So many pages have their place before the first of them leaves: whoever has several of these topics is sent them in one step, and nobody waits long for the others' places.
+    private const int MaxTaken = 64;
+
     void IBrokerListener.Appended(string topic, TopicMessage message)
     {
         ExceptionDispatchInfo? failure = null;
@@ -21,21 +25,29 @@ internal sealed partial class TopicHub
 
     FanoutReach IBrokerListener.Appended(ReadOnlySpan<AppendedMessage> together)
     {
-        (Topic Topic, Delivery Delivery)[] taken = ArrayPool<(Topic, Delivery)>.Shared.Rent(together.Length);
-        TopicMessage[] ofOne = ArrayPool<TopicMessage>.Shared.Rent(together.Length);
-        int count = 0;
-        int deliveries = 0;
-        int behind = 0;
-        ExceptionDispatchInfo? failure = null;
-
         // Topic by topic, each with all its messages in their order: what is of one topic leaves as one.
-        for (int i = 0; i < together.Length; i++)
+        OrderedDictionary<string, List<TopicMessage>> byTopic = new(StringComparer.Ordinal);
+        foreach (AppendedMessage appended in together)
         {
-            int messages = TryCollect(together, i, ofOne);
-            int next = 0;
-            while (next < messages && FindAppended(together[i].Topic, ofOne[next].Position, ref failure) is { } topic)
+            if (!byTopic.TryGetValue(appended.Topic, out List<TopicMessage>? ofOne))
             {
-                int some = topic.Take(ofOne.AsSpan(next, messages - next), out Delivery delivery, ref failure);
+                byTopic.Add(appended.Topic, ofOne = []);
+            }
+
+            ofOne.Add(appended.Message);
+        }
+
+        // Rented before anything is taken: what has its place must leave.
+        (Topic Topic, Delivery Delivery)[] taken = ArrayPool<(Topic, Delivery)>.Shared.Rent(MaxTaken);
+        int count = 0;
+        FanoutReach reach = default;
+        ExceptionDispatchInfo? failure = null;
+        foreach ((string name, List<TopicMessage> messages) in byTopic)
+        {
+            int next = 0;
+            while (next < messages.Count && FindAppended(name, messages[next].Position, ref failure) is { } topic)
+            {
+                int some = topic.Take(CollectionsMarshal.AsSpan(messages)[next..], out Delivery delivery, ref failure);
                 if (some == 0)
                 {
                     // As above.
@@ -45,46 +57,33 @@ internal sealed partial class TopicHub
 
                 taken[count++] = (topic, delivery);
                 next += some;
+                if (count == MaxTaken)
+                {
+                    reach += Leave(taken.AsSpan(0, count), ref failure);
+                    count = 0;
+                }
             }
         }
 
-        for (int i = 0; i < count; i++)
+        reach += Leave(taken.AsSpan(0, count), ref failure);
+        ArrayPool<(Topic, Delivery)>.Shared.Return(taken, clearArray: true);
+        failure?.Throw();
+        return reach;
+    }
+
+    private static FanoutReach Leave(ReadOnlySpan<(Topic Topic, Delivery Delivery)> taken, ref ExceptionDispatchInfo? failure)
+    {
+        FanoutReach reach = default;
+        for (int i = 0; i < taken.Length; i++)
         {
             (Topic topic, Delivery delivery) = taken[i];
             int reached = topic.Leave(delivery, ref failure);
             int messages = Math.Max(1, delivery.MessageCount);
-            deliveries += reached * messages;
-            behind += reached * (i > 0 && taken[i - 1].Topic == topic ? messages : messages - 1);
+            bool isBehind = i > 0 && taken[i - 1].Topic == topic;
+            reach += new FanoutReach(reached * messages, reached * (isBehind ? messages : messages - 1));
         }
 
-        ArrayPool<(Topic, Delivery)>.Shared.Return(taken, clearArray: true);
-        ArrayPool<TopicMessage>.Shared.Return(ofOne, clearArray: true);
-        failure?.Throw();
-        return new FanoutReach(deliveries, behind);
-    }
-
-    /// <summary>The messages of one topic, from the first on; none if that is not the topic's first. So few are together that to look at each costs less than a table of them.</summary>
-    private static int TryCollect(ReadOnlySpan<AppendedMessage> together, int first, Span<TopicMessage> ofOne)
-    {
-        string topic = together[first].Topic;
-        for (int i = 0; i < first; i++)
-        {
-            if (together[i].Topic == topic)
-            {
-                return 0;
-            }
-        }
-
-        int count = 0;
-        foreach (AppendedMessage appended in together[first..])
-        {
-            if (appended.Topic == topic)
-            {
-                ofOne[count++] = appended.Message;
-            }
-        }
-
-        return count;
+        return reach;
     }
 
     void IBrokerListener.AppendedUnseen(string topic, TopicPosition first)

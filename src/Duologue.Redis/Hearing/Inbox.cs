@@ -8,9 +8,9 @@ namespace Duologue.Redis;
 /// </summary>
 internal sealed class Inbox : IThreadPoolWorkItem, IDisposable
 {
-    /// <summary>The most at once, in number and in bytes of payload.</summary>
-    public const int MaxCount = Topic.MaxTogether;
-    public const int MaxBytes = Topic.MaxTogetherBytes;
+    /// <summary>The most at once, in number and in bytes of payload: so many that of a hundred busy topics several messages of each are among them, which then leave together.</summary>
+    public const int MaxCount = 1024;
+    public const int MaxBytes = 256 * 1024;
 
     /// <summary>The most that are held, in number and in bytes of payload; one that is larger is taken if it is alone.</summary>
     public const int MaxHeldCount = 10_000;

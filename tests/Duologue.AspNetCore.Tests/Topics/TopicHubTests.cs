@@ -350,6 +350,48 @@ public class TopicHubTests
     }
 
     [Fact]
+    public async Task However_much_came_together_all_of_it_leaves_in_its_order_and_in_pages_that_are_bounded()
+    {
+        const int Topics = 150;
+        var broker = new SilentBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System));
+        await using TestHost host = await TestHost.StartAsync(
+            app =>
+            {
+                app.MapDuologue("/", Talks.Idle);
+                app.MapTopics("/topics/{**name}");
+            },
+            _ => { },
+            builder => builder.Services.AddSingleton<Broker>(broker));
+        using ClientWebSocket feed = await host.ConnectAsync("/topics/busy?after=now");
+        Assert.Empty(FeedPage.Parse(await feed.ReceiveTextAsync()).Ids);
+        using ClientWebSocket raw = await host.ConnectAsync("/");
+        Connection plain = host.Connections.Single(connection => connection.Request?.Path == "/");
+        string[] quiet = [.. Enumerable.Range(0, Topics).Select(number => $"quiet/{number}")];
+        foreach (string topic in quiet)
+        {
+            Assert.True((await plain.SubscribeAsync(topic, TopicStart.Now, Token)).IsSubscribed);
+        }
+
+        string[] busy = [.. Enumerable.Range(0, Topic.MaxTogether + 6).Select(number => $"{number}")];
+        for (int i = 0; i < Topics; i++)
+        {
+            await host.Topics.PublishAsync(quiet[i], quiet[i], Token);
+            if (i < busy.Length)
+            {
+                await host.Topics.PublishAsync("busy", busy[i], Token);
+            }
+        }
+
+        Assert.Equal(Topics + busy.Length, broker.Tell().Deliveries);
+        string[][] pages = [FeedPage.Parse(await feed.ReceiveTextAsync()).Data, FeedPage.Parse(await feed.ReceiveTextAsync()).Data];
+        Assert.Equal([busy[..Topic.MaxTogether], busy[Topic.MaxTogether..]], pages);
+        foreach (string expected in quiet)
+        {
+            Assert.Equal(expected, await raw.ReceiveTextAsync());
+        }
+    }
+
+    [Fact]
     public async Task What_a_broker_gives_and_cannot_be_read_is_read_again()
     {
         var broker = new StumblingBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System));

@@ -64,7 +64,7 @@ public class InboxTests
         }, NoGap, TimeProvider.System, Gathering);
         inbox.Add(Message(1, 10));
         Assert.True(begun.Wait(Node.Patience, Token));
-        int[] sizes = [.. Enumerable.Repeat(10, 70), Inbox.MaxBytes * 2, 1, Inbox.MaxBytes];
+        int[] sizes = [.. Enumerable.Repeat(10, Inbox.MaxCount + 6), Inbox.MaxBytes * 2, 1, Inbox.MaxBytes];
         for (int i = 0; i < sizes.Length; i++)
         {
             inbox.Add(Message(i + 2, sizes[i]));
