@@ -314,14 +314,7 @@ public class TopicHubTests
     public async Task What_came_together_is_a_page_for_who_takes_pages_and_message_by_message_for_who_does_not()
     {
         var broker = new SilentBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System));
-        await using TestHost host = await TestHost.StartAsync(
-            app =>
-            {
-                app.MapDuologue("/", Talks.Idle);
-                app.MapTopics("/topics/{**name}");
-            },
-            _ => { },
-            builder => builder.Services.AddSingleton<Broker>(broker));
+        await using TestHost host = await StartWithFeedAsync(broker);
         using ClientWebSocket feed = await host.ConnectAsync("/topics/pages?after=now");
         Assert.Empty(FeedPage.Parse(await feed.ReceiveTextAsync()).Ids);
         using ClientWebSocket session = await host.ConnectAsync("/topics", options => options.AddSubProtocol("duologue.topics.v1"));
@@ -354,14 +347,7 @@ public class TopicHubTests
     {
         const int Topics = 150;
         var broker = new SilentBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System));
-        await using TestHost host = await TestHost.StartAsync(
-            app =>
-            {
-                app.MapDuologue("/", Talks.Idle);
-                app.MapTopics("/topics/{**name}");
-            },
-            _ => { },
-            builder => builder.Services.AddSingleton<Broker>(broker));
+        await using TestHost host = await StartWithFeedAsync(broker);
         using ClientWebSocket feed = await host.ConnectAsync("/topics/busy?after=now");
         Assert.Empty(FeedPage.Parse(await feed.ReceiveTextAsync()).Ids);
         using ClientWebSocket raw = await host.ConnectAsync("/");
@@ -515,6 +501,15 @@ public class TopicHubTests
     }
 
     /// <summary>A topic that two subscribe to: one of them by <c>duologue.topics.v1</c>, who may ask to be told who is there.</summary>
+    private static Task<TestHost> StartWithFeedAsync(Broker broker) => TestHost.StartAsync(
+        app =>
+        {
+            app.MapDuologue("/", Talks.Idle);
+            app.MapTopics("/topics/{**name}");
+        },
+        _ => { },
+        builder => builder.Services.AddSingleton(broker));
+
     private sealed class Room(TestHost host, ClientWebSocket watching, ClientWebSocket visiting, WebSocketConnection watcher, Connection guest) : IAsyncDisposable
     {
         public TopicHub Hub { get; } = (TopicHub)host.Topics;
