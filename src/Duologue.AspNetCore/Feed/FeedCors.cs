@@ -1,4 +1,5 @@
 using System.Buffers;
+using Duologue.Protocol.Handshake;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Primitives;
 
@@ -7,9 +8,8 @@ namespace Duologue.AspNetCore;
 /// <summary>Says to browsers which pages may read an answer: the same that may open a WebSocket. Source: WHATWG Fetch §3.3.</summary>
 internal static class FeedCors
 {
-    // RFC 9110 §5.6.2, and what parts the names.
-    private static readonly SearchValues<char> FieldNames =
-        SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~, \t");
+    // The names are tokens; and what parts them.
+    private static readonly SearchValues<char> FieldNames = SearchValues.Create(HttpToken.Alphabet + ", \t");
 
     /// <summary>Names the page's origin in the answer; false if its pages may not ask.</summary>
     public static bool TryApply(HttpContext context, OriginPolicy origins)

@@ -194,6 +194,11 @@ internal static class Fanout
                 Abort(ref failure);
             }
 
+            if (individualCount == 0)
+            {
+                return;
+            }
+
             using HeldWakes.Hold hold = HeldWakes.Begin();
             for (int i = 0; i < individualCount; i++)
             {

@@ -5,9 +5,10 @@ namespace Duologue.Protocol.Handshake;
 /// <summary>The <c>token</c> of HTTP headers, which subprotocols and extensions are made of.</summary>
 internal static class HttpToken
 {
-    // RFC 9110 §5.6.2; the same set as RFC 2616 §2.2, which RFC 6455 cites.
-    private static readonly SearchValues<char> Characters = SearchValues.Create(
-        "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+    /// <summary>What a token is spelled in. RFC 9110 §5.6.2; the same set as RFC 2616 §2.2, which RFC 6455 cites.</summary>
+    public const string Alphabet = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+    private static readonly SearchValues<char> Characters = SearchValues.Create(Alphabet);
 
     /// <summary>Whether the text is one token: not empty and of token characters only.</summary>
     public static bool IsValid(ReadOnlySpan<char> text) => !text.IsEmpty && !text.ContainsAnyExcept(Characters);
