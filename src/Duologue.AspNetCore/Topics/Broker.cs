@@ -78,7 +78,7 @@ public abstract class Broker
     /// <summary>To be called with what was appended, with no lock held. Never waits.</summary>
     /// <param name="topic">The topic's name.</param>
     /// <param name="message">The message, with its position.</param>
-    protected void OnAppended(string topic, TopicMessage message) => _listener?.Appended(topic, message);
+    protected void OnAppended(string topic, TopicMessage message) => OnAppended([new AppendedMessage(topic, message)]);
 
     /// <summary>To be called where notifications may have been lost, as after a reconnect: the topic's log is read. Never waits.</summary>
     /// <param name="topic">The topic's name.</param>
@@ -109,8 +109,6 @@ public abstract class Broker
 /// <summary>Hears of what a broker has.</summary>
 internal interface IBrokerListener
 {
-    void Appended(string topic, TopicMessage message);
-
     FanoutReach Appended(ReadOnlySpan<AppendedMessage> together);
 
     void AppendedUnseen(string topic, TopicPosition first);

@@ -88,18 +88,8 @@ internal sealed partial class Topic
         }
     }
 
-    /// <summary>A hint: something was appended. False if the topic is no more: take a new one then.</summary>
-    public bool Appended(TopicMessage message)
-    {
-        ExceptionDispatchInfo? failure = null;
-        bool isTaken = Take([message], out Delivery delivery, ref failure) > 0;
-        Leave(delivery, ref failure);
-        failure?.Throw();
-        return isTaken;
-    }
-
     /// <summary>
-    /// The first part: the first of some messages, if it is the next one, has its place with all members, and so do those that follow it at once, in one page. <see cref="Leave"/> must follow, for what was
+    /// A hint: something was appended. The first part: the first of some messages, if it is the next one, has its place with all members, and so do those that follow it at once, in one page. <see cref="Leave"/> must follow, for what was
     /// taken one after the other in that order. What throws is kept for later, and the messages are read from the log.
     /// </summary>
     /// <returns>Of how many messages this was; 0 if the topic is no more: take a new one then.</returns>
@@ -199,7 +189,7 @@ internal sealed partial class Topic
         ReadOn();
     }
 
-    /// <summary>A hint: this was appended, and perhaps more behind it, and nobody has it at hand. False as above.</summary>
+    /// <summary>A hint: this was appended, and perhaps more behind it, and nobody has it at hand. False if the topic is no more: take a new one then.</summary>
     public bool AppendedUnseen(TopicPosition first)
     {
         RefreshWildcards();

@@ -11,18 +11,6 @@ internal sealed partial class TopicHub
     // So many pages have their place before the first of them leaves: whoever has several of these topics is sent them in one step, and nobody waits long for the others' places.
     private const int MaxTaken = 64;
 
-    void IBrokerListener.Appended(string topic, TopicMessage message)
-    {
-        ExceptionDispatchInfo? failure = null;
-        while (FindAppended(topic, message.Position, ref failure) is { } found && !found.Appended(message))
-        {
-            // It was given up since it was found: who is to have the message by a wildcard has it by the next.
-            Close(found);
-        }
-
-        failure?.Throw();
-    }
-
     FanoutReach IBrokerListener.Appended(ReadOnlySpan<AppendedMessage> together)
     {
         // Topic by topic, each with all its messages in their order: what is of one topic leaves as one.
@@ -50,7 +38,7 @@ internal sealed partial class TopicHub
                 int some = topic.Take(CollectionsMarshal.AsSpan(messages)[next..], out Delivery delivery, ref failure);
                 if (some == 0)
                 {
-                    // As above.
+                    // It was given up since it was found: who is to have the message by a wildcard has it by the next.
                     Close(topic);
                     continue;
                 }
