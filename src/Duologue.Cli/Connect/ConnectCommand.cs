@@ -56,7 +56,7 @@ internal static class ConnectCommand
                 command.GetValue(options.Once),
                 options.GetWait(command),
                 command.GetResult(options.Ping) is null ? null : command.GetValue(options.Ping)?.Value);
-            return await new ConnectSession(connection, url, plan, report, TimeProvider.System).RunAsync(stop.Token).ConfigureAwait(false);
+            return await new ConnectRun(connection, url, plan, report, TimeProvider.System).RunAsync(stop.Token).ConfigureAwait(false);
         }
         catch (HandshakeException e)
         {

@@ -1,6 +1,6 @@
 namespace Duologue.Cli.Connect;
 
-/// <summary>How a session goes.</summary>
+/// <summary>How a conversation goes.</summary>
 /// <param name="Binary">Send binary messages.</param>
 /// <param name="Once">End after the first message that comes.</param>
 /// <param name="Wait">How long to go on after piped input has ended.</param>

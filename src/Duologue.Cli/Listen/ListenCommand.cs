@@ -48,7 +48,7 @@ internal static class ListenCommand
             }
 
             using var stop = new StopSignal(cancellationToken);
-            var session = new ListenSession(report, result.GetValue(binary), result.GetValue(once));
+            var run = new ListenRun(report, result.GetValue(binary), result.GetValue(once));
             void Configure(DuologueEndpointOptions options)
             {
                 options.MaxMessageSize = (result.GetValue(maxMessageSize) ?? MessageSize).Bytes;
@@ -66,9 +66,9 @@ internal static class ListenCommand
 
             try
             {
-                await using WebApplication application = Build(session, at, Configure, result.GetValue(logLevel), report.IsJson);
+                await using WebApplication application = Build(run, at, Configure, result.GetValue(logLevel), report.IsJson);
                 return await ListenUrls.TryStartAsync(application, addresses, report).ConfigureAwait(false)
-                    ?? await session.RunAsync(application, at, stop.Token).ConfigureAwait(false);
+                    ?? await run.RunAsync(application, at, stop.Token).ConfigureAwait(false);
             }
             catch (OptionsValidationException e)
             {
@@ -78,14 +78,14 @@ internal static class ListenCommand
         return command;
     }
 
-    private static WebApplication Build(ListenSession session, string path, Action<DuologueEndpointOptions> configure, LogLevel logLevel, bool json)
+    private static WebApplication Build(ListenRun run, string path, Action<DuologueEndpointOptions> configure, LogLevel logLevel, bool json)
     {
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "duologue" });
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.AddServerHeader = false);
         ServerLogging.Configure(builder, logLevel, json);
         builder.Services.AddDuologue();
         WebApplication application = builder.Build();
-        application.MapDuologue(path, session.ConverseAsync).WithOptions(configure);
+        application.MapDuologue(path, run.ConverseAsync).WithOptions(configure);
         return application;
     }
 }

@@ -1,7 +1,7 @@
 namespace Duologue.Client;
 
 /// <summary>Something that the server could not do for the moment, and that is asked for again: when. One at a time.</summary>
-internal sealed class Retry(SessionWork work)
+internal sealed class Retry(WayWork work)
 {
     private readonly Backoff _backoff = new(work.Options);
     private volatile bool _isWaiting;
@@ -15,7 +15,7 @@ internal sealed class Retry(SessionWork work)
     /// <summary>It is done.</summary>
     public void Succeeded() => _backoff.Reset();
 
-    /// <summary>It has failed. Waits, and wakes the session then; false if it is given up.</summary>
+    /// <summary>It has failed. Waits, and wakes the way then; false if it is given up.</summary>
     public bool TryWait(Exception failure, CancellationToken stop)
     {
         if (_backoff.AfterFailure(new Verdict(VerdictKind.Return, null)) is not { } wait)

@@ -3,7 +3,7 @@ using Duologue.Protocol.Handshake;
 
 namespace Duologue;
 
-/// <summary>One session after the other, by whichever way gets through.</summary>
+/// <summary>One way after the other, whichever gets through, or the same anew.</summary>
 public sealed partial class TopicClient
 {
     // So many failures in a row of one way, and the next is tried.
@@ -14,7 +14,7 @@ public sealed partial class TopicClient
     private readonly ClientReport _report;
     private readonly Backoff _backoff;
     private readonly StateCell _state;
-    private readonly PublishQueue _publishes;
+    private readonly PendingPublishes _publishes;
     private readonly SemaphoreSlim _room;
     private readonly AsyncSignal _work = new();
     private readonly CancellationTokenSource _stop = new();
@@ -25,7 +25,7 @@ public sealed partial class TopicClient
     private FeedWays _ways;
     private bool _wayIsAsked;
     private bool _isDisposed;
-    private CancellationTokenSource? _session;
+    private CancellationTokenSource? _stopWay;
     private Task? _running;
     private Exception? _end;
 
@@ -110,11 +110,11 @@ public sealed partial class TopicClient
         try
         {
             using var requests = new FeedRequests(_address, _options);
-            var work = new SessionWork(_work, ListFeeds, _publishes, _options, _report);
+            var work = new WayWork(_work, ListFeeds, _publishes, _options, _report);
             FeedWays way = BestOf(Ways);
             while (!_stop.IsCancellationRequested)
             {
-                using CancellationTokenSource session = BeginSession(ref way);
+                using CancellationTokenSource stopWay = BeginWay(ref way);
                 Volatile.Write(ref _way, (int)way);
                 if (opened is not null && way != FeedWays.WebSocket)
                 {
@@ -123,17 +123,17 @@ public sealed partial class TopicClient
                     opened = null;
                 }
 
-                SessionEnd end;
+                WayEnd end;
                 (end, opened) = way == FeedWays.WebSocket
-                    ? (await TalkAsync(opened, work, session.Token).ConfigureAwait(false), null)
-                    : await AskAsync(new RequestSession(requests, way, work, new RequestSession.Ties(SetState, () => (Ways & (Ways - 1)) != 0)), session.Token).ConfigureAwait(false);
+                    ? (await TalkAsync(opened, work, stopWay.Token).ConfigureAwait(false), null)
+                    : await AskAsync(new RequestWay(requests, way, work, new RequestWay.Ties(SetState, () => (Ways & (Ways - 1)) != 0)), stopWay.Token).ConfigureAwait(false);
                 if (opened is not null)
                 {
                     way = Change(way, FeedWays.WebSocket, "a WebSocket gets through");
                     continue;
                 }
 
-                if (session.IsCancellationRequested)
+                if (stopWay.IsCancellationRequested)
                 {
                     continue;
                 }
@@ -155,7 +155,7 @@ public sealed partial class TopicClient
 
                 SetState(new ClientStateEventArgs(ClientState.Waiting, close, failure, _backoff.Failures, wait.Value));
                 _report.Waiting(close, failure, wait.Value);
-                await DelayAsync(wait.Value, session.Token).ConfigureAwait(false);
+                await DelayAsync(wait.Value, stopWay.Token).ConfigureAwait(false);
             }
         }
         catch (Exception e)
@@ -178,14 +178,14 @@ public sealed partial class TopicClient
     private void SetState(ClientStateEventArgs change) => _state.Set(change);
 
     // What the application has asked for meanwhile comes first.
-    private CancellationTokenSource BeginSession(ref FeedWays way)
+    private CancellationTokenSource BeginWay(ref FeedWays way)
     {
-        var session = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
+        var stopWay = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
         bool isAsked;
         FeedWays ways;
         lock (_lock)
         {
-            (isAsked, ways, _wayIsAsked, _session) = (_wayIsAsked, _ways, false, session);
+            (isAsked, ways, _wayIsAsked, _stopWay) = (_wayIsAsked, _ways, false, stopWay);
         }
 
         if (isAsked)
@@ -193,7 +193,7 @@ public sealed partial class TopicClient
             way = Change(way, BestOf(ways), "the application has asked for it");
         }
 
-        return session;
+        return stopWay;
     }
 
     private FeedWays Change(FeedWays from, FeedWays to, string reason)
@@ -206,7 +206,7 @@ public sealed partial class TopicClient
         return to;
     }
 
-    private async Task<SessionEnd> TalkAsync(Connection? opened, SessionWork work, CancellationToken stop)
+    private async Task<WayEnd> TalkAsync(Connection? opened, WayWork work, CancellationToken stop)
     {
         SetState(new ClientStateEventArgs(ClientState.Connecting, null, null, _backoff.Failures, TimeSpan.Zero));
         Connection connection;
@@ -222,14 +222,14 @@ public sealed partial class TopicClient
         catch (Exception e)
 #pragma warning restore CA1031
         {
-            return SessionEnd.OfFailure(e, Time.GetUtcNow());
+            return WayEnd.OfFailure(e, Time.GetUtcNow());
         }
 
         long openedAt = Time.GetTimestamp();
         _report.Opened();
         SetState(new ClientStateEventArgs(ClientState.Open, null, null, 0, TimeSpan.Zero));
-        var session = new SocketSession(connection, work);
-        await session.RunAsync(stop).ConfigureAwait(false);
+        var socket = new SocketWay(connection, work);
+        await socket.RunAsync(stop).ConfigureAwait(false);
 
         // Where another way is to be used it does not wait for the peer: nothing more is read from here.
         Task<CloseInfo> closing = connection.CloseAsync().AsTask();
@@ -239,13 +239,13 @@ public sealed partial class TopicClient
         }
 
         CloseInfo close = await closing.ConfigureAwait(false);
-        if (!session.HasHeard && !close.ByPeer)
+        if (!socket.HasHeard && !close.ByPeer)
         {
             // As behind a proxy that lets the upgrade through and no frame, to this side or to the other: it was no conversation.
-            return SessionEnd.OfFailure(MuteFailure(close.Cause), Time.GetUtcNow());
+            return WayEnd.OfFailure(MuteFailure(close.Cause), Time.GetUtcNow());
         }
 
-        return new SessionEnd(Verdict.Of(close), Time.GetElapsedTime(openedAt), close, null, IsWaysFault: false);
+        return new WayEnd(Verdict.Of(close), Time.GetElapsedTime(openedAt), close, null, IsWaysFault: false);
     }
 
     // Who has waited in vain knows that it is the way's fault; a line that was cut may be a server's that has ended.
@@ -259,27 +259,27 @@ public sealed partial class TopicClient
     {
         ConnectOptions options = _options.Connect;
         options = _options.BeforeConnect is null ? options : await _options.BeforeConnect(options, stop).ConfigureAwait(false);
-        Connection connection = await Connection.ConnectAsync(_address.Socket, SocketSession.Vary(options), stop).ConfigureAwait(false);
+        Connection connection = await Connection.ConnectAsync(_address.Socket, SocketWay.Vary(options), stop).ConfigureAwait(false);
         if (connection.Subprotocol is not null)
         {
             return connection;
         }
 
         await connection.DisposeAsync().ConfigureAwait(false);
-        throw new HandshakeException($"{WebSocketUri.Display(_address.Socket)} has a WebSocket, but none of {SocketSession.Subprotocol}.", null) { Failure = ConnectFailure.Subprotocol };
+        throw new HandshakeException($"{WebSocketUri.Display(_address.Socket)} has a WebSocket, but none of {SocketWay.Subprotocol}.", null) { Failure = ConnectFailure.Subprotocol };
     }
 
     // Requests, and beside them now and then an attempt to open a WebSocket; if it opens, it is given.
-    private async Task<(SessionEnd End, Connection? Opened)> AskAsync(RequestSession session, CancellationToken stop)
+    private async Task<(WayEnd End, Connection? Opened)> AskAsync(RequestWay requests, CancellationToken stop)
     {
         SetState(new ClientStateEventArgs(ClientState.Connecting, null, null, _backoff.Failures, TimeSpan.Zero));
         using var both = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        Task<SessionEnd> asking = session.RunAsync(both.Token);
+        Task<WayEnd> asking = requests.RunAsync(both.Token);
         Task<Connection?> probing = ProbeAsync(both.Token);
         await Task.WhenAny(asking, probing).ConfigureAwait(false);
         await both.CancelAsync().ConfigureAwait(false);
-        SessionEnd end = await asking.ConfigureAwait(false);
-        if (session.HasWorked)
+        WayEnd end = await asking.ConfigureAwait(false);
+        if (requests.HasWorked)
         {
             _backoff.Reset();
         }

@@ -49,7 +49,7 @@ public sealed partial class TopicClient : IAsyncDisposable
         _report = new ClientReport(_address.Socket, options);
         _backoff = new Backoff(options);
         _state = new StateCell(change => _report.Guard(() => StateChanged?.Invoke(this, change)));
-        _publishes = new PublishQueue(options);
+        _publishes = new PendingPublishes(options);
         _room = new SemaphoreSlim(options.MaxPublishes);
         _ways = options.Ways;
     }
@@ -75,15 +75,15 @@ public sealed partial class TopicClient : IAsyncDisposable
             throw new ArgumentOutOfRangeException(nameof(ways), ways, "Name at least one of the ways, and nothing else.");
         }
 
-        CancellationTokenSource? session;
+        CancellationTokenSource? stopWay;
         lock (_lock)
         {
-            (_ways, _wayIsAsked, session) = (ways, true, _session);
+            (_ways, _wayIsAsked, stopWay) = (ways, true, _stopWay);
         }
 
         try
         {
-            session?.Cancel();
+            stopWay?.Cancel();
         }
         catch (ObjectDisposedException)
         {

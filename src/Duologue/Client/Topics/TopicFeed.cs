@@ -3,8 +3,8 @@ using System.Threading.Channels;
 namespace Duologue.Client;
 
 /// <summary>
-/// One subscription of the application's: up to where it has the topic, and what waits to be read. The one session of the moment brings pages; the position moves with each item that is taken, so that whatever ends in
-/// between, the next session begins behind the last item.
+/// One subscription of the application's: up to where it has the topic, and what waits to be read. The one way of the moment brings pages; the position moves with each item that is taken, so that whatever ends in
+/// between, the next way begins behind the last item.
 /// </summary>
 internal sealed class TopicFeed(string topic, string after, int maxUnread, ClientReport report)
 {
@@ -81,7 +81,7 @@ internal sealed class TopicFeed(string topic, string after, int maxUnread, Clien
     /// <summary>It is asked for (again): a pattern has no position, so what came between is missed.</summary>
     public void Asked() => _mayHaveMissed = IsPattern && _hasBegun;
 
-    /// <summary>It has begun, or goes on, in the session of the moment.</summary>
+    /// <summary>It has begun, or goes on, by the way of the moment.</summary>
     public async ValueTask BeginAsync(CancellationToken cancellationToken)
     {
         _hasBegun = true;

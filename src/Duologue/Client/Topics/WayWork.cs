@@ -2,15 +2,15 @@ using System.Net;
 
 namespace Duologue.Client;
 
-/// <summary>What a session of a <see cref="TopicClient"/> has to do, by whichever way.</summary>
+/// <summary>What a <see cref="TopicClient"/> has to do, by whichever way.</summary>
 /// <param name="Signal">Set when there may be more.</param>
 /// <param name="ListFeeds">The subscriptions as they are now.</param>
 /// <param name="Publishes">What is to be published.</param>
 /// <param name="Options">The client's.</param>
 /// <param name="Report">Where it is logged and counted.</param>
-internal sealed record SessionWork(AsyncSignal Signal, Func<TopicFeed[]> ListFeeds, PublishQueue Publishes, TopicClientOptions Options, ClientReport Report)
+internal sealed record WayWork(AsyncSignal Signal, Func<TopicFeed[]> ListFeeds, PendingPublishes Publishes, TopicClientOptions Options, ClientReport Report)
 {
-    /// <summary>What has no answer from the session before is published again.</summary>
+    /// <summary>What has had no answer by the way before is published again.</summary>
     public void Begin()
     {
         int repeated = Publishes.Rewind();
@@ -21,16 +21,16 @@ internal sealed record SessionWork(AsyncSignal Signal, Func<TopicFeed[]> ListFee
     }
 }
 
-/// <summary>How a session ended.</summary>
+/// <summary>How a way ended.</summary>
 /// <param name="Verdict">Whether to come back.</param>
 /// <param name="Lasted">How long the conversation was open; null if none came about.</param>
 /// <param name="Close">How the conversation ended, if it was one.</param>
 /// <param name="Failure">Why nothing came about.</param>
 /// <param name="IsWaysFault">Whether it is this way that does not get through: another one may.</param>
-internal readonly record struct SessionEnd(Verdict Verdict, TimeSpan? Lasted, CloseInfo? Close, Exception? Failure, bool IsWaysFault)
+internal readonly record struct WayEnd(Verdict Verdict, TimeSpan? Lasted, CloseInfo? Close, Exception? Failure, bool IsWaysFault)
 {
     /// <summary>Nothing came about.</summary>
-    public static SessionEnd OfFailure(Exception failure, DateTimeOffset now)
+    public static WayEnd OfFailure(Exception failure, DateTimeOffset now)
     {
         if (failure is ArgumentException or ObjectDisposedException)
         {

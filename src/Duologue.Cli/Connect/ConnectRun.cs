@@ -5,7 +5,7 @@ using Duologue.Cli.Terminal;
 namespace Duologue.Cli.Connect;
 
 /// <summary>One conversation: what is typed or piped in goes out, what comes is printed, until one side ends it.</summary>
-internal sealed class ConnectSession(Connection connection, Uri url, ConnectPlan plan, Report report, TimeProvider timeProvider)
+internal sealed class ConnectRun(Connection connection, Uri url, ConnectPlan plan, Report report, TimeProvider timeProvider)
 {
     private const int PieceSize = 64 * 1024;
 
@@ -225,7 +225,7 @@ internal sealed class ConnectSession(Connection connection, Uri url, ConnectPlan
         }
         catch (Exception e) when (e is OperationCanceledException or ConnectionClosedException)
         {
-            // The session is over, which its end tells.
+            // The conversation is over, which its end tells.
         }
         catch (NotSupportedException e)
         {

@@ -6,7 +6,7 @@ using Duologue.Cli.Terminal;
 namespace Duologue.Cli.Listen;
 
 /// <summary>The run of a <c>listen</c>: its connections, and the input that goes to all of them.</summary>
-internal sealed class ListenSession(Report report, bool binary, bool once)
+internal sealed class ListenRun(Report report, bool binary, bool once)
 {
     private readonly MessagePrinter _printer = new(report, TimeProvider.System);
     private readonly ConcurrentDictionary<int, Connection> _connections = new();

@@ -1,13 +1,13 @@
 namespace Duologue.Client;
 
 /// <summary>Each topic by requests of its own, by one of three ways; publishes one after the other. Source: docs/topics.md.</summary>
-internal sealed class RequestSession(FeedRequests requests, FeedWays way, SessionWork work, RequestSession.Ties ties)
+internal sealed class RequestWay(FeedRequests requests, FeedWays way, WayWork work, RequestWay.Ties ties)
 {
     // So many failures of one reader in a row, and the way is given up.
     private const int Patience = 3;
 
     private readonly AsyncSignal _toPublish = new();
-    private readonly TaskCompletionSource<SessionEnd> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource<WayEnd> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool _hasWorked;
 
     /// <summary>Whether the server has answered something as it should.</summary>
@@ -18,7 +18,7 @@ internal sealed class RequestSession(FeedRequests requests, FeedWays way, Sessio
     private TimeProvider Time => work.Options.Connect.TimeProvider;
 
     /// <summary>Runs until the way fails or it is stopped. Nothing of it is under way then.</summary>
-    public async Task<SessionEnd> RunAsync(CancellationToken stop)
+    public async Task<WayEnd> RunAsync(CancellationToken stop)
     {
         using var all = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var readers = new Dictionary<TopicFeed, (Task Task, CancellationTokenSource Stop)>();
@@ -212,13 +212,13 @@ internal sealed class RequestSession(FeedRequests requests, FeedWays way, Sessio
         };
         if (backoff.AfterFailure(verdict) is not { } wait)
         {
-            _ended.TrySetResult(new SessionEnd(new Verdict(VerdictKind.End, null), null, null, failure, IsWaysFault: false));
+            _ended.TrySetResult(new WayEnd(new Verdict(VerdictKind.End, null), null, null, failure, IsWaysFault: false));
             return false;
         }
 
         if (backoff.Failures >= Patience && ties.MayChange())
         {
-            _ended.TrySetResult(new SessionEnd(new Verdict(VerdictKind.Return, null), null, null, failure, IsWaysFault: true));
+            _ended.TrySetResult(new WayEnd(new Verdict(VerdictKind.Return, null), null, null, failure, IsWaysFault: true));
             return false;
         }
 

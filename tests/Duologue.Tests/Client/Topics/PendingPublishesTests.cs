@@ -3,12 +3,12 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace Duologue.Tests.Client.Topics;
 
-public class PublishQueueTests
+public class PendingPublishesTests
 {
     private readonly FakeTimeProvider _time = new();
-    private readonly PublishQueue _queue;
+    private readonly PendingPublishes _queue;
 
-    public PublishQueueTests() => _queue = new PublishQueue(new TopicClientOptions { Connect = new ConnectOptions { TimeProvider = _time }, RepeatFor = TimeSpan.FromMinutes(1) });
+    public PendingPublishesTests() => _queue = new PendingPublishes(new TopicClientOptions { Connect = new ConnectOptions { TimeProvider = _time }, RepeatFor = TimeSpan.FromMinutes(1) });
 
     [Fact]
     public async Task What_has_no_answer_is_sent_again_in_order_with_its_key()
@@ -44,7 +44,7 @@ public class PublishQueueTests
     }
 
     [Fact]
-    public async Task Who_waited_for_an_answer_was_told_that_nobody_knows_only_when_another_session_began()
+    public async Task Who_waited_for_an_answer_was_told_that_nobody_knows_only_when_another_way_began()
     {
         PendingPublish first = Add();
         PendingPublish second = Add();

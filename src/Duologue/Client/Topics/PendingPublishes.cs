@@ -24,18 +24,18 @@ internal sealed class PendingPublish(long number, string topic, PublishKind kind
 
     public TaskCompletionSource<string> Answer { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>When it was first sent; null if it has not been. Under the queue's lock.</summary>
+    /// <summary>When it was first sent; null if it has not been. Under the lock of <see cref="PendingPublishes"/>.</summary>
     public long? SentAt { get; set; }
 
-    /// <summary>What the server said last, if that was that it cannot do it for the moment. Under the queue's lock.</summary>
+    /// <summary>What the server said last, if that was that it cannot do it for the moment. Under the lock of <see cref="PendingPublishes"/>.</summary>
     public Exception? LastFailure { get; set; }
 }
 
 /// <summary>
-/// Publishes without an answer, in order. A session sends what it has not sent yet; the next one begins with the first again. In each topic so the order holds, also where an old session is still being served: each
+/// Publishes without an answer, in order. A way sends what it has not sent yet; the next one begins with the first again. In each topic so the order holds, also where an old one is still being served: each
 /// sends in order, and whichever is first with a key appends it. Thread-safe: its lock is a leaf.
 /// </summary>
-internal sealed class PublishQueue
+internal sealed class PendingPublishes
 {
     private readonly Lock _lock = new();
     private readonly TopicClientOptions _options;
@@ -48,10 +48,10 @@ internal sealed class PublishQueue
     private bool _expiryIsSet;
     private Exception? _end;
 
-    public PublishQueue(TopicClientOptions options)
+    public PendingPublishes(TopicClientOptions options)
     {
         _options = options;
-        _expiry = Time.CreateTimer(static queue => ((PublishQueue)queue!).Expire(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _expiry = Time.CreateTimer(static pending => ((PendingPublishes)pending!).Expire(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
     private TimeProvider Time => _options.Connect.TimeProvider;
@@ -74,7 +74,7 @@ internal sealed class PublishQueue
         }
     }
 
-    /// <summary>A new session begins: what has no answer is to be sent again. Fails what was first sent too long ago, and gives how many are repeated.</summary>
+    /// <summary>A way begins: what has no answer is to be sent again. Fails what was first sent too long ago, and gives how many are repeated.</summary>
     public int Rewind()
     {
         List<PendingPublish> tooOld;
@@ -182,7 +182,7 @@ internal sealed class PublishQueue
         }
     }
 
-    // Whether there is a session or not, and whatever it is told: who waits for an answer is told in time that nobody knows.
+    // Whether there is a way or not, and whatever it is told: who waits for an answer is told in time that nobody knows.
     private void Expire()
     {
         List<PendingPublish> tooOld;

@@ -5,7 +5,7 @@ using System.Text.Json;
 namespace Duologue.Client;
 
 /// <summary>All topics over one WebSocket. Source: docs/topics-protocol.md.</summary>
-internal sealed class SocketSession(Connection connection, SessionWork work)
+internal sealed class SocketWay(Connection connection, WayWork work)
 {
     public const string Subprotocol = "duologue.topics.v1";
 
@@ -365,7 +365,7 @@ internal sealed class SocketSession(Connection connection, SessionWork work)
                 case PublishKind.Json:
                     writer.WritePropertyName("data"u8);
 
-                    // What is wrong with it the server says of this one; it is no reason to end the session.
+                    // What is wrong with it the server says of this one; it is no reason to end the socket.
                     writer.WriteRawValue(publish.Data, skipInputValidation: true);
                     break;
                 default:
