@@ -29,11 +29,11 @@ internal sealed partial class DuologueEndpoint
             return;
         }
 
-        bool isAllowed = isUpgrade ? _settings.Origins.Allows(context.Request) : FeedCors.TryApply(context, _settings.Origins) && !_settings.Origins.IsHidden(context.Request);
+        bool isAllowed = isUpgrade ? _settings.Origins.Allows(context.Request) : CorsHeaders.TryApply(context, _settings.Origins) && !_settings.Origins.IsHidden(context.Request);
         if (HttpMethods.IsOptions(context.Request.Method) && isAllowed)
         {
-            FeedCors.AnswerPreflight(context.Response);
-            FeedCors.AllowWhatIsAsked(context);
+            CorsHeaders.AnswerPreflight(context.Response);
+            CorsHeaders.AllowWhatIsAsked(context);
             return;
         }
 
@@ -102,7 +102,7 @@ internal sealed partial class DuologueEndpoint
         if (!isUpgrade)
         {
             // So that a page of another origin may read the status.
-            FeedCors.TryApply(context, _settings.Origins);
+            CorsHeaders.TryApply(context, _settings.Origins);
         }
 
         if (outcome == ForwardOutcome.NodeAway)

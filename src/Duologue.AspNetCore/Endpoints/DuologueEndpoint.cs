@@ -34,7 +34,7 @@ internal sealed partial class DuologueEndpoint
         _options = options;
         _default = handler;
         _settings = new EndpointSettings(_options, server.TimeProvider);
-        _subprotocols = Known(_default, _bySubprotocol);
+        _subprotocols = Known();
         _sessions = new SessionTable(server.Node);
     }
 
@@ -52,7 +52,7 @@ internal sealed partial class DuologueEndpoint
     public void Renew()
     {
         _settings = new EndpointSettings(_options, _server.TimeProvider);
-        _subprotocols = Known(_default, _bySubprotocol);
+        _subprotocols = Known();
     }
 
     public EndpointSettings Settings => _settings;
@@ -67,12 +67,11 @@ internal sealed partial class DuologueEndpoint
         }
 
         _bySubprotocol.Add(new(subprotocol, handler));
-        _subprotocols = Known(_default, _bySubprotocol);
+        _subprotocols = Known();
     }
 
     // Most preferred first.
-    private string[] Known(HandlerChoice? fallback, List<KeyValuePair<string, HandlerChoice>> bySubprotocol) =>
-        [.. bySubprotocol.Select(pair => pair.Key), .. fallback is null ? [] : _settings.Subprotocols];
+    private string[] Known() => [.. _bySubprotocol.Select(pair => pair.Key), .. _default is null ? [] : _settings.Subprotocols];
 
     /// <exception cref="InvalidOperationException">Nobody would talk to the endpoint's connections.</exception>
     public void ThrowIfIncomplete()
@@ -83,14 +82,15 @@ internal sealed partial class DuologueEndpoint
         }
     }
 
-    public Task HandleAsync(HttpContext context) =>
-        TakesSession(context.Request) ? HandleSessionAsync(context) : HandleAsync(context, _default, _bySubprotocol, _subprotocols);
+    public Task HandleAsync(HttpContext context) => TakesSession(context.Request) ? HandleSessionAsync(context) : HandleSocketAsync(context);
 
-    /// <summary>Handles a request whose handler was chosen for it alone.</summary>
-    public Task HandleAsync(HttpContext context, HandlerChoice? fallback, List<KeyValuePair<string, HandlerChoice>> bySubprotocol) =>
-        HandleAsync(context, fallback, bySubprotocol, Known(fallback, bySubprotocol));
+    /// <summary>Handles a request that is for a WebSocket, and for no session.</summary>
+    public Task HandleSocketAsync(HttpContext context) => HandleSocketAsync(context, _default, _bySubprotocol, _subprotocols);
 
-    private async Task HandleAsync(HttpContext context, HandlerChoice? fallback, List<KeyValuePair<string, HandlerChoice>> bySubprotocol, string[] subprotocols)
+    /// <summary>The same, where the handler was chosen for this request alone.</summary>
+    public Task HandleSocketAsync(HttpContext context, HandlerChoice handler) => HandleSocketAsync(context, handler, [], _settings.Subprotocols);
+
+    private async Task HandleSocketAsync(HttpContext context, HandlerChoice? fallback, List<KeyValuePair<string, HandlerChoice>> bySubprotocol, string[] subprotocols)
     {
         AcceptedRequest? accepted = await OpenAsync(context, fallback, bySubprotocol, subprotocols).ConfigureAwait(false);
         if (accepted is not null)

@@ -24,6 +24,7 @@ internal sealed class TopicEndpoint
         _options = new TopicEndpointOptions(server.Options);
         _sockets = new DuologueEndpoint(server, pattern, null, _options);
         _authorization = new TopicAuthorization(_options, pattern, server.TopicLogger);
+        _sockets.Dispatch(TopicsProtocol.Name, HandlerChoice.Of(new TopicsHandler(server.Topics, _authorization)));
     }
 
     public string Pattern { get; }
@@ -47,12 +48,12 @@ internal sealed class TopicEndpoint
     /// <summary>Answers a preflight request. Source: WHATWG Fetch §3.3.</summary>
     public Task PreflightAsync(HttpContext context)
     {
-        if (!FeedCors.TryApply(context, _sockets.Settings.Origins))
+        if (!CorsHeaders.TryApply(context, _sockets.Settings.Origins))
         {
             return RefuseAsync(context, ForeignOrigin);
         }
 
-        FeedCors.AnswerPreflight(context.Response);
+        CorsHeaders.AnswerPreflight(context.Response);
         return Task.CompletedTask;
     }
 
@@ -79,7 +80,7 @@ internal sealed class TopicEndpoint
     private FeedRefusal? Judge(HttpContext context, string name)
     {
         OriginPolicy origins = _sockets.Settings.Origins;
-        if (!FeedCors.TryApply(context, origins) || (origins.IsHidden(context.Request) && FeedRequest.WantsEventStream(context.Request)))
+        if (!CorsHeaders.TryApply(context, origins) || (origins.IsHidden(context.Request) && FeedRequest.WantsEventStream(context.Request)))
         {
             return ForeignOrigin;
         }
@@ -249,13 +250,13 @@ internal sealed class TopicEndpoint
         }
 
         _server.Metrics.FeedRequested(FeedWay.WebSocket);
-        return _sockets.HandleAsync(context, HandlerChoice.Of(new FeedSocket(_server.Topics, name, query.Start, _authorization)), []);
+        return _sockets.HandleSocketAsync(context, HandlerChoice.Of(new FeedSocket(_server.Topics, name, query.Start, _authorization)));
     }
 
     private Task OpenSocketOfManyAsync(HttpContext context)
     {
         _server.Metrics.FeedRequested(FeedWay.WebSocket);
-        return _sockets.HandleAsync(context, null, [new(TopicsProtocol.Name, HandlerChoice.Of(new TopicsSession(_server.Topics, _authorization)))]);
+        return _sockets.HandleSocketAsync(context);
     }
 
     private static FeedRefusal TooManyTopics(TopicLimitException limit) =>

@@ -6,7 +6,7 @@ using Microsoft.Extensions.Primitives;
 namespace Duologue.AspNetCore;
 
 /// <summary>Says to browsers which pages may read an answer: the same that may open a WebSocket. Source: WHATWG Fetch §3.3.</summary>
-internal static class FeedCors
+internal static class CorsHeaders
 {
     // The names are tokens; and what parts them.
     private static readonly SearchValues<char> FieldNames = SearchValues.Create(HttpToken.Alphabet + ", \t");

@@ -7,9 +7,9 @@ using Duologue.Protocol;
 namespace Duologue.AspNetCore;
 
 /// <summary>
-/// A WebSocket of many topics, in the subprotocol <c>duologue.topics.v1</c>: does what the client asks, one request after the other. One per connection. Source: docs/topics-protocol.md.
+/// The WebSockets of many topics, in the subprotocol <c>duologue.topics.v1</c>: does what each client asks, one request after the other. One per endpoint. Source: docs/topics-protocol.md.
 /// </summary>
-internal sealed class TopicsSession(TopicHub topics, TopicAuthorization authorization) : MessageHandler
+internal sealed class TopicsHandler(TopicHub topics, TopicAuthorization authorization) : MessageHandler
 {
     // A reference is the client's to find its request by, not to store things in.
     private const int MaxRefLength = 64;

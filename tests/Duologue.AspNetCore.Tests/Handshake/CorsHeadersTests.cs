@@ -1,8 +1,9 @@
 using System.Net;
+using Duologue.AspNetCore.Tests.Feed;
 
-namespace Duologue.AspNetCore.Tests.Feed;
+namespace Duologue.AspNetCore.Tests.Handshake;
 
-public class FeedCorsTests
+public class CorsHeadersTests
 {
     private const string Friend = "https://friend.example";
 

@@ -4,7 +4,7 @@ using Duologue.AspNetCore.Tests.Support;
 
 namespace Duologue.AspNetCore.Tests.Feed;
 
-public class TopicsSessionTests
+public class TopicsHandlerTests
 {
     [Fact]
     public async Task Many_topics_on_one_socket()
@@ -198,6 +198,17 @@ public class TopicsSessionTests
         RawAnswer answer = await feed.Host.HandshakeAsync("/topics");
         Assert.Equal(400, answer.Status);
         Assert.Contains(TopicsProtocol.Name, answer.Body, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Each_socket_of_many_topics_had_a_handler_and_a_setup_of_its_own()
+    {
+        await using FeedHost feed = await FeedHost.StartAsync();
+        using ClientWebSocket one = await OpenAsync(feed);
+        using ClientWebSocket other = await OpenAsync(feed);
+        ConnectionSetup[] setups = [.. feed.Host.Connections.Open.Select(connection => connection.Setup)];
+        Assert.Equal(2, setups.Length);
+        Assert.Same(setups[0], setups[1]);
     }
 
     private static Task<ClientWebSocket> OpenAsync(FeedHost feed) => feed.Host.ConnectAsync("/topics", options => options.AddSubProtocol(TopicsProtocol.Name));
