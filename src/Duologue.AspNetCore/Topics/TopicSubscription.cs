@@ -41,7 +41,8 @@ public sealed class TopicSubscription : IDisposable, IValueTaskSource<WaitEnd>, 
     /// <summary>As whom it stands in the topic's list of subscribers; null if it does not.</summary>
     internal TopicSubscriber? PresentAs { get; }
 
-    internal Topic Node => _topic;
+    /// <summary>What this process has of the topic.</summary>
+    internal Topic LocalTopic => _topic;
 
     // The topic's list of those who wait; guarded by the lock of its publishing.
     internal TopicSubscription? Previous { get; set; }

@@ -19,7 +19,7 @@ internal sealed partial class Topic
 
         lock (_publishLock)
         {
-            if (!_attached || _pumping || _isBehind)
+            if (_following != Following.Yes || _pumping || _isBehind)
             {
                 return null;
             }

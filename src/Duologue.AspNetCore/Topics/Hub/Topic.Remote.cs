@@ -57,9 +57,10 @@ internal sealed partial class Topic
             TopicPage? gap = null;
             lock (_publishLock)
             {
-                wanted = !_detached;
-                (_delivered, _attached) = (Begin(head ?? default), head is not null && wanted);
-                if (_attached && HasMembers && (hearing is null || hearing != hub.Broker.Hearing))
+                wanted = _following != Following.NoMore;
+                _delivered = Begin(head ?? default);
+                _following = head is not null && wanted ? Following.Yes : _following;
+                if (_following == Following.Yes && HasMembers && (hearing is null || hearing != hub.Broker.Hearing))
                 {
                     // They have subscribed, and nobody heard what was appended since.
                     gap = new TopicPage([], _delivered, HasMore: false) { IsReset = true };
@@ -101,20 +102,20 @@ internal sealed partial class Topic
             RefreshWildcards();
             lock (_publishLock)
             {
-                if (_detached)
+                if (_following == Following.NoMore)
                 {
                     return 0;
                 }
 
                 TopicMessage first = messages[0];
-                if (_attached && !_pumping && first.Follows(_delivered))
+                if (_following == Following.Yes && !_pumping && first.Follows(_delivered))
                 {
                     int count = CountFollowing(messages[..CountTogether(messages)]);
                     delivery = Deliver(messages[..count], TakeSnapshot());
                     return count;
                 }
 
-                if (!_attached || first.Position.Epoch != _delivered.Epoch || first.Position.Offset > _delivered.Offset)
+                if (_following != Following.Yes || first.Position.Epoch != _delivered.Epoch || first.Position.Offset > _delivered.Offset)
                 {
                     _isBehind = true;
                     Remember(first.Position);
@@ -183,7 +184,7 @@ internal sealed partial class Topic
     {
         lock (_publishLock)
         {
-            _isBehind |= _attached && (end.Epoch != _delivered.Epoch || end.Offset > _delivered.Offset);
+            _isBehind |= _following == Following.Yes && (end.Epoch != _delivered.Epoch || end.Offset > _delivered.Offset);
         }
 
         ReadOn();
@@ -195,7 +196,7 @@ internal sealed partial class Topic
         RefreshWildcards();
         lock (_publishLock)
         {
-            if (_detached)
+            if (_following == Following.NoMore)
             {
                 return false;
             }
@@ -214,7 +215,7 @@ internal sealed partial class Topic
         {
             lock (_publishLock)
             {
-                return _detached;
+                return _following == Following.NoMore;
             }
         }
     }
@@ -222,7 +223,7 @@ internal sealed partial class Topic
     // Who is a member already has subscribed before the log was followed, and by a wildcard before the topic was found: what is heard meanwhile is theirs, too.
     private void Remember(TopicPosition position)
     {
-        if (!_attached && HasMembers && !(_heardBefore is { } before && before.Epoch == position.Epoch && before.Offset < position.Offset))
+        if (_following != Following.Yes && HasMembers && !(_heardBefore is { } before && before.Epoch == position.Epoch && before.Offset < position.Offset))
         {
             _heardBefore = position with { Offset = position.Offset - 1 };
         }
@@ -235,7 +236,7 @@ internal sealed partial class Topic
     {
         lock (_publishLock)
         {
-            if (!_attached || _pumping || !_isBehind)
+            if (_following != Following.Yes || _pumping || !_isBehind)
             {
                 return;
             }
@@ -265,7 +266,7 @@ internal sealed partial class Topic
 
             lock (_publishLock)
             {
-                more = !_detached && !hub.Ended.IsCancellationRequested && (failed || page!.HasMore || _isBehind);
+                more = _following != Following.NoMore && !hub.Ended.IsCancellationRequested && (failed || page!.HasMore || _isBehind);
                 _pumping = more;
             }
         }

@@ -29,8 +29,7 @@ internal sealed class MemoryBroker : Broker, IDisposable
         _histories = new TopicHistories(options);
         _time = time;
         _startedAt = Now;
-        TimeSpan period = options.TopicIdleLifetime / 10;
-        period = period < TimeSpan.FromSeconds(1) ? TimeSpan.FromSeconds(1) : period;
+        TimeSpan period = SweepPeriod(options.TopicIdleLifetime);
         _sweeper = time.CreateTimer(static broker => ((MemoryBroker)broker!).Sweep(), this, period, period);
     }
 
@@ -42,6 +41,9 @@ internal sealed class MemoryBroker : Broker, IDisposable
 
     /// <summary>How many messages <see cref="DuologueOptions.MaxTopicHistoryBytes"/> has let go of before their topics' own limits would have.</summary>
     public long Cut => Interlocked.Read(ref _cut);
+
+    /// <summary>How often idle topics are looked for: often enough that none lives a tenth longer than it may.</summary>
+    public static TimeSpan SweepPeriod(TimeSpan idle) => idle / 10 < TimeSpan.FromSeconds(1) ? TimeSpan.FromSeconds(1) : idle / 10;
 
     private bool IsFull => Bytes > _options.MaxTopicHistoryBytes;
 

@@ -12,7 +12,7 @@ internal sealed partial class Topic
     /// <exception cref="TopicLimitException">The broker takes no more topics.</exception>
     public void Attach(MemoryBroker memory)
     {
-        if (Volatile.Read(ref _attached))
+        if (_following == Following.Yes)
         {
             return;
         }
@@ -175,27 +175,22 @@ internal sealed partial class Topic
     {
         lock (_publishLock)
         {
-            bool was = _attached;
-            (_detached, _attached) = (true, false);
+            bool was = _following == Following.Yes;
+            _following = Following.NoMore;
             return was;
         }
     }
 
     private bool AttachLocked(MemoryBroker memory)
     {
-        if (_detached)
-        {
-            return false;
-        }
-
-        if (!_attached)
+        if (_following == Following.NotYet)
         {
             _delivered = memory.Pin(Name);
             _lastPublish = hub.Time.GetTimestamp();
-            Volatile.Write(ref _attached, true);
+            _following = Following.Yes;
         }
 
-        return true;
+        return _following == Following.Yes;
     }
 
     /// <summary>Gives messages their place; if there is no memory for that, nothing has changed, and they are to be read from the log.</summary>

@@ -256,15 +256,15 @@ internal sealed partial class TopicHub
 
     private void TellWhoIsThere(TopicEvent happened)
     {
-        if (happened.Node!.TryWatch(happened.Watcher))
+        if (happened.LocalTopic!.TryWatch(happened.Watcher))
         {
-            Fanout.Send([happened.Watcher.Connection], TopicsProtocol.PresentFrame(happened.Topic, WithElsewhere(happened.Topic, happened.Node.ListSubscribers())));
+            Fanout.Send([happened.Watcher.Connection], TopicsProtocol.PresentFrame(happened.Topic, WithElsewhere(happened.Topic, happened.LocalTopic.ListSubscribers())));
         }
     }
 
     private static void TellWatchers(TopicEvent happened)
     {
-        WebSocketConnection[] watchers = happened.Node?.ListWatchers() ?? [];
+        WebSocketConnection[] watchers = happened.LocalTopic?.ListWatchers() ?? [];
         if (watchers.Length > 0)
         {
             Fanout.Send(watchers, TopicsProtocol.PresenceFrame(happened.Topic, happened.Kind == TopicEventKind.Joined, happened.Subscriber));
@@ -283,7 +283,7 @@ internal enum TopicEventKind
 }
 
 /// <summary>Something that is told of a topic.</summary>
-internal readonly record struct TopicEvent(TopicEventKind Kind, string Topic, Topic? Node, TopicSubscriber Subscriber)
+internal readonly record struct TopicEvent(TopicEventKind Kind, string Topic, Topic? LocalTopic, TopicSubscriber Subscriber)
 {
     /// <summary>Of somebody who joined or left: whether that was in another process.</summary>
     public bool IsElsewhere { get; init; }

@@ -46,7 +46,7 @@ internal sealed partial class TopicHub : Topics, IBrokerListener, IDisposable
         Broker.Attach(this);
         Wheel = TimeoutWheel.For(time);
         Events = new OrderedEvents<TopicEvent>(Raise);
-        TimeSpan period = SweepPeriod(options.TopicIdleLifetime);
+        TimeSpan period = MemoryBroker.SweepPeriod(options.TopicIdleLifetime);
         _sweeper = time.CreateTimer(static hub => ((TopicHub)hub!).Sweep(), this, period, period);
     }
 
@@ -96,9 +96,6 @@ internal sealed partial class TopicHub : Topics, IBrokerListener, IDisposable
 
     /// <summary>How many messages this process's memory has let go of because its histories were too large together.</summary>
     public long HistoryCut => _memory?.Cut ?? 0;
-
-    /// <summary>How often idle topics are looked for: often enough that none lives a tenth longer than it may.</summary>
-    public static TimeSpan SweepPeriod(TimeSpan idle) => idle / 10 < TimeSpan.FromSeconds(1) ? TimeSpan.FromSeconds(1) : idle / 10;
 
     public override int CountSubscribers(string topic)
     {

@@ -88,11 +88,11 @@ internal sealed partial class TopicHub
     {
         while (true)
         {
-            Topic node = Open(topic);
-            var reader = new TopicSubscription(this, node, start, presentAs);
-            if (!node.TryAdd(reader))
+            Topic local = Open(topic);
+            var reader = new TopicSubscription(this, local, start, presentAs);
+            if (!local.TryAdd(reader))
             {
-                Close(node);
+                Close(local);
                 continue;
             }
 
@@ -101,7 +101,7 @@ internal sealed partial class TopicHub
             {
                 if (_memory is null)
                 {
-                    await WaitForBrokerAsync(node, cancellationToken).ConfigureAwait(false);
+                    await WaitForBrokerAsync(local, cancellationToken).ConfigureAwait(false);
                 }
 
                 if (start.Kind == TopicStartKind.Now)
@@ -122,11 +122,11 @@ internal sealed partial class TopicHub
     }
 
     // Who waits for an answer has one, also where the broker has none. The topic's members have nothing to wait for: for them the broker is asked until it answers.
-    private async Task WaitForBrokerAsync(Topic node, CancellationToken cancellationToken)
+    private async Task WaitForBrokerAsync(Topic local, CancellationToken cancellationToken)
     {
         try
         {
-            await node.AttachAsync().WaitAsync(BrokerPatience, Time, cancellationToken).ConfigureAwait(false);
+            await local.AttachAsync().WaitAsync(BrokerPatience, Time, cancellationToken).ConfigureAwait(false);
         }
         catch (TimeoutException error)
         {
@@ -179,9 +179,9 @@ internal sealed partial class TopicHub
 
     public void Close(TopicSubscription reader)
     {
-        if (reader.Node.Remove(reader))
+        if (reader.LocalTopic.Remove(reader))
         {
-            Close(reader.Node);
+            Close(reader.LocalTopic);
         }
 
         Events.Raise();
@@ -211,14 +211,14 @@ internal sealed partial class TopicHub
                 continue;
             }
 
-            if (reader.Node.TryGoLive(reader.Position, member, state, pending) is { } isLive)
+            if (reader.LocalTopic.TryGoLive(reader.Position, member, state, pending) is { } isLive)
             {
                 return new SubscribeResult(isLive, reader.Position, isReset, isReset ? lost : null);
             }
 
             if (page.IsEmpty && _memory is null)
             {
-                reader.Node.Uncertain();
+                reader.LocalTopic.Uncertain();
                 await Task.Delay(Pause, Time, cancellationToken).ConfigureAwait(false);
             }
         }

@@ -24,13 +24,22 @@ internal sealed partial class Topic(string name, TopicHub hub)
     // What a publish walks through; made at the first publish after a change, so that a change costs no copy.
     private MemberSnapshot? _snapshot;
 
-    // Guarded by the publish lock: up to where the members have the topic, and who waits for more.
+    // Guarded by the publish lock: up to where the members have the topic, whether its log is followed, and who waits for more.
     private TopicPosition _delivered;
-    private bool _attached;
-    private bool _detached;
+    private volatile Following _following;
     private TopicSubscription? _waiters;
     private int _waiterCount;
     private long _lastPublish = hub.Time.GetTimestamp();
+
+    /// <summary>Whether what is appended to the log is handed out here.</summary>
+    private enum Following : byte
+    {
+        NotYet,
+        Yes,
+
+        /// <summary>For good: another <see cref="Topic"/> may follow it by now.</summary>
+        NoMore,
+    }
 
     public string Name { get; } = name;
 
