@@ -1,5 +1,6 @@
 using System.Collections;
 using System.Globalization;
+using Duologue.Protocol;
 
 namespace Duologue.AspNetCore;
 
@@ -81,7 +82,7 @@ public sealed class Connections : IReadOnlyCollection<Connection>
     /// <exception cref="ArgumentException">The reason is too long.</exception>
     public bool Close(string id, ushort code, string reason)
     {
-        CloseArguments.ThrowIfInvalid(code, reason);
+        CloseFrame.ThrowIfUnsendable(code, reason, Role.Server);
         if (FindOpen(id) is not { } connection)
         {
             return false;
@@ -103,7 +104,7 @@ public sealed class Connections : IReadOnlyCollection<Connection>
     /// <exception cref="ArgumentException">The reason is too long.</exception>
     public int CloseByUser(string userId, ushort code, string reason)
     {
-        CloseArguments.ThrowIfInvalid(code, reason);
+        CloseFrame.ThrowIfUnsendable(code, reason, Role.Server);
         WebSocketConnection[] connections = SnapshotOf(userId);
         foreach (WebSocketConnection connection in connections)
         {

@@ -1,4 +1,3 @@
-using System.Text;
 using Duologue.Protocol;
 using Microsoft.Extensions.Logging;
 
@@ -57,17 +56,7 @@ internal sealed partial class WebSocketConnection
     /// <inheritdoc/>
     public override async ValueTask<CloseInfo> CloseAsync(ushort code, string reason)
     {
-        ArgumentNullException.ThrowIfNull(reason);
-        if (!CloseFrame.MayBeSent(code, Role))
-        {
-            throw new ArgumentOutOfRangeException(nameof(code), code, "A close code must be 1000 to 1003, 1007 to 1014 (1010 from clients only) or 3000 to 4999.");
-        }
-
-        if (Encoding.UTF8.GetByteCount(reason) > CloseFrame.MaxReasonSize)
-        {
-            throw new ArgumentException($"The reason exceeds {CloseFrame.MaxReasonSize} UTF-8 bytes.", nameof(reason));
-        }
-
+        CloseFrame.ThrowIfUnsendable(code, reason, Role);
         BeginClose(code, reason, CloseCause.LocalClose);
         if (_setup.Handler is not null && IsHandling)
         {

@@ -32,6 +32,25 @@ internal static class CloseFrame
     public static bool MayBeSent(ushort code, Role role) =>
         MayBeReceived(code) && !(code == MandatoryExtension && role == Role.Server);
 
+    /// <summary>Checks a code and a reason that an application gives.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">This peer may not send the code.</exception>
+    /// <exception cref="ArgumentException">The reason is too long.</exception>
+    public static void ThrowIfUnsendable(ushort code, string reason, Role role)
+    {
+        ArgumentNullException.ThrowIfNull(reason);
+        if (!MayBeSent(code, role))
+        {
+            string whoAndWhich = role == Role.Server ? "A server may send the close codes 1000 to 1003, 1007 to 1009, 1011 to 1014" : "A client may send the close codes 1000 to 1003, 1007 to 1014";
+            throw new ArgumentOutOfRangeException(nameof(code), code, $"{whoAndWhich} and 3000 to 4999 (RFC 6455 §7.4).");
+        }
+
+        int size = Encoding.UTF8.GetByteCount(reason);
+        if (size > MaxReasonSize)
+        {
+            throw new ArgumentException($"The reason has {size} UTF-8 bytes; a Close frame takes at most {MaxReasonSize} (RFC 6455 §5.5).", nameof(reason));
+        }
+    }
+
     /// <summary>Writes a body and returns its size. Without a code (1005) the body is empty.</summary>
     /// <param name="destination">At least 125 bytes.</param>
     /// <param name="code">A code that may be sent, or 1005 for none.</param>

@@ -20,6 +20,17 @@ public sealed class CloseFrameTests
     }
 
     [Fact]
+    public void What_an_application_closes_with_is_refused_by_name_and_rule()
+    {
+        CloseFrame.ThrowIfUnsendable(1010, new string('x', CloseFrame.MaxReasonSize), Role.Client);
+        var code = Assert.Throws<ArgumentOutOfRangeException>("code", () => CloseFrame.ThrowIfUnsendable(1010, "", Role.Server));
+        Assert.Contains("1011 to 1014 and 3000 to 4999", code.Message, StringComparison.Ordinal);
+        Assert.Throws<ArgumentNullException>("reason", () => CloseFrame.ThrowIfUnsendable(1000, null!, Role.Client));
+        var reason = Assert.Throws<ArgumentException>("reason", () => CloseFrame.ThrowIfUnsendable(1000, new string('é', 62), Role.Client));
+        Assert.Contains("124 UTF-8 bytes", reason.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Every_code_is_read_or_refused()
     {
         for (int code = 0; code <= ushort.MaxValue; code++)

@@ -7,7 +7,6 @@ namespace Duologue;
 public sealed partial class DuologueClient
 {
     private const int MaxUnread = 8;
-    private const int MaxReasonBytes = 123;
 
     private static readonly TimeSpan ReaderGrace = TimeSpan.FromSeconds(1);
 

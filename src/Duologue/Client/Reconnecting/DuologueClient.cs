@@ -194,16 +194,7 @@ public sealed partial class DuologueClient : IAsyncDisposable
     public async ValueTask<ClientStateEventArgs> CloseAsync(ushort code, string reason)
     {
         // Without a conversation there is nobody to say it to; it is judged nevertheless.
-        if (!Protocol.CloseFrame.MayBeSent(code, Protocol.Role.Client))
-        {
-            throw new ArgumentOutOfRangeException(nameof(code), code, "This code may not be sent (RFC 6455 §7.4).");
-        }
-
-        if (Encoding.UTF8.GetByteCount(reason) > MaxReasonBytes)
-        {
-            throw new ArgumentException($"The reason is longer than {MaxReasonBytes} bytes (RFC 6455 §5.5).", nameof(reason));
-        }
-
+        Protocol.CloseFrame.ThrowIfUnsendable(code, reason, Protocol.Role.Client);
         bool begins;
         lock (_lock)
         {
