@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
+using Duologue.AspNetCore;
 using StackExchange.Redis;
 
 namespace Duologue.Redis;
@@ -301,7 +302,7 @@ public sealed partial class RedisBroker
             try
             {
                 // The answer also tells where the log ends. Without it a notification that was lost unnoticed would be found missing only when the next one comes.
-                AspNetCore.TopicPage end = await ReadAsync(topic, AspNetCore.TopicStart.Now, 1, 1, _stop.Token).ConfigureAwait(false);
+                TopicPage end = await ReadAsync(topic, TopicStart.Now, 1, 1, _stop.Token).ConfigureAwait(false);
                 OnSeen(topic, end.Next);
             }
             catch (Exception error) when (!_stop.IsCancellationRequested)
@@ -376,7 +377,7 @@ public sealed partial class RedisBroker
             {
                 HearBeat(Encoding.UTF8.GetString(payload).Split(' '));
             }
-            else if (Entry.TryReadNotification(payload, _scripts.Layout, out List<AspNetCore.AppendedMessage> messages))
+            else if (Entry.TryReadNotification(payload, _scripts.Layout, out List<AppendedMessage> messages))
             {
                 _inbox.Add(CollectionsMarshal.AsSpan(messages));
             }

@@ -221,13 +221,16 @@ internal sealed class PresenceView
         }
 
         var found = new Dictionary<(string, string), TopicSubscriber>();
-        await using IAsyncEnumerator<HashEntry> entries = database.HashScanAsync(key, pageSize: 500).GetAsyncEnumerator(stop);
-        while (await _calls.EndAsync(entries.MoveNextAsync().AsTask(), stop).ConfigureAwait(false))
+        IAsyncEnumerator<HashEntry> entries = database.HashScanAsync(key, pageSize: 500).GetAsyncEnumerator(stop);
+        await using (entries.ConfigureAwait(false))
         {
-            HashEntry entry = entries.Current;
-            if (PresenceMessage.TryRead((string)entry.Name!, (string)entry.Value!, out string topic, out TopicSubscriber subscriber))
+            while (await _calls.EndAsync(entries.MoveNextAsync().AsTask(), stop).ConfigureAwait(false))
             {
-                found[(topic, subscriber.Id)] = subscriber;
+                HashEntry entry = entries.Current;
+                if (PresenceMessage.TryRead((string)entry.Name!, (string)entry.Value!, out string topic, out TopicSubscriber subscriber))
+                {
+                    found[(topic, subscriber.Id)] = subscriber;
+                }
             }
         }
 
