@@ -27,20 +27,25 @@ internal sealed class PolledTransport(Session session) : SessionTransport, IValu
     private PolledPayload? _answer;
     private string? _name;
 
-    // A repeat of the GET that is under way, which waits for its turn.
-    private TaskCompletionSource<bool>? _repeat;
     private ManualResetValueTaskSourceCore<bool> _source = new() { RunContinuationsAsynchronously = true };
     private TimeoutLink _link;
+    private Transport _kind = Transport.LongPolling;
+
+    // Guarded by the lock. A repeat of the GET that is under way waits for its turn.
+    private TaskCompletionSource<bool>? _repeat;
+
+    // Of the GET: whether one is under way, waits for something to say, has been told of something since it looked, and is to be answered whatever there is.
     private bool _polling;
     private bool _waiting;
     private bool _signaled;
     private bool _timedOut;
+
+    // Of the session: whether a WebSocket is being tried, has taken over; whether the conversation has ended; whether the client has closed, and is given a moment for its last GET.
     private bool _hurried;
     private bool _replaced;
     private bool _ended;
     private bool _closedByPeer;
     private bool _lingering;
-    private Transport _kind = Transport.LongPolling;
 
     public override Transport Kind => _kind;
 
