@@ -114,6 +114,7 @@ public abstract partial class Connection : IAsyncDisposable
     /// be finished: if some of it has left, disposing closes the connection with 1011, so that no part passes for the whole.
     /// </summary>
     /// <param name="type">Text or binary. Text must be valid UTF-8 as a whole; a character may span two writes.</param>
+    /// <exception cref="NotSupportedException">The connection is a session over Engine.IO, whose packets are whole messages.</exception>
     public Stream OpenWrite(MessageType type) => OpenWrite(type, MessageFlags.None);
 
     /// <inheritdoc cref="OpenWrite(MessageType)"/>
@@ -125,6 +126,7 @@ public abstract partial class Connection : IAsyncDisposable
     /// Waits for the next message and opens it for piecewise reading. The message limit does not apply to it.
     /// The stream must be read to its end or disposed, which skips the rest, before the next receive.
     /// </summary>
+    /// <param name="cancellationToken">Stops the waiting; the message stays for the next receive.</param>
     /// <returns>The message's bytes as they arrive, as a <see cref="MessageStream"/>; null if the conversation ended cleanly.</returns>
     /// <exception cref="InvalidOperationException">A message handler receives for this connection, or another receive is pending.</exception>
     /// <exception cref="ConnectionClosedException">The connection ended otherwise than by a close handshake.</exception>
@@ -155,6 +157,7 @@ public abstract partial class Connection : IAsyncDisposable
     /// <param name="cancellationToken">Stops the waiting.</param>
     /// <returns>The round trip.</returns>
     /// <exception cref="ConnectionClosedException">The connection closed first.</exception>
+    /// <exception cref="NotSupportedException">The connection is a client's session over Engine.IO, where the server pings.</exception>
     public abstract ValueTask<TimeSpan> PingAsync(CancellationToken cancellationToken);
 
     /// <inheritdoc cref="PingAsync(CancellationToken)"/>
@@ -165,7 +168,7 @@ public abstract partial class Connection : IAsyncDisposable
     /// and never throws for what the peer does. While a message handler of this connection runs it does not wait for the peer,
     /// which could be waiting for that handler: await <see cref="Closed"/> for the end.
     /// </summary>
-    /// <param name="code">1000 to 1003, 1007 to 1014 or 3000 to 4999.</param>
+    /// <param name="code">1000 to 1003, 1007 to 1014 (1010 from clients only) or 3000 to 4999.</param>
     /// <param name="reason">At most 123 UTF-8 bytes.</param>
     /// <returns>How the conversation ended; while a handler runs, how it stands.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The code may not be sent (RFC 6455 §7.4).</exception>

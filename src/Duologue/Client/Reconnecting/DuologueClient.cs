@@ -191,6 +191,8 @@ public sealed partial class DuologueClient : IAsyncDisposable
     /// <param name="code">As of <see cref="Connection.CloseAsync(ushort, string)"/>.</param>
     /// <param name="reason">At most 123 UTF-8 bytes.</param>
     /// <returns>How it ended.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The code may not be sent (RFC 6455 §7.4).</exception>
+    /// <exception cref="ArgumentException">The reason is too long.</exception>
     public async ValueTask<ClientStateEventArgs> CloseAsync(ushort code, string reason)
     {
         // Without a conversation there is nobody to say it to; it is judged nevertheless.
