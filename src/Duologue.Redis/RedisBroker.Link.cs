@@ -461,6 +461,7 @@ public sealed partial class RedisBroker
             string[] topics = [.. _followed.Keys];
             Log.Restored(_logger, NodeName, topics.Length);
             ReadOn(topics);
+            Guard(OnMissed);
             Raise(Restored);
         }
     }

@@ -55,6 +55,9 @@ internal sealed class TopicsRequest
 
     /// <summary>By what a repeat of the publication is known.</summary>
     public string? Key { get; init; }
+
+    /// <summary>The key of a publish that this one is to come behind.</summary>
+    public string? Behind { get; init; }
 }
 
 /// <summary><c>subscribed</c>.</summary>

@@ -14,7 +14,12 @@ internal sealed class TopicsHandler(TopicHub topics, TopicAuthorization authoriz
     // A reference is the client's to find its request by, not to store things in.
     private const int MaxRefLength = 64;
 
+    // So many of the keys of publishes that were not done are remembered, for those that are to come behind them.
+    private const int MaxUndone = 64;
+
     private const string HalfAPair = " has half of a surrogate pair, which is no character.";
+
+    private readonly List<string> _undone = [];
 
     public override async ValueTask OnMessageAsync(Connection connection, Message message)
     {
@@ -175,6 +180,13 @@ internal sealed class TopicsHandler(TopicHub topics, TopicAuthorization authoriz
             return;
         }
 
+        if (request.Behind is { } before && _undone.Contains(before))
+        {
+            Remember(request.Key);
+            await FailAsync(connection, "unavailable", "The publish that this one is to come behind was not done. Repeat both, in their order.", request).ConfigureAwait(false);
+            return;
+        }
+
         TopicPosition position;
         try
         {
@@ -182,16 +194,32 @@ internal sealed class TopicsHandler(TopicHub topics, TopicAuthorization authoriz
         }
         catch (TopicLimitException limit)
         {
+            Remember(request.Key);
             await FailAsync(connection, limit, request).ConfigureAwait(false);
             return;
         }
         catch (BrokerUnavailableException unavailable)
         {
+            Remember(request.Key);
             await FailAsync(connection, "unavailable", unavailable.Message, request).ConfigureAwait(false);
             return;
         }
 
+        if (request.Key is { } done)
+        {
+            _undone.Remove(done);
+        }
+
         await AnswerAsync(connection, new PublishedMessage(topic, request.Ref, position.ToString()), FeedContext.Default.PublishedMessage).ConfigureAwait(false);
+    }
+
+    private void Remember(string? key)
+    {
+        if (key is not null && !_undone.Contains(key))
+        {
+            _undone.Add(key);
+            _undone.RemoveRange(0, Math.Max(0, _undone.Count - MaxUndone));
+        }
     }
 
     private static TopicMessage? MessageOf(TopicsRequest request, out string? error)

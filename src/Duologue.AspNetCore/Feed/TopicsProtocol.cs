@@ -18,13 +18,18 @@ internal static class TopicsProtocol
     public static BroadcastFrame ResetFrame(string topic, TopicPage page) =>
         new(Opcode.Text, EncodeItems(topic, FeedJson.NoticeOf(page)), MessageFlags.None);
 
+    /// <summary>The frame of the notice that messages of a pattern's topics may be gone. They have no place in common.</summary>
+    public static BroadcastFrame MissedFrame(string pattern)
+    {
+        ArrayBufferWriter<byte> output = Begin(pattern);
+        output.Write("\"items\":[],\"reset\":true,\"lost\":null}"u8);
+        return new BroadcastFrame(Opcode.Text, output.WrittenSpan, MessageFlags.None);
+    }
+
     /// <summary>A page of a topic.</summary>
     public static ReadOnlySpan<byte> EncodeItems(string topic, TopicPage page)
     {
-        var output = new ArrayBufferWriter<byte>(256);
-        output.Write("{\"type\":\"items\",\"topic\":\""u8);
-        output.Write(JsonEncodedText.Encode(topic, FeedJson.Encoder).EncodedUtf8Bytes);
-        output.Write("\","u8);
+        ArrayBufferWriter<byte> output = Begin(topic);
         FeedJson.WritePageBody(output, page);
         return output.WrittenSpan;
     }
@@ -41,4 +46,13 @@ internal static class TopicsProtocol
         JsonSerializer.SerializeToUtf8Bytes(
             new PresenceMessage(joined ? "joined" : "left", topic, PresentSubscriber.From(subscriber)), FeedContext.Default.PresenceMessage),
         MessageFlags.None);
+
+    private static ArrayBufferWriter<byte> Begin(string topic)
+    {
+        var output = new ArrayBufferWriter<byte>(256);
+        output.Write("{\"type\":\"items\",\"topic\":\""u8);
+        output.Write(JsonEncodedText.Encode(topic, FeedJson.Encoder).EncodedUtf8Bytes);
+        output.Write("\","u8);
+        return output;
+    }
 }

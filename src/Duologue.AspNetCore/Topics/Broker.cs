@@ -103,6 +103,9 @@ public abstract class Broker
     /// <summary>Where a topic's log ends, as was just seen: what this process was not notified of, if it follows the topic, is read. Never waits.</summary>
     internal void OnSeen(string topic, TopicPosition end) => _listener?.Seen(topic, end);
 
+    /// <summary>To be called where messages of whatever topic may have been missed: who subscribes by a pattern, and so has no log to read them from, is told. Never waits.</summary>
+    internal void OnMissed() => _listener?.Missed();
+
     internal void Attach(IBrokerListener listener) => _listener = listener;
 }
 
@@ -116,6 +119,8 @@ internal interface IBrokerListener
     void Seen(string topic, TopicPosition end);
 
     void Uncertain(string topic);
+
+    void Missed();
 
     void Expired(string topic);
 

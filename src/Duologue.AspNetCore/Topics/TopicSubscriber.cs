@@ -35,10 +35,10 @@ public sealed class TopicExpiredEventArgs(string topic) : EventArgs
 /// <param name="subscribers">Who was not told.</param>
 public sealed class TopicResetEventArgs(string topic, long? lost, IReadOnlyList<TopicSubscriber> subscribers) : EventArgs
 {
-    /// <summary>The topic's name.</summary>
+    /// <summary>The topic's name; a pattern where it is not known of which of its topics messages may be lost.</summary>
     public string Topic { get; } = topic;
 
-    /// <summary>How many messages are known lost; null if that cannot be known, because the topic has begun anew.</summary>
+    /// <summary>How many messages are known lost; null if that cannot be known, because the topic has begun anew, or it is a pattern.</summary>
     public long? Lost { get; } = lost;
 
     /// <summary>The plain connections that subscribe, by name or by a pattern: what they are sent next does not follow what they were sent last.</summary>

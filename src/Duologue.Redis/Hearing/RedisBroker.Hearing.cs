@@ -105,9 +105,10 @@ public sealed partial class RedisBroker
 
         if (gap.CountOfOthers > 0)
         {
-            // Who follows by name reads; who subscribes by pattern only cannot be told where to.
+            // Who follows by name reads; who subscribes by pattern only cannot be told where to, but that.
             Guard(() => TellMissed(gap.CountOfOthers));
             ReadOn([.. _followed.Keys]);
+            Guard(OnMissed);
         }
     }
 

@@ -226,9 +226,15 @@ internal sealed class PresenceWriter
             writes.Add(database.HashDeleteAsync(Key, removed));
         }
 
-        writes.Add(database.HashSetAsync(Key, NumberField, _number));
+        Task<bool> isNew = database.HashSetAsync(Key, NumberField, _number);
+        writes.Add(isNew);
         writes.Add(TellAsync(database, _generation, _number, changes));
         await _calls.EndAsync([.. writes]).ConfigureAwait(false);
+        if (await isNew.ConfigureAwait(false))
+        {
+            // The server has lost the hash since the last heartbeat: what stands there now is these changes alone.
+            WriteAnew();
+        }
     }
 
     private async Task BeatAsync(IDatabase database)

@@ -40,6 +40,21 @@ public class UnavailableTopicsTests
         Assert.Equal((way, ClientState.Open), (client.Way, client.State));
     }
 
+    [Fact]
+    public async Task What_was_published_behind_a_message_that_was_refused_for_the_moment_overtook_it()
+    {
+        var broker = new AwayBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System), calls: 5) { ReadsBefore = int.MaxValue };
+        await using TestHost host = await QuickTopics.StartAsync(broker);
+        await using TopicClient client = QuickTopics.Open(host, Quick with { Ways = FeedWays.WebSocket });
+        IEnumerable<int> numbers = Enumerable.Range(0, 100);
+        await Task.WhenAll(numbers.Select(i => client.PublishAsync($"news/{i % 2}", $"{i}", Token))).WaitAsync(TestHost.Patience, Token);
+        for (int topic = 0; topic < 2; topic++)
+        {
+            TopicPage page = await broker.ReadAsync($"news/{topic}", TopicStart.Oldest, 100, int.MaxValue, Token);
+            Assert.Equal(numbers.Where(i => i % 2 == topic), page.Messages.Select(message => int.Parse(message.Text, null)));
+        }
+    }
+
     [Theory]
     [MemberData(nameof(EachWay))]
     public async Task Who_was_cut_off_from_a_history_by_a_broker_that_went_away_half_way_had_no_more_of_the_topic(FeedWays way)

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net.WebSockets;
 using System.Reflection;
 using System.Text;
@@ -124,6 +125,47 @@ public class SubscribingTests
         Assert.Equal(connection.Id, Assert.Single(reset.Subscribers).Id);
         await whole.Topics.PublishAsync("t", "after", Token);
         Assert.Equal("after", await socket.ReceiveTextAsync());
+    }
+
+    [Fact]
+    public async Task Who_subscribed_by_a_pattern_missed_what_was_published_while_redis_was_away_and_was_not_told()
+    {
+        await using StoreServer store = StoreServer.Start("garnet");
+        await using var line = new Relay(store.Port);
+        await using Node cut = await Node.StartAsync(StoreServer.Patiently(line.Address));
+        await using Node whole = await Node.StartAsync(store);
+        var told = new ConcurrentQueue<TopicResetEventArgs>();
+        cut.Topics.Reset += (_, reset) => told.Enqueue(reset);
+        using var socket = new ClientWebSocket();
+        Connection connection = await cut.ConnectAsync(socket);
+        Assert.True(connection.Subscribe("a/*"));
+        await using var client = new TopicClient(new Uri($"{cut.Url}/topics"), new TopicClientOptions { Ways = FeedWays.WebSocket });
+        await using IAsyncEnumerator<TopicNews> news = client.SubscribePatternAsync("a/*", Token).GetAsyncEnumerator(Token);
+        Task<bool> first = news.MoveNextAsync().AsTask();
+        while (!first.IsCompleted)
+        {
+            await whole.Topics.PublishAsync("a/x", "before", Token);
+            await Task.Delay(20, Token);
+        }
+
+        Assert.True(await first);
+        for (int i = 1; i <= 2; i++)
+        {
+            line.Break();
+            await Eventually.True(() => !cut.Broker.IsConnected);
+            await whole.Topics.PublishAsync($"a/{i}", "missed", Token);
+            line.Mend();
+            await Eventually.True(() => told.Count(reset => reset.Topic == "a/*" && reset.Subscribers.Any(subscriber => subscriber.Id == connection.Id)) >= i);
+            await whole.Topics.PublishAsync("a/x", $"after {i}", Token);
+            int resets = 0;
+            do
+            {
+                Assert.True(await news.MoveNextAsync().AsTask().WaitAsync(Node.Patience, Token));
+                resets += news.Current is TopicReset { Topic: "a/*", Lost: null } ? 1 : 0;
+            }
+            while (news.Current is not TopicItem item || item.Text != $"after {i}");
+            Assert.NotEqual(0, resets);
+        }
     }
 
     // By the script as it is, but that it tells nobody.

@@ -113,6 +113,24 @@ public class PresenceTests
     }
 
     [Fact]
+    public async Task Who_came_right_behind_the_eviction_of_his_nodes_subscribers_was_alone_for_nodes_that_came_later()
+    {
+        await using StoreServer store = StoreServer.Start("garnet");
+        await using Node a = await Node.StartAsync(store);
+        await using ConnectionMultiplexer admin = await ConnectionMultiplexer.ConnectAsync(store.PatientAddress);
+        string incarnation = a.Broker.Registry.Own.Incarnation;
+        a.Broker.Announce("room", new TopicSubscriber("one", null), joined: true);
+        RedisKey members = default;
+        await Eventually.True(() => Enumerable.Range(1, 9).Any(generation =>
+            admin.GetDatabase().HashExists(members = PresenceWriter.KeyOf("duologue:v3:", incarnation, generation), PresenceMessage.FieldOf("room", "one"))));
+
+        await admin.GetDatabase().KeyDeleteAsync(members);
+        a.Broker.Announce("room", new TopicSubscriber("two", null), joined: true);
+        await using Node b = await Node.StartAsync(store);
+        await Eventually.True(() => b.Topics.CountSubscribers("room") == 2);
+    }
+
+    [Fact]
     public async Task A_redis_that_lost_everything_is_told_anew_who_is_there()
     {
         await using var store = new RedisStore();

@@ -101,6 +101,37 @@ internal sealed partial class TopicHub
         }
     }
 
+    void IBrokerListener.Missed()
+    {
+        var unknown = new TopicPage([], default, HasMore: false) { IsReset = true };
+        ExceptionDispatchInfo? failure = null;
+        foreach (IGrouping<string, Wildcard> alike in Wildcards.List().GroupBy(wildcard => wildcard.Pattern, StringComparer.Ordinal))
+        {
+            try
+            {
+                var members = new MemberSnapshot([.. alike.Select(wildcard => wildcard.Member)]);
+                Recovered(alike.Key, unknown);
+                if (members.Protocol.Length > 0)
+                {
+                    Fanout.Send(members.Protocol, TopicsProtocol.MissedFrame(alike.Key));
+                }
+
+                if (members.Raw.Length > 0)
+                {
+                    LostByMembers(alike.Key, unknown, members.Raw);
+                }
+            }
+#pragma warning disable CA1031 // It is thrown when all have been told.
+            catch (Exception error)
+#pragma warning restore CA1031
+            {
+                failure ??= ExceptionDispatchInfo.Capture(error);
+            }
+        }
+
+        failure?.Throw();
+    }
+
     void IBrokerListener.Expired(string topic)
     {
         Events.Add(new TopicEvent(TopicEventKind.Expired, topic, null, default));

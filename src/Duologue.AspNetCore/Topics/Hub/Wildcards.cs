@@ -44,6 +44,14 @@ internal sealed class Wildcards
 
     public void Remove(Wildcard wildcard) => Change(() => _all.Remove(wildcard));
 
+    public Wildcard[] List()
+    {
+        lock (_lock)
+        {
+            return _snapshot ??= [.. _all];
+        }
+    }
+
     /// <summary>Who is to get a topic's messages by a pattern. Asks what is the application's: hold no lock.</summary>
     public Member[] FindMembers(string topic, out int version)
     {

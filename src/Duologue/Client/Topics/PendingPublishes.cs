@@ -33,7 +33,7 @@ internal sealed class PendingPublish(long number, string topic, PublishKind kind
 
 /// <summary>
 /// Publishes without an answer, in order. A way sends what it has not sent yet; the next one begins with the first again. In each topic so the order holds, also where an old one is still being served: each
-/// sends in order, and whichever is first with a key appends it. Thread-safe: its lock is a leaf.
+/// sends in order, each names the one that it is to come behind, without which a server does not take it, and whichever is first with a key appends it. Thread-safe: its lock is a leaf.
 /// </summary>
 internal sealed class PendingPublishes
 {
@@ -144,6 +144,22 @@ internal sealed class PendingPublishes
             }
 
             FailAsTooOld(publish);
+        }
+    }
+
+    /// <summary>The key of the publish that comes before this one in its topic and has no answer yet; null if there is none.</summary>
+    public string? KeyBefore(PendingPublish publish)
+    {
+        lock (_lock)
+        {
+            // Those that stand before one that is being sent are under way, too: few.
+            LinkedListNode<PendingPublish>? before = _byNumber.GetValueOrDefault(publish.Number)?.Previous;
+            while (before is not null && before.Value.Topic != publish.Topic)
+            {
+                before = before.Previous;
+            }
+
+            return before?.Value.Key;
         }
     }
 

@@ -63,7 +63,7 @@ internal sealed class SocketWay(Connection connection, WayWork work)
                         _publishesUnderWay++;
                     }
 
-                    await connection.SendAsync(Encode(publish), MessageType.Text, stop).ConfigureAwait(false);
+                    await connection.SendAsync(Encode(publish, work.Publishes.KeyBefore(publish)), MessageType.Text, stop).ConfigureAwait(false);
                 }
 
                 await work.Signal.WaitAsync(stop).ConfigureAwait(false);
@@ -347,9 +347,9 @@ internal sealed class SocketWay(Connection connection, WayWork work)
         return output.WrittenSpan.ToArray();
     }
 
-    private static byte[] Encode(PendingPublish publish)
+    private static byte[] Encode(PendingPublish publish, string? behind)
     {
-        var output = new ArrayBufferWriter<byte>(publish.Data.Length + 160);
+        var output = new ArrayBufferWriter<byte>(publish.Data.Length + 256);
         using (var writer = new Utf8JsonWriter(output))
         {
             writer.WriteStartObject();
@@ -357,6 +357,11 @@ internal sealed class SocketWay(Connection connection, WayWork work)
             writer.WriteString("topic"u8, publish.Topic);
             writer.WriteString("ref"u8, "p" + publish.Number.ToString(CultureInfo.InvariantCulture));
             writer.WriteString("key"u8, publish.Key);
+            if (behind is not null)
+            {
+                writer.WriteString("behind"u8, behind);
+            }
+
             switch (publish.Kind)
             {
                 case PublishKind.Text:

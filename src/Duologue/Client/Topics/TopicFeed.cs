@@ -41,6 +41,14 @@ internal sealed class TopicFeed(string topic, string after, int maxUnread, Clien
     /// <summary>Takes a page, as fast as it is read.</summary>
     public async ValueTask AcceptAsync(FeedMessage page, CancellationToken cancellationToken)
     {
+        if (IsPattern)
+        {
+            // It has no items of its own: what stores the topics was away for the server.
+            _mayHaveMissed |= page.IsReset;
+            await BeginAsync(cancellationToken).ConfigureAwait(false);
+            return;
+        }
+
         if (page.IsReset)
         {
             await AcceptResetAsync(page.Lost, cancellationToken).ConfigureAwait(false);

@@ -119,5 +119,16 @@ public class PendingPublishesTests
         Assert.Throws<TopicException>(Add);
     }
 
+    [Fact]
+    public void The_one_before_in_its_topic_is_named_while_it_has_no_answer()
+    {
+        PendingPublish first = Add();
+        PendingPublish other = _queue.Add("other", PublishKind.Text, []);
+        PendingPublish second = Add();
+        Assert.Equal([null, null, first.Key], new[] { first, other, second }.Select(_queue.KeyBefore));
+        _queue.Confirm(first.Number, "a-1");
+        Assert.Null(_queue.KeyBefore(second));
+    }
+
     private PendingPublish Add() => _queue.Add("t", PublishKind.Text, []);
 }
