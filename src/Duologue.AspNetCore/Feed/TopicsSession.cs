@@ -7,7 +7,8 @@ using Duologue.Protocol;
 namespace Duologue.AspNetCore;
 
 /// <summary>
-/// A WebSocket of many topics, in the subprotocol <c>duologue.topics.v1</c>: does what the client asks, one request after the other. One per connection. Source: docs/topics-protocol.md.
+/// A WebSocket of many topics, in the subprotocol <c>duologue.topics.v1</c>: does what the client asks, one request after the other, and answers in that order. A publish is done when the log's order has a place for it: the
+/// next need not wait until that is known here. One per endpoint. Source: docs/topics-protocol.md.
 /// </summary>
 internal sealed class TopicsSession(TopicHub topics, TopicAuthorization authorization) : MessageHandler
 {
@@ -72,6 +73,7 @@ internal sealed class TopicsSession(TopicHub topics, TopicAuthorization authoriz
 
     private async ValueTask SubscribeAsync(Connection connection, TopicsRequest request)
     {
+        await OwedAnswers.WhenSentAsync((WebSocketConnection)connection).ConfigureAwait(false);
         string topic = request.Topic ?? "";
         bool isPattern = TopicName.IsPattern(topic);
         if (TopicName.FindPatternError(topic) is { } error)
@@ -136,6 +138,7 @@ internal sealed class TopicsSession(TopicHub topics, TopicAuthorization authoriz
 
     private async ValueTask UnsubscribeAsync(Connection connection, TopicsRequest request)
     {
+        await OwedAnswers.WhenSentAsync((WebSocketConnection)connection).ConfigureAwait(false);
         string topic = request.Topic ?? "";
         if (TopicName.FindPatternError(topic) is { } error)
         {
@@ -153,45 +156,45 @@ internal sealed class TopicsSession(TopicHub topics, TopicAuthorization authoriz
         await AnswerAsync(connection, new DoneMessage("unsubscribed", topic, request.Ref), FeedContext.Default.DoneMessage).ConfigureAwait(false);
     }
 
-    private async ValueTask PublishAsync(Connection connection, TopicsRequest request)
+    private ValueTask PublishAsync(Connection connection, TopicsRequest request)
     {
         string topic = request.Topic ?? "";
         if (TopicName.FindError(topic) is { } error)
         {
-            await FailAsync(connection, "bad_topic", error, request).ConfigureAwait(false);
-            return;
+            return FailAsync(connection, "bad_topic", error, request);
         }
 
         if (!authorization.MayPublish(topic, connection.Request!.User))
         {
             string sentence = authorization.AllowsPublishing ? "You may not publish to this topic." : "Clients may not publish here (AllowPublishing).";
-            await FailAsync(connection, "forbidden", sentence, request).ConfigureAwait(false);
-            return;
+            return FailAsync(connection, "forbidden", sentence, request);
         }
 
         if (MessageOf(request, out string? wrong) is not { } message)
         {
-            await FailAsync(connection, "bad_request", wrong!, request).ConfigureAwait(false);
-            return;
+            return FailAsync(connection, "bad_request", wrong!, request);
         }
 
-        TopicPosition position;
+        bool isAhead = topics.Broker.TakesAhead;
+        Task<byte[]> answer = PublishAsync(topic, message, request);
+        return isAhead ? OwedAnswers.AddAsync((WebSocketConnection)connection, answer) : SendAsync(connection, answer);
+    }
+
+    private async Task<byte[]> PublishAsync(string topic, TopicMessage message, TopicsRequest request)
+    {
         try
         {
-            position = await topics.PublishAsync(topic, message, CancellationToken.None).ConfigureAwait(false);
+            TopicPosition position = await topics.PublishAsync(topic, message, CancellationToken.None).ConfigureAwait(false);
+            return JsonSerializer.SerializeToUtf8Bytes(new PublishedMessage(topic, request.Ref, position.ToString()), FeedContext.Default.PublishedMessage);
         }
         catch (TopicLimitException limit)
         {
-            await FailAsync(connection, limit, request).ConfigureAwait(false);
-            return;
+            return JsonSerializer.SerializeToUtf8Bytes(ErrorOf(limit, request), FeedContext.Default.ErrorMessage);
         }
         catch (BrokerUnavailableException unavailable)
         {
-            await FailAsync(connection, "unavailable", unavailable.Message, request).ConfigureAwait(false);
-            return;
+            return JsonSerializer.SerializeToUtf8Bytes(new ErrorMessage("unavailable", unavailable.Message, request.Topic, request.Ref), FeedContext.Default.ErrorMessage);
         }
-
-        await AnswerAsync(connection, new PublishedMessage(topic, request.Ref, position.ToString()), FeedContext.Default.PublishedMessage).ConfigureAwait(false);
     }
 
     private static TopicMessage? MessageOf(TopicsRequest request, out string? error)
@@ -297,13 +300,22 @@ internal sealed class TopicsSession(TopicHub topics, TopicAuthorization authoriz
         FailAsync(connection, code, message, request.Topic, request.Ref);
 
     private static ValueTask FailAsync(Connection connection, TopicLimitException limit, TopicsRequest request) =>
-        AnswerAsync(connection, new ErrorMessage("limit", limit.Message, request.Topic, request.Ref) { Limit = limit.Name }, FeedContext.Default.ErrorMessage);
+        AnswerAsync(connection, ErrorOf(limit, request), FeedContext.Default.ErrorMessage);
+
+    private static ErrorMessage ErrorOf(TopicLimitException limit, TopicsRequest request) => new("limit", limit.Message, request.Topic, request.Ref) { Limit = limit.Name };
 
     private static ValueTask FailAsync(Connection connection, string code, string message, string? topic, JsonElement? reference) =>
         AnswerAsync(connection, new ErrorMessage(code, message, topic, reference), FeedContext.Default.ErrorMessage);
 
     private static ValueTask AnswerAsync<T>(Connection connection, T answer, JsonTypeInfo<T> type) =>
-        connection.SendAsync(JsonSerializer.SerializeToUtf8Bytes(answer, type), MessageType.Text, CancellationToken.None);
+        SendAsync(connection, Task.FromResult(JsonSerializer.SerializeToUtf8Bytes(answer, type)));
+
+    private static async ValueTask SendAsync(Connection connection, Task<byte[]> answer)
+    {
+        // Behind what is owed for the requests before.
+        await OwedAnswers.WhenSentAsync((WebSocketConnection)connection).ConfigureAwait(false);
+        await connection.SendAsync(await answer.ConfigureAwait(false), MessageType.Text, CancellationToken.None).ConfigureAwait(false);
+    }
 }
 
 /// <summary>Says that a subscription has begun, and sends pages.</summary>
