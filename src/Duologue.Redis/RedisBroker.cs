@@ -93,6 +93,8 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
     /// <summary>How many publishes wait for Redis or its answer.</summary>
     public int PendingPublishes => _publishes.Count;
 
+    internal override bool TakesAhead => _publishes.HasMuchRoom;
+
     /// <inheritdoc/>
     public override async ValueTask<TopicPosition> AppendAsync(string topic, TopicMessage message, TopicHistory history, CancellationToken cancellationToken)
     {

@@ -7,19 +7,15 @@ using Duologue.Protocol;
 namespace Duologue.AspNetCore;
 
 /// <summary>
-/// The WebSockets of many topics, in the subprotocol <c>duologue.topics.v1</c>: does what each client asks, one request after the other. One per endpoint. Source: docs/topics-protocol.md.
+/// The WebSockets of many topics, in the subprotocol <c>duologue.topics.v1</c>: does what each client asks, one request after the other, and answers in that order. A publish is done when the log's order has a place for
+/// it: the next need not wait until that is known here. One per endpoint. Source: docs/topics-protocol.md.
 /// </summary>
 internal sealed class TopicsHandler(TopicHub topics, TopicAuthorization authorization) : MessageHandler
 {
     // A reference is the client's to find its request by, not to store things in.
     private const int MaxRefLength = 64;
 
-    // So many of the keys of publishes that were not done are remembered, for those that are to come behind them.
-    private const int MaxUndone = 64;
-
     private const string HalfAPair = " has half of a surrogate pair, which is no character.";
-
-    private readonly List<string> _undone = [];
 
     public override async ValueTask OnMessageAsync(Connection connection, Message message)
     {
@@ -77,6 +73,7 @@ internal sealed class TopicsHandler(TopicHub topics, TopicAuthorization authoriz
 
     private async ValueTask SubscribeAsync(Connection connection, TopicsRequest request)
     {
+        await OwedAnswers.WhenSentAsync((WebSocketConnection)connection).ConfigureAwait(false);
         string topic = request.Topic ?? "";
         bool isPattern = TopicName.IsPattern(topic);
         if (TopicName.FindPatternError(topic) is { } error)
@@ -141,6 +138,7 @@ internal sealed class TopicsHandler(TopicHub topics, TopicAuthorization authoriz
 
     private async ValueTask UnsubscribeAsync(Connection connection, TopicsRequest request)
     {
+        await OwedAnswers.WhenSentAsync((WebSocketConnection)connection).ConfigureAwait(false);
         string topic = request.Topic ?? "";
         if (TopicName.FindPatternError(topic) is { } error)
         {
@@ -158,67 +156,59 @@ internal sealed class TopicsHandler(TopicHub topics, TopicAuthorization authoriz
         await AnswerAsync(connection, new DoneMessage("unsubscribed", topic, request.Ref), FeedContext.Default.DoneMessage).ConfigureAwait(false);
     }
 
-    private async ValueTask PublishAsync(Connection connection, TopicsRequest request)
+    private ValueTask PublishAsync(Connection connection, TopicsRequest request)
     {
         string topic = request.Topic ?? "";
         if (TopicName.FindError(topic) is { } error)
         {
-            await FailAsync(connection, "bad_topic", error, request).ConfigureAwait(false);
-            return;
+            return FailAsync(connection, "bad_topic", error, request);
         }
 
         if (!authorization.MayPublish(topic, connection.Request!.User))
         {
             string sentence = authorization.AllowsPublishing ? "You may not publish to this topic." : "Clients may not publish here (AllowPublishing).";
-            await FailAsync(connection, "forbidden", sentence, request).ConfigureAwait(false);
-            return;
+            return FailAsync(connection, "forbidden", sentence, request);
         }
 
         if (MessageOf(request, out string? wrong) is not { } message)
         {
-            await FailAsync(connection, "bad_request", wrong!, request).ConfigureAwait(false);
-            return;
+            return FailAsync(connection, "bad_request", wrong!, request);
         }
 
-        if (request.Behind is { } before && _undone.Contains(before))
+        // First among those that have no answer yet: when one is answered, it is among those that were not done before it leaves them.
+        PublishTurn? before = request.Behind is { } key ? OwedAnswers.Find((WebSocketConnection)connection, key) : null;
+        if (before is null && request.Behind is { } undone && UndonePublishes.Has(connection, undone))
         {
-            Remember(request.Key);
-            await FailAsync(connection, "unavailable", "The publish that this one is to come behind was not done. Repeat both, in their order.", request).ConfigureAwait(false);
-            return;
+            UndonePublishes.Add(connection, request.Key);
+            return FailAsync(connection, "unavailable", PublishTurn.Refusal, request);
         }
 
-        TopicPosition position;
+        bool isAhead = topics.Broker.TakesAhead;
+        PublishTurn? turn = isAhead && request.Key is not null ? new PublishTurn(request.Key, before) : null;
+        message.Turn = turn;
+        Task<byte[]> answer = PublishAsync(connection, topic, message, request);
+        return isAhead ? OwedAnswers.AddAsync((WebSocketConnection)connection, answer, turn) : SendAsync(connection, answer);
+    }
+
+    private async Task<byte[]> PublishAsync(Connection connection, string topic, TopicMessage message, TopicsRequest request)
+    {
         try
         {
-            position = await topics.PublishAsync(topic, message, CancellationToken.None).ConfigureAwait(false);
+            TopicPosition position = await topics.PublishAsync(topic, message, CancellationToken.None).ConfigureAwait(false);
+            UndonePublishes.Remove(connection, request.Key);
+            return JsonSerializer.SerializeToUtf8Bytes(new PublishedMessage(topic, request.Ref, position.ToString()), FeedContext.Default.PublishedMessage);
         }
         catch (TopicLimitException limit)
         {
-            Remember(request.Key);
-            await FailAsync(connection, limit, request).ConfigureAwait(false);
-            return;
+            message.Turn?.NotDone();
+            UndonePublishes.Add(connection, request.Key);
+            return JsonSerializer.SerializeToUtf8Bytes(ErrorOf(limit, request), FeedContext.Default.ErrorMessage);
         }
         catch (BrokerUnavailableException unavailable)
         {
-            Remember(request.Key);
-            await FailAsync(connection, "unavailable", unavailable.Message, request).ConfigureAwait(false);
-            return;
-        }
-
-        if (request.Key is { } done)
-        {
-            _undone.Remove(done);
-        }
-
-        await AnswerAsync(connection, new PublishedMessage(topic, request.Ref, position.ToString()), FeedContext.Default.PublishedMessage).ConfigureAwait(false);
-    }
-
-    private void Remember(string? key)
-    {
-        if (key is not null && !_undone.Contains(key))
-        {
-            _undone.Add(key);
-            _undone.RemoveRange(0, Math.Max(0, _undone.Count - MaxUndone));
+            message.Turn?.NotDone();
+            UndonePublishes.Add(connection, request.Key);
+            return JsonSerializer.SerializeToUtf8Bytes(new ErrorMessage("unavailable", unavailable.Message, request.Topic, request.Ref), FeedContext.Default.ErrorMessage);
         }
     }
 
@@ -325,13 +315,22 @@ internal sealed class TopicsHandler(TopicHub topics, TopicAuthorization authoriz
         FailAsync(connection, code, message, request.Topic, request.Ref);
 
     private static ValueTask FailAsync(Connection connection, TopicLimitException limit, TopicsRequest request) =>
-        AnswerAsync(connection, new ErrorMessage("limit", limit.Message, request.Topic, request.Ref) { Limit = limit.Name }, FeedContext.Default.ErrorMessage);
+        AnswerAsync(connection, ErrorOf(limit, request), FeedContext.Default.ErrorMessage);
+
+    private static ErrorMessage ErrorOf(TopicLimitException limit, TopicsRequest request) => new("limit", limit.Message, request.Topic, request.Ref) { Limit = limit.Name };
 
     private static ValueTask FailAsync(Connection connection, string code, string message, string? topic, JsonElement? reference) =>
         AnswerAsync(connection, new ErrorMessage(code, message, topic, reference), FeedContext.Default.ErrorMessage);
 
     private static ValueTask AnswerAsync<T>(Connection connection, T answer, JsonTypeInfo<T> type) =>
-        connection.SendAsync(JsonSerializer.SerializeToUtf8Bytes(answer, type), MessageType.Text, CancellationToken.None);
+        SendAsync(connection, Task.FromResult(JsonSerializer.SerializeToUtf8Bytes(answer, type)));
+
+    private static async ValueTask SendAsync(Connection connection, Task<byte[]> answer)
+    {
+        // Behind what is owed for the requests before.
+        await OwedAnswers.WhenSentAsync((WebSocketConnection)connection).ConfigureAwait(false);
+        await connection.SendAsync(await answer.ConfigureAwait(false), MessageType.Text, CancellationToken.None).ConfigureAwait(false);
+    }
 }
 
 /// <summary>Says that a subscription has begun, and sends pages.</summary>

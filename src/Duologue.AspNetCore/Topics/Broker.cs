@@ -94,6 +94,12 @@ public abstract class Broker
     /// </summary>
     internal virtual long? Hearing => 0;
 
+    /// <summary>
+    /// Whether it takes a publish before those before it have been answered, and appends them in the order in which it took them. By default not: who publishes one after the other waits for each. A broker that refuses
+    /// what is too much says no long before.
+    /// </summary>
+    internal virtual bool TakesAhead => false;
+
     /// <summary>The same for messages that were heard of together, in their order: what they bring a subscriber of one topic leaves as one page. Not so many that a send queue could overflow.</summary>
     internal FanoutReach OnAppended(ReadOnlySpan<AppendedMessage> together) => _listener?.Appended(together) ?? default;
 

@@ -61,6 +61,9 @@ public sealed class TopicMessage
     /// <summary>The payload decoded as UTF-8; a new string at each call.</summary>
     public string Text => Encoding.UTF8.GetString(Data.Span);
 
+    /// <summary>Of a message that is to be appended: its place among its publisher's, if others are to come behind it, or it behind another.</summary>
+    internal PublishTurn? Turn { get; set; }
+
     /// <summary>The message as a frame for connections. Under the lock of the topic's publishing: see <see cref="BroadcastFrame"/>.</summary>
     internal BroadcastFrame Frame => _frame ??= new BroadcastFrame(Type.ToOpcode(), Data.Span, Flags);
 

@@ -128,12 +128,19 @@ internal sealed partial class PublishQueue
     private PublishBatch? Gather()
     {
         PublishBatch? batch = null;
+        List<(PendingAppend Append, bool IsUnknown)> broken = [];
         lock (_lock)
         {
             // Behind one that has failed nothing is sent: it would overtake.
             while (_failed.Count == 0 && _queue.First is { } first && (batch is null || batch.Takes(first.Value)))
             {
                 PendingAppend append = first.Value;
+                if (append.Message.Turn is { IsBroken: true })
+                {
+                    broken.Add(Dismiss(append));
+                    continue;
+                }
+
                 _queue.Remove(first);
                 append.Queued = null;
                 append.IsUnderWay = true;
@@ -141,6 +148,11 @@ internal sealed partial class PublishQueue
                 _underWay[append.Topic] = (append.Number, count + 1);
                 (batch ??= new PublishBatch()).Add(append, before);
             }
+        }
+
+        foreach ((PendingAppend append, bool isUnknown) in broken)
+        {
+            append.Completion.TrySetException(Refuse(PublishTurn.Refusal, isUnknown));
         }
 
         return batch;
@@ -286,6 +298,7 @@ internal sealed partial class PublishQueue
         {
             // Whatever it was is over; but for a repeat, which has had it for a reason.
             _lastFailure = verdict.Answer.Outcome == AppendOutcome.Appended ? null : _lastFailure;
+            append.Message.Turn?.Done();
         }
 
         if (isAgain)
@@ -303,6 +316,10 @@ internal sealed partial class PublishQueue
         {
             _waiting.Remove(waiting);
             append.Waiting = null;
+            if (verdict.Fate != Fate.Landed)
+            {
+                append.Message.Turn?.NotDone();
+            }
         }
 
         Uncount(append);

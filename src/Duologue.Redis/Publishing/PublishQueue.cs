@@ -40,6 +40,9 @@ internal sealed partial class PublishQueue : IAsyncDisposable
     /// <summary>How many are held: those whose publisher waits, and those that the client library has not let go of yet.</summary>
     public int Count => Volatile.Read(ref _count);
 
+    /// <summary>Whether little waits: then one publisher may have several here. Where more does, each waits for his own, so that none is refused for others' haste.</summary>
+    public bool HasMuchRoom => Count < _options.MaxPendingPublishes / 8 && Volatile.Read(ref _bytes) < _options.MaxPendingBytes / 8;
+
     /// <summary>Takes a publish; completes when the log has it.</summary>
     /// <exception cref="BrokerUnavailableException">There are too many, or the server stayed away too long.</exception>
     public Task<(TopicMessage Message, bool IsNew)> AddAsync(string topic, TopicMessage message, TopicHistory history)
@@ -174,6 +177,7 @@ internal sealed partial class PublishQueue : IAsyncDisposable
     {
         _waiting.Remove(append.Waiting!);
         append.Waiting = null;
+        append.Message.Turn?.NotDone();
         if (append.Queued is { } queued)
         {
             _queue.Remove(queued);

@@ -29,7 +29,7 @@ internal sealed partial class WebSocketConnection
     internal bool IsHandling => Volatile.Read(ref _handling) != 0;
 
     /// <summary>Whether the application has dealt with everything that arrived.</summary>
-    private bool IsIdle => Volatile.Read(ref _inboxCount) == 0 && (_setup.Handler is not null ? !IsHandling : !_pull.Busy);
+    private bool IsIdle => Volatile.Read(ref _inboxCount) == 0 && (_setup.Handler is not null ? !IsHandling && Owed is null : !_pull.Busy);
 
     private bool Claim(out bool waiting)
     {

@@ -251,6 +251,9 @@ internal sealed partial class WebSocketConnection
         public byte[]? Lent;
         public Action? OnCallCompletedAction;
 
+        // See Owing. Any thread.
+        public object? Owed;
+
         // The carrier's thread's: see KeepAlive.
         public int SmallFragments;
     }

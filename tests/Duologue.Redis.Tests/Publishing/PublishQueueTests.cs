@@ -70,6 +70,22 @@ public class PublishQueueTests
     }
 
     [Theory]
+    [InlineData(16, 800, 1)]
+    [InlineData(24, 800, 2)]
+    [InlineData(16, 32, 0)]
+    public async Task A_publisher_may_have_several_on_the_way_only_while_little_waits(int maxPublishes, int maxBytes, int few)
+    {
+        await using Silence silence = await Silence.OpenAsync(new RedisBrokerOptions { MaxPendingPublishes = maxPublishes, MaxPendingBytes = maxBytes }, TimeProvider.System);
+        for (int i = 0; i <= few; i++)
+        {
+            Assert.True(silence.Queue.HasMuchRoom);
+            _ = silence.Queue.AddAsync("t", Text("four"), new TopicHistory());
+        }
+
+        Assert.False(silence.Queue.HasMuchRoom);
+    }
+
+    [Theory]
     [InlineData("NOSCRIPT No matching script.", false)]
     [InlineData("READONLY You can't write against a read only replica.", false)]
     [InlineData(null, true)]

@@ -1,0 +1,209 @@
+using System.Globalization;
+using System.Net.WebSockets;
+using System.Text.Json;
+using Duologue.AspNetCore.Tests.Support;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Duologue.AspNetCore.Tests.Conversation;
+
+/// <summary>A socket of many topics over a broker that answers each publish when the test says so.</summary>
+public class OwedAnswersTests
+{
+    [Fact]
+    public async Task Publishes_are_taken_before_those_before_have_an_answer_and_answered_in_their_order()
+    {
+        var broker = new HeldBroker(takesAhead: true);
+        await using TestHost host = await StartAsync(broker);
+        using ClientWebSocket socket = await OpenAsync(host);
+        await PublishAsync(socket, 3);
+        await broker.HoldsAsync(3);
+
+        broker.Answer(2);
+        broker.Answer(1);
+        broker.Answer(0);
+        Assert.Equal(["published 0", "published 1", "published 2"], await ReceiveAsync(socket, 3));
+        TopicPage page = await host.Topics.ReadAsync("t", TopicStart.Oldest, 10, TestContext.Current.CancellationToken);
+        Assert.Equal(3, page.Messages.Count);
+
+        // Nothing is owed: what comes now begins anew.
+        await PublishAsync(socket, 1);
+        await broker.HoldsAsync(4);
+        broker.Answer(3);
+        Assert.Equal(["published 0"], await ReceiveAsync(socket, 1));
+    }
+
+    [Fact]
+    public async Task What_is_asked_for_behind_publishes_is_done_and_answered_behind_them()
+    {
+        var broker = new HeldBroker(takesAhead: true);
+        await using TestHost host = await StartAsync(broker);
+        using ClientWebSocket socket = await OpenAsync(host);
+        await PublishAsync(socket, 2);
+        await socket.SendTextAsync("""{"type":"publish","topic":"a/*","data":"x","ref":2}""");
+        await socket.SendTextAsync("""{"type":"ping","ref":3}""");
+        await socket.SendTextAsync("""{"type":"subscribe","topic":"t","ref":4}""");
+        await broker.HoldsAsync(2);
+
+        broker.Answer(1);
+        broker.Answer(0);
+        Assert.Equal(["published 0", "published 1", "error 2", "pong 3", "subscribed 4"], await ReceiveAsync(socket, 5));
+        using JsonDocument page = JsonDocument.Parse(await socket.ReceiveTextAsync());
+        Assert.Equal(0, page.RootElement.GetProperty("items").GetArrayLength());
+        TopicPage now = await host.Topics.ReadAsync("t", TopicStart.Now, 1, TestContext.Current.CancellationToken);
+        Assert.Equal((2, now.Next.ToString()), (now.Next.Offset, page.RootElement.GetProperty("next").GetString()));
+    }
+
+    [Fact]
+    public async Task The_peers_close_waits_for_what_is_owed()
+    {
+        var broker = new HeldBroker(takesAhead: true);
+        await using TestHost host = await StartAsync(broker);
+        using ClientWebSocket socket = await OpenAsync(host);
+        var connection = (WebSocketConnection)Assert.Single(host.Connections);
+        await PublishAsync(socket, 2);
+        await socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, "enough", TestContext.Current.CancellationToken);
+        await Eventually.True(() => connection.ReceivedClose is not null);
+        await broker.HoldsAsync(2);
+
+        broker.Answer(0);
+        broker.Answer(1);
+        Assert.Equal(["published 0", "published 1"], await ReceiveAsync(socket, 2));
+        Assert.Equal("close 1000 enough", await socket.ReceiveTextAsync());
+    }
+
+    [Fact]
+    public async Task No_more_are_owed_than_may_be()
+    {
+        var broker = new HeldBroker(takesAhead: true);
+        await using TestHost host = await StartAsync(broker);
+        using ClientWebSocket socket = await OpenAsync(host);
+        var connection = (WebSocketConnection)Assert.Single(host.Connections);
+        await PublishAsync(socket, OwedAnswers.Most + 1);
+        await Eventually.True(() => broker.Count >= OwedAnswers.Most && connection.IsHandling);
+        Assert.Equal(OwedAnswers.Most, broker.Count);
+
+        for (int i = 0; i <= OwedAnswers.Most; i++)
+        {
+            await Eventually.True(() => broker.Count > i);
+            broker.Answer(i);
+        }
+
+        Assert.Equal(Enumerable.Range(0, OwedAnswers.Most + 1).Select(i => $"published {i}"), await ReceiveAsync(socket, OwedAnswers.Most + 1));
+    }
+
+    [Fact]
+    public async Task Of_a_broker_that_does_not_say_that_it_keeps_the_order_each_publish_waits_for_the_one_before()
+    {
+        var broker = new HeldBroker(takesAhead: false);
+        await using TestHost host = await StartAsync(broker);
+        using ClientWebSocket socket = await OpenAsync(host);
+        await PublishAsync(socket, 3);
+        for (int i = 0; i < 3; i++)
+        {
+            await broker.HoldsAsync(i + 1);
+            broker.Answer(i);
+        }
+
+        Assert.Equal(["published 0", "published 1", "published 2"], await ReceiveAsync(socket, 3));
+        Assert.Equal(1, broker.MostAtATime);
+    }
+
+    [Fact]
+    public async Task What_a_broker_throws_closes_the_connection_as_what_a_handler_throws()
+    {
+        var broker = new HeldBroker(takesAhead: true);
+        await using TestHost host = await StartAsync(broker);
+        using ClientWebSocket socket = await OpenAsync(host);
+        await PublishAsync(socket, 2);
+        await broker.HoldsAsync(2);
+
+        broker.Fail(1, new BrokerUnavailableException("It is away.", isUnknown: true, null));
+        broker.Fail(0, new InvalidOperationException("It is broken."));
+        Assert.Equal("close 1011 The handler failed.", await socket.ReceiveTextAsync());
+    }
+
+    private static Task<TestHost> StartAsync(Broker broker) => TestHost.StartAsync(
+        app => app.MapTopics("/topics/{**name}").WithOptions(topics => topics.AllowPublishing = true),
+        _ => { },
+        builder => builder.Services.AddSingleton(broker));
+
+    private static Task<ClientWebSocket> OpenAsync(TestHost host) => host.ConnectAsync("/topics", options => options.AddSubProtocol(TopicsProtocol.Name));
+
+    private static async Task PublishAsync(WebSocket socket, int count)
+    {
+        for (int i = 0; i < count; i++)
+        {
+            await socket.SendTextAsync(string.Create(CultureInfo.InvariantCulture, $$"""{"type":"publish","topic":"t","data":"x","ref":{{i}}}"""));
+        }
+    }
+
+    private static async Task<string[]> ReceiveAsync(WebSocket socket, int count)
+    {
+        var received = new List<string>();
+        while (received.Count < count)
+        {
+            using JsonDocument answer = JsonDocument.Parse(await socket.ReceiveTextAsync());
+            received.Add($"{answer.RootElement.GetProperty("type").GetString()} {answer.RootElement.GetProperty("ref").GetRawText()}");
+        }
+
+        return [.. received];
+    }
+
+    /// <summary>Holds each publish until it is to be answered.</summary>
+    private sealed class HeldBroker(bool takesAhead) : StoringBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System))
+    {
+        private readonly List<TaskCompletionSource> _held = [];
+        private int _now;
+
+        /// <summary>How many have come.</summary>
+        public int Count
+        {
+            get
+            {
+                lock (_held)
+                {
+                    return _held.Count;
+                }
+            }
+        }
+
+        public int MostAtATime { get; private set; }
+
+        internal override bool TakesAhead => takesAhead;
+
+        public override async ValueTask<TopicPosition> AppendAsync(string topic, TopicMessage message, TopicHistory history, CancellationToken cancellationToken)
+        {
+            var answer = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            lock (_held)
+            {
+                _held.Add(answer);
+                MostAtATime = Math.Max(MostAtATime, ++_now);
+            }
+
+            await answer.Task;
+            return await base.AppendAsync(topic, message, history, cancellationToken);
+        }
+
+        public Task HoldsAsync(int count) => Eventually.True(() => Count == count, () => $"{Count} have come, not {count}.");
+
+        public void Answer(int publish)
+        {
+            lock (_held)
+            {
+                _now--;
+                _held[publish].SetResult();
+            }
+        }
+
+        public void Fail(int publish, Exception error)
+        {
+            lock (_held)
+            {
+                _held[publish].SetException(error);
+            }
+        }
+
+        protected override void Tell(string topic, TopicMessage message) => OnAppended(topic, message);
+    }
+}
