@@ -184,7 +184,7 @@ internal sealed class TopicsHandler(TopicHub topics, TopicAuthorization authoriz
         }
 
         bool isAhead = topics.Broker.TakesAhead;
-        PublishTurn? turn = isAhead && request.Key is not null ? new PublishTurn(request.Key, before) : null;
+        PublishTurn? turn = isAhead || before is not null ? new PublishTurn(request.Key, before) : null;
         message.Turn = turn;
         Task<byte[]> answer = PublishAsync(connection, topic, message, request);
         return isAhead ? OwedAnswers.AddAsync((WebSocketConnection)connection, answer, turn) : SendAsync(connection, answer);

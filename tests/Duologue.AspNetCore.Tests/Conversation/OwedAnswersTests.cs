@@ -123,6 +123,64 @@ public class OwedAnswersTests
         Assert.Equal("close 1011 The handler failed.", await socket.ReceiveTextAsync());
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Behind_a_publish_that_was_not_done_none_is_done_before_its_repeat(bool takesAhead)
+    {
+        var broker = new HeldBroker(takesAhead);
+        await using TestHost host = await StartAsync(broker);
+        using ClientWebSocket socket = await OpenAsync(host);
+        using ClientWebSocket other = await OpenAsync(host);
+        await socket.SendTextAsync("""{"type":"publish","topic":"t","data":"x","key":"a","ref":0}""");
+        await broker.HoldsAsync(1);
+        broker.Fail(0, new BrokerUnavailableException("It is away.", isUnknown: false, null));
+        Assert.Equal(["error 0"], await ReceiveAsync(socket, 1));
+
+        await socket.SendTextAsync("""{"type":"publish","topic":"t","data":"x","key":"b","behind":"a","ref":1}""");
+        await socket.SendTextAsync("""{"type":"publish","topic":"t","data":"x","behind":"b","ref":2}""");
+        Assert.Equal(["error 1", "error 2"], await ReceiveAsync(socket, 2));
+        Assert.Equal(1, broker.Count);
+
+        // What is said on one socket is nothing to another.
+        await other.SendTextAsync("""{"type":"publish","topic":"t","data":"x","behind":"a","ref":3}""");
+        await broker.HoldsAsync(2);
+        broker.Answer(1);
+        Assert.Equal(["published 3"], await ReceiveAsync(other, 1));
+
+        await socket.SendTextAsync("""{"type":"publish","topic":"t","data":"x","key":"a","ref":4}""");
+        await broker.HoldsAsync(3);
+        broker.Answer(2);
+        await socket.SendTextAsync("""{"type":"publish","topic":"t","data":"x","behind":"a","ref":5}""");
+        await broker.HoldsAsync(4);
+        broker.Answer(3);
+        Assert.Equal(["published 4", "published 5"], await ReceiveAsync(socket, 2));
+    }
+
+    [Fact]
+    public async Task Each_publish_that_is_taken_ahead_knows_the_one_that_it_is_to_come_behind()
+    {
+        var broker = new HeldBroker(takesAhead: true);
+        await using TestHost host = await StartAsync(broker);
+        using ClientWebSocket socket = await OpenAsync(host);
+        await socket.SendTextAsync("""{"type":"publish","topic":"t","data":"x","key":"a","ref":0}""");
+        await socket.SendTextAsync("""{"type":"publish","topic":"t","data":"x","key":"b","behind":"a","ref":1}""");
+        await socket.SendTextAsync("""{"type":"publish","topic":"t","data":"x","key":"c","ref":2}""");
+        await broker.HoldsAsync(3);
+        Assert.All(broker.Turns, turn => Assert.False(turn!.IsBroken));
+
+        broker.Turns[0]!.NotDone();
+        Assert.Equal([false, true, false], broker.Turns.Select(turn => turn!.IsBroken));
+        broker.Turns[1]!.Done();
+        Assert.False(broker.Turns[1]!.IsBroken);
+        for (int i = 0; i < 3; i++)
+        {
+            broker.Answer(i);
+        }
+
+        Assert.Equal(["published 0", "published 1", "published 2"], await ReceiveAsync(socket, 3));
+    }
+
     private static Task<TestHost> StartAsync(Broker broker) => TestHost.StartAsync(
         app => app.MapTopics("/topics/{**name}").WithOptions(topics => topics.AllowPublishing = true),
         _ => { },
@@ -170,6 +228,8 @@ public class OwedAnswersTests
 
         public int MostAtATime { get; private set; }
 
+        public List<PublishTurn?> Turns { get; } = [];
+
         internal override bool TakesAhead => takesAhead;
 
         public override async ValueTask<TopicPosition> AppendAsync(string topic, TopicMessage message, TopicHistory history, CancellationToken cancellationToken)
@@ -178,6 +238,7 @@ public class OwedAnswersTests
             lock (_held)
             {
                 _held.Add(answer);
+                Turns.Add(message.Turn);
                 MostAtATime = Math.Max(MostAtATime, ++_now);
             }
 

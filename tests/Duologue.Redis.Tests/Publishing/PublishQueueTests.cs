@@ -85,6 +85,49 @@ public class PublishQueueTests
         Assert.False(silence.Queue.HasMuchRoom);
     }
 
+    [Fact]
+    public async Task What_was_under_way_behind_a_message_that_the_server_refused_overtook_its_repeat()
+    {
+        await using Silence silence = await Silence.OpenAsync(new RedisBrokerOptions { PublishTimeout = TimeSpan.FromHours(1) }, TimeProvider.System);
+        var turn = new PublishTurn("first", null);
+        var next = new PublishTurn("second", turn);
+        Task first = Add("first", turn);
+        await Eventually.True(() => silence.Answers.Appends.Count == 1);
+        Task second = Add("second", next);
+        await Eventually.True(() => silence.Answers.Appends.Count == 2);
+        Task third = Add("third", new PublishTurn("third", next));
+        Task other = Add("of somebody else", null);
+
+        Answer().SetException(new RedisServerException(RedisErrorKind.Unknown, CommandFlags.None, "OOM command not allowed when used memory > 'maxmemory'."));
+        await Assert.ThrowsAsync<BrokerUnavailableException>(() => first.WaitAsync(Node.Patience, Token));
+
+        // By the number of the one before, the script sees that it is missing.
+        Answer().SetResult(RedisResult.Create((RedisValue)$"{(int)AppendOutcome.Early} 0 0 0"));
+        foreach (Task behind in new[] { second, third })
+        {
+            BrokerUnavailableException refused = await Assert.ThrowsAsync<BrokerUnavailableException>(() => behind.WaitAsync(Node.Patience, Token));
+            Assert.Equal((PublishTurn.Refusal, false), (refused.Message, refused.IsUnknown));
+        }
+
+        await Eventually.True(() => silence.Answers.Appends.Count == 1);
+        Answer().SetResult(RedisResult.Create((RedisValue)"1 7 1 1790000000000"));
+        await other.WaitAsync(Node.Patience, Token);
+        Assert.Equal(0, silence.Queue.Count);
+
+        Task Add(string text, PublishTurn? place)
+        {
+            TopicMessage message = Text(text);
+            message.Turn = place;
+            return silence.Queue.AddAsync("t", message, new TopicHistory());
+        }
+
+        TaskCompletionSource<RedisResult> Answer()
+        {
+            Assert.True(silence.Answers.Appends.TryDequeue(out TaskCompletionSource<RedisResult>? append));
+            return append;
+        }
+    }
+
     [Theory]
     [InlineData("NOSCRIPT No matching script.", false)]
     [InlineData("READONLY You can't write against a read only replica.", false)]
