@@ -7,8 +7,8 @@ using Duologue.Protocol;
 namespace Duologue.AspNetCore;
 
 /// <summary>
-/// A WebSocket of many topics, in the subprotocol <c>duologue.topics.v1</c>: does what the client asks, one request after the other, and answers in that order. A publish is done when the log's order has a place for it: the
-/// next need not wait until that is known here. One per endpoint. Source: docs/topics-protocol.md.
+/// A WebSocket of many topics, in the subprotocol <c>duologue.topics.v1</c>: does what the client asks, one request after the other, and answers in that order. Where the broker keeps the order of
+/// publishes, the next goes to it before the one before has an answer. One per connection. Source: docs/topics-protocol.md.
 /// </summary>
 internal sealed class TopicsSession(TopicHub topics, TopicAuthorization authorization) : MessageHandler
 {
@@ -176,11 +176,12 @@ internal sealed class TopicsSession(TopicHub topics, TopicAuthorization authoriz
         }
 
         bool isAhead = topics.Broker.TakesAhead;
-        Task<byte[]> answer = PublishAsync(topic, message, request);
+        Task<byte[]> answer = AppendAsync(topic, message, request);
         return isAhead ? OwedAnswers.AddAsync((WebSocketConnection)connection, answer) : SendAsync(connection, answer);
     }
 
-    private async Task<byte[]> PublishAsync(string topic, TopicMessage message, TopicsRequest request)
+    /// <summary>Publishes, and gives the answer in UTF-8.</summary>
+    private async Task<byte[]> AppendAsync(string topic, TopicMessage message, TopicsRequest request)
     {
         try
         {
