@@ -111,7 +111,7 @@ public sealed partial class RedisBroker
                 return;
             }
 
-            _calls.Longest = TimeSpan.FromMilliseconds(2.0 * ConfigurationOptions.Parse(link.Configuration, ignoreUnknown: true).AsyncTimeout);
+            _calls.Longest = 2 * CallLimit.OwnOf(link.Configuration);
             await WaitForSubscriberAsync(link.GetSubscriber()).ConfigureAwait(false);
             List<ChannelMessageQueue> heard = Follow(link);
 
