@@ -137,7 +137,7 @@ public sealed partial class RedisBroker
         }
         catch (Exception error) when (!_stop.IsCancellationRequested)
         {
-            _refusal = (error as RedisServerException)?.Message;
+            _refusal = RedisRefusal.Of(error);
             Log.ConnectFailed(_logger, error, NodeName);
             await EndAsync(made).ConfigureAwait(false);
             await Task.Delay(_options.HeartbeatInterval, _time, _stop.Token).ConfigureAwait(false);
