@@ -46,7 +46,8 @@ internal sealed class ListenSession(Report report, bool binary, bool once)
     {
         IReadOnlyList<string> bound = ListenUrls.GetBound(application);
         string local = ListenUrls.GetLocal(bound[0]);
-        report.Say($"Listening. Join with [aqua]duologue connect {Report.Safe(string.Concat("ws", local.AsSpan("http".Length), path == "/" ? "" : path))}[/] [grey](Ctrl+C stops it)[/]");
+        string socket = string.Concat("ws", local.AsSpan("http".Length), path == "/" ? "" : path);
+        report.SayWhole($"Listening. Join with [aqua]{Report.Safe($"{ToolCommand.Here} connect {socket}")}[/] [grey](Ctrl+C stops it)[/]");
         report.Tell(new ListeningEvent(bound, local, [path]));
 
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop);

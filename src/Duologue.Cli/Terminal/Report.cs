@@ -13,6 +13,7 @@ internal sealed class Report
     private readonly Lock _lock = new();
     private readonly TextWriter _out;
     private readonly IAnsiConsole _console;
+    private readonly IAnsiConsole _wide;
     private readonly IAnsiConsole _screen;
 
     public Report(TextWriter output, TextWriter error, bool isJson)
@@ -20,6 +21,7 @@ internal sealed class Report
         _out = output;
         IsJson = isJson;
         _console = CreateConsole(error, Console.IsErrorRedirected);
+        _wide = CreateConsole(error, isRedirected: true);
         _screen = CreateConsole(output, Console.IsOutputRedirected);
     }
 
@@ -39,13 +41,10 @@ internal sealed class Report
     }
 
     /// <summary>A line of Spectre markup for people; escape what others wrote with <see cref="Safe"/>.</summary>
-    public void Say(string markup)
-    {
-        if (!IsJson)
-        {
-            Write(() => _console.MarkupLine(markup));
-        }
-    }
+    public void Say(string markup) => Say(_console, markup);
+
+    /// <summary>The same, with no break but the terminal's own: a command that is to be copied from it stays one line.</summary>
+    public void SayWhole(string markup) => Say(_wide, markup);
 
     /// <summary>Where progress may be drawn over itself: standard error, if it is a terminal.</summary>
     public IAnsiConsole? ProgressConsole => IsJson || Console.IsErrorRedirected ? null : _console;
@@ -91,6 +90,14 @@ internal sealed class Report
     });
 
     public static string Safe(string text) => Markup.Escape(TerminalText.Escape(text));
+
+    private void Say(IAnsiConsole console, string markup)
+    {
+        if (!IsJson)
+        {
+            Write(() => console.MarkupLine(markup));
+        }
+    }
 
     private void Write(Action write)
     {
