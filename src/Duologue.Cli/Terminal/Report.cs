@@ -17,18 +17,24 @@ internal sealed class Report
     private readonly IAnsiConsole _screen;
 
     public Report(TextWriter output, TextWriter error, bool isJson)
+        : this(output, error, isJson, !Console.IsOutputRedirected)
+    {
+    }
+
+    internal Report(TextWriter output, TextWriter error, bool isJson, bool isTerminal)
     {
         _out = output;
         IsJson = isJson;
+        IsTerminal = isTerminal;
         _console = CreateConsole(error, Console.IsErrorRedirected);
         _wide = CreateConsole(error, isRedirected: true);
-        _screen = CreateConsole(output, Console.IsOutputRedirected);
+        _screen = CreateConsole(output, !isTerminal);
     }
 
     public bool IsJson { get; }
 
     /// <summary>Whether messages go to a terminal, where they are dressed up, or to a pipe or file, where they go as they are.</summary>
-    public bool IsTerminal { get; } = !Console.IsOutputRedirected;
+    public bool IsTerminal { get; }
 
     /// <summary>The line that is being typed, if there is one: everything is written above it.</summary>
     public LineEditor? Editor { get; set; }
@@ -70,7 +76,7 @@ internal sealed class Report
     /// <summary>A line of markup where the messages go; for terminals.</summary>
     public void Show(string markup) => Write(() => _screen.MarkupLine(markup));
 
-    /// <summary>A table, where the messages go.</summary>
+    /// <summary>A table, or what else has a shape, where the messages go.</summary>
     public void Show(IRenderable table) => Write(() => _screen.Write(table));
 
     /// <summary>A message as it is, for pipes.</summary>
@@ -90,6 +96,9 @@ internal sealed class Report
     });
 
     public static string Safe(string text) => Markup.Escape(TerminalText.Escape(text));
+
+    /// <summary>The same for a text of a peer that is to stand on one line: its line breaks are shown.</summary>
+    public static string SafeLine(string text) => Safe(text.ReplaceLineEndings("␊"));
 
     private void Say(IAnsiConsole console, string markup)
     {
