@@ -8,6 +8,7 @@ internal sealed class DuologueServer : IAsyncDisposable
 {
     private readonly Lock _lock = new();
     private readonly List<MessageHandler> _handlers = [];
+    private readonly List<DuologueEndpoint> _endpoints = [];
     private volatile bool _draining;
 
     public DuologueServer(IOptions<DuologueOptions> options, Connections connections, ServerMetrics metrics, TimeProvider timeProvider, ILoggerFactory loggers, Broker? broker = null, SessionNodes? nodes = null)
@@ -72,6 +73,30 @@ internal sealed class DuologueServer : IAsyncDisposable
     {
         _draining = true;
         Topics.BeginDraining();
+    }
+
+    /// <summary>Keeps an endpoint that may still be given its handlers, to judge it once the application has started.</summary>
+    public void Expect(DuologueEndpoint endpoint)
+    {
+        lock (_lock)
+        {
+            _endpoints.Add(endpoint);
+        }
+    }
+
+    /// <exception cref="InvalidOperationException">Nobody would talk to the connections of an endpoint.</exception>
+    public void ThrowIfIncomplete()
+    {
+        DuologueEndpoint[] endpoints;
+        lock (_lock)
+        {
+            endpoints = [.. _endpoints];
+        }
+
+        foreach (DuologueEndpoint endpoint in endpoints)
+        {
+            endpoint.ThrowIfIncomplete();
+        }
     }
 
     /// <summary>Keeps a handler that was made for an endpoint, to dispose of it at the end: the container does not know it.</summary>

@@ -1,3 +1,5 @@
+using StackExchange.Redis;
+
 namespace Duologue.Redis;
 
 /// <summary>
@@ -13,6 +15,15 @@ internal sealed class CallLimit(TimeProvider time)
     {
         get => TimeSpan.FromTicks(Volatile.Read(ref _ticks));
         set => Volatile.Write(ref _ticks, value.Ticks);
+    }
+
+    /// <summary>The client library's own timeout, of a connection that tells its configuration as text.</summary>
+    public static TimeSpan OwnOf(string configuration)
+    {
+        // The library writes a password as it is, and reads one with a comma as other options, or not at all. It stands behind the timeouts.
+        IEnumerable<string> before = configuration.Split(',').TakeWhile(static part =>
+            !part.StartsWith("user=", StringComparison.OrdinalIgnoreCase) && !part.StartsWith("password=", StringComparison.OrdinalIgnoreCase));
+        return TimeSpan.FromMilliseconds(ConfigurationOptions.Parse(string.Join(',', before), ignoreUnknown: true).AsyncTimeout);
     }
 
     /// <exception cref="TimeoutException">It took too long. What it may have done is not known.</exception>

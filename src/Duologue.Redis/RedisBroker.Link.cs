@@ -112,7 +112,7 @@ public sealed partial class RedisBroker
                 return;
             }
 
-            _calls.Longest = TimeSpan.FromMilliseconds(2.0 * ConfigurationOptions.Parse(link.Configuration, ignoreUnknown: true).AsyncTimeout);
+            _calls.Longest = 2 * CallLimit.OwnOf(link.Configuration);
             await WaitForSubscriberAsync(link.GetSubscriber()).ConfigureAwait(false);
             List<ChannelMessageQueue> heard = Follow(link);
 
@@ -138,7 +138,7 @@ public sealed partial class RedisBroker
         }
         catch (Exception error) when (!_stop.IsCancellationRequested)
         {
-            _refusal = (error as RedisServerException)?.Message;
+            _refusal = RedisRefusal.Of(error);
             Log.ConnectFailed(_logger, error, NodeName);
             await EndAsync(made).ConfigureAwait(false);
             await Task.Delay(_options.HeartbeatInterval, _time, _stop.Token).ConfigureAwait(false);

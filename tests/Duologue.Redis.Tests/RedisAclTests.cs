@@ -147,6 +147,23 @@ public class RedisAclTests
         Assert.DoesNotContain("away", error.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(",password=wrong")]
+    [InlineData(",user=nobody,password=wrong")]
+    [InlineData("")]
+    public async Task A_wrong_password_was_told_as_a_server_that_is_not_there(string credentials)
+    {
+        await using var store = new RedisStore("--port", "{port}", "--requirepass", "right");
+        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders().AddFakeLogging();
+        builder.Services.AddDuologue().UseRedis(store.PatientAddress + credentials, options => options.HeartbeatInterval = TimeSpan.FromSeconds(0.5));
+        await using WebApplication app = builder.Build();
+        RedisBroker broker = app.Services.GetRequiredService<RedisBroker>();
+        await Eventually.True(() => broker.Refusal?.Contains("NOAUTH", StringComparison.Ordinal) == true);
+        Assert.False(broker.IsConnected);
+        Assert.Contains(app.Services.GetFakeLogCollector().GetSnapshot(), record => record.Id.Name == "RedisConnectFailed" && record.Message.Contains("NOAUTH", StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task A_wrong_password_on_a_server_that_is_open_to_all_was_not_noticed()
     {

@@ -30,8 +30,8 @@ public static class DuologueEndpointRouteBuilderExtensions
         Map(endpoints, pattern, HandlerChoice.Of<THandler>);
 
     /// <summary>
-    /// Maps several services to one URL, told apart by subprotocol: call <c>WithSubprotocol</c> on the result. A client that offers none of
-    /// them is refused with 400.
+    /// Maps several services to one URL, told apart by subprotocol: call <c>WithSubprotocol</c> on the result, or the application does not start. A client
+    /// that offers none of them is refused with 400.
     /// </summary>
     /// <param name="endpoints">The application.</param>
     /// <param name="pattern">The route's pattern. A page may be mapped to the same.</param>
@@ -50,6 +50,9 @@ public static class DuologueEndpointRouteBuilderExtensions
         // Any method: a page's fetch with another one is told what this endpoint is, and counted.
         IEndpointConventionBuilder route = endpoints.Map(pattern, endpoint.HandleAsync);
         route.WithMetadata(endpoint).WithDisplayName($"Duologue {pattern}");
+
+        // The endpoints are built with the first request. What was mapped before the application has started is judged with its start; the rest then.
+        server.Expect(endpoint);
         route.Finally(_ => endpoint.ThrowIfIncomplete());
         return new DuologueEndpointBuilder(route, endpoint, server, endpoints.ServiceProvider);
     }

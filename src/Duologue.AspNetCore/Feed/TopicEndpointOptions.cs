@@ -4,12 +4,19 @@ namespace Duologue.AspNetCore;
 
 /// <summary>
 /// What an endpoint that <c>MapTopics</c> made may set for its clients: who may read and publish what, how long a request is held, how much one answer has; and for its WebSockets, all that
-/// <see cref="DuologueEndpointOptions"/> has. Its origins are those of all ways; <see cref="DuologueEndpointOptions.MaxMessageSize"/> is also the most that is published in one request.
+/// <see cref="DuologueEndpointOptions"/> has, but that <see cref="DuologueEndpointOptions.SendQueuePolicy"/> is <see cref="SendQueuePolicy.Close"/>, whatever the server's is: who is closed comes back from where
+/// it was and is told what is gone, who is dropped a message is not. Its origins are those of all ways; <see cref="DuologueEndpointOptions.MaxMessageSize"/> is also the most that is published in one request.
 /// Not thread-safe; read once, when the endpoint is mapped.
 /// </summary>
 public sealed class TopicEndpointOptions : DuologueEndpointOptions
 {
-    internal TopicEndpointOptions(DuologueEndpointOptions source) => CopyFrom(source);
+    internal TopicEndpointOptions(DuologueEndpointOptions source)
+    {
+        CopyFrom(source);
+
+        // The server's is for messages without a position: a page that is dropped from between two others leaves a gap that nobody is told of.
+        SendQueuePolicy = SendQueuePolicy.Close;
+    }
 
     /// <summary>Whether clients may publish, by HTTP and by WebSocket. Default false: 403, or on a WebSocket close 1008 or an error.</summary>
     public bool AllowPublishing { get; set; }
@@ -34,6 +41,11 @@ public sealed class TopicEndpointOptions : DuologueEndpointOptions
 
     internal IEnumerable<string> FindFailures(string where)
     {
+        if (SendQueuePolicy != SendQueuePolicy.Close)
+        {
+            yield return $"{where}: {nameof(SendQueuePolicy)} is {SendQueuePolicy}; of topics it can be {nameof(SendQueuePolicy.Close)} only. Who is closed comes back from where it was; who is dropped a message would not be told.";
+        }
+
         if (MaxWait <= TimeSpan.Zero || MaxWait > TimeSpan.FromHours(1))
         {
             yield return $"{where}: {nameof(MaxWait)} is {MaxWait}; it must be positive and at most 1 h.";

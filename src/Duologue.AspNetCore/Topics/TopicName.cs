@@ -87,6 +87,14 @@ internal static class TopicName
         }
     }
 
+    /// <summary>The segment of a name or pattern that begins at a place.</summary>
+    public static ReadOnlySpan<char> SegmentAt(string name, int start)
+    {
+        ReadOnlySpan<char> rest = name.AsSpan(start);
+        int end = rest.IndexOf(Slash);
+        return end < 0 ? rest : rest[..end];
+    }
+
     private static string? FindError(string name, string what)
     {
         if (name.Length is 0 or > MaxLength)

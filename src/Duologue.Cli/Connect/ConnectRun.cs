@@ -261,6 +261,6 @@ internal sealed class ConnectRun(Connection connection, Uri url, ConnectPlan pla
         string reason = info.Reason.Length > 0 ? $" \"{info.Reason}\"" : "";
         string clean = info.WasClean ? "" : ", not clean";
         string unsent = info.UnsentBytes > 0 ? $"; {info.UnsentBytes} bytes were not sent" : "";
-        return Report.Safe($"{who}: {info.Code}{reason} ({info.Cause}{clean}){unsent}");
+        return Report.SafeLine($"{who}: {info.Code}{reason} ({info.Cause}{clean}){unsent}");
     }
 }

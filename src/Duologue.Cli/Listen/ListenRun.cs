@@ -36,7 +36,7 @@ internal sealed class ListenRun(Report report, bool binary, bool once)
         _connections.TryRemove(id, out _);
         CloseInfo info = await connection.Closed.ConfigureAwait(false);
         string reason = info.Reason.Length > 0 ? $" \"{info.Reason}\"" : "";
-        report.Say($"[yellow]#{id}[/] [red]closed[/] [grey]{Report.Safe($"{info.Code}{reason} ({info.Cause})")}[/]");
+        report.Say($"[yellow]#{id}[/] [red]closed[/] [grey]{Report.SafeLine($"{info.Code}{reason} ({info.Cause})")}[/]");
         report.Tell(new CloseEvent(id, info.Code, info.Reason, info.WasClean, info.ByPeer, info.Cause.ToString()));
         _firstClosed.TrySetResult();
     }
@@ -46,7 +46,8 @@ internal sealed class ListenRun(Report report, bool binary, bool once)
     {
         IReadOnlyList<string> bound = ListenUrls.GetBound(application);
         string local = ListenUrls.GetLocal(bound[0]);
-        report.Say($"Listening. Join with [aqua]duologue connect {Report.Safe(string.Concat("ws", local.AsSpan("http".Length), path == "/" ? "" : path))}[/] [grey](Ctrl+C stops it)[/]");
+        string socket = string.Concat("ws", local.AsSpan("http".Length), path == "/" ? "" : path);
+        report.SayWhole($"Listening. Join with [aqua]{Report.Safe($"{ToolCommand.Here} connect {socket}")}[/] [grey](Ctrl+C stops it)[/]");
         report.Tell(new ListeningEvent(bound, local, [path]));
 
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop);

@@ -30,8 +30,11 @@ let ready = false;   // The connection is open and the server has said what it t
 
 conversation.name = sessionStorage.getItem('name') ?? '';
 $('url').textContent = address.href;
-$('empty-command').textContent = `duologue connect ${base}`;
-$('join-terminal').textContent = `duologue connect ${base}`;
+
+// How the tool is called where the server was started from stands in the document.
+const command = $('empty-command').textContent.replace(/\bws:.*/, base);
+$('empty-command').textContent = command;
+$('join-terminal').textContent = command;
 $('join-console').textContent = `ws = new WebSocket('${base}')\nws.onmessage = e => console.log(e.data)\nws.onopen = () => ws.send('hello everyone')`;
 
 conversation.addEventListener('state', () => {

@@ -22,8 +22,9 @@ internal static class ListenUrls
             urls = [$"{scheme}://localhost:{DefaultPort}"];
         }
 
-        foreach (string url in urls)
+        for (int i = 0; i < urls.Length; i++)
         {
+            string url = urls[i];
             if (!TryReadOne(url, out BindingAddress? address))
             {
                 error = $"--urls has \"{url}\", which is no address to listen on; expected such as http://localhost:8080 or http://0.0.0.0:8080, without a path.";
@@ -43,6 +44,9 @@ internal static class ListenUrls
                 error = $"--urls has \"{url}\"; a free port is found for an address, not for the name localhost: use {scheme}://127.0.0.1:0.";
                 return false;
             }
+
+            // A scheme is the same in capitals (RFC 3986 §3.1); all that shows it from here on has it in small letters.
+            urls[i] = string.Concat(scheme, url.AsSpan(scheme.Length));
         }
 
         error = null;
@@ -113,7 +117,7 @@ internal static class ListenUrls
             return false;
         }
 
-        return address.PathBase.Length == 0 && !address.IsUnixPipe && !address.IsNamedPipe && address.Scheme is "http" or "https" && address.Port is >= 0 and <= IPEndPoint.MaxPort;
+        return address.PathBase.Length == 0 && !address.IsUnixPipe && !address.IsNamedPipe && address.Scheme.ToLowerInvariant() is "http" or "https" && address.Port is >= 0 and <= IPEndPoint.MaxPort;
     }
 
     private static bool IsAny(string host) => host is "0.0.0.0" or "[::]" or "*" or "+";

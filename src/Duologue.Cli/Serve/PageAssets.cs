@@ -1,5 +1,7 @@
 using System.Reflection;
 using System.Security.Cryptography;
+using System.Text;
+using Duologue.Cli.Terminal;
 using Microsoft.AspNetCore.Http.Headers;
 using Microsoft.Net.Http.Headers;
 
@@ -40,6 +42,11 @@ internal static class PageAssets
         using Stream stream = assembly.GetManifestResourceStream(name) ?? throw new InvalidOperationException($"The tool lacks its file {name}.");
         byte[] content = new byte[stream.Length];
         stream.ReadExactly(content);
+        if (name.EndsWith(".html", StringComparison.Ordinal))
+        {
+            content = Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(content).Replace("duologue connect", $"{ToolCommand.Elsewhere} connect", StringComparison.Ordinal));
+        }
+
         string type = Types.First(type => name.EndsWith(type.Extension, StringComparison.Ordinal)).ContentType;
         return new(content, type, new EntityTagHeaderValue($"\"{Convert.ToHexStringLower(SHA256.HashData(content).AsSpan(0, 12))}\""));
     }

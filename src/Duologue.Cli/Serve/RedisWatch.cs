@@ -4,11 +4,13 @@ using Microsoft.Extensions.Options;
 
 namespace Duologue.Cli.Serve;
 
-/// <summary>Says when Redis cannot be reached, and when it is there again. The server goes on either way.</summary>
+/// <summary>Says when Redis cannot be reached, what it has against this server if it is that, and when it is there again. The server goes on either way.</summary>
 internal sealed class RedisWatch(RedisBroker broker, IOptions<RedisBrokerOptions> options, Report report, TimeProvider timeProvider) : BackgroundService
 {
     // Longer than a healthy server takes to be reached, shorter than somebody looks at a terminal in doubt.
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
+
+    private static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(1);
 
     private readonly Lock _lock = new();
     private bool _isAway;
@@ -34,13 +36,30 @@ internal sealed class RedisWatch(RedisBroker broker, IOptions<RedisBrokerOptions
         await Task.Delay(Patience, timeProvider, stoppingToken).ConfigureAwait(false);
         if (!broker.IsConnected)
         {
-            Tell(isAway: true, $"Redis at {Servers} cannot be reached. Is it started, and is --redis right?");
+            Tell(isAway: true, broker.Refusal is null ? $"Redis at {Servers} cannot be reached. Is it started, and is --redis right?" : $"There is no link to Redis at {Servers}.");
             if (broker.IsConnected)
             {
                 // It came at that very moment, and its event came before this.
                 OnRestored(null, EventArgs.Empty);
             }
         }
+
+        // No event tells of it: the first try may take longer than this has waited, and a user may lose a right later.
+        string? told = null;
+        using var look = new PeriodicTimer(LookInterval, timeProvider);
+        do
+        {
+            string? refusal = broker.IsConnected ? null : broker.Refusal;
+            if (refusal is not null && refusal != told)
+            {
+                string text = $"Redis at {Servers} refuses what makes the link: {refusal.TrimEnd('.')}. Are the user and the password in --redis right, and has the user the rights of docs/redis.md?";
+                report.Say($"[red]error:[/] {Report.Safe(text)}");
+                report.Tell(new NoteEvent(text));
+            }
+
+            told = broker.IsConnected ? null : refusal ?? told;
+        }
+        while (await look.WaitForNextTickAsync(stoppingToken).ConfigureAwait(false));
     }
 
     private void OnInterrupted(object? sender, EventArgs e) => Tell(isAway: true, $"The link to Redis at {Servers} is lost.");

@@ -161,7 +161,7 @@ internal static class ServeCommand
         }
 
         report.Say($"  three ways     {Report.Safe(local + ThreeWaysPage.Path)}");
-        report.Say($"  in a terminal  [aqua]duologue connect {Report.Safe(socket)}[/]");
+        report.SayWhole($"  in a terminal  [aqua]{Report.Safe($"{ToolCommand.Here} connect {socket}")}[/]");
         report.Say($"  echo           {Report.Safe(string.Join(", ", echoPaths.Select(path => socket + path)))}");
         report.Say($"  fan-out        {Report.Safe($"{socket}/fanout, fed by {socket}/fanout/publish")}");
         report.Say($"  topics         {Report.Safe($"{local}{TopicsEndpoint.Path}/NAME")}");

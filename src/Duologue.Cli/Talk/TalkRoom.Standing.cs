@@ -101,7 +101,7 @@ internal sealed partial class TalkRoom
                 return;
             }
 
-            foreach (TalkMember member in _byKey.Values.Where(member => !_people.ContainsKey(member.Key) && _timeProvider.GetElapsedTime(member.AskedAt, now) > Patience))
+            foreach (TalkMember member in _byKey.Values.Where(member => !_people.Contains(member.Key) && _timeProvider.GetElapsedTime(member.AskedAt, now) > Patience))
             {
                 Ask(member);
             }

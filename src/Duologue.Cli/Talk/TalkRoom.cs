@@ -26,8 +26,8 @@ internal sealed partial class TalkRoom
     private readonly Dictionary<string, TalkMember> _members = [];
     private readonly Dictionary<string, TalkMember> _byKey = [];
 
-    // Of all processes, by key; the same on each that has applied the same entries.
-    private readonly Dictionary<string, Person> _people = [];
+    // Of all processes; the same on each that has applied the same entries.
+    private readonly People _people = [];
     private readonly TalkHistory _history;
     private string _talk = "";
     private int _lastId;
@@ -96,7 +96,7 @@ internal sealed partial class TalkRoom
     {
         lock (_gate)
         {
-            return [.. ListPeople().Select(person => person.Name)];
+            return [.. _people.ById.Select(person => person.Name)];
         }
     }
 
@@ -154,13 +154,13 @@ internal sealed partial class TalkRoom
 
     private void Join(Joining joining, long time)
     {
-        if (_people.ContainsKey(joining.Key))
+        if (_people.Contains(joining.Key))
         {
             // It had asked twice.
             return;
         }
 
-        if (joining.Was is { } was && _people.ContainsKey(was))
+        if (joining.Was is { } was && _people.Contains(was))
         {
             // It is back before its former line was known to be dead. That has no place any more.
             if (_byKey.Remove(was, out TalkMember? former))
@@ -174,7 +174,7 @@ internal sealed partial class TalkRoom
         }
 
         int id = ++_lastId;
-        var person = new Person(id, Distinct(joining.Name ?? $"guest-{id}", ""), joining.Kind);
+        var person = new Person(id, _people.FindFree(joining.Name ?? $"guest-{id}", id), joining.Kind);
         Publish(new Joined(time, person), $"{person.Name} joined from a {person.Kind}");
         _people.Add(joining.Key, person);
         Enter(joining.Key, person);
@@ -199,16 +199,15 @@ internal sealed partial class TalkRoom
     private void Rename(Naming naming, long time)
     {
         Person before = _people[naming.Key];
-        string distinct = Distinct(naming.Name, naming.Key);
-        if (distinct != before.Name)
+        Person person = _people.Rename(naming.Key, naming.Name);
+        if (person.Name != before.Name)
         {
-            Person person = _people[naming.Key] = before with { Name = distinct };
             if (_byKey.GetValueOrDefault(naming.Key) is { } member)
             {
                 member.Person = person;
             }
 
-            Publish(new Named(time, person, before.Name), $"{before.Name} is now {distinct}");
+            Publish(new Named(time, person, before.Name), $"{before.Name} is now {person.Name}");
         }
     }
 
@@ -267,7 +266,7 @@ internal sealed partial class TalkRoom
 
     private bool Knows(string key, int? reference)
     {
-        bool knows = _people.ContainsKey(key);
+        bool knows = _people.Contains(key);
         if (!knows && _byKey.GetValueOrDefault(key) is { } member)
         {
             Refuse(member, "The others had been told that you left. You are let in again; then say it again.", reference);
@@ -279,7 +278,7 @@ internal sealed partial class TalkRoom
     private void Greet(TalkMember member, Person you)
     {
         var bounds = new Bounds(TalkLimits.Text, TalkLimits.Name, _maxFile, TalkLimits.PerSecond);
-        member.Connection.Send(Encode(new Welcome(_talk, member.Key, Now, you, [.. ListPeople()], bounds)));
+        member.Connection.Send(Encode(new Welcome(_talk, member.Key, Now, you, [.. _people.ById], bounds)));
         foreach (TalkHistory.Entry entry in _history.Entries)
         {
             Utterance past = entry.Utterance with { Past = true };
@@ -305,35 +304,11 @@ internal sealed partial class TalkRoom
         }
     }
 
-    private IEnumerable<Person> ListPeople() => _people.Values.OrderBy(person => person.Id);
-
     private void Publish(TalkEvent happening, string line)
     {
         _audience.Tell(Events, Encode(happening));
         _audience.Tell(Lines, TalkProtocol.ToLine(line));
     }
-
-    private string Distinct(string name, string ownKey)
-    {
-        string candidate = name;
-        for (int number = 2; IsTaken(candidate, ownKey); number++)
-        {
-            string suffix = $" {number}";
-            int length = Math.Min(name.Length, TalkLimits.Name - suffix.Length);
-            // Not between the halves of a surrogate pair.
-            if (char.IsHighSurrogate(name[length - 1]))
-            {
-                length--;
-            }
-
-            candidate = name[..length] + suffix;
-        }
-
-        return candidate;
-    }
-
-    private bool IsTaken(string name, string ownKey) =>
-        _people.Any(each => each.Key != ownKey && each.Value.Name.Equals(name, StringComparison.OrdinalIgnoreCase));
 
     private static string Encode(TalkEvent happening) => JsonSerializer.Serialize(happening, TalkJson.Default.TalkEvent);
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Spectre.Console;
 
 namespace Duologue.Cli.Terminal;
 
@@ -23,8 +24,12 @@ internal sealed class MessagePrinter(Report report, TimeProvider timeProvider)
         }
         else if (report.IsTerminal)
         {
+            // In a column of its own, so that a line of it, by a break or by wrapping, never stands where a message begins: it could pass for another peer's.
             string content = message.Type == MessageType.Text ? Report.Safe(message.Text) : $"[blue]{DescribeBytes(message.Data.Span)}[/]";
-            report.Show($"[grey]{Now()}[/] {Who(id)}[green]‹[/] {content}");
+            report.Show(new Grid()
+                .AddColumn(new GridColumn().Padding(0, 0, 1, 0).NoWrap())
+                .AddColumn(new GridColumn().Padding(0, 0, 0, 0))
+                .AddRow($"[grey]{Now()}[/] {Who(id)}[green]‹[/]", content));
         }
         else if (message.Type == MessageType.Text)
         {

@@ -13,20 +13,28 @@ internal sealed class Report
     private readonly Lock _lock = new();
     private readonly TextWriter _out;
     private readonly IAnsiConsole _console;
+    private readonly IAnsiConsole _wide;
     private readonly IAnsiConsole _screen;
 
     public Report(TextWriter output, TextWriter error, bool isJson)
+        : this(output, error, isJson, !Console.IsOutputRedirected)
+    {
+    }
+
+    internal Report(TextWriter output, TextWriter error, bool isJson, bool isTerminal)
     {
         _out = output;
         IsJson = isJson;
+        IsTerminal = isTerminal;
         _console = CreateConsole(error, Console.IsErrorRedirected);
-        _screen = CreateConsole(output, Console.IsOutputRedirected);
+        _wide = CreateConsole(error, isRedirected: true);
+        _screen = CreateConsole(output, !isTerminal);
     }
 
     public bool IsJson { get; }
 
     /// <summary>Whether messages go to a terminal, where they are dressed up, or to a pipe or file, where they go as they are.</summary>
-    public bool IsTerminal { get; } = !Console.IsOutputRedirected;
+    public bool IsTerminal { get; }
 
     /// <summary>The line that is being typed, if there is one: everything is written above it.</summary>
     public LineEditor? Editor { get; set; }
@@ -39,13 +47,10 @@ internal sealed class Report
     }
 
     /// <summary>A line of Spectre markup for people; escape what others wrote with <see cref="Safe"/>.</summary>
-    public void Say(string markup)
-    {
-        if (!IsJson)
-        {
-            Write(() => _console.MarkupLine(markup));
-        }
-    }
+    public void Say(string markup) => Say(_console, markup);
+
+    /// <summary>The same, with no break but the terminal's own: a command that is to be copied from it stays one line.</summary>
+    public void SayWhole(string markup) => Say(_wide, markup);
 
     /// <summary>Where progress may be drawn over itself: standard error, if it is a terminal.</summary>
     public IAnsiConsole? ProgressConsole => IsJson || Console.IsErrorRedirected ? null : _console;
@@ -71,7 +76,7 @@ internal sealed class Report
     /// <summary>A line of markup where the messages go; for terminals.</summary>
     public void Show(string markup) => Write(() => _screen.MarkupLine(markup));
 
-    /// <summary>A table, where the messages go.</summary>
+    /// <summary>A table, or what else has a shape, where the messages go.</summary>
     public void Show(IRenderable table) => Write(() => _screen.Write(table));
 
     /// <summary>A message as it is, for pipes.</summary>
@@ -91,6 +96,17 @@ internal sealed class Report
     });
 
     public static string Safe(string text) => Markup.Escape(TerminalText.Escape(text));
+
+    /// <summary>The same for a text of a peer that is to stand on one line: its line breaks are shown.</summary>
+    public static string SafeLine(string text) => Safe(text.ReplaceLineEndings("␊"));
+
+    private void Say(IAnsiConsole console, string markup)
+    {
+        if (!IsJson)
+        {
+            Write(() => console.MarkupLine(markup));
+        }
+    }
 
     private void Write(Action write)
     {

@@ -203,7 +203,7 @@ internal sealed class HandshakeAttempt : IDisposable
             // Over TLS this decides whether HTTP/1.1 is offered beside HTTP/2, so that a server without that can say so.
             VersionPolicy = handshake.IsHttp2 && mayUseHttp1 ? HttpVersionPolicy.RequestVersionOrLower : HttpVersionPolicy.RequestVersionExact,
         };
-        request.Options.Set(HandshakeProgress.Key, _progress);
+        _progress.Follow(request);
         if (handshake.IsHttp2)
         {
             request.Headers.Protocol = HandshakeHeaders.WebSocket;
@@ -222,11 +222,7 @@ internal sealed class HandshakeAttempt : IDisposable
     {
         // The handler's own token outlives a request that was given up: ours ends with the attempt.
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stopToken);
-        DnsEndPoint target = context.DnsEndPoint;
-        _progress.Connecting(target.Host, target.Port);
-        var racer = new ConnectionRacer(_options.Resolve, _options.Connect, _options.TimeProvider, _logger);
-        Stream stream = await racer.ConnectAsync(target.Host, target.Port, stop.Token).ConfigureAwait(false);
-        _progress.Connected(target.Host, target.Port);
+        Stream stream = await HandshakeHandler.ConnectAsync(context, _options, _logger, _progress, stop.Token).ConfigureAwait(false);
         lock (_lock)
         {
             if (!_failed)
@@ -316,7 +312,7 @@ internal sealed class HandshakeAttempt : IDisposable
     {
         HandshakeException failure => failure,
         _ when _timeout.IsCancellationRequested => HandshakeFailures.TimedOut(_uri, _options.ConnectTimeout, _progress.WaitingFor, e),
-        HttpRequestException http => HandshakeFailures.Failed(_uri, http, _options, _progress.ProxySought),
+        HttpRequestException http => HandshakeFailures.Failed(_uri, http, _options),
         IOException io => HandshakeFailures.Failed(_uri, io),
         NotSupportedException unsupported => HandshakeFailures.Failed(_uri, unsupported),
         _ => null,

@@ -54,15 +54,13 @@ internal static class HandshakeFailures
     /// <param name="uri">With whom.</param>
     /// <param name="e">Why.</param>
     /// <param name="options">Those of the connect call.</param>
-    /// <param name="proxySought">The proxy that a TCP connection was wanted to when it failed, if one was: the options need not name it, the environment may.</param>
-    public static HandshakeException Failed(Uri uri, HttpRequestException e, ConnectOptions options, string? proxySought)
+    public static HandshakeException Failed(Uri uri, HttpRequestException e, ConnectOptions options)
     {
         string cause = Innermost(e);
-        string proxy = proxySought is null ? "" : $"The proxy {proxySought} cannot be reached: ";
         string reason = e.HttpRequestError switch
         {
-            HttpRequestError.NameResolutionError => $"{proxy}The host name cannot be resolved: {cause}",
-            HttpRequestError.ConnectionError => $"{proxy}{cause}",
+            HttpRequestError.NameResolutionError => $"The host name cannot be resolved: {cause}",
+            HttpRequestError.ConnectionError => cause,
             HttpRequestError.SecureConnectionError when ForcesHttp2(options) => $"TLS failed, where nothing but HTTP/2 was offered: {cause} {LowerVersion} Or trust the server's certificate.",
             HttpRequestError.SecureConnectionError => $"TLS failed: {cause} If the port speaks no TLS, connect with ws: else trust the server's certificate, or decide about it in RemoteCertificateValidationCallback.",
             HttpRequestError.ProxyTunnelError => $"The proxy did not let it through: {cause}{(e.StatusCode == HttpStatusCode.ProxyAuthenticationRequired ? " Set the credentials of Proxy." : "")}",

@@ -1,5 +1,8 @@
 using System.Net;
 using System.Net.Security;
+using System.Net.Sockets;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Duologue.Client;
 
@@ -31,6 +34,46 @@ internal static class HandshakeHandler
         }
 
         return handler;
+    }
+
+    /// <summary>Lets a handler, whose connections outlive the request that wanted them first, connect as the options say.</summary>
+    /// <param name="handler">The handler.</param>
+    /// <param name="options">How.</param>
+    /// <param name="progress">Is told of what a request that carries none of its own waits for; null if nobody wants to know. A proxy's CONNECT, which the handler makes, carries none.</param>
+    public static void ConnectBy(SocketsHttpHandler handler, ConnectOptions options, HandshakeProgress? progress)
+    {
+        ILogger logger = options.LoggerFactory?.CreateLogger("Duologue.Client") ?? NullLogger.Instance;
+        handler.ConnectCallback = (context, cancellationToken) =>
+            ConnectAsync(context, options, logger, HandshakeProgress.Of(context.InitialRequestMessage) ?? progress, cancellationToken);
+        handler.PlaintextStreamFilter = (context, _) =>
+        {
+            ThrowIfHttp2IsRefused(context);
+            if (!IsTunnel(context.InitialRequestMessage))
+            {
+                (HandshakeProgress.Of(context.InitialRequestMessage) ?? progress)?.Asking();
+            }
+
+            return ValueTask.FromResult(context.PlaintextStream);
+        };
+    }
+
+    /// <summary>Makes a TCP connection for a handler: to the server, or to a proxy, which is named if it does not answer. The options need not name it, the environment may.</summary>
+    /// <exception cref="SocketException">No address took the connection.</exception>
+    public static async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, ConnectOptions options, ILogger logger, HandshakeProgress? progress, CancellationToken cancellationToken)
+    {
+        DnsEndPoint target = context.DnsEndPoint;
+        progress?.Connecting(target.Host, target.Port);
+        try
+        {
+            var racer = new ConnectionRacer(options.Resolve, options.Connect, options.TimeProvider, logger);
+            Stream stream = await racer.ConnectAsync(target.Host, target.Port, cancellationToken).ConfigureAwait(false);
+            progress?.Connected(target.Host, target.Port);
+            return stream;
+        }
+        catch (SocketException e) when (IsTunnel(context.InitialRequestMessage) || !HandshakeProgress.IsDirect(context.InitialRequestMessage.RequestUri!, target.Host, target.Port))
+        {
+            throw new SocketException((int)e.SocketErrorCode, $"The proxy {target.Host}:{target.Port} cannot be reached: {e.Message}");
+        }
     }
 
     /// <summary>The first option that a handler made for some options would not heed in others; null if one handler does for both.</summary>

@@ -1,7 +1,4 @@
-using System.Net;
 using Duologue.Client;
-using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Duologue;
 
@@ -69,33 +66,10 @@ public sealed class HttpConnectionPool : IDisposable
 
     private static HttpMessageInvoker Create(ConnectOptions options)
     {
-        ILogger logger = options.LoggerFactory?.CreateLogger("Duologue.Client") ?? NullLogger.Instance;
         SocketsHttpHandler handler = HandshakeHandler.Create(options);
-
+        
         // A connection outlives the handshake that wanted it first: that one's cancellation is not the connection's.
-        handler.ConnectCallback = async (context, cancellationToken) =>
-        {
-            DnsEndPoint target = context.DnsEndPoint;
-            HandshakeProgress? progress = Find(context.InitialRequestMessage);
-            progress?.Connecting(target.Host, target.Port);
-            var racer = new ConnectionRacer(options.Resolve, options.Connect, options.TimeProvider, logger);
-            Stream stream = await racer.ConnectAsync(target.Host, target.Port, cancellationToken).ConfigureAwait(false);
-            progress?.Connected(target.Host, target.Port);
-            return stream;
-        };
-        handler.PlaintextStreamFilter = (context, _) =>
-        {
-            HandshakeHandler.ThrowIfHttp2IsRefused(context);
-            if (!HandshakeHandler.IsTunnel(context.InitialRequestMessage))
-            {
-                Find(context.InitialRequestMessage)?.Asking();
-            }
-
-            return ValueTask.FromResult(context.PlaintextStream);
-        };
+        HandshakeHandler.ConnectBy(handler, options, progress: null);
         return new HttpMessageInvoker(handler);
     }
-
-    private static HandshakeProgress? Find(HttpRequestMessage request) =>
-        request.Options.TryGetValue(HandshakeProgress.Key, out HandshakeProgress? progress) ? progress : null;
 }

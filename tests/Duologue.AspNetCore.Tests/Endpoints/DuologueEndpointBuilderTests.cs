@@ -1,7 +1,9 @@
 using System.Net.WebSockets;
 using Duologue.AspNetCore.Tests.Support;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 
 namespace Duologue.AspNetCore.Tests.Endpoints;
 
@@ -82,14 +84,34 @@ public class DuologueEndpointBuilderTests
     }
 
     [Fact]
-    public async Task A_pattern_without_a_handler_is_an_error()
+    public async Task A_pattern_without_a_handler_failed_at_its_first_request()
+    {
+        InvalidOperationException error = await Assert.ThrowsAsync<InvalidOperationException>(() => TestHost.StartAsync(app => app.MapDuologue("/empty")));
+        Assert.Contains("MapDuologue(\"/empty\") has no handler", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_pattern_without_a_handler_that_is_mapped_by_a_startup_class_fails_the_start()
+    {
+        using IHost host = new HostBuilder().ConfigureWebHost(web => web
+            .UseKestrel()
+            .UseUrls("http://127.0.0.1:0")
+            .ConfigureServices(services => services.AddDuologue())
+            .Configure(app => app.UseRouting().UseEndpoints(endpoints => endpoints.MapDuologue("/empty")))).Build();
+        InvalidOperationException error = await Assert.ThrowsAsync<InvalidOperationException>(() => host.StartAsync(TestContext.Current.CancellationToken));
+        Assert.Contains("MapDuologue(\"/empty\") has no handler", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_pattern_without_a_handler_that_is_mapped_later_fails_its_first_request()
     {
         InvalidOperationException error = await Assert.ThrowsAsync<InvalidOperationException>(async () =>
         {
-            await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/empty"));
-            _ = host.Services.GetRequiredService<Microsoft.AspNetCore.Routing.EndpointDataSource>().Endpoints;
+            WebApplication mapped = null!;
+            await using TestHost host = await TestHost.StartAsync(app => mapped = app);
+            mapped.MapDuologue("/empty");
+            _ = ((Microsoft.AspNetCore.Routing.IEndpointRouteBuilder)mapped).DataSources.SelectMany(source => source.Endpoints).ToArray();
         });
-
         Assert.Contains("MapDuologue(\"/empty\") has no handler", error.Message, StringComparison.Ordinal);
     }
 

@@ -1,6 +1,7 @@
 using System.Net.WebSockets;
 using System.Text;
 using Duologue.AspNetCore.Tests.Support;
+using Microsoft.Extensions.Options;
 
 namespace Duologue.AspNetCore.Tests.Feed;
 
@@ -145,6 +146,49 @@ public class FeedSocketTests
         feed.Topics.Publish("the one", "x");
         using ClientWebSocket socket = await feed.Host.ConnectAsync("/topics/another");
         Assert.Equal("close 1013 There are 1 topics, which is the most (MaxTopics).", await socket.ReceiveTextAsync());
+    }
+
+    [Theory]
+    [InlineData(SendQueuePolicy.DropOldest)]
+    [InlineData(SendQueuePolicy.DropNewest)]
+    [InlineData(SendQueuePolicy.Wait)]
+    public async Task Who_was_too_slow_for_a_server_that_drops_had_a_gap_that_nobody_told_it_of(SendQueuePolicy policy)
+    {
+        await using FeedHost feed = await FeedHost.StartAsync(_ => { }, options => (options.SendQueuePolicy, options.SendQueueLimit) = (policy, 64 * 1024));
+        using ClientWebSocket slow = await feed.Host.ConnectAsync("/topics/t?after=now");
+        await ReceiveAsync(slow);
+        await SubscribedAsync(feed, "t");
+
+        // It reads nothing: the kernel's buffers fill, then its own queue.
+        string large = new('x', 32 * 1024);
+        FanoutResult result = default;
+        for (int i = 0; i < 2_000 && result.Dropped == 0; i++)
+        {
+            result = feed.Topics.Publish("t", large);
+        }
+
+        Assert.Equal(1, result.Dropped);
+        string text;
+        string next = "0";
+        for (int number = 1; !(text = await slow.ReceiveTextAsync()).StartsWith("close", StringComparison.Ordinal); number++)
+        {
+            FeedPage page = FeedPage.Parse(text);
+            next = page.Next;
+            Assert.EndsWith($"-{number}", next, StringComparison.Ordinal);
+        }
+
+        Assert.StartsWith("close 1013", text, StringComparison.Ordinal);
+        Assert.False((await feed.PollAsync($"/topics/t?after={next}")).Reset);
+    }
+
+    [Theory]
+    [InlineData(SendQueuePolicy.DropOldest)]
+    [InlineData(SendQueuePolicy.DropNewest)]
+    [InlineData(SendQueuePolicy.Wait)]
+    public async Task Topics_that_are_to_drop_are_refused(SendQueuePolicy policy)
+    {
+        OptionsValidationException error = await Assert.ThrowsAsync<OptionsValidationException>(() => FeedHost.StartAsync(endpoint => endpoint.SendQueuePolicy = policy));
+        Assert.Contains($"SendQueuePolicy is {policy}; of topics it can be Close only", error.Message, StringComparison.Ordinal);
     }
 
     private static async Task<FeedPage> ReceiveAsync(ClientWebSocket socket) => FeedPage.Parse(await socket.ReceiveTextAsync());

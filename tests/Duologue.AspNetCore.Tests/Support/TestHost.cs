@@ -51,7 +51,16 @@ internal sealed class TestHost : IAsyncDisposable
         build(builder);
         WebApplication app = builder.Build();
         map(app);
-        await app.StartAsync(TestContext.Current.CancellationToken);
+        try
+        {
+            await app.StartAsync(TestContext.Current.CancellationToken);
+        }
+        catch
+        {
+            await app.DisposeAsync();
+            throw;
+        }
+
         return new TestHost(app);
     }
 

@@ -69,6 +69,18 @@ public sealed class RedisTests
     }
 
     [Fact]
+    public async Task A_wrong_password_was_told_as_a_redis_that_cannot_be_reached()
+    {
+        await using var store = new RedisStore("--port", "{port}", "--requirepass", "right");
+        await using ServeTool server = await ServeTool.StartAsync("--redis", store.Address + ",password=geheim", "--node", "one");
+        string error = await server.Tool.WaitForErrorAsync(line => line.Contains("refuses", StringComparison.Ordinal));
+        Assert.Contains($"Redis at {store.Address} refuses what makes the link: ", error, StringComparison.Ordinal);
+        Assert.Contains("NOAUTH", error, StringComparison.Ordinal);
+        Assert.DoesNotContain("geheim", server.Tool.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("Exception", server.Tool.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_link_that_is_lost_is_said_and_so_is_its_return()
     {
         await using var store = new RedisStore();

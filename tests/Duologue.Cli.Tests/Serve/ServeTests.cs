@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text.Json;
 using Duologue.Cli.Serve;
+using Duologue.Cli.Terminal;
 using Duologue.Cli.Tests.Support;
 
 namespace Duologue.Cli.Tests.Serve;
@@ -27,6 +28,19 @@ public sealed class ServeTests
         again.Headers.IfNoneMatch.Add(page.Headers.ETag!);
         using HttpResponseMessage unchanged = await http.SendAsync(again, Token);
         Assert.Equal(HttpStatusCode.NotModified, unchanged.StatusCode);
+    }
+
+    [Fact]
+    public async Task A_clone_which_has_no_duologue_on_its_path_was_told_to_join_by_that()
+    {
+        await using ServeTool server = await ServeTool.StartAsync();
+        string line = await server.Tool.WaitForErrorAsync(line => line.Contains("in a terminal", StringComparison.Ordinal));
+        Assert.EndsWith($"{ToolCommand.Here} connect {server.Url.Replace("http", "ws", StringComparison.Ordinal)}", line.TrimEnd(), StringComparison.Ordinal);
+        Assert.StartsWith("dotnet run ", ToolCommand.Here, StringComparison.Ordinal);
+        using var http = new HttpClient();
+        string html = await http.GetStringAsync(new Uri(server.Url), Token);
+        Assert.Contains("<code id=\"empty-command\">dotnet run -c Release --project src/Duologue.Cli -- connect ws:", html, StringComparison.Ordinal);
+        Assert.DoesNotContain("duologue connect", html, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -86,6 +86,20 @@ public class RedisLogTests
     {
         await using WebApplication app = Build(_ => throw new TimeoutException("Nobody is there."));
         await LoggedAsync(app, "RedisConnectFailed");
+        FakeLogRecord logged = app.Services.GetFakeLogCollector().GetSnapshot().First(record => record.Id.Name == "RedisConnectFailed");
+        Assert.Contains("(Nobody is there.)", logged.Message, StringComparison.Ordinal);
+        Assert.NotNull(logged.Exception);
+    }
+
+    [Fact]
+    public async Task Each_try_to_connect_logged_a_stack_trace()
+    {
+        await using WebApplication app = Build(
+            services => services.AddLogging(logging => logging.SetMinimumLevel(LogLevel.Information)).UseRedis(options => options.ConnectionFactory = _ => throw new TimeoutException("Nobody is there.")));
+        await LoggedAsync(app, "RedisConnectFailed");
+        FakeLogRecord logged = app.Services.GetFakeLogCollector().GetSnapshot().First(record => record.Id.Name == "RedisConnectFailed");
+        Assert.Null(logged.Exception);
+        Assert.Contains("(Nobody is there.)", logged.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -85,15 +85,61 @@ public class ProxyTests
     }
 
     // An address that the application never named: the proxy may come from the environment.
-    [Fact]
-    public async Task A_proxy_that_is_not_there_was_shown_as_an_address_that_did_not_answer()
+    [Theory]
+    [InlineData("ws", Transports.WebSocket)]
+    [InlineData("ws", Transports.LongPolling)]
+    [InlineData("wss", Transports.LongPolling)]
+    [InlineData("ws", Transports.Polling)]
+    public async Task A_proxy_that_is_not_there_was_shown_as_an_address_that_did_not_answer(string scheme, Transports transports)
     {
-        // Bound and not listening: nobody else can take the port meanwhile.
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        using Socket absent = Absent(out Uri proxy);
+        ConnectOptions options = Through(proxy) with { Transports = transports };
+        HandshakeException e = await Assert.ThrowsAsync<HandshakeException>(() => Connection.ConnectAsync(new Uri($"{scheme}://example.com/"), options, Cancelled).AsTask());
+        Assert.Contains($"The proxy {proxy.Authority} cannot be reached: No address of 127.0.0.1 took the connection: {proxy.Authority}: ", e.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("ws", FeedWays.WebSocket)]
+    [InlineData("ws", FeedWays.ServerSentEvents)]
+    [InlineData("ws", FeedWays.LongPolling)]
+    [InlineData("wss", FeedWays.LongPolling)]
+    [InlineData("ws", FeedWays.Polling)]
+    public async Task A_proxy_that_is_not_there_was_shown_by_topics_as_an_address_that_did_not_answer(string scheme, FeedWays ways)
+    {
+        using Socket absent = Absent(out Uri proxy);
+        await using var client = new TopicClient(new Uri($"{scheme}://example.com/topics"), new TopicClientOptions { Connect = Through(proxy), Ways = ways });
+        var failed = new TaskCompletionSource<Exception>(TaskCreationOptions.RunContinuationsAsynchronously);
+        client.StateChanged += (_, state) =>
+        {
+            if (state.Failure is { } failure)
+            {
+                failed.TrySetResult(failure);
+            }
+        };
+        Task<string> publish = client.PublishAsync("t", "x", Cancelled);
+        Exception e = await failed.Task.WaitAsync(TimeSpan.FromSeconds(60), Cancelled);
+        Assert.Contains($"The proxy {proxy.Authority} cannot be reached: No address of 127.0.0.1 took the connection: {proxy.Authority}: ", e.Message, StringComparison.Ordinal);
+        await client.DisposeAsync();
+        await Assert.ThrowsAnyAsync<Exception>(() => publish);
+    }
+
+    [Fact]
+    public async Task A_proxy_that_does_not_answer_was_not_named_when_a_session_waited_for_it_in_vain()
+    {
+        using Socket absent = Absent(out Uri proxy);
+        absent.Listen();
+        ConnectOptions options = Through(proxy) with { Transports = Transports.LongPolling, ConnectTimeout = TimeSpan.FromSeconds(0.3) };
+        HandshakeException e = await Assert.ThrowsAsync<HandshakeException>(() => Connection.ConnectAsync(new Uri("wss://example.com/"), options, Cancelled).AsTask());
+        Assert.Contains($"in vain for the proxy {proxy.Authority}.", e.Message, StringComparison.Ordinal);
+    }
+
+    // Bound and not listening: nobody else can take the port meanwhile.
+    private static Socket Absent(out Uri proxy)
+    {
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        int port = ((IPEndPoint)socket.LocalEndPoint!).Port;
-        HandshakeException e = await Assert.ThrowsAsync<HandshakeException>(() => WebSocketConnector.OpenAsync(new Uri("ws://example.com/"), Through(new Uri($"http://127.0.0.1:{port}")), Cancelled));
-        Assert.Contains($"The proxy 127.0.0.1:{port} cannot be reached: No address of 127.0.0.1 took the connection: 127.0.0.1:{port}: ", e.Message, StringComparison.Ordinal);
+        proxy = new Uri($"http://127.0.0.1:{((IPEndPoint)socket.LocalEndPoint!).Port}");
+        return socket;
     }
 
     [Fact]

@@ -30,8 +30,8 @@ internal sealed class Wildcard(string pattern, Member member, Func<string, bool>
 internal sealed class Wildcards
 {
     private readonly Lock _lock = new();
-    private readonly HashSet<Wildcard> _all = [];
-    private Wildcard[]? _snapshot;
+    private readonly Dictionary<string, HashSet<Wildcard>> _byPattern = new(StringComparer.Ordinal);
+    private readonly PatternTree _patterns = new();
     private int _version;
     private int _count;
 
@@ -40,9 +40,40 @@ internal sealed class Wildcards
 
     public bool IsEmpty => Volatile.Read(ref _count) == 0;
 
-    public void Add(Wildcard wildcard) => Change(() => _all.Add(wildcard));
+    public void Add(Wildcard wildcard)
+    {
+        lock (_lock)
+        {
+            if (!_byPattern.TryGetValue(wildcard.Pattern, out HashSet<Wildcard>? those))
+            {
+                _byPattern.Add(wildcard.Pattern, those = []);
+                _patterns.Add(wildcard.Pattern);
+            }
 
-    public void Remove(Wildcard wildcard) => Change(() => _all.Remove(wildcard));
+            if (those.Add(wildcard))
+            {
+                (_count, _version) = (_count + 1, _version + 1);
+            }
+        }
+    }
+
+    public void Remove(Wildcard wildcard)
+    {
+        lock (_lock)
+        {
+            if (!_byPattern.TryGetValue(wildcard.Pattern, out HashSet<Wildcard>? those) || !those.Remove(wildcard))
+            {
+                return;
+            }
+
+            (_count, _version) = (_count - 1, _version + 1);
+            if (those.Count == 0)
+            {
+                _byPattern.Remove(wildcard.Pattern);
+                _patterns.Remove(wildcard.Pattern);
+            }
+        }
+    }
 
     public Wildcard[] List()
     {
@@ -55,26 +86,13 @@ internal sealed class Wildcards
     /// <summary>Who is to get a topic's messages by a pattern. Asks what is the application's: hold no lock.</summary>
     public Member[] FindMembers(string topic, out int version)
     {
-        Wildcard[] all;
+        Wildcard[] found;
         lock (_lock)
         {
             version = _version;
-            all = _snapshot ??= [.. _all];
+            found = [.. (_patterns.Find(topic) ?? []).SelectMany(pattern => _byPattern[pattern])];
         }
 
-        return all.Length == 0 ? [] : [.. all.Where(wildcard => TopicName.Matches(wildcard.Pattern, topic) && wildcard.Allows?.Invoke(topic) != false).Select(wildcard => wildcard.Member).Distinct()];
-    }
-
-    private void Change(Func<bool> change)
-    {
-        lock (_lock)
-        {
-            if (change())
-            {
-                _snapshot = null;
-                _count = _all.Count;
-                _version++;
-            }
-        }
+        return found.Length == 0 ? [] : [.. found.Where(wildcard => wildcard.Allows?.Invoke(topic) != false).Select(wildcard => wildcard.Member).Distinct()];
     }
 }

@@ -45,7 +45,7 @@ internal static class SessionConnector
         }
         catch (OperationCanceledException error) when (timeout.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
-            throw Told(logger, HandshakeFailures.TimedOut(uri, options.ConnectTimeout, $"the session's first answer of {uri.Authority}", error));
+            throw Told(logger, HandshakeFailures.TimedOut(uri, options.ConnectTimeout, requests!.Progress.WaitingFor, error));
         }
         catch (OperationCanceledException error)
         {
@@ -53,7 +53,7 @@ internal static class SessionConnector
         }
         catch (HttpRequestException error)
         {
-            throw Told(logger, HandshakeFailures.Failed(uri, error, options, proxySought: null));
+            throw Told(logger, HandshakeFailures.Failed(uri, error, options));
         }
         catch (IOException error)
         {

@@ -1,8 +1,6 @@
 using System.Net;
 using System.Net.Http.Headers;
 using Duologue.Protocol.Handshake;
-using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Duologue.Client.Sessions;
 
@@ -21,9 +19,13 @@ internal sealed class SessionRequests : IDisposable
     {
         _uri = uri;
         _options = options;
+        Progress = new HandshakeProgress(uri, $"the answer of {uri.Authority}");
         _isShared = options.Pool is not null && options.HttpVersion == HttpVersion.Version20;
-        _invoker = _isShared ? options.Pool!.GetInvoker(options) : new HttpMessageInvoker(CreateHandler(options));
+        _invoker = _isShared ? options.Pool!.GetInvoker(options) : new HttpMessageInvoker(CreateHandler(options, Progress));
     }
+
+    /// <summary>How far the request that opens the session has come.</summary>
+    public HandshakeProgress Progress { get; }
 
     /// <summary>The session that the requests belong to; null until it is open.</summary>
     public string? SessionId { get; set; }
@@ -73,12 +75,16 @@ internal sealed class SessionRequests : IDisposable
             Content = content,
         };
         RequestHeaders.Add(request, _uri, _options);
+        if (SessionId is null)
+        {
+            Progress.Follow(request);
+        }
+
         return await _invoker.SendAsync(request, cancellationToken).ConfigureAwait(false);
     }
 
-    private static SocketsHttpHandler CreateHandler(ConnectOptions options)
+    private static SocketsHttpHandler CreateHandler(ConnectOptions options, HandshakeProgress progress)
     {
-        ILogger logger = options.LoggerFactory?.CreateLogger("Duologue.Client") ?? NullLogger.Instance;
         SocketsHttpHandler handler = HandshakeHandler.Create(options);
         if (!handler.UseCookies)
         {
@@ -87,12 +93,7 @@ internal sealed class SessionRequests : IDisposable
             handler.CookieContainer = new CookieContainer();
         }
 
-        handler.ConnectCallback = async (context, cancellationToken) =>
-        {
-            DnsEndPoint target = context.DnsEndPoint;
-            var racer = new ConnectionRacer(options.Resolve, options.Connect, options.TimeProvider, logger);
-            return await racer.ConnectAsync(target.Host, target.Port, cancellationToken).ConfigureAwait(false);
-        };
+        HandshakeHandler.ConnectBy(handler, options, progress);
         return handler;
     }
 }

@@ -1,8 +1,6 @@
 using System.Buffers;
 using System.Net;
 using System.Net.Http.Headers;
-using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Duologue.Client;
 
@@ -17,14 +15,9 @@ internal sealed class FeedRequests : IDisposable
     {
         (_address, _options) = (address, options);
         ConnectOptions connect = options.Connect;
-        ILogger logger = connect.LoggerFactory?.CreateLogger("Duologue.Client") ?? NullLogger.Instance;
         SocketsHttpHandler handler = HandshakeHandler.Create(connect);
         handler.ConnectTimeout = connect.ConnectTimeout;
-        handler.ConnectCallback = async (context, cancellationToken) =>
-        {
-            var racer = new ConnectionRacer(connect.Resolve, connect.Connect, connect.TimeProvider, logger);
-            return await racer.ConnectAsync(context.DnsEndPoint.Host, context.DnsEndPoint.Port, cancellationToken).ConfigureAwait(false);
-        };
+        HandshakeHandler.ConnectBy(handler, connect, progress: null);
         _invoker = new HttpMessageInvoker(handler);
     }
 
