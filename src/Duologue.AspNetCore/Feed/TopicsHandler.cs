@@ -7,8 +7,8 @@ using Duologue.Protocol;
 namespace Duologue.AspNetCore;
 
 /// <summary>
-/// The WebSockets of many topics, in the subprotocol <c>duologue.topics.v1</c>: does what each client asks, one request after the other, and answers in that order. A publish is done when the log's order has a place for
-/// it: the next need not wait until that is known here. One per endpoint. Source: docs/topics-protocol.md.
+/// The WebSockets of many topics, in the subprotocol <c>duologue.topics.v1</c>: does what each client asks, one request after the other, and answers in that order. Where the broker keeps the order of publishes, the next
+/// goes to it before the one before has an answer. One per endpoint. Source: docs/topics-protocol.md.
 /// </summary>
 internal sealed class TopicsHandler(TopicHub topics, TopicAuthorization authorization) : MessageHandler
 {
@@ -186,11 +186,12 @@ internal sealed class TopicsHandler(TopicHub topics, TopicAuthorization authoriz
         bool isAhead = topics.Broker.TakesAhead;
         PublishTurn? turn = isAhead || before is not null ? new PublishTurn(request.Key, before) : null;
         message.Turn = turn;
-        Task<byte[]> answer = PublishAsync(connection, topic, message, request);
+        Task<byte[]> answer = AppendAsync(connection, topic, message, request);
         return isAhead ? OwedAnswers.AddAsync((WebSocketConnection)connection, answer, turn) : SendAsync(connection, answer);
     }
 
-    private async Task<byte[]> PublishAsync(Connection connection, string topic, TopicMessage message, TopicsRequest request)
+    /// <summary>Publishes, and gives the answer in UTF-8.</summary>
+    private async Task<byte[]> AppendAsync(Connection connection, string topic, TopicMessage message, TopicsRequest request)
     {
         try
         {
