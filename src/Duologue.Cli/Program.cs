@@ -35,6 +35,7 @@ internal static class Program
             CompareServer.CreateCommand(),
         };
         root.HelpName = "duologue";
+        ToolHelp.AddTo(root);
         // An argument that begins with @ is a message or a header, not a file of arguments.
         return root.Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null });
     }

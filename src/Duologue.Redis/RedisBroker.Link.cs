@@ -49,7 +49,7 @@ public sealed partial class RedisBroker
                 catch (Exception error) when (!_stop.IsCancellationRequested)
                 {
                     // Whatever it was: without this loop nobody would find that notifications come no more.
-                    Log.ConnectFailed(_logger, error, NodeName);
+                    LogConnectFailed(error);
                     await CloseLinkAsync().ConfigureAwait(false);
                 }
 
@@ -71,6 +71,13 @@ public sealed partial class RedisBroker
             await CloseLinkAsync().ConfigureAwait(false);
             await touching.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
+    }
+
+    // Where to and why, in the first line: the client library's exception names them in an inner one, behind its own figures.
+    private void LogConnectFailed(Exception error)
+    {
+        string servers = _options.Configuration is { } configuration ? string.Join(", ", configuration.EndPoints.Select(EndPointCollection.ToString)) : "the application's connection";
+        Log.ConnectFailed(_logger, error, NodeName, servers);
     }
 
     private async Task KeepUpAsync()
@@ -139,7 +146,7 @@ public sealed partial class RedisBroker
         catch (Exception error) when (!_stop.IsCancellationRequested)
         {
             _refusal = RedisRefusal.Of(error);
-            Log.ConnectFailed(_logger, error, NodeName);
+            LogConnectFailed(error);
             await EndAsync(made).ConfigureAwait(false);
             await Task.Delay(_options.HeartbeatInterval, _time, _stop.Token).ConfigureAwait(false);
         }

@@ -109,6 +109,22 @@ public sealed class RequestInfo
         }
     }
 
+    /// <summary>
+    /// What the request's path has for the parameters of the endpoint's pattern, unescaped, by name without case: of <c>/rooms/{room}</c> the
+    /// value of <c>room</c>. Empty for a pattern without parameters.
+    /// </summary>
+    public IReadOnlyDictionary<string, string> RouteValues
+    {
+        get => _more?.RouteValues ?? System.Collections.Frozen.FrozenDictionary<string, string>.Empty;
+        init
+        {
+            if (value.Count > 0)
+            {
+                Extra.RouteValues = value;
+            }
+        }
+    }
+
     /// <summary>Whether somebody is known: to ask for <see cref="User"/> makes one.</summary>
     internal bool HasUser => _more?.User is not null;
 
@@ -143,5 +159,6 @@ public sealed class RequestInfo
         public IPEndPoint? RemoteEndPoint;
         public ActivityContext TraceContext;
         public IReadOnlyDictionary<string, string>? Headers;
+        public IReadOnlyDictionary<string, string>? RouteValues;
     }
 }

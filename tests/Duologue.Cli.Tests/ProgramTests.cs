@@ -27,6 +27,21 @@ public sealed partial class ProgramTests
         }
     }
 
+    // It repeated the whole text of each command, with the exit codes four times, in lines that broke twice.
+    [Fact]
+    public async Task The_help_of_the_tool_has_one_line_for_each_command_that_fits_a_terminal()
+    {
+        (int exitCode, string help, _) = await Tool.RunAsync("", "--help");
+        Assert.Equal(0, exitCode);
+        string[] lines = help.Split('\n', StringSplitOptions.TrimEntries);
+        foreach (string command in new[] { "serve ", "connect ", "listen ", "compare " })
+        {
+            Assert.InRange(Assert.Single(lines, line => line.StartsWith(command, StringComparison.Ordinal)).Length, command.Length, 77);
+        }
+
+        Assert.Single(lines, line => line == "Exit codes:");
+    }
+
     [Fact]
     public async Task What_is_no_command_is_a_usage_error()
     {

@@ -29,6 +29,7 @@ public class RequestInfoTests
         Assert.Null(request.RemoteEndPoint);
         Assert.Equal(default, request.TraceContext);
         Assert.Empty(request.Headers);
+        Assert.Empty(request.RouteValues);
         Assert.False(request.HasUser);
         Assert.False(request.User.Identity!.IsAuthenticated);
         Assert.Same(request.User, request.User);
@@ -45,10 +46,12 @@ public class RequestInfoTests
             Origin = "https://example.com",
             User = user,
             Headers = new Dictionary<string, string> { ["a"] = "b" },
+            RouteValues = new Dictionary<string, string> { ["room"] = "blue" },
         };
         Assert.Equal("?a=1", request.QueryString);
         Assert.Equal("https://example.com", request.Origin);
         Assert.Same(user, request.User);
         Assert.Equal("b", request.Headers["a"]);
+        Assert.Equal("blue", request.RouteValues["room"]);
     }
 }

@@ -1,9 +1,12 @@
 using System.Collections.Frozen;
 using System.Diagnostics;
+using System.Globalization;
 using System.Net;
 using System.Security.Claims;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Http.Features.Authentication;
+using Microsoft.AspNetCore.Routing;
 
 namespace Duologue.AspNetCore;
 
@@ -24,6 +27,7 @@ internal static class RequestCapture
             RemoteEndPoint = context.Connection.RemoteIpAddress is { } address ? new IPEndPoint(address, context.Connection.RemotePort) : null,
             TraceContext = trace,
             Headers = CaptureHeaders(request.Headers, headers),
+            RouteValues = CaptureRouteValues(context.Features.Get<IRouteValuesFeature>()?.RouteValues),
         };
     }
 
@@ -58,5 +62,25 @@ internal static class RequestCapture
         }
 
         return captured.ToFrozenDictionary(StringComparer.OrdinalIgnoreCase);
+    }
+
+    // Not frozen, as headers are: most patterns have one parameter, and a frozen dictionary is made anew for each connection.
+    private static IReadOnlyDictionary<string, string> CaptureRouteValues(RouteValueDictionary? from)
+    {
+        if (from is not { Count: > 0 })
+        {
+            return FrozenDictionary<string, string>.Empty;
+        }
+
+        var captured = new Dictionary<string, string>(from.Count, StringComparer.OrdinalIgnoreCase);
+        foreach ((string name, object? value) in from)
+        {
+            if (Convert.ToString(value, CultureInfo.InvariantCulture) is { } text)
+            {
+                captured[name] = text;
+            }
+        }
+
+        return captured;
     }
 }

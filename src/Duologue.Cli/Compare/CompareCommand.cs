@@ -47,12 +47,11 @@ internal static class CompareCommand
         Option<string> chart = CliOption.Create<string>("--chart", "FILE", "Write the chart of the ways side by side to this file, as SVG.");
         Option<string> json = CliOption.Create<string>("--json", "FILE", "Write all figures to this file, as JSON; - for standard output.");
         Option<string> eventLoop = EventLoopChoice.Create();
-        var command = new Command("compare", $"""
-            Measure what it costs to wait for news by AJAX polling, long polling, server-sent events and WebSocket: one
-            after another, with the same messages and as many clients, against one server process. Says first how long it
-            takes. Ctrl+C ends it and shows what was measured.
-
-            {ExitCode.Help}
+        var command = new ToolCommand("compare", "Measure what polling, long polling, SSE and WebSocket cost.", """
+            AJAX polling, long polling, server-sent events and WebSocket: one after
+            another, with the same messages and as many clients, against one server
+            process. It says first how long it takes. Ctrl+C ends it and shows what was
+            measured.
             """)
         {
             clients, rate, interval, duration, report, chart, json, eventLoop,

@@ -11,12 +11,12 @@ internal static class ConnectCommand
     public static Command Create()
     {
         var options = new ConnectOptionsSet();
-        var command = new Command("connect", $"""
-            Talk with a WebSocket server. At a terminal each line typed is a message; what comes is shown with its
-            time. In a pipe each line of standard input is a message, and messages go to standard output as they
-            are: echo hi | duologue connect ws://localhost:8080/echo --once. Ctrl+C or Ctrl+D closes and ends.
-
-            {ExitCode.Help}
+        var command = new ToolCommand("connect", "Talk with a WebSocket server, from the terminal or a pipe.", """
+            At a terminal each line typed is a message; what comes is shown with its time.
+            In a pipe each line of standard input is a message, and messages go to
+            standard output as they are:
+              echo hi | duologue connect ws://localhost:8080/echo --once
+            Ctrl+C or Ctrl+D closes and ends.
             """)
         {
             options.Url,

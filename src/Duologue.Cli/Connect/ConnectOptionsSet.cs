@@ -66,7 +66,7 @@ internal sealed class ConnectOptionsSet
     public Option<string> Http { get; } = new("--http")
     {
         HelpName = "VERSION",
-        Description = "The version of HTTP to open with, and no other: 1.1, or 2 (RFC 8441). Default 1.1.",
+        Description = "The version of HTTP to open with, and no other: 1.1, or 2 (RFC 8441).",
         DefaultValueFactory = _ => "1.1",
     };
 

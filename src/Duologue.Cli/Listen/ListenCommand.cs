@@ -24,11 +24,9 @@ internal static class ListenCommand
         Option<ByteSize?> maxMessageSize = CliOption.Size("--max-message-size", $"The largest message to receive. Passed: close 1009. Default {MessageSize}.");
         Option<LogLevel> logLevel = CliOption.Choice("--log-level", "How much of the server's log goes to standard error.", LogLevel.Warning);
         Option<bool> json = CliOption.Switch("--json", "One JSON object per line on standard output: listening, open, message, unsent, close, stopped, error.");
-        var command = new Command("listen", $"""
-            A server for scripts: prints each message that comes, and sends each line of standard input to all who
-            are connected. Ctrl+C stops it; the end of the input does not.
-
-            {ExitCode.Help}
+        var command = new ToolCommand("listen", "A server for scripts: print what comes, send what is piped in.", """
+            Each line of standard input goes to all who are connected. Ctrl+C stops it;
+            the end of the input does not.
             """)
         {
             urls, path, protocol, allowOrigin, compression, binary, once, maxMessageSize, logLevel, json,

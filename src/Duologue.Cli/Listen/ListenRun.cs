@@ -47,7 +47,7 @@ internal sealed class ListenRun(Report report, bool binary, bool once)
         IReadOnlyList<string> bound = ListenUrls.GetBound(application);
         string local = ListenUrls.GetLocal(bound[0]);
         string socket = string.Concat("ws", local.AsSpan("http".Length), path == "/" ? "" : path);
-        report.SayWhole($"Listening. Join with [aqua]{Report.Safe($"{ToolCommand.Here} connect {socket}")}[/] [grey](Ctrl+C stops it)[/]");
+        report.SayWhole($"Listening. Join with [aqua]{Report.Safe($"{ToolInvocation.Here} connect {socket}")}[/] [grey](Ctrl+C stops it)[/]");
         report.Tell(new ListeningEvent(bound, local, [path]));
 
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop);

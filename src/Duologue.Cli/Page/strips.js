@@ -15,7 +15,7 @@ export class Strip {
     this.svg = svg;
     this.title = title;
     this.isStream = isStream;
-    this.described = 0;
+    this.described = -Infinity;
   }
 
   draw(asked, arrivals, published, now, span) {

@@ -8,6 +8,7 @@ const KEPT = 12_000;
 const SHOWN = 5;
 const TRIES = 20;
 const WAITING = 40;
+const PATIENCE = 5000;   // How long the first message waits for ways that are not there yet.
 const $ = id => document.getElementById(id);
 const decimal = new Intl.NumberFormat('en');
 const ordinals = new Intl.PluralRules('en', { type: 'ordinal' });
@@ -122,13 +123,16 @@ function draw() {
     set(cell('bytes'), formatBytes(way.bytes));
     set(cell('open'), way.open);
     set(cell('messages'), decimal.format(messages));
-    showState(pane.querySelector('.state'), way.failed);
+    set(cell('resets'), decimal.format(way.resets.length));
+    showState(pane.querySelector('.state'), way, now);
   }
   requestAnimationFrame(draw);
 }
 
-function showState(node, failed) {
-  set(node, failed ? `Reconnecting: no answer${failed > 1 ? ` for the ${ordinal(failed)} time` : ''}` : '');
+function showState(node, { failed, resets }, now) {
+  const reset = resets.at(-1);
+  set(node, failed ? `Reconnecting: no answer${failed > 1 ? ` for the ${ordinal(failed)} time` : ''}`
+    : reset && now - reset.at < KEPT ? `Reset: ${reset.lost === null ? 'the topic began anew, what was not read is gone' : `${decimal.format(reset.lost)} are gone`}` : '');
 }
 
 function ordinal(number) {
@@ -171,8 +175,9 @@ showInterval();
 $('publish').addEventListener('click', publish);
 $('rate').addEventListener('change', setRate);
 for (const { way } of panes) way.start();
-await Promise.all(panes.map(({ way }) => way.ready));
+requestAnimationFrame(draw);
+// Where one does not get through, the others are not kept waiting for it.
+await Promise.race([Promise.all(panes.map(({ way }) => way.ready)), pause(PATIENCE)]);
 document.body.dataset.ready = 'true';
 setRate();
 publish();
-requestAnimationFrame(draw);

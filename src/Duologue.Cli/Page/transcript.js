@@ -104,7 +104,7 @@ export class Transcript {
     }
     const speech = element('article', own ? 'speech own' : 'speech');
     speech.style.setProperty('--hue', hueOf(event.from.id));
-    const who = element('h3', 'who');
+    const who = element('h2', 'who');
     who.append(element('bdi', '', event.from.name));
     if (event.from.kind !== 'browser') who.append(element('span', 'kind', '>_'));
     const lines = element('div', 'lines');

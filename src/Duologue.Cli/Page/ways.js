@@ -21,6 +21,7 @@ class Way {
   bytes = 0;
   open = 0;
   failed = 0;   // Attempts in a row that came to nothing: it is reconnecting.
+  resets = [];  // { at, lost }: when the server said that messages are gone, and how many; null if it cannot know, because the topic has begun anew.
   asked = [];   // { from, to, news }: requests, to is null as long as one is open.
 
   constructor(topic, head, onMessage) {
@@ -51,6 +52,8 @@ class Way {
     if (!news) this.empty++;
   }
 
+  noteReset({ lost }) { this.resets.push({ at: performance.now(), lost }); }
+
   async ask(more) {
     const request = this.begin();
     let items = [];
@@ -60,6 +63,7 @@ class Way {
       this.bytes += headOf(answer) + encoder.encode(text).length;
       if (!answer.ok) throw new Error(`The server answered ${answer.status}.`);
       const page = JSON.parse(text);
+      if (page.reset) this.noteReset(page);
       this.cursor = page.next;
       this.failed = 0;
       items = page.items;
@@ -133,13 +137,15 @@ export class EventStream extends Way {
       this.failed = 0;
       this.isReady();
     };
-    source.onmessage = event => {
-      // "id: … LF data: … LF LF", in one chunk with its length in hexadecimal and two line ends.
-      const length = 4 + event.lastEventId.length + 1 + 6 + encoder.encode(event.data).length + 2;
+    // "id: … LF data: … LF LF", and perhaps its name, in one chunk with its length in hexadecimal and two line ends.
+    const take = (event, name) => {
+      const length = name.length + 4 + event.lastEventId.length + 1 + 6 + encoder.encode(event.data).length + 2;
       this.bytes += length + length.toString(16).length + LINE;
       this.cursor = event.lastEventId;
-      this.onMessage(JSON.parse(event.data));
+      return JSON.parse(event.data);
     };
+    source.onmessage = event => this.onMessage(take(event, ''));
+    source.addEventListener('reset', event => this.noteReset(take(event, 'event: reset\n')));
     source.onerror = () => {
       lost();
       this.failed++;
@@ -164,6 +170,7 @@ export class Socket extends Way {
       // RFC 6455 §5.2: a server's frame has a head of 2 bytes, or of 4 from 126 bytes on.
       this.bytes += length + (length < 126 ? 2 : 4);
       const page = JSON.parse(data);
+      if (page.reset) this.noteReset(page);
       this.cursor = page.next;
       this.failed = 0;
       page.items.forEach(this.onMessage);

@@ -44,7 +44,7 @@ internal static class PageAssets
         stream.ReadExactly(content);
         if (name.EndsWith(".html", StringComparison.Ordinal))
         {
-            content = Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(content).Replace("duologue connect", $"{ToolCommand.Elsewhere} connect", StringComparison.Ordinal));
+            content = Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(content).Replace("duologue connect", $"{ToolInvocation.Elsewhere} connect", StringComparison.Ordinal));
         }
 
         string type = Types.First(type => name.EndsWith(type.Extension, StringComparison.Ordinal)).ContentType;

@@ -20,12 +20,15 @@ internal static class ServeCommand
     public static Command Create(Action<WebApplication> map)
     {
         var options = new ServeOptions();
-        var command = new Command("serve", $"""
-            Serve the live page and its talk at / and /talk, an echo at /echo, and a fan-out at /fanout of what is
-            sent to /fanout/publish; topics at /topics/NAME, which anybody may read and publish to by polling, long polling,
-            server-sent events and WebSocket; /three-ways shows these side by side; /metrics shows what is counted. Times are written 500ms, 20s, 5m; sizes 65536, 64KiB, 8MiB. Ctrl+C stops it.
-
-            {ExitCode.Help}
+        var command = new ToolCommand("serve", "Serve the live page, its talk, an echo, a fan-out and topics.", """
+            / and /talk   the live page and its talk
+            /echo         each message back as it came
+            /fanout       what is sent to /fanout/publish
+            /topics/NAME  a topic that anybody may read and publish to, by polling, long
+                          polling, server-sent events or WebSocket
+            /three-ways   a page that shows these side by side
+            /metrics      what is counted, in Prometheus' text format
+            Times are written 500ms, 20s, 5m; sizes 65536, 64KiB, 8MiB. Ctrl+C stops it.
             """);
         foreach (Option option in options.All)
         {
@@ -161,7 +164,7 @@ internal static class ServeCommand
         }
 
         report.Say($"  three ways     {Report.Safe(local + ThreeWaysPage.Path)}");
-        report.SayWhole($"  in a terminal  [aqua]{Report.Safe($"{ToolCommand.Here} connect {socket}")}[/]");
+        report.SayWhole($"  in a terminal  [aqua]{Report.Safe($"{ToolInvocation.Here} connect {socket}")}[/]");
         report.Say($"  echo           {Report.Safe(string.Join(", ", echoPaths.Select(path => socket + path)))}");
         report.Say($"  fan-out        {Report.Safe($"{socket}/fanout, fed by {socket}/fanout/publish")}");
         report.Say($"  topics         {Report.Safe($"{local}{TopicsEndpoint.Path}/NAME")}");

@@ -26,9 +26,15 @@ internal static class ExitCode
     /// <summary><c>--once</c>: no message came in the time given by <c>--wait</c>, or the peer closed before one came.</summary>
     public const int NoAnswer = 7;
 
-    /// <summary>The lines about them that end each command's help.</summary>
+    /// <summary>The lines about them at the end of every help.</summary>
     public const string Help = """
-        Exit codes: 0 done, 1 failure, 2 bad command line or URL, 3 cannot connect, 4 the server refused the
-        handshake, 5 lost or closed with an error code, 6 cannot listen, 7 no answer to --once.
+        0  done
+        1  a failure that none of the others names
+        2  bad command line or URL
+        3  cannot connect
+        4  the server refused the handshake
+        5  lost, or closed with an error code
+        6  cannot listen
+        7  no answer to --once
         """;
 }

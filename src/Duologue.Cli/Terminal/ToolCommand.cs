@@ -1,31 +1,54 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Invocation;
+
 namespace Duologue.Cli.Terminal;
 
-/// <summary>What to type in order to run this tool: its name where it is installed; in a clone, where no path has that, what the README says.</summary>
-internal static class ToolCommand
+/// <summary>A command of the tool: its summary is a line of the tool's help, its own help has the notes, too.</summary>
+/// <param name="name">What is typed.</param>
+/// <param name="summary">One sentence.</param>
+/// <param name="notes">Lines of at most 78 characters, as they are printed.</param>
+internal sealed class ToolCommand(string name, string summary, string notes) : Command(name, summary)
 {
-    private const string Installed = "duologue";
-    private const string Project = "src/Duologue.Cli";
+    /// <summary>What one has to know beside the options.</summary>
+    public string Notes => notes;
+}
 
-    /// <summary>In the directory in which this process was started.</summary>
-    public static string Here { get; } = Find(AppContext.BaseDirectory, Environment.CurrentDirectory);
+/// <summary>The help that lists what there is, and behind it the notes of the command and what the exit codes mean.</summary>
+/// <param name="help">What writes the list.</param>
+internal sealed class ToolHelp(HelpAction help) : SynchronousCommandLineAction
+{
+    /// <summary>Help for a command line that lacks its argument is help, and no error.</summary>
+    public override bool ClearsParseErrors => true;
 
-    /// <summary>For somebody elsewhere, who has what this process was started from: at the root of a clone.</summary>
-    public static string Elsewhere { get; } = Find(AppContext.BaseDirectory, null);
-
-    /// <param name="tool">Where the tool's files are.</param>
-    /// <param name="from">Where it is to be typed; null for the clone's root.</param>
-    internal static string Find(string tool, string? from)
+    /// <summary>Puts it before every command of a tool.</summary>
+    public static void AddTo(RootCommand root)
     {
-        for (DirectoryInfo? folder = new(tool); folder is not null; folder = folder.Parent)
+        HelpOption option = root.Options.OfType<HelpOption>().Single();
+        option.Action = new ToolHelp((HelpAction)option.Action!);
+    }
+
+    public override int Invoke(ParseResult parseResult)
+    {
+        int result = help.Invoke(parseResult);
+        TextWriter output = parseResult.InvocationConfiguration.Output;
+        if (parseResult.CommandResult.Command is ToolCommand command)
         {
-            string project = Path.Combine(folder.FullName, Project);
-            if (File.Exists(Path.Combine(project, "Duologue.Cli.csproj")))
-            {
-                string path = (from is null ? Project : Path.GetRelativePath(from, project)).Replace('\\', '/');
-                return $"dotnet run -c Release --project {(path.Contains(' ', StringComparison.Ordinal) ? $"\"{path}\"" : path)} --";
-            }
+            WriteSection(output, "Notes:", command.Notes);
         }
 
-        return Installed;
+        WriteSection(output, "Exit codes:", ExitCode.Help);
+        return result;
+    }
+
+    private static void WriteSection(TextWriter output, string title, string lines)
+    {
+        output.WriteLine(title);
+        foreach (string line in lines.Split('\n'))
+        {
+            output.WriteLine($"  {line.TrimEnd('\r')}");
+        }
+
+        output.WriteLine();
     }
 }

@@ -29,6 +29,9 @@ internal static partial class LoopLog
     [LoggerMessage(6201, LogLevel.Warning, "Loop {Loop} has been at one turn for {Milliseconds:F0} ms: a handler at {Endpoint} blocks it, and all connections of the loop with it. Await instead of blocking, or hand the work to another thread.", EventName = "LoopBlocked")]
     public static partial void LoopBlocked(ILogger logger, int loop, double milliseconds, string endpoint);
 
+    [LoggerMessage(6205, LogLevel.Information, "Loop {Loop} has been at one turn for {Milliseconds:F0} ms, in no handler: the machine is short of CPU, or the process stood still (compilation, collection).", EventName = "LoopHeldUp")]
+    public static partial void LoopHeldUp(ILogger logger, int loop, double milliseconds);
+
     [LoggerMessage(6202, LogLevel.Error, "Loop {Loop}: a callback threw; the loop goes on without it.", EventName = "CallbackFailed")]
     public static partial void CallbackFailed(ILogger logger, int loop, Exception exception);
 

@@ -108,9 +108,16 @@ internal sealed class LoopWatchdog : IDisposable
             }
 
             _reported[i] = started;
-            string endpoint = loop.Current?.Handler.Endpoint ?? "unknown";
-            _blocked.AddSteadily(1, new KeyValuePair<string, object?>("duologue.endpoint", endpoint));
-            LoopLog.LoopBlocked(_logger, loop.Number, time.TotalMilliseconds, endpoint);
+            string? endpoint = loop.Current?.Handler.Endpoint;
+            _blocked.AddSteadily(1, new KeyValuePair<string, object?>("duologue.endpoint", endpoint ?? "unknown"));
+            if (endpoint is not null)
+            {
+                LoopLog.LoopBlocked(_logger, loop.Number, time.TotalMilliseconds, endpoint);
+            }
+            else
+            {
+                LoopLog.LoopHeldUp(_logger, loop.Number, time.TotalMilliseconds);
+            }
         }
 
         return next;

@@ -13,12 +13,12 @@ internal static partial class Log
     [LoggerMessage(5001, LogLevel.Warning, "Node {Node} has lost its link to Redis ({Reason}). Subscribers keep their connections and catch up; publishes wait.", EventName = "RedisInterrupted")]
     public static partial void Interrupted(ILogger logger, string node, string reason);
 
-    [LoggerMessage(5002, LogLevel.Warning, "Node {Node} cannot connect to Redis ({Reason}); it tries again.", EventName = "RedisConnectFailed")]
-    public static partial void ConnectFailed(ILogger logger, Exception? exception, string node, string reason);
+    [LoggerMessage(5002, LogLevel.Warning, "Node {Node} cannot connect to Redis ({Servers}); it tries again: {Cause}", EventName = "RedisConnectFailed")]
+    public static partial void ConnectFailed(ILogger logger, Exception? exception, string node, string servers, string cause);
 
     /// <summary>It comes with each try, so that one line is enough; who looks for more has the trace from Debug on.</summary>
-    public static void ConnectFailed(ILogger logger, Exception exception, string node) =>
-        ConnectFailed(logger, logger.IsEnabled(LogLevel.Debug) ? exception : null, node, RedisRefusal.Of(exception) ?? exception.GetBaseException().Message);
+    public static void ConnectFailed(ILogger logger, Exception exception, string node, string servers) =>
+        ConnectFailed(logger, logger.IsEnabled(LogLevel.Debug) ? exception : null, node, servers, RedisRefusal.Of(exception) ?? exception.GetBaseException().Message);
 
     [LoggerMessage(5003, LogLevel.Error, "A listener to the broker's events threw.", EventName = "RedisListenerFailed")]
     public static partial void ListenerFailed(ILogger logger, Exception exception);

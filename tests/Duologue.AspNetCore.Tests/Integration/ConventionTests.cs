@@ -92,6 +92,7 @@ public class ConventionTests
 
         Assert.Equal("/base/rooms/blue one", await client.ReceiveTextAsync());
         Assert.NotNull(captured);
+        Assert.Equal(("room", "blue one"), (Assert.Single(captured.RouteValues).Key, captured.RouteValues["ROOM"]));
         Assert.Equal("?x=1&y=2", captured.QueryString);
         Assert.Equal($"http://{host.Url.Authority}", captured.Origin);
         Assert.Equal("a value", captured.Headers["X-Kept"]);

@@ -266,6 +266,8 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
         await keyboard.PressAsync("Tab");
         Assert.Equal("Skip to writing", await FocusedAsync(page));
         await keyboard.PressAsync("Tab");
+        Assert.Contains("side by side", await FocusedAsync(page), StringComparison.Ordinal);
+        await keyboard.PressAsync("Tab");
         Assert.Equal("Messages", await FocusedAsync(page));
         await keyboard.PressAsync("Tab");
         Assert.Equal("name", await FocusedAsync(page));

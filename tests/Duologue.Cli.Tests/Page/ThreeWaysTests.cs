@@ -47,7 +47,7 @@ public sealed class ThreeWaysTests(Browser browser) : IClassFixture<Browser>
     {
         await using ServeTool server = await ServeTool.StartAsync();
         await using OpenPage page = await browser.OpenAsync(server.Url);
-        await page.Page.GetByRole(AriaRole.Link, new() { Name = "side by side" }).ClickAsync();
+        await page.Page.Locator(".bar").GetByRole(AriaRole.Link, new() { Name = "side by side" }).ClickAsync();
         await page.Page.Locator(Ready).WaitForAsync();
         Assert.Empty(page.Complaints);
     }
@@ -87,7 +87,24 @@ public sealed class ThreeWaysTests(Browser browser) : IClassFixture<Browser>
             await page.Page.Locator($"#way-{way} .messages").GetByText(text).WaitForAsync();
         }
 
+        // What the killed server had and a way had not read is gone: each says so, where the page said nothing.
+        await page.Page.WaitForFunctionAsync("() => [0, 1, 2, 3].every(way => Number(document.querySelector(`#way-${way} [data-count=resets]`).textContent) === 1)");
+        await page.Page.WaitForFunctionAsync("() => [0, 1, 2, 3].every(way => document.querySelector(`#way-${way} .state`).textContent.startsWith('Reset: the topic began anew'))");
         await page.Page.WaitForFunctionAsync("() => [0, 1, 2, 3].every(way => document.querySelector(`#way-${way} .state`).textContent === '')");
+    }
+
+    // Nothing was drawn and nothing published before all ways were there: in a network that lets no WebSocket through the page said nothing.
+    [Fact]
+    public async Task A_way_that_does_not_get_through_is_said_and_the_others_go_on()
+    {
+        await using ServeTool server = await ServeTool.StartAsync();
+        await using OpenPage page = await browser.OpenAsync($"{server.Url}/three-ways", null, Ready);
+        await page.Page.AddInitScriptAsync("window.WebSocket = class { constructor() { setTimeout(() => this.onclose(), 10); } };");
+        await page.Page.ReloadAsync();
+        await page.Page.Locator("#way-3 .state").Filter(new() { HasTextRegex = new("^Reconnecting") }).WaitForAsync();
+        await page.Page.WaitForFunctionAsync("() => [0, 1, 2].every(way => Number(document.querySelector(`#way-${way} [data-count=messages]`).textContent) > 0)");
+        Assert.Equal("0", await page.Page.Locator("#way-3 [data-count=messages]").TextContentAsync());
+        Assert.Empty(page.Complaints);
     }
 
     [Fact]

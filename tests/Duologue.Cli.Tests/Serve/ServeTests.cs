@@ -35,8 +35,8 @@ public sealed class ServeTests
     {
         await using ServeTool server = await ServeTool.StartAsync();
         string line = await server.Tool.WaitForErrorAsync(line => line.Contains("in a terminal", StringComparison.Ordinal));
-        Assert.EndsWith($"{ToolCommand.Here} connect {server.Url.Replace("http", "ws", StringComparison.Ordinal)}", line.TrimEnd(), StringComparison.Ordinal);
-        Assert.StartsWith("dotnet run ", ToolCommand.Here, StringComparison.Ordinal);
+        Assert.EndsWith($"{ToolInvocation.Here} connect {server.Url.Replace("http", "ws", StringComparison.Ordinal)}", line.TrimEnd(), StringComparison.Ordinal);
+        Assert.StartsWith("dotnet run ", ToolInvocation.Here, StringComparison.Ordinal);
         using var http = new HttpClient();
         string html = await http.GetStringAsync(new Uri(server.Url), Token);
         Assert.Contains("<code id=\"empty-command\">dotnet run -c Release --project src/Duologue.Cli -- connect ws:", html, StringComparison.Ordinal);

@@ -102,6 +102,18 @@ public class RedisLogTests
         Assert.Contains("(Nobody is there.)", logged.Message, StringComparison.Ordinal);
     }
 
+    // It said neither where nor why: both stood in the third exception of its trace.
+    [Fact]
+    public async Task A_connection_that_cannot_be_made_is_told_with_where_to_and_why()
+    {
+        await using WebApplication app = Build("localhost:1,127.0.0.1:1,password=secret", _ => { });
+        await LoggedAsync(app, "RedisConnectFailed");
+        string told = app.Services.GetFakeLogCollector().GetSnapshot().First(record => record.Id.Name == "RedisConnectFailed").Message;
+        Assert.Contains("(localhost:1, 127.0.0.1:1)", told, StringComparison.Ordinal);
+        Assert.DoesNotContain("secret", told, StringComparison.Ordinal);
+        Assert.False(told.TrimEnd().EndsWith(':'), told);
+    }
+
     [Fact]
     [Provokes("RedisNotificationUnreadable", "RedisOtherLayout")]
     public async Task What_is_told_on_the_channel_by_a_stranger()

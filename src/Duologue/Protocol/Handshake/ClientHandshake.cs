@@ -176,7 +176,7 @@ internal sealed class ClientHandshake
         {
             >= 200 and < 300 => " It is an HTTP server, but at this URL it speaks no WebSocket.",
             >= 300 and < 400 => RedirectHint(response.Location),
-            401 => " It wants to know who connects: set Credentials, or an Authorization header.",
+            401 => " It wants to know who connects: set Credentials, a cookie, or an Authorization header.",
             403 => " It refuses this client: a server may ask for a known Origin, or for other credentials.",
             404 => " There is nothing at this path.",
             400 or 405 or 501 when IsHttp2 => " It may take no CONNECT here: let its routes take that method, or set HttpVersion to 1.1.",
