@@ -84,6 +84,9 @@ public class DrainServiceTests
         Assert.Equal(101, (await silent.HandshakeAsync("/")).Status);
         Connection connection = Assert.Single(host.Connections);
 
+        // Kestrel would cut it some time later, and of connections that are detached it knows nothing.
+        await host.Services.GetServices<IHostedService>().OfType<DrainService>().Single().StoppingAsync(TestContext.Current.CancellationToken);
+        Assert.True(connection.Closed.IsCompleted);
         await host.StopAsync().WaitAsync(TestHost.Patience, TestContext.Current.CancellationToken);
 
         CloseInfo info = await connection.Closed;
