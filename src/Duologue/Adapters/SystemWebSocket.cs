@@ -111,7 +111,15 @@ internal sealed class SystemWebSocket(WebSocketConnection connection) : WebSocke
             cancellationToken.ThrowIfCancellationRequested();
             if (!_hasMessage)
             {
-                Message message = await connection.ReceiveAsync(cancellationToken).ConfigureAwait(false);
+                ValueTask<Message> receiving = connection.ReceiveAsync(cancellationToken);
+                bool waits = !receiving.IsCompleted;
+                Message message = await receiving.ConfigureAwait(false);
+                if (waits)
+                {
+                    // Off the carrier's thread: code of this shape may block, as a stream over it does in Dispose, and what it waits for is for that thread to read.
+                    await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+                }
+
                 _messageType = message.Type == MessageType.Text ? WebSocketMessageType.Text : WebSocketMessageType.Binary;
                 _rest = message.Data;
                 _hasMessage = true;

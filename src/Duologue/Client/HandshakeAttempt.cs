@@ -313,7 +313,7 @@ internal sealed class HandshakeAttempt : IDisposable
         HandshakeException failure => failure,
         _ when _timeout.IsCancellationRequested => HandshakeFailures.TimedOut(_uri, _options.ConnectTimeout, _progress.WaitingFor, e),
         HttpRequestException http => HandshakeFailures.Failed(_uri, http, _options),
-        IOException io => HandshakeFailures.Failed(_uri, io),
+        IOException io => HandshakeFailures.Failed(_uri, io, _options),
         NotSupportedException unsupported => HandshakeFailures.Failed(_uri, unsupported),
         _ => null,
     };

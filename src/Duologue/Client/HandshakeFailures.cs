@@ -65,21 +65,25 @@ internal static class HandshakeFailures
             HttpRequestError.SecureConnectionError => $"TLS failed: {cause} If the port speaks no TLS, connect with ws: else trust the server's certificate, or decide about it in RemoteCertificateValidationCallback.",
             HttpRequestError.ProxyTunnelError => $"The proxy did not let it through: {cause}{(e.StatusCode == HttpStatusCode.ProxyAuthenticationRequired ? " Set the credentials of Proxy." : "")}",
             HttpRequestError.ConfigurationLimitExceeded => $"The head of the answer is larger than {options.MaxResponseHeaderKibibytes} KiB (MaxResponseHeaderSize).",
-            HttpRequestError.ResponseEnded => "The server ended the connection before its answer was whole.",
+            HttpRequestError.ResponseEnded => $"The server ended the connection before its answer was whole.{Http2Hint(uri, options)}",
             HttpRequestError.InvalidResponse => $"The answer is not HTTP: {cause}",
             HttpRequestError.ExtendedConnectNotSupported => $"{NoHttp2}: {cause} {LowerVersion}",
             HttpRequestError.VersionNegotiationError when uri.Scheme == "ws" => $"HTTP/2 in clear text goes through no HTTP proxy: {cause} Use wss, or a SOCKS proxy, or set HttpVersion to 1.1.",
             HttpRequestError.VersionNegotiationError => $"{NoHttp2}: {cause} {LowerVersion}",
             HttpRequestError.UserAuthenticationError => $"Authentication failed: {cause}",
-            _ => e.InnerException is HttpProtocolException ? $"{cause} {LowerVersion}" : cause,
+            _ => e.InnerException is HttpProtocolException ? $"{cause} {LowerVersion}" : $"{cause}{Http2Hint(uri, options)}",
         };
 
         // Where there is a status here, it is the proxy's.
         return new HandshakeException(Sentence(uri, reason), e) { StatusCode = e.StatusCode, Failure = Classify(e.HttpRequestError) };
     }
 
-    public static HandshakeException Failed(Uri uri, IOException e) =>
-        new(Sentence(uri, e is HttpProtocolException ? $"{Innermost(e)} {LowerVersion}" : Innermost(e)), e) { Failure = ConnectFailure.Connection };
+    public static HandshakeException Failed(Uri uri, IOException e, ConnectOptions options) =>
+        new(Sentence(uri, e is HttpProtocolException ? $"{Innermost(e)} {LowerVersion}" : $"{Innermost(e)}{Http2Hint(uri, options)}"), e) { Failure = ConnectFailure.Connection };
+
+    // In clear text nothing tells before which versions a server speaks: one of HTTP/1.1 only may just end the connection, and a reset takes with it what it had said.
+    private static string Http2Hint(Uri uri, ConnectOptions options) =>
+        uri.Scheme == "ws" && ForcesHttp2(options) ? $" If the server speaks no HTTP/2: {LowerVersion}" : "";
 
     private static ConnectFailure Classify(HttpRequestError error) => error switch
     {

@@ -67,7 +67,7 @@ public sealed class HttpConnectionPool : IDisposable
     private static HttpMessageInvoker Create(ConnectOptions options)
     {
         SocketsHttpHandler handler = HandshakeHandler.Create(options);
-        
+
         // A connection outlives the handshake that wanted it first: that one's cancellation is not the connection's.
         HandshakeHandler.ConnectBy(handler, options, progress: null);
         return new HttpMessageInvoker(handler);

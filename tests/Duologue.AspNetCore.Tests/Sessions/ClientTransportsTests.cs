@@ -405,6 +405,48 @@ public class ClientTransportsTests
     }
 
     [Fact]
+    public async Task A_polling_client_asks_again_within_half_the_time_in_which_its_server_wants_a_pong()
+    {
+        int polls = 0;
+        await using TestHost host = await TestHost.StartAsync(app =>
+        {
+            app.MapGet("/talk", async context =>
+            {
+                bool isOpen = context.Request.Query.ContainsKey("sid");
+                Interlocked.Add(ref polls, isOpen ? 1 : 0);
+                await context.Response.WriteAsync(isOpen ? "6" : """0{"sid":"s","upgrades":[],"pingInterval":60000,"pingTimeout":200,"maxPayload":1000}""");
+            });
+            app.MapPost("/talk", () => "ok");
+        });
+        await using Connection connection = await ConnectAsync(host, "/talk", Patient with { Transports = Transports.Polling, PollingInterval = TimeSpan.FromSeconds(55) });
+        await Eventually.True(() => Volatile.Read(ref polls) > 2);
+    }
+
+    [Theory]
+    [InlineData(StatusCodes.Status400BadRequest)]
+    [InlineData(StatusCodes.Status410Gone)]
+    [InlineData(StatusCodes.Status503ServiceUnavailable)]
+    public async Task A_server_that_knows_a_session_no_more_says_nothing_of_how_long_a_request_may_be_held(int status)
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapGet("/talk", async context =>
+        {
+            if (context.Request.Query.ContainsKey("sid"))
+            {
+                context.Response.StatusCode = status;
+                return;
+            }
+
+            await context.Response.WriteAsync("""0{"sid":"s","upgrades":[],"pingInterval":60000,"pingTimeout":60000,"maxPayload":1000}""");
+        }));
+        for (int i = 0; i < 2; i++)
+        {
+            await using Connection connection = await ConnectAsync(host, "/talk", Patient with { Transports = Transports.LongPolling | Transports.Polling });
+            Assert.Equal(Transport.LongPolling, connection.Transport);
+            await connection.Closed.WaitAsync(TestHost.Patience, Cancellation);
+        }
+    }
+
+    [Fact]
     public async Task What_a_session_cannot_carry_is_named()
     {
         await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/talk", Talks.Echo));

@@ -133,6 +133,8 @@ public class SessionEndpointTests
     {
         await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue<EchoHandler>("/engine.io"), options =>
         {
+            // The session is left as it is, and the host's end waits for it.
+            options.CloseTimeout = TimeSpan.FromMilliseconds(100);
             if (any)
             {
                 options.AllowedOrigins.Add(DuologueEndpointOptions.AnyOrigin);

@@ -271,6 +271,29 @@ public class PipeContractTests
         Assert.All(bench.Loops, loop => Assert.Equal(8 / bench.Loops.Count, loop.SocketCount));
     }
 
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task Connections_that_nobody_takes_wait_in_the_kernel_and_are_taken_in_when_somebody_does(EventLoopBackend backend)
+    {
+        // 1024 may wait for Kestrel, and a few more that were under way.
+        const int Count = 2500;
+        await using Bench bench = await Bench.StartAsync(backend);
+        for (int i = 0; i < Count; i++)
+        {
+            await bench.DialAsync(bench.EndPoint);
+        }
+
+        await Eventually.True(() => bench.SocketCount >= 1024, () => $"{bench.SocketCount} connections were taken in.");
+        await bench.TurnAsync();
+        Assert.InRange(bench.SocketCount, 1024, Count - 1);
+        for (int i = 0; i < Count; i++)
+        {
+            await bench.AcceptAsync();
+        }
+
+        Assert.Equal(Count, bench.SocketCount);
+    }
+
     /// <summary>A transport with one listener, and clients for it.</summary>
     private sealed class Bench : IAsyncDisposable
     {
@@ -304,13 +327,35 @@ public class PipeContractTests
 
         public async Task<(Socket Peer, ConnectionContext Connection)> ConnectAsync(EndPoint endpoint)
         {
+            Socket peer = await DialAsync(endpoint);
+            return (peer, await AcceptAsync());
+        }
+
+        public async Task<Socket> DialAsync(EndPoint endpoint)
+        {
             ProtocolType protocol = endpoint is IPEndPoint ? ProtocolType.Tcp : ProtocolType.Unspecified;
             var peer = new Socket(endpoint.AddressFamily, SocketType.Stream, protocol);
             _peers.Add(peer);
             await peer.ConnectAsync(endpoint, Token);
-            ConnectionContext connection = (await _listener.AcceptAsync(Token))!;
+            return peer;
+        }
+
+        public async Task<ConnectionContext> AcceptAsync()
+        {
+            ConnectionContext connection = (await _listener.AcceptAsync(Token).AsTask().WaitAsync(LoopHost.Patience, Token))!;
             _connections.Add(connection);
-            return (peer, connection);
+            return connection;
+        }
+
+        /// <summary>Lets each loop do what it has to do already.</summary>
+        public async Task TurnAsync()
+        {
+            foreach (Duologue.EventLoop.Loops.Loop loop in Loops)
+            {
+                var turned = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                loop.Post(turned.SetResult);
+                await turned.Task.WaitAsync(LoopHost.Patience, Token);
+            }
         }
 
         public static void AssertSame(byte[] expected, byte[] actual)

@@ -276,6 +276,18 @@ public class InboxTests
         Assert.True(slow.HasLogged("RedisNotificationsDropped"));
     }
 
+    [Fact]
+    public void What_was_let_go_of_is_read_from_its_first_on_and_of_a_topic_that_began_anew_from_the_first_of_its_last_life()
+    {
+        var gap = new InboxGap();
+        gap.Add(Message(5, 1));
+        gap.Add(Message(6, 1));
+        Assert.Equal(new TopicPosition(1, 5), gap.Topics["t"]);
+        gap.Add(new AppendedMessage("t", new TopicMessage(new TopicPosition(2, 1), MessageType.Binary, new byte[1])));
+        gap.Add(new AppendedMessage("t", new TopicMessage(new TopicPosition(2, 2), MessageType.Binary, new byte[1])));
+        Assert.Equal((new TopicPosition(2, 1), 4), (gap.Topics["t"], gap.Count));
+    }
+
     private static Inbox Counting(TimeProvider time, ConcurrentQueue<int> batches, int deliveries) => Counting(time, batches, deliveries, Gathering);
 
     private static Inbox Counting(TimeProvider time, ConcurrentQueue<int> batches, int deliveries, TimeSpan gathering) => new(

@@ -48,6 +48,9 @@ public class PresenceTests
         await using Node a = await Node.StartAsync(store, options => options.NodeName = "a");
         await using Node b = await Node.StartAsync(store, options => options.NodeName = "b");
         await using Connection watcher = await SubscribeAsync(a, presence: true);
+
+        // What it had missed was sent to it, and then it is there.
+        await Eventually.True(() => a.Topics.CountSubscribers("room") == 1);
         string own = Assert.Single(a.Topics.ListSubscribers("room")).Id;
 
         // Each process counts its connections from one.
@@ -152,9 +155,10 @@ public class PresenceTests
         await using Node b = await Node.StartAsync(store);
         await using Connection there = await SubscribeAsync(a, presence: false);
         await using Connection here = await SubscribeAsync(b, presence: false);
+        await Eventually.True(() => new[] { a, b }.All(node => node.Topics.CountSubscribers("room") == 1));
         b.Broker.Announce("other", new TopicSubscriber("one", null), joined: true);
         await using Node c = await Node.StartAsync(store);
-        await Eventually.True(() => c.Topics.CountSubscribers("other") == 1);
+        await Eventually.True(() => c.Topics.CountSubscribers("other") == 1 && c.Topics.CountSubscribers("room") == 1);
         Assert.Equal([1, 1, 1], new[] { a, b, c }.Select(node => node.Topics.CountSubscribers("room")));
     }
 

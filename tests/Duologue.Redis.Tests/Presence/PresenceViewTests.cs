@@ -51,6 +51,60 @@ public sealed class PresenceViewTests
             [.. ids.Select(id => new HashEntry(PresenceMessage.FieldOf("t", id), PresenceMessage.ValueOf(new TopicSubscriber(id, null)))), new HashEntry(PresenceWriter.NumberField, number)]);
     }
 
+    [Fact]
+    public async Task A_hash_that_is_gone_when_it_has_been_read_does_not_count_for_it_may_have_been_read_in_part()
+    {
+        await using StoreServer store = StoreServer.Start("garnet");
+        await using ConnectionMultiplexer link = await ConnectionMultiplexer.ConnectAsync(store.PatientAddress);
+        IDatabase database = link.GetDatabase();
+        NodeRegistry own = RegistryOf(link, "a");
+        NodeRegistry other = RegistryOf(link, "b");
+        await other.RenewAsync(Token);
+        await own.RenewAsync(Token);
+
+        // As a node does that has written its subscribers anew.
+        bool isRewritten = false;
+        IDatabase read = Interceptor.Create(database, (method, _) =>
+        {
+            if (isRewritten && method.Name == nameof(IDatabase.HashScanAsync))
+            {
+                database.KeyDelete(KeyOf(generation: 1));
+            }
+
+            return null;
+        });
+        var told = new ConcurrentQueue<string>();
+        var view = new PresenceView(own, Prefix, NullLogger.Instance, () => read, new CallLimit(TimeProvider.System), change => told.Enqueue($"{change.Joined} {change.Subscriber.Id}"));
+        using var stop = new CancellationTokenSource();
+        Task running = view.RunAsync(stop.Token);
+        await WriteAsync(generation: 1, "1", "2");
+        Hear(generation: 1, number: 1);
+        await Eventually.True(() => view.Count("t") == 2);
+
+        isRewritten = true;
+        Hear(generation: 1, number: 3);
+        await Eventually.True(() => !database.KeyExists(KeyOf(generation: 1)));
+        await WriteAsync(generation: 2, "1", "2", "3");
+        await Eventually.True(() =>
+        {
+            // What is told while the first is still being read is not waited for.
+            Hear(generation: 2, number: 1);
+            return view.Count("t") == 3;
+        });
+
+        Assert.Equal(["True 1", "True 2", "True 3"], told.Order());
+        await stop.CancelAsync();
+        await running;
+
+        RedisKey KeyOf(long generation) => PresenceWriter.KeyOf(Prefix, other.Own.Incarnation, generation);
+
+        void Hear(long generation, long number) => view.Hear(new PresenceMessage(other.Own.Incarnation, generation, number, []).Encode());
+
+        Task WriteAsync(long generation, params string[] ids) => database.HashSetAsync(
+            KeyOf(generation),
+            [.. ids.Select(id => new HashEntry(PresenceMessage.FieldOf("t", id), PresenceMessage.ValueOf(new TopicSubscriber(id, null)))), new HashEntry(PresenceWriter.NumberField, 1)]);
+    }
+
     private static NodeRegistry RegistryOf(ConnectionMultiplexer link, string name) => new(
         new RedisBrokerOptions { NodeName = name, HeartbeatInterval = TimeSpan.FromSeconds(60) },
         Guid.NewGuid().ToString("N"),

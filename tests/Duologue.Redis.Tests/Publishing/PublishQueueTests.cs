@@ -153,6 +153,28 @@ public class PublishQueueTests
     }
 
     [Fact]
+    public async Task What_was_refused_before_it_had_left_does_not_leave_when_the_server_is_back()
+    {
+        var time = new FakeTimeProvider();
+        await using Silence silence = await Silence.OpenAsync(new RedisBrokerOptions { PublishTimeout = TimeSpan.FromHours(1) }, time);
+        silence.Cut();
+        Task refused = silence.Queue.AddAsync("t", Text("refused"), new TopicHistory());
+        time.Advance(TimeSpan.FromHours(1.1));
+        Assert.False((await Assert.ThrowsAsync<BrokerUnavailableException>(() => refused.WaitAsync(Node.Patience, Token))).IsUnknown);
+
+        silence.Mend();
+        _ = silence.Queue.AddAsync("t", Text("next"), new TopicHistory());
+        await Eventually.True(() =>
+        {
+            time.Advance(TimeSpan.FromMilliseconds(50));
+            return !silence.Answers.Sent.IsEmpty;
+        });
+        RedisValue[] sent = Assert.Single(silence.Answers.Sent);
+        Assert.Contains("next", sent);
+        Assert.DoesNotContain("refused", sent);
+    }
+
+    [Fact]
     public async Task A_queue_that_ended_with_a_publish_under_way_never_told_its_publisher()
     {
         await using Silence silence = await Silence.OpenAsync(new RedisBrokerOptions { PublishTimeout = TimeSpan.FromHours(1) }, TimeProvider.System);
@@ -193,11 +215,12 @@ public class PublishQueueTests
     private sealed class Silence : IAsyncDisposable
     {
         private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().BuildServiceProvider();
+        private readonly IDatabase _server;
         private IDatabase? _reached;
 
         private Silence(IDatabase database, TopicScripts scripts, RedisBrokerOptions options, TimeProvider time)
         {
-            _reached = database;
+            (_server, _reached) = (database, database);
             Answers = (AnswersWhenTold)(object)database;
             Queue = new PublishQueue(options, scripts, new RedisMetrics(_services.GetRequiredService<IMeterFactory>()), time, TimeSpan.FromMinutes(10), () => Volatile.Read(ref _reached));
         }
@@ -217,6 +240,9 @@ public class PublishQueueTests
         /// <summary>From now on the server is out of reach.</summary>
         public void Cut() => Volatile.Write(ref _reached, null);
 
+        /// <summary>It is within reach again.</summary>
+        public void Mend() => Volatile.Write(ref _reached, _server);
+
         public async ValueTask DisposeAsync()
         {
             await Queue.DisposeAsync();
@@ -229,6 +255,9 @@ public class PublishQueueTests
     {
         internal ConcurrentQueue<TaskCompletionSource<RedisResult>> Appends { get; } = new();
 
+        /// <summary>What the script was called with.</summary>
+        internal ConcurrentQueue<RedisValue[]> Sent { get; } = new();
+
         protected override object? Invoke(MethodInfo? targetMethod, object?[]? args)
         {
             if (targetMethod!.Name == nameof(IDatabase.ExecuteAsync))
@@ -238,6 +267,7 @@ public class PublishQueueTests
 
             var answer = new TaskCompletionSource<RedisResult>(TaskCreationOptions.RunContinuationsAsynchronously);
             Appends.Enqueue(answer);
+            Sent.Enqueue((RedisValue[])args![2]!);
             return answer.Task;
         }
     }

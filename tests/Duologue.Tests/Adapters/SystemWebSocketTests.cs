@@ -228,6 +228,23 @@ public class SystemWebSocketTests
         Assert.Equal(200_000, (await reader.ReadLineAsync(Cancelled))!.Length);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_reader_that_was_disposed_behind_its_last_line_waited_for_a_close_that_could_not_leave(bool ours)
+    {
+        await using KestrelServer server = await EchoAsync();
+        using WebSocket socket = await ConnectAsync(server, ours);
+        await using var stream = WebSocketStream.Create(socket, WebSocketMessageType.Text, ownsWebSocket: true);
+        var reader = new StreamReader(stream);
+        await stream.WriteAsync("one\n"u8.ToArray(), Cancelled);
+        Assert.Equal("one", await reader.ReadLineAsync(Cancelled));
+
+        // Blocks until the peer has closed, too, or for some seconds.
+        reader.Dispose();
+        Assert.Equal(WebSocketCloseStatus.NormalClosure, socket.CloseStatus);
+    }
+
     [Fact]
     public async Task Here_a_cancelled_receive_loses_nothing_where_theirs_ends_the_connection()
     {

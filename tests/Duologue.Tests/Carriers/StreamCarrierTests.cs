@@ -94,8 +94,7 @@ public sealed class StreamCarrierTests
                 }
             },
             Token);
-        await Waiting.Until(() => pair.Observed.Received >= 6);
-        await Task.Delay(20, Token);
+        await Waiting.Until(() => pair.Observed.Pauses == 1);
         Assert.InRange(pair.Observed.Received, 6, 8);
         gate.SetResult();
         await sending.Soon();

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Security;
+using System.Net.Sockets;
 using System.Net.WebSockets;
 using Duologue.Client;
 using Duologue.Tests.Client.Peers;
@@ -183,6 +184,29 @@ public class HandshakeAttemptHttp2Tests
         await using KestrelServer server = await StartAsync(KestrelServer.EchoAsync, tls, HttpProtocols.Http1);
         HandshakeException e = await FailAsync(server.Uri, Exact);
         Assert.Contains("HTTP/2", e.Message, StringComparison.Ordinal);
+        Assert.Contains("HttpVersion to 1.1", e.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_server_that_ends_the_connection_at_the_sight_of_HTTP2_was_told_of_without_the_way_out(bool resets)
+    {
+        await using var server = new RawServer(exchange =>
+        {
+            if (!resets)
+            {
+                exchange.Stream.Socket.Shutdown(SocketShutdown.Send);
+                return exchange.ReadToEndAsync();
+            }
+
+            // What it had said before is lost with that.
+            exchange.Stream.Socket.LingerState = new LingerOption(true, 0);
+            exchange.Stream.Socket.Close();
+            return Task.CompletedTask;
+        });
+        HandshakeException e = await FailAsync(server.Uri, Exact);
+        Assert.Contains("speaks no HTTP/2", e.Message, StringComparison.Ordinal);
         Assert.Contains("HttpVersion to 1.1", e.Message, StringComparison.Ordinal);
     }
 

@@ -6,6 +6,7 @@ namespace Duologue.Tests.Peer;
 internal sealed class Observed : ConnectionObserver
 {
     private int _received;
+    private int _pauses;
     private int _sent;
     private int _closed;
     private int _handlerFailures;
@@ -18,6 +19,9 @@ internal sealed class Observed : ConnectionObserver
     public int Received => Volatile.Read(ref _received);
 
     public long ReceivedBytes => Interlocked.Read(ref _receivedBytes);
+
+    /// <summary>How many times reading stopped: all that is read ahead has been.</summary>
+    public int Pauses => Volatile.Read(ref _pauses);
 
     public int Sent => Volatile.Read(ref _sent);
 
@@ -41,6 +45,8 @@ internal sealed class Observed : ConnectionObserver
         Interlocked.Increment(ref _received);
         Interlocked.Add(ref _receivedBytes, bytes);
     }
+
+    public override void ReadingPaused(WebSocketConnection connection) => Interlocked.Increment(ref _pauses);
 
     public override void MessageSent(WebSocketConnection connection, int bytes) => Interlocked.Increment(ref _sent);
 

@@ -147,7 +147,7 @@ public sealed class WebSocketConnectionPullTests
     {
         await using RawPeer peer = RawPeer.Start(new ConnectionOptions { MaxMessageSize = 1000 });
         await peer.SendAsync(new WireFrame(WireFrame.Binary, new byte[size]), WireFrame.OfText("after"u8));
-        await Task.Delay(20, Token);
+        await Waiting.Until(() => peer.Observed.Received == 2 || peer.Observed.Pauses == 1);
         Task<Message> waiting = peer.Connection.ReceiveAsync(Token).AsTask();
         Assert.Equal(1009, (await peer.ReadCloseAsync()).Code);
         await Assert.ThrowsAsync<ProtocolViolationException>(() => waiting.Soon());

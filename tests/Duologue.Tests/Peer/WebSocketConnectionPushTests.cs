@@ -229,9 +229,8 @@ public sealed class WebSocketConnectionPushTests
             await peer.SendAsync(new WireFrame(WireFrame.Binary, new byte[1000]));
         }
 
-        await Waiting.Until(() => peer.Observed.Received > 50);
         await peer.SendAsync(new WireFrame(WireFrame.Ping, []));
-        await Task.Delay(20, Token);
+        await Waiting.Until(() => peer.Observed.Pauses == 1);
         Assert.InRange(peer.Observed.Received, 50, 67);
         gate.SetResult();
         await peer.ReadAsync(WireFrame.Pong);
@@ -246,8 +245,7 @@ public sealed class WebSocketConnectionPushTests
         await using RawPeer peer = RawPeer.Start(handler: handler);
         byte[] frames = [.. Enumerable.Range(0, 5000).SelectMany(_ => new WireFrame(WireFrame.Text, []).Masked().ToBytes())];
         await peer.SendBytesAsync(frames);
-        await Waiting.Until(() => peer.Observed.Received > 500);
-        await Task.Delay(20, Token);
+        await Waiting.Until(() => peer.Observed.Pauses == 1);
         Assert.InRange(peer.Observed.Received, 500, 1100);
         gate.SetResult();
         await Waiting.Until(() => peer.Observed.Received == 5000);

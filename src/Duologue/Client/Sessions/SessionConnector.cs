@@ -57,7 +57,7 @@ internal static class SessionConnector
         }
         catch (IOException error)
         {
-            throw Told(logger, HandshakeFailures.Failed(uri, error));
+            throw Told(logger, HandshakeFailures.Failed(uri, error, options));
         }
         catch (NotSupportedException error)
         {

@@ -113,6 +113,15 @@ public sealed class KeptMessagesTests : IDisposable
     }
 
     [Fact]
+    public void What_is_put_back_counts_among_what_waits()
+    {
+        Add(WhenAway.Keep, 6);
+        _kept.PutBack(_kept.TryTake()!);
+        Add(WhenAway.Keep, 5);
+        Assert.Equal([(MessageFate.Overflowed, "2")], Lost());
+    }
+
+    [Fact]
     public async Task What_was_given_up_on_its_way_and_did_not_get_there_was_waited_for_until_the_client_was_back()
     {
         KeptMessage message = Add(WhenAway.Keep);

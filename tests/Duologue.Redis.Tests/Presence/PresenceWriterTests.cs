@@ -1,0 +1,69 @@
+using Duologue.AspNetCore;
+using Duologue.Redis.Tests.Support;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
+using StackExchange.Redis;
+
+namespace Duologue.Redis.Tests;
+
+public sealed class PresenceWriterTests
+{
+    private const string Prefix = "test:";
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData(2)]
+    [InlineData(50_001)]
+    public async Task Of_changes_that_waited_the_hash_has_the_last_and_of_more_than_may_wait_all_is_written_anew(int count)
+    {
+        await using StoreServer store = StoreServer.Start("garnet");
+        await using ConnectionMultiplexer link = await ConnectionMultiplexer.ConnectAsync(store.PatientAddress);
+        IDatabase database = link.GetDatabase();
+        var held = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var release = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        bool holds = false;
+        IDatabase slow = Interceptor.Create(database, (method, arguments) => holds && method.Name == nameof(IDatabase.PublishAsync) ? HoldAsync((RedisChannel)arguments[0]!, (RedisValue)arguments[1]!) : null);
+
+        // No call is given up: the clock stands.
+        var calls = new CallLimit(new FakeTimeProvider());
+        var options = new RedisBrokerOptions { NodeName = "a", HeartbeatInterval = TimeSpan.FromSeconds(60) };
+        var registry = new NodeRegistry(options, "start", Prefix, TimeProvider.System, NullLogger.Instance, () => database, calls);
+        var writer = new PresenceWriter(options, registry, Prefix, TimeProvider.System, NullLogger.Instance, () => slow, calls);
+        await registry.RenewAsync(Token);
+        using var stop = new CancellationTokenSource();
+        Task running = writer.RunAsync(stop.Token);
+        await Eventually.True(() => IsWhole(generation: 1));
+
+        holds = true;
+        writer.Announce("t", new TopicSubscriber("first", null), joined: true);
+        await held.Task.WaitAsync(Node.Patience, Token);
+        writer.Announce("t", new TopicSubscriber("first", null), joined: false);
+        writer.Announce("t", new TopicSubscriber("first", null), joined: true);
+        writer.Announce("t", new TopicSubscriber("fleeting", null), joined: true);
+        writer.Announce("t", new TopicSubscriber("fleeting", null), joined: false);
+        for (int i = 0; i < count; i++)
+        {
+            writer.Announce("t", new TopicSubscriber($"{i}", null), joined: true);
+        }
+
+        release.SetResult();
+        long generation = count > 50_000 ? 2 : 1;
+        string[] expected = [.. Enumerable.Range(0, count).Select(i => $"{i}").Append("first").Select(id => PresenceMessage.FieldOf("t", id)).Append(PresenceWriter.NumberField).Order(StringComparer.Ordinal)];
+        await Eventually.True(() => IsWhole(generation) && database.HashLength(KeyOf(generation)) >= expected.Length);
+        Assert.Equal(expected, database.HashKeys(KeyOf(generation)).Select(field => (string)field!).Order(StringComparer.Ordinal));
+        await stop.CancelAsync();
+        await running;
+
+        bool IsWhole(long generation) => database.HashExists(KeyOf(generation), PresenceWriter.NumberField);
+
+        async Task<long> HoldAsync(RedisChannel channel, RedisValue message)
+        {
+            held.TrySetResult();
+            await release.Task;
+            return await database.PublishAsync(channel, message);
+        }
+    }
+
+    private static RedisKey KeyOf(long generation) => PresenceWriter.KeyOf(Prefix, "start", generation);
+}
