@@ -31,6 +31,37 @@ public class RedisFaultTests
         Assert.Equal(["before", "after"], (await node.Topics.ReadAsync("t", TopicStart.Oldest, 10, Token)).Messages.Select(message => message.Text));
     }
 
+    [Theory]
+    [InlineData("touched", "0")]
+    [InlineData("life", "another's")]
+    [InlineData("at", "1 4 0 600000")]
+    public async Task A_redis_that_was_full_refused_who_read_and_so_did_not_keep_the_topic(string field, string value)
+    {
+        await using var store = new RedisStore("--appendonly", "no", "--maxmemory-policy", "noeviction");
+        await using Node node = await Node.StartAsync(store);
+        await node.Topics.PublishAsync("t", "kept", Token);
+        await using ConnectionMultiplexer link = await ConnectionMultiplexer.ConnectAsync(store.PatientAddress + ",allowAdmin=true");
+        RedisKey head = "duologue:v3:{t:t}h";
+        await link.GetDatabase().HashSetAsync(head, field, value);
+        await link.GetServer(store.Address).ConfigSetAsync("maxmemory", "1");
+        Assert.Equal("kept", Assert.Single((await node.Topics.ReadAsync("t", TopicStart.Oldest, 10, Token)).Messages).Text);
+        Assert.NotEqual(value, (string?)await link.GetDatabase().HashGetAsync(head, field));
+        await Assert.ThrowsAsync<BrokerUnavailableException>(() => node.Topics.PublishAsync("t", "too much", Token).AsTask());
+    }
+
+    [Fact]
+    public async Task A_redis_that_was_full_renewed_no_lease()
+    {
+        await using var store = new RedisStore("--appendonly", "no", "--maxmemory-policy", "noeviction");
+        await using Node node = await Node.StartAsync(store);
+        await using ConnectionMultiplexer link = await ConnectionMultiplexer.ConnectAsync(store.PatientAddress + ",allowAdmin=true");
+        await link.GetServer(store.Address).ConfigSetAsync("maxmemory", "1");
+        string before = Lease();
+        await Eventually.True(() => Lease() != before);
+
+        string Lease() => (string?)link.GetDatabase().HashGet("duologue:v3:nodes", "=" + node.Broker.NodeName) ?? "";
+    }
+
     [Fact]
     public async Task A_paused_redis_refuses_or_confirms_each_publish_and_ends_no_connection()
     {

@@ -28,7 +28,7 @@ public abstract class Topics
     public abstract event EventHandler<TopicExpiredEventArgs>? Expired;
 
     /// <summary>
-    /// Messages of a topic are lost to this process's subscribers in mid-stream, or may be: a broker that is shared by processes has lost them, or was away for longer than its history. Feeds and sockets of
+    /// Messages of a topic are lost to this process's subscribers in mid-stream, or may be: a broker that is shared by processes has lost them, or was away for longer than its history, or just away from who subscribes by a pattern. Feeds and sockets of
     /// <c>duologue.topics.v1</c> are sent a reset; a plain connection can only be told by the application, which this tells. One at a time, in order, with no lock held; must not block.
     /// </summary>
     public abstract event EventHandler<TopicResetEventArgs>? Reset;

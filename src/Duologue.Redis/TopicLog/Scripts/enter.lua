@@ -17,6 +17,10 @@ local function enter(headKey, logKey, node)
   local head = redis.call('HMGET', headKey, 'epoch', 'at', 'life', 'touched', 'chain', 'keys', node)
   local offset, bytes, oldest, age = string.match(head[2] or '0 0 0 0', '(%d+) (%d+) (%d+) (%d+)')
   local topic = { epoch = head[1], chain = head[5] or '', keys = head[6], last = head[7], offset = tonumber(offset), bytes = tonumber(bytes), oldest = tonumber(oldest), age = tonumber(age) }
+  local isDue = now - tonumber(head[4] or '0') > idle / 8
+
+  -- A server that is full refuses what may take memory, but only as a script's first write. Who appends is to be refused by it; who reads is not, and keeps the topic alive.
+  if node == '' and topic.epoch and (isDue or head[3] ~= life) then redis.call('PEXPIRE', logKey, lasts()) end
   if not topic.epoch then
     -- The topic is new, or was flushed, evicted or forgotten: nobody's position is one of this life.
     redis.call('DEL', logKey)
@@ -35,7 +39,7 @@ local function enter(headKey, logKey, node)
   end
 
   -- Not at each call: an eighth of the lifetime more or less is worth three commands.
-  if now - tonumber(head[4] or '0') > idle / 8 then
+  if isDue then
     redis.call('HSET', headKey, 'touched', text(now))
     redis.call('PEXPIRE', headKey, lasts())
     redis.call('PEXPIRE', logKey, lasts())

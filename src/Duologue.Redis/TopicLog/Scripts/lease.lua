@@ -5,6 +5,9 @@ local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 local lease = tonumber(ARGV[4])
 local seen = tonumber(redis.call('HGET', KEYS[1], 'seen') or '0')
+
+-- A server that is full refuses what may take memory, but only as a script's first write. The nodes live all the same.
+redis.call('PEXPIRE', KEYS[1], 86400000)
 redis.call('HSET', KEYS[1], 'seen', string.format('%.0f', now))
 
 -- If nobody has renewed anything for a lease it is this server that was away, and not all the nodes.

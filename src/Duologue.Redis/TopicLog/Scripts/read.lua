@@ -13,7 +13,11 @@ while length > 0 and now - oldest > age do
     bytes, length = bytes - #first + 30, length - 1
   end
 end
-if trimmed then redis.call('HSET', KEYS[1], 'at', text(offset) .. ' ' .. text(bytes) .. ' ' .. text(oldest) .. ' ' .. text(age)) end
+if trimmed then
+  -- First: see who enters.
+  redis.call('PEXPIRE', KEYS[2], lasts())
+  redis.call('HSET', KEYS[1], 'at', text(offset) .. ' ' .. text(bytes) .. ' ' .. text(oldest) .. ' ' .. text(age))
+end
 
 local first = offset - length
 local from, lost = first, 0
