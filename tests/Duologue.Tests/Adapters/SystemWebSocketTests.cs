@@ -229,16 +229,29 @@ public class SystemWebSocketTests
     }
 
     [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public async Task A_reader_that_was_disposed_behind_its_last_line_waited_for_a_close_that_could_not_leave(bool ours)
+    [InlineData(false, false)]
+    [InlineData(true, false)]
+    [InlineData(false, true)]
+    [InlineData(true, true)]
+    public async Task A_reader_that_was_disposed_behind_its_last_line_waited_for_a_close_that_could_not_leave(bool ours, bool peerCloses)
     {
-        await using KestrelServer server = await EchoAsync();
+        await using KestrelServer server = peerCloses
+            ? await ServeAsync(async (socket, context) =>
+            {
+                await socket.ReceiveAsync(new byte[10], context.RequestAborted);
+                await socket.SendAsync("one\n"u8.ToArray(), WebSocketMessageType.Text, true, context.RequestAborted);
+                await socket.CloseAsync(WebSocketCloseStatus.NormalClosure, "", context.RequestAborted);
+            })
+            : await EchoAsync();
         using WebSocket socket = await ConnectAsync(server, ours);
         await using var stream = WebSocketStream.Create(socket, WebSocketMessageType.Text, ownsWebSocket: true);
         var reader = new StreamReader(stream);
         await stream.WriteAsync("one\n"u8.ToArray(), Cancelled);
         Assert.Equal("one", await reader.ReadLineAsync(Cancelled));
+        if (peerCloses)
+        {
+            Assert.Null(await reader.ReadLineAsync(Cancelled));
+        }
 
         // Blocks until the peer has closed, too, or for some seconds.
         reader.Dispose();
