@@ -105,20 +105,20 @@ internal sealed partial class TopicHub
     {
         var unknown = new TopicPage([], default, HasMore: false) { IsReset = true };
         ExceptionDispatchInfo? failure = null;
-        foreach (IGrouping<string, Wildcard> alike in Wildcards.List().GroupBy(wildcard => wildcard.Pattern, StringComparer.Ordinal))
+        foreach ((string pattern, Member[] subscribed) in Wildcards.List())
         {
             try
             {
-                var members = new MemberSnapshot([.. alike.Select(wildcard => wildcard.Member)]);
-                Recovered(alike.Key, unknown);
+                var members = new MemberSnapshot(subscribed);
+                Recovered(pattern, unknown);
                 if (members.Protocol.Length > 0)
                 {
-                    Fanout.Send(members.Protocol, TopicsProtocol.MissedFrame(alike.Key));
+                    Fanout.Send(members.Protocol, TopicsProtocol.MissedFrame(pattern));
                 }
 
                 if (members.Raw.Length > 0)
                 {
-                    LostByMembers(alike.Key, unknown, members.Raw);
+                    LostByMembers(pattern, unknown, members.Raw);
                 }
             }
 #pragma warning disable CA1031 // It is thrown when all have been told.

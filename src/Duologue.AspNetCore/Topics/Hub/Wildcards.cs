@@ -75,11 +75,12 @@ internal sealed class Wildcards
         }
     }
 
-    public Wildcard[] List()
+    /// <summary>Who subscribes by which pattern.</summary>
+    public (string Pattern, Member[] Members)[] List()
     {
         lock (_lock)
         {
-            return _snapshot ??= [.. _all];
+            return [.. _byPattern.Select(those => (those.Key, those.Value.Select(wildcard => wildcard.Member).ToArray()))];
         }
     }
 
