@@ -261,6 +261,6 @@ internal sealed class ConnectSession(Connection connection, Uri url, ConnectPlan
         string reason = info.Reason.Length > 0 ? $" \"{info.Reason}\"" : "";
         string clean = info.WasClean ? "" : ", not clean";
         string unsent = info.UnsentBytes > 0 ? $"; {info.UnsentBytes} bytes were not sent" : "";
-        return Report.Safe($"{who}: {info.Code}{reason} ({info.Cause}{clean}){unsent}");
+        return Report.Safe(TerminalText.EscapeLine($"{who}: {info.Code}{reason} ({info.Cause}{clean}){unsent}"));
     }
 }

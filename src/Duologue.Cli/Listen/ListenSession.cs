@@ -36,7 +36,7 @@ internal sealed class ListenSession(Report report, bool binary, bool once)
         _connections.TryRemove(id, out _);
         CloseInfo info = await connection.Closed.ConfigureAwait(false);
         string reason = info.Reason.Length > 0 ? $" \"{info.Reason}\"" : "";
-        report.Say($"[yellow]#{id}[/] [red]closed[/] [grey]{Report.Safe($"{info.Code}{reason} ({info.Cause})")}[/]");
+        report.Say($"[yellow]#{id}[/] [red]closed[/] [grey]{Report.Safe(TerminalText.EscapeLine($"{info.Code}{reason} ({info.Cause})"))}[/]");
         report.Tell(new CloseEvent(id, info.Code, info.Reason, info.WasClean, info.ByPeer, info.Cause.ToString()));
         _firstClosed.TrySetResult();
     }

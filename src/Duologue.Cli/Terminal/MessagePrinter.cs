@@ -1,4 +1,5 @@
 using System.Globalization;
+using Spectre.Console;
 
 namespace Duologue.Cli.Terminal;
 
@@ -23,7 +24,7 @@ internal sealed class MessagePrinter(Report report, TimeProvider timeProvider)
         }
         else if (report.IsTerminal)
         {
-            string content = message.Type == MessageType.Text ? Report.Safe(message.Text) : $"[blue]{DescribeBytes(message.Data.Span)}[/]";
+            string content = message.Type == MessageType.Text ? Markup.Escape(TerminalText.EscapeLines(message.Text)) : $"[blue]{DescribeBytes(message.Data.Span)}[/]";
             report.Show($"[grey]{Now()}[/] {Who(id)}[green]‹[/] {content}");
         }
         else if (message.Type == MessageType.Text)

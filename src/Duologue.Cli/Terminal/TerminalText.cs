@@ -11,6 +11,15 @@ internal static class TerminalText
 {
     private const int Visible = 0x2400;   // U+2400 SYMBOL FOR NULL: the 32 control characters have a picture each.
 
+    // As wide as the time before a message.
+    private const string Margin = "             ┊ ";
+
+    /// <summary>A text of several lines, of which those behind the first are set in: one that began at the edge would pass for what another peer has said.</summary>
+    public static string EscapeLines(string text) => Escape(text).Replace("\n", "\n" + Margin, StringComparison.Ordinal);
+
+    /// <summary>What stands in a line of ours: a line feed is shown, too.</summary>
+    public static string EscapeLine(string text) => Escape(text).Replace('\n', (char)(Visible + '\n'));
+
     public static string Escape(string text)
     {
         if (!text.Any(IsUnsafe))
