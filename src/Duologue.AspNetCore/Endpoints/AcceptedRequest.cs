@@ -72,7 +72,7 @@ internal sealed class AcceptedRequest
         PipeReader input = PipeReader.Create(_stream, ReaderOptions);
         PipeWriter output = PipeWriter.Create(_stream, WriterOptions);
         var abort = new RequestAbort(_context);
-        await new PipeCarrier(input, output, Connection, abort.Abort).RunAsync().ConfigureAwait(false);
+        await new PipeCarrier(input, output, Connection, abort.Abort) { WritesStream = true }.RunAsync().ConfigureAwait(false);
         if (_isHttp2)
         {
             await EndHttp2StreamAsync(input).ConfigureAwait(false);

@@ -3,8 +3,8 @@ using Duologue.EventLoop.Native;
 namespace Duologue.EventLoop.Loops;
 
 /// <summary>
-/// File descriptors that are held back. When accepting has taken all others they are let go of, and accepting rests: the runtime then still has some to load an
-/// assembly or to write a log, without which it ends the process. Accepting goes on when they are all back. Thread-safe; its lock is a leaf.
+/// File descriptors that are held back. When accepting has taken all others, accepting rests and they are let go of: the runtime then still has some to load an
+/// assembly or to write a log, without which it ends the process. Accepting goes on when they are all back. One for all loops. Thread-safe; its lock is a leaf.
 /// </summary>
 internal sealed class DescriptorReserve : IDisposable
 {
@@ -12,6 +12,8 @@ internal sealed class DescriptorReserve : IDisposable
 
     private readonly Lock _lock = new();
     private readonly Stack<int> _held = new(Size);
+    private readonly List<Loop> _loops = [];
+    private int _restless;
     private bool _disposed;
 
     public DescriptorReserve() => TryFill();
@@ -28,6 +30,41 @@ internal sealed class DescriptorReserve : IDisposable
         }
     }
 
+    /// <summary>Adds a loop that accepts. Before any of them starts.</summary>
+    public void Join(Loop loop) => _loops.Add(loop);
+
+    /// <summary>Descriptors have run out: lets go of them as soon as no loop accepts any more, whose next connections would have them. False if there is nothing to let go of.</summary>
+    public bool TryLetGo()
+    {
+        lock (_lock)
+        {
+            if (_restless > 0 || _held.Count == 0 || _loops.Count == 0)
+            {
+                return _restless > 0;
+            }
+
+            _restless = _loops.Count;
+        }
+
+        _loops.ForEach(static loop => loop.Post(loop.RestAccepting));
+        return true;
+    }
+
+    /// <summary>One of the loops has come to rest.</summary>
+    public void OnRested()
+    {
+        lock (_lock)
+        {
+            if (--_restless > 0)
+            {
+                return;
+            }
+        }
+
+        Release();
+        _loops.ForEach(static loop => loop.Post(loop.TellPauses));
+    }
+
     /// <summary>Lets go of them.</summary>
     public void Release()
     {
@@ -40,11 +77,16 @@ internal sealed class DescriptorReserve : IDisposable
         }
     }
 
-    /// <summary>Takes back what is free. True if the reserve is whole.</summary>
+    /// <summary>Takes back what is free. True if the reserve is whole, and to stay so.</summary>
     public bool TryFill()
     {
         lock (_lock)
         {
+            if (_restless > 0)
+            {
+                return false;
+            }
+
             while (_held.Count < Size && !_disposed)
             {
                 int descriptor = Libc.EventDescriptor(0, Constants.EventDescriptorCloseOnExec);

@@ -174,6 +174,15 @@ internal sealed unsafe class EpollLoop : Loop
         listener.OnStopped();
     }
 
+    protected override void Rest(LoopListener listener)
+    {
+        if (listener.IsArmed)
+        {
+            listener.IsArmed = false;
+            _ = TryControl(Constants.EpollDelete, listener.Descriptor, 0, 0);
+        }
+    }
+
     protected override void Release()
     {
         CloseDescriptors();
@@ -330,15 +339,6 @@ internal sealed unsafe class EpollLoop : Loop
                 Rest(listener);
                 return;
             }
-        }
-    }
-
-    private void Rest(LoopListener listener)
-    {
-        if (listener.IsArmed)
-        {
-            listener.IsArmed = false;
-            _ = TryControl(Constants.EpollDelete, listener.Descriptor, 0, 0);
         }
     }
 

@@ -10,6 +10,9 @@ internal abstract partial class Loop
     private long _pauses;
     private long _failures;
 
+    // Whether the reserve waits to be told that no listener accepts.
+    private bool _comesToRest;
+
     /// <summary>How often accepting has begun to rest because descriptors or memory had run out.</summary>
     public long AcceptPauses => Volatile.Read(ref _pauses);
 
@@ -52,17 +55,66 @@ internal abstract partial class Loop
 
     protected abstract void StopAccepting(LoopListener listener);
 
+    /// <summary>Asks the kernel to accept no more for now. What it had accepted by then may still come.</summary>
+    protected abstract void Rest(LoopListener listener);
+
+    /// <summary>Descriptors have run out, here or on another loop: rests, and tells the reserve when the kernel accepts no more. Loop thread.</summary>
+    public void RestAccepting()
+    {
+        foreach (LoopListener listener in _listeners)
+        {
+            if (!listener.IsPaused)
+            {
+                Rest(listener);
+                Pause(listener, Errno.DescriptorsExhausted);
+            }
+        }
+
+        _comesToRest = true;
+        TellIfAtRest();
+    }
+
+    /// <summary>A listener may have come to rest.</summary>
+    protected void TellIfAtRest()
+    {
+        if (_comesToRest && !_listeners.Exists(static listener => listener.IsArmed))
+        {
+            _comesToRest = false;
+            Reserve!.OnRested();
+        }
+    }
+
     /// <summary>Accepting failed for want of descriptors or the like: rests until one may be free, instead of trying in vain.</summary>
     protected void Exhausted(LoopListener listener, int error)
     {
-        Reserve?.Release();
+        Pause(listener, error);
+        if (Reserve?.TryLetGo() != true)
+        {
+            Tell(listener);
+        }
+    }
+
+    /// <summary>Logs what has come to rest: when there are descriptors again, which a log may need. Loop thread.</summary>
+    public void TellPauses() => _listeners.ForEach(Tell);
+
+    private void Tell(LoopListener listener)
+    {
+        if (listener.Untold != 0)
+        {
+            LoopLog.AcceptPaused(_logger, listener.Owner.Name, Number, listener.Untold);
+            listener.Untold = 0;
+        }
+    }
+
+    private void Pause(LoopListener listener, int error)
+    {
         listener.IsPaused = true;
         NeedTick();
         if (!listener.IsExhausted)
         {
             listener.IsExhausted = true;
             Volatile.Write(ref _pauses, _pauses + 1);
-            LoopLog.AcceptPaused(_logger, listener.Owner.Name, Number, error);
+            listener.Untold = error;
         }
     }
 
@@ -99,7 +151,7 @@ internal abstract partial class Loop
         }
 
         listener.HasFailed = false;
-        if (listener.IsExhausted)
+        if (listener.IsExhausted && !listener.IsPaused)
         {
             listener.IsExhausted = false;
             LoopLog.AcceptResumed(_logger, listener.Owner.Name, Number);

@@ -29,6 +29,7 @@ internal sealed class LoopGroup : IDisposable
             for (int i = 0; i < loops.Length; i++)
             {
                 loops[i] = backend == EventLoopBackend.IoUring ? new UringLoop(i, logger) { Reserve = reserve } : new EpollLoop(i, logger) { Reserve = reserve };
+                reserve.Join(loops[i]);
             }
 
             foreach (Loop loop in loops)

@@ -31,6 +31,9 @@ internal sealed class LoopListener(int descriptor, IAcceptor owner)
     /// <summary>Descriptors have run out, or accepting fails over and over; said once until a connection is accepted again.</summary>
     public bool IsExhausted { get; set; }
 
+    /// <summary>The errno with which accepting has come to rest, as long as the log does not have it; else 0.</summary>
+    public int Untold { get; set; }
+
     /// <summary>The kernel was asked to accept, and will answer.</summary>
     public bool IsArmed { get; set; }
 

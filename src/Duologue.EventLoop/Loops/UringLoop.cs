@@ -53,9 +53,17 @@ internal sealed unsafe partial class UringLoop : Loop
     private bool _isEnding;
 
     public UringLoop(int number, ILogger logger)
+        : this(number, logger, UringRing.UsualEntries)
+    {
+    }
+
+    /// <param name="number">Its number; the first is 0.</param>
+    /// <param name="logger">Where it logs.</param>
+    /// <param name="entries">How many requests may wait to be submitted; a power of two.</param>
+    internal UringLoop(int number, ILogger logger, uint entries)
         : base(number, logger)
     {
-        _ring = UringRing.TryCreate(out string? obstacle) ?? throw new InvalidOperationException($"io_uring cannot run here: {obstacle}");
+        _ring = UringRing.TryCreate(entries, out string? obstacle) ?? throw new InvalidOperationException($"io_uring cannot run here: {obstacle}");
         UringBuffers? buffers = UringBuffers.TryCreate(_ring);
 
         // Blocking, as every descriptor that io_uring waits for: on a non-blocking one it would answer EAGAIN instead of waiting.
@@ -78,7 +86,7 @@ internal sealed unsafe partial class UringLoop : Loop
     /// <summary>Why io_uring cannot run here; null if it can.</summary>
     public static string? FindObstacle()
     {
-        UringRing? ring = UringRing.TryCreate(out string? obstacle);
+        UringRing? ring = UringRing.TryCreate(UringRing.UsualEntries, out string? obstacle);
         if (ring is null)
         {
             return obstacle;
@@ -229,7 +237,10 @@ internal sealed unsafe partial class UringLoop : Loop
         _sends = 0;
         Submit(count, timeout);
         BeginTurn();
-        while (_ring.TryTake(out UringCompletion completion))
+
+        // No more than have come by now. Where no buffer is left, a receive that is asked for anew is answered at once when the queue of requests is full, and
+        // the buffers are the kernel's again below only: thousands of such would go round for ever.
+        for (uint left = _ring.Completed; left > 0 && _ring.TryTake(out UringCompletion completion); left--)
         {
             Dispatch(completion);
         }
@@ -280,6 +291,14 @@ internal sealed unsafe partial class UringLoop : Loop
             _armed.Remove(listener);
             listener.OnStopped();
         }
+    }
+
+    protected override void Rest(LoopListener listener)
+    {
+        UringRequest* request = _ring.Next();
+        request->Operation = UringOperation.Cancel;
+        request->Address = AcceptKind | (uint)listener.Descriptor;
+        request->UserData = CancelKind;
     }
 
     protected override void Release()
@@ -384,14 +403,6 @@ internal sealed unsafe partial class UringLoop : Loop
         request->Address = (ulong)_wakeValue;
         request->Length = sizeof(ulong);
         request->UserData = WakeKind;
-    }
-
-    private void Rest(LoopListener listener)
-    {
-        UringRequest* request = _ring.Next();
-        request->Operation = UringOperation.Cancel;
-        request->Address = AcceptKind | (uint)listener.Descriptor;
-        request->UserData = CancelKind;
     }
 
     private void Dispatch(in UringCompletion completion)
@@ -564,5 +575,7 @@ internal sealed unsafe partial class UringLoop : Loop
         {
             StartAccepting(listener);
         }
+
+        TellIfAtRest();
     }
 }

@@ -9,7 +9,9 @@ namespace Duologue.EventLoop.Native;
 /// </summary>
 internal sealed unsafe class UringRing
 {
-    private const uint Entries = 4096;
+    /// <summary>How many requests wait to be submitted at most, as a rule.</summary>
+    public const uint UsualEntries = 4096;
+
     private const uint CompletionEntries = 16384;
 
     private const long SetupCall = 425;
@@ -93,16 +95,21 @@ internal sealed unsafe class UringRing
     /// <summary>Whether requests wait to be submitted.</summary>
     public bool HasRequests => _tail != Volatile.Read(ref *_submissionHead);
 
+    /// <summary>How many completions there are to take.</summary>
+    public uint Completed => Volatile.Read(ref *_completionTail) - *_completionHead;
+
     /// <summary>Requests that were not answered for good yet: the kernel may still touch what they point to.</summary>
     public uint Unanswered { get; private set; }
 
     /// <summary>Sets the rings up; null with the reason where that cannot be.</summary>
-    public static UringRing? TryCreate(out string? obstacle)
+    /// <param name="entries">How many requests may wait to be submitted; a power of two.</param>
+    /// <param name="obstacle">The reason.</param>
+    public static UringRing? TryCreate(uint entries, out string? obstacle)
     {
         UringParameters parameters = default;
         parameters.Flags = SetupCompletionSize | SetupClamp | SetupDisabled | SetupSubmitAll | SetupCooperativeTaskRun | SetupSingleIssuer | SetupDeferTaskRun;
         parameters.CompletionEntries = CompletionEntries;
-        int descriptor = (int)Libc.SystemCall(SetupCall, Entries, (long)&parameters, 0, 0, 0, 0);
+        int descriptor = (int)Libc.SystemCall(SetupCall, entries, (long)&parameters, 0, 0, 0, 0);
         if (descriptor < 0)
         {
             obstacle = Libc.LastError switch

@@ -14,6 +14,11 @@ internal sealed class PipeCarrier : Carrier
     /// </summary>
     private const int Share = 64 * 1024;
 
+    // What is done with the output.
+    private const int Idle = 0;
+    private const int Flushing = 1;
+    private const int Ended = 2;
+
     private readonly PipeReader _input;
     private readonly PipeWriter _output;
     private readonly WebSocketConnection _connection;
@@ -21,6 +26,7 @@ internal sealed class PipeCarrier : Carrier
     private readonly ReadGate _gate = new();
     private volatile bool _completed;
     private volatile bool _aborted;
+    private int _outputState;
 
     /// <param name="input">What the peer sends.</param>
     /// <param name="output">What the peer gets.</param>
@@ -38,6 +44,9 @@ internal sealed class PipeCarrier : Carrier
 
     /// <summary>False where the transport ends as a whole when its input has ended.</summary>
     public bool HalfCloses { get; init; } = true;
+
+    /// <summary>Whether the output is a writer over a stream: when it is completed it gives its memory back, also what a flush still writes from.</summary>
+    public bool WritesStream { get; init; }
 
     public override bool OutlivesInput => HalfCloses && !_aborted;
 
@@ -99,10 +108,19 @@ internal sealed class PipeCarrier : Carrier
             await _gate.WaitAsync().ConfigureAwait(false);
         }
 
-        // From here on the connection writes nothing more.
+        // From here on the connection writes nothing more, and what is still on its way is of a conversation that has ended.
+        bool isCut = WritesStream && _aborted;
+        while (WritesStream && Interlocked.CompareExchange(ref _outputState, Ended, Idle) != Idle)
+        {
+            isCut = true;
+            _output.CancelPendingFlush();
+            await _gate.WaitAsync().ConfigureAwait(false);
+        }
+
         try
         {
-            await _output.CompleteAsync().ConfigureAwait(false);
+            // With an exception a writer over a stream does not try once more what was cut.
+            await _output.CompleteAsync(isCut ? new OperationCanceledException() : null).ConfigureAwait(false);
         }
         catch (Exception e) when (IsGone(e))
         {
@@ -114,14 +132,34 @@ internal sealed class PipeCarrier : Carrier
 
     public override ValueTask<bool> FlushAsync()
     {
+        if (Interlocked.CompareExchange(ref _outputState, Flushing, Idle) != Idle)
+        {
+            // The pump has ended: nothing is left to flush.
+            return new(!_aborted);
+        }
+
+        bool isPending = false;
         try
         {
             ValueTask<FlushResult> flush = _output.FlushAsync();
-            return flush.IsCompletedSuccessfully ? new(IsAlive(flush.Result)) : WaitForFlushAsync(flush);
+            if (flush.IsCompletedSuccessfully)
+            {
+                return new(IsAlive(flush.Result));
+            }
+
+            isPending = true;
+            return WaitForFlushAsync(flush);
         }
         catch (Exception e) when (IsGone(e))
         {
             return new(false);
+        }
+        finally
+        {
+            if (!isPending)
+            {
+                EndFlush();
+            }
         }
     }
 
@@ -137,6 +175,20 @@ internal sealed class PipeCarrier : Carrier
         {
             // The connection is told by the answer, and ends the pump.
             return false;
+        }
+        finally
+        {
+            EndFlush();
+        }
+    }
+
+    private void EndFlush()
+    {
+        Interlocked.Exchange(ref _outputState, Idle);
+        if (_completed)
+        {
+            // The pump may wait for this.
+            _gate.Open();
         }
     }
 

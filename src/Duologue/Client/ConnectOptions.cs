@@ -43,7 +43,8 @@ public sealed record ConnectOptions : ConnectionOptions
 
     /// <summary>
     /// How long <see cref="Transports.Polling"/> waits between its requests. Default 2 s; 10 ms to 55 s, and not more than half of the time in which the
-    /// server wants its pings answered.
+    /// server wants its pings answered. <see cref="Transports.LongPolling"/> waits up to as long, from 10 ms on, where requests are answered sooner than that without
+    /// a message.
     /// </summary>
     public TimeSpan PollingInterval { get; init; } = TimeSpan.FromSeconds(2);
 

@@ -113,6 +113,24 @@ public class OddTopicsTests
     }
 
     [Fact]
+    public async Task The_sentence_in_which_a_server_refused_a_topic_forged_lines_of_the_log()
+    {
+        const string Refusal = """{"type":"error","ref":"s1","code":"forbidden","message":"no\r\n\u001b[31mforged"}""";
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/topics").WithSubprotocol("duologue.topics.v1", async connection =>
+        {
+            await connection.ReceiveAsync(Token);
+            connection.Send(Refusal);
+            await connection.Closed;
+        }));
+        await using TopicClient client = QuickTopics.Open(host, Quick with { Ways = FeedWays.WebSocket });
+        await using TopicReader reader = TopicReader.Of(client, "news", TopicClient.Now);
+
+        TopicException refused = await Assert.ThrowsAsync<TopicException>(reader.NextAsync);
+
+        Assert.Equal("The server refused: \"no???[31mforged\"", refused.Message);
+    }
+
+    [Fact]
     public async Task Without_a_ConnectTimeout_each_long_poll_was_given_up_just_before_its_answer()
     {
         await using TestHost host = await QuickTopics.StartAsync();

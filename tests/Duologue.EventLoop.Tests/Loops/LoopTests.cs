@@ -167,6 +167,34 @@ public class LoopTests
 
     [Theory]
     [MemberData(nameof(Backends))]
+    public async Task What_one_loop_let_go_of_for_want_of_descriptors_went_to_the_next_connections_of_another(EventLoopBackend backend)
+    {
+        using var reserve = new DescriptorReserve();
+        int size = reserve.Count;
+        var log = new FakeLogger();
+        Loop other = backend == EventLoopBackend.IoUring ? new UringLoop(0, log) { Reserve = reserve } : new EpollLoop(0, log) { Reserve = reserve };
+        reserve.Join(other);
+        other.Start();
+        (int descriptor, EndPoint endpoint) = Listen();
+        var acceptor = new Acceptor();
+        var listener = new LoopListener(descriptor, acceptor);
+        other.Post(() => other.Listen(listener));
+        await Eventually.True(() => listener.IsArmed, () => "It does not accept.");
+
+        new Destitute(NullLogger.Instance) { Reserve = reserve }.FailToAccept(new LoopListener(-1, new Indifferent()));
+
+        await Eventually.True(() => log.Collector.GetSnapshot().Any(record => record.Id.Name == "AcceptPaused"), () => "The other loop goes on accepting.");
+        using var peer = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await peer.ConnectAsync(endpoint, Token);
+        await acceptor.Accepted.Task.WaitAsync(LoopHost.Patience, Token);
+        Assert.Equal(size, reserve.Count);
+        Assert.Equal(["AcceptPaused", "AcceptResumed"], log.Collector.GetSnapshot().Select(record => record.Id.Name));
+        other.Stop();
+        _ = Libc.Close(descriptor);
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
     public async Task An_acceptor_that_throws_costs_its_connection_and_no_other(EventLoopBackend backend)
     {
         var log = new FakeLogger();
@@ -290,7 +318,12 @@ public class LoopTests
     {
         public void FailToAccept(LoopListener listener) => Exhausted(listener, Errno.DescriptorsExhausted);
 
-        public bool Accept(LoopListener listener) => Accepted(listener, -1, default);
+        public bool Accept(LoopListener listener)
+        {
+            // As when it goes on.
+            listener.IsPaused = false;
+            return Accepted(listener, -1, default);
+        }
     }
 
     private sealed class SlowToWake() : ImaginaryLoop(NullLogger.Instance)

@@ -28,6 +28,8 @@ internal abstract class ImaginaryLoop(ILogger logger) : Loop(0, logger)
 
     protected override void StopAccepting(LoopListener listener) => listener.OnStopped();
 
+    protected override void Rest(LoopListener listener) => listener.IsArmed = false;
+
     protected override void Wait(int timeout) => throw new NotSupportedException();
 
     protected override void Wake()

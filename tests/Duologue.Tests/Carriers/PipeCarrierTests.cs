@@ -98,6 +98,23 @@ public sealed class PipeCarrierTests
     }
 
     [Fact]
+    public async Task The_memory_of_a_flush_that_was_under_way_was_given_back_and_the_flushs_end_brought_the_process_down()
+    {
+        var input = new Pipe();
+        using var stream = new StuckStream();
+        WebSocketConnection connection = Server();
+        Task running = new PipeCarrier(input.Reader, PipeWriter.Create(stream), connection, null) { WritesStream = true }.RunAsync();
+        connection.Send(new byte[1000], MessageType.Binary);
+        await Waiting.Until(() => stream.Writes == 1);
+
+        await input.Writer.CompleteAsync(new IOException("the stream was reset"));
+        await running.Soon();
+
+        Assert.Equal(0, stream.Writes);
+        Assert.Equal(CloseCause.ConnectionLost, (await connection.Closed.Soon()).Cause);
+    }
+
+    [Fact]
     public async Task A_transport_that_fails_ends_the_connection_without_an_exception()
     {
         var input = new Pipe();
@@ -137,5 +154,27 @@ public sealed class PipeCarrierTests
         connection.Abort();
         await new PipeCarrier(new Pipe().Reader, new Pipe().Writer, connection, null).RunAsync().Soon();
         Assert.Equal(CloseCause.Aborted, (await connection.Closed.Soon()).Cause);
+    }
+
+    /// <summary>Takes nothing: a write ends when it is cancelled.</summary>
+    private sealed class StuckStream : MemoryStream
+    {
+        private int _writes;
+
+        /// <summary>How many are under way.</summary>
+        public int Writes => Volatile.Read(ref _writes);
+
+        public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            Interlocked.Increment(ref _writes);
+            try
+            {
+                await Task.Delay(Timeout.Infinite, cancellationToken);
+            }
+            finally
+            {
+                Interlocked.Decrement(ref _writes);
+            }
+        }
     }
 }

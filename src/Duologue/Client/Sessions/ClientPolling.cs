@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Net;
+using Duologue.Carriers;
 using Duologue.EngineIo;
 
 namespace Duologue.Client.Sessions;
@@ -19,6 +20,7 @@ internal sealed class ClientPolling : SessionTransport
     private readonly SessionRequests _requests;
     private readonly ConnectOptions _options;
     private readonly OpenPacket _open;
+    private readonly TimeSpan _longestRest;
     private readonly TimeSpan? _interval;
     private readonly byte[] _first;
     private SessionCarrier _carrier = null!;
@@ -48,7 +50,8 @@ internal sealed class ClientPolling : SessionTransport
         Kind = kind;
 
         // A server ends the session of a client whose pong is late, and its ping waits for the next request.
-        _interval = kind == Transport.Polling ? TimeSpan.FromTicks(Math.Clamp(open.Timeout.Ticks / 2, ShortestInterval.Ticks, options.PollingInterval.Ticks)) : null;
+        _longestRest = TimeSpan.FromTicks(Math.Clamp(open.Timeout.Ticks / 2, ShortestInterval.Ticks, options.PollingInterval.Ticks));
+        _interval = kind == Transport.Polling ? _longestRest : null;
     }
 
     public override Transport Kind { get; }
@@ -64,6 +67,9 @@ internal sealed class ClientPolling : SessionTransport
     {
         _carrier = carrier;
         _receiving = true;
+
+        // No pause before what came behind the opening has been brought.
+        _getting = true;
         _ = ReceiveAsync(_first);
     }
 
@@ -118,7 +124,7 @@ internal sealed class ClientPolling : SessionTransport
 
         if (receives)
         {
-            _ = ReceiveAsync([]);
+            _ = AskAsync();
         }
 
         if (sends)
@@ -151,6 +157,8 @@ internal sealed class ClientPolling : SessionTransport
 
     private async Task ReceiveAsync(byte[] first)
     {
+        // Off the thread that connects, and that a server which sends without end would keep.
+        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         try
         {
             if (first.Length > 0)
@@ -161,24 +169,45 @@ internal sealed class ClientPolling : SessionTransport
                     await BringAsync(stream).ConfigureAwait(false);
                 }
             }
+        }
+        catch (Exception error) when (IsFailure(error))
+        {
+            Fail(error);
+        }
+        finally
+        {
+            EndGet();
+        }
 
+        await AskAsync().ConfigureAwait(false);
+    }
+
+    private async Task AskAsync()
+    {
+        try
+        {
+            TimeSpan rest = TimeSpan.Zero;
             while (TryBeginGet())
             {
+                long start = _options.TimeProvider.GetTimestamp();
+                bool isEarly;
                 try
                 {
                     using HttpResponseMessage response = await _requests.GetAsync(_interval is not null, _stop.Token).ConfigureAwait(false);
                     await SessionRequests.ThrowIfRefusedAsync(response, _stop.Token).ConfigureAwait(false);
                     Stream body = await response.Content.ReadAsStreamAsync(_stop.Token).ConfigureAwait(false);
-                    await BringAsync(body).ConfigureAwait(false);
+                    isEarly = !await BringAsync(body).ConfigureAwait(false) && _options.TimeProvider.GetElapsedTime(start) < _longestRest;
                 }
                 finally
                 {
                     EndGet();
                 }
 
-                if (_interval is { } interval)
+                // An answer without a message that was not held comes from who does not hold them: asked without rest, it would be asked thousands of times a second.
+                rest = _interval ?? (isEarly ? Min(Max(rest * 2, ShortestInterval), _longestRest) : TimeSpan.Zero);
+                if (rest > TimeSpan.Zero)
                 {
-                    await WaitAsync(interval).ConfigureAwait(false);
+                    await WaitAsync(rest).ConfigureAwait(false);
                 }
             }
         }
@@ -241,20 +270,28 @@ internal sealed class ClientPolling : SessionTransport
         await enough.CancelAsync().ConfigureAwait(false);
     }
 
-    /// <summary>Gives the session the packets of a payload as they arrive.</summary>
-    private async ValueTask BringAsync(Stream body)
+    private static TimeSpan Min(TimeSpan a, TimeSpan b) => a < b ? a : b;
+
+    private static TimeSpan Max(TimeSpan a, TimeSpan b) => a > b ? a : b;
+
+    /// <summary>Gives the session the packets of a payload as they arrive. True if there was a message, or the end, among them.</summary>
+    private async ValueTask<bool> BringAsync(Stream body)
     {
         // Base64 makes four bytes of three.
         var packets = new PayloadReader(body, 8 + (_options.MaxMessageSize * 4L / 3));
+        bool hasMessage = false;
+        int share = StreamCarrier.Share;
         try
         {
             while (true)
             {
-                bool more = await packets.ReadAsync(_stop.Token).ConfigureAwait(false);
+                ValueTask<bool> read = packets.ReadAsync(_stop.Token);
+                share = read.IsCompleted ? share : StreamCarrier.Share;
+                bool more = await read.ConfigureAwait(false);
                 if (packets.IsTooLong)
                 {
                     _carrier.Violate(ProtocolViolation.MessageTooBig);
-                    return;
+                    return true;
                 }
 
                 PacketKind kind = PacketReader.BringToClient(packets.Packet, _carrier);
@@ -262,9 +299,12 @@ internal sealed class ClientPolling : SessionTransport
                 {
                     await _carrier.DispatchAsync().ConfigureAwait(false);
                     _carrier.Violate(ProtocolViolation.InvalidPacket);
-                    return;
+                    return true;
                 }
 
+                // Pings and noops have nothing for the application.
+                hasMessage |= packets.Packet[0] is not ((byte)'2' or (byte)'6');
+                share -= packets.Packet.Length + 1;
                 if (kind == PacketKind.Close)
                 {
                     AskNoMore();
@@ -277,7 +317,14 @@ internal sealed class ClientPolling : SessionTransport
 
                 if (!more || kind == PacketKind.Close)
                 {
-                    return;
+                    return hasMessage;
+                }
+
+                if (share <= 0)
+                {
+                    // As in the carriers: who sends faster than it is handled would keep a thread of the pool.
+                    await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+                    share = StreamCarrier.Share;
                 }
             }
         }

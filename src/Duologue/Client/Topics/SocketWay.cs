@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Globalization;
 using System.Text.Json;
+using Duologue.Protocol.Handshake;
 
 namespace Duologue.Client;
 
@@ -14,6 +15,9 @@ internal sealed class SocketWay(Connection connection, WayWork work)
 
     // So many publishes may be without an answer.
     private const int MaxUnderWay = 64;
+
+    // So much is shown of the sentence in which a server refuses something.
+    private const int LongestSentence = 500;
 
     private readonly Lock _lock = new();
 
@@ -239,7 +243,7 @@ internal sealed class SocketWay(Connection connection, WayWork work)
 
     private void Fail(FeedMessage error, CancellationToken stop)
     {
-        var failure = new TopicException(error.Code ?? "", error.Sentence ?? "The server gave no reason.", null) { Limit = error.Limit };
+        var failure = new TopicException(error.Code ?? "", error.Sentence is { } sentence ? $"The server refused: {PeerText.Quote(sentence, LongestSentence)}" : "The server gave no reason.", null) { Limit = error.Limit };
         if (error.Ref is ['p', .. var digits] && long.TryParse(digits, CultureInfo.InvariantCulture, out long number))
         {
             FailPublish(number, failure, stop);

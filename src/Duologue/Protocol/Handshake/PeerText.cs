@@ -5,16 +5,20 @@ internal static class PeerText
 {
     private const int MaxLength = 80;
 
-    public static string Quote(ReadOnlySpan<char> text)
+    public static string Quote(ReadOnlySpan<char> text) => Quote(text, MaxLength);
+
+    /// <param name="text">What the peer sent.</param>
+    /// <param name="maxLength">So much of it is shown; at most some hundred characters.</param>
+    public static string Quote(ReadOnlySpan<char> text, int maxLength)
     {
-        ReadOnlySpan<char> shown = text.Length > MaxLength ? text[..MaxLength] : text;
+        ReadOnlySpan<char> shown = text.Length > maxLength ? text[..maxLength] : text;
         Span<char> clean = stackalloc char[shown.Length];
         for (int i = 0; i < shown.Length; i++)
         {
             clean[i] = shown[i] is < ' ' or > '~' ? '?' : shown[i];
         }
 
-        return text.Length > MaxLength ? $"\"{clean}…\"" : $"\"{clean}\"";
+        return text.Length > maxLength ? $"\"{clean}…\"" : $"\"{clean}\"";
     }
 
     /// <summary>All lines of a header, as they would stand in one.</summary>
