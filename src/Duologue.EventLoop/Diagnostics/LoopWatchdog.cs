@@ -40,7 +40,7 @@ internal sealed class LoopWatchdog : IDisposable
         _reported = new long[loops.Count];
         _logger = logger;
         _meter = meters?.Create(MeterName) ?? new Meter(MeterName);
-        _blocked = _meter.CreateCounter<long>(CounterName, "{turn}", "Turns of an event loop that a handler blocked for more than 100 ms.");
+        _blocked = _meter.CreateCounter<long>(CounterName, "{turn}", "Turns of an event loop that took more than 100 ms.");
         _meter.CreateObservableCounter<long>(AcceptCounterName, ObserveAccepting, "{failure}", "How often an event loop could not accept.");
         _meter.CreateObservableCounter(UnreadCounterName, () => _loops.Sum(static loop => loop.ConnectionsCutShort), "{connection}", "Connections that were reset because the peer did not read the last bytes after a close.");
 

@@ -10,10 +10,20 @@ internal sealed class DescriptorReserve : IDisposable
 {
     private const int Size = 32;
 
+    // In milliseconds. So long a loop may take to come to rest: one that a handler blocks accepts nothing anyway, and must not keep the others. And so long what was let go of stays so: for those who need it.
+    private const int Patience = 1_000;
+    private const int Respite = 100;
+
     private readonly Lock _lock = new();
     private readonly Stack<int> _held = new(Size);
     private readonly List<Loop> _loops = [];
+    // How many loops have not come to rest yet, in which round, and since when. Guarded by the lock.
     private int _restless;
+    private int _round;
+    private long _restsSince;
+
+    // When the reserve was let go of last, in the clock of Environment.TickCount64.
+    private long _letGoAt = long.MinValue / 2;
     private bool _disposed;
 
     public DescriptorReserve() => TryFill();
@@ -34,8 +44,9 @@ internal sealed class DescriptorReserve : IDisposable
     public void Join(Loop loop) => _loops.Add(loop);
 
     /// <summary>Descriptors have run out: lets go of them as soon as no loop accepts any more, whose next connections would have them. False if there is nothing to let go of.</summary>
-    public bool TryLetGo()
+    public bool TryLetGo(int error)
     {
+        int round;
         lock (_lock)
         {
             if (_restless > 0 || _held.Count == 0 || _loops.Count == 0)
@@ -44,24 +55,27 @@ internal sealed class DescriptorReserve : IDisposable
             }
 
             _restless = _loops.Count;
+            round = ++_round;
+            _restsSince = Environment.TickCount64;
         }
 
-        _loops.ForEach(static loop => loop.Post(loop.RestAccepting));
+        _loops.ForEach(loop => loop.Post(() => loop.RestAccepting(round, error)));
         return true;
     }
 
     /// <summary>One of the loops has come to rest.</summary>
-    public void OnRested()
+    public void OnRested(int round)
     {
         lock (_lock)
         {
-            if (--_restless > 0)
+            if (round != _round || _restless == 0 || --_restless > 0)
             {
                 return;
             }
+
+            LetGo();
         }
 
-        Release();
         _loops.ForEach(static loop => loop.Post(loop.TellPauses));
     }
 
@@ -80,26 +94,48 @@ internal sealed class DescriptorReserve : IDisposable
     /// <summary>Takes back what is free. True if the reserve is whole, and to stay so.</summary>
     public bool TryFill()
     {
+        long now = Environment.TickCount64;
         lock (_lock)
         {
-            if (_restless > 0)
+            if (_restless == 0)
+            {
+                return now - _letGoAt >= Respite && FillUp();
+            }
+
+            if (now - _restsSince < Patience)
             {
                 return false;
             }
 
-            while (_held.Count < Size && !_disposed)
-            {
-                int descriptor = Libc.EventDescriptor(0, Constants.EventDescriptorCloseOnExec);
-                if (descriptor < 0)
-                {
-                    return false;
-                }
+            LetGo();
+        }
 
-                _held.Push(descriptor);
+        _loops.ForEach(static loop => loop.Post(loop.TellPauses));
+        return false;
+    }
+
+    // With the lock held, as what follows.
+    private void LetGo()
+    {
+        _restless = 0;
+        _letGoAt = Environment.TickCount64;
+        Release();
+    }
+
+    private bool FillUp()
+    {
+        while (_held.Count < Size && !_disposed)
+        {
+            int descriptor = Libc.EventDescriptor(0, Constants.EventDescriptorCloseOnExec);
+            if (descriptor < 0)
+            {
+                return false;
             }
 
-            return true;
+            _held.Push(descriptor);
         }
+
+        return true;
     }
 
     public void Dispose()

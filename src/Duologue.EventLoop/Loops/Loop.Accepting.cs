@@ -10,8 +10,8 @@ internal abstract partial class Loop
     private long _pauses;
     private long _failures;
 
-    // Whether the reserve waits to be told that no listener accepts.
-    private bool _comesToRest;
+    // The round of the reserve, which waits to be told that no listener accepts; 0 if it does not.
+    private int _roundOfRest;
 
     /// <summary>How often accepting has begun to rest because descriptors or memory had run out.</summary>
     public long AcceptPauses => Volatile.Read(ref _pauses);
@@ -29,6 +29,12 @@ internal abstract partial class Loop
         }
 
         _listeners.Add(listener);
+        if (_roundOfRest != 0)
+        {
+            Pause(listener, Errno.DescriptorsExhausted);
+            return;
+        }
+
         StartAccepting(listener);
     }
 
@@ -41,8 +47,16 @@ internal abstract partial class Loop
         }
     }
 
-    /// <summary>Accepts again where the listener's owner had enough. Loop thread.</summary>
+    /// <summary>Accepts again where the listener's owner had enough, and there is what it needs. Loop thread.</summary>
     public void ResumeAccepting(LoopListener listener)
+    {
+        if (!listener.IsExhausted)
+        {
+            Resume(listener);
+        }
+    }
+
+    private void Resume(LoopListener listener)
     {
         if (listener.IsPaused && _listeners.Contains(listener))
         {
@@ -59,28 +73,31 @@ internal abstract partial class Loop
     protected abstract void Rest(LoopListener listener);
 
     /// <summary>Descriptors have run out, here or on another loop: rests, and tells the reserve when the kernel accepts no more. Loop thread.</summary>
-    public void RestAccepting()
+    public void RestAccepting(int round, int error)
     {
         foreach (LoopListener listener in _listeners)
         {
             if (!listener.IsPaused)
             {
                 Rest(listener);
-                Pause(listener, Errno.DescriptorsExhausted);
             }
+
+            // Also one whose owner has enough: it must not go on by itself.
+            Pause(listener, error);
         }
 
-        _comesToRest = true;
+        _roundOfRest = round;
         TellIfAtRest();
     }
 
     /// <summary>A listener may have come to rest.</summary>
     protected void TellIfAtRest()
     {
-        if (_comesToRest && !_listeners.Exists(static listener => listener.IsArmed))
+        if (_roundOfRest != 0 && !_listeners.Exists(static listener => listener.IsArmed))
         {
-            _comesToRest = false;
-            Reserve!.OnRested();
+            int round = _roundOfRest;
+            _roundOfRest = 0;
+            Reserve!.OnRested(round);
         }
     }
 
@@ -88,7 +105,7 @@ internal abstract partial class Loop
     protected void Exhausted(LoopListener listener, int error)
     {
         Pause(listener, error);
-        if (Reserve?.TryLetGo() != true)
+        if (!Errno.IsOfDescriptors(error) || Reserve?.TryLetGo(error) != true)
         {
             Tell(listener);
         }
@@ -183,7 +200,7 @@ internal abstract partial class Loop
         {
             if (listener.IsExhausted && Reserve?.TryFill() != false)
             {
-                ResumeAccepting(listener);
+                Resume(listener);
             }
         }
     }

@@ -87,6 +87,9 @@ internal static class Errno
     /// <summary>Whether accepting failed for want of descriptors or memory: a condition that passes, and meanwhile would come back at once.</summary>
     public static bool IsExhaustion(int error) => error is SystemDescriptorsExhausted or DescriptorsExhausted or NoBuffers or OutOfMemory;
 
+    /// <summary>Whether it is descriptors that were wanting.</summary>
+    public static bool IsOfDescriptors(int error) => error is SystemDescriptorsExhausted or DescriptorsExhausted;
+
     /// <summary>Whether accepting reports what happened to one connection on its way in (accept(2), "Error handling"): the next one may be well.</summary>
     public static bool IsOfOneConnection(int error) => error is Interrupted or TryAgain or ConnectionAborted or TimedOut
         or ProtocolError or NetworkDown or NoProtocolOption or HostDown or NoNetwork or HostUnreachable or NotSupported or NetworkUnreachable;

@@ -172,9 +172,7 @@ public class LoopTests
         using var reserve = new DescriptorReserve();
         int size = reserve.Count;
         var log = new FakeLogger();
-        Loop other = backend == EventLoopBackend.IoUring ? new UringLoop(0, log) { Reserve = reserve } : new EpollLoop(0, log) { Reserve = reserve };
-        reserve.Join(other);
-        other.Start();
+        Loop other = Start(backend, log, reserve);
         (int descriptor, EndPoint endpoint) = Listen();
         var acceptor = new Acceptor();
         var listener = new LoopListener(descriptor, acceptor);
@@ -191,6 +189,76 @@ public class LoopTests
         Assert.Equal(["AcceptPaused", "AcceptResumed"], log.Collector.GetSnapshot().Select(record => record.Id.Name));
         other.Stop();
         _ = Libc.Close(descriptor);
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task A_loop_that_a_handler_blocked_kept_all_loops_from_accepting(EventLoopBackend backend)
+    {
+        using var reserve = new DescriptorReserve();
+        var log = new FakeLogger();
+        Loop blocked = Start(backend, NullLogger.Instance, reserve);
+        Loop other = Start(backend, log, reserve);
+        (int descriptor, EndPoint endpoint) = Listen();
+        var acceptor = new Acceptor();
+        var listener = new LoopListener(descriptor, acceptor);
+        other.Post(() => other.Listen(listener));
+        await Eventually.True(() => listener.IsArmed, () => "It does not accept.");
+        using var unblock = new ManualResetEventSlim();
+        blocked.Post(() => unblock.Wait(Token));
+
+        Assert.True(reserve.TryLetGo(Errno.SystemDescriptorsExhausted));
+        await Eventually.True(() => log.Collector.GetSnapshot().Any(record => record.Id.Name == "AcceptPaused"), () => "The other loop does not rest.");
+        using var peer = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await peer.ConnectAsync(endpoint, Token);
+        await acceptor.Accepted.Task.WaitAsync(LoopHost.Patience, Token);
+
+        // What it has to say now is of a rest that is over.
+        unblock.Set();
+        Assert.True(reserve.TryFill());
+        blocked.Stop();
+        Assert.True(reserve.TryFill());
+        other.Stop();
+        _ = Libc.Close(descriptor);
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task An_owner_that_had_room_again_took_what_was_let_go_of_for_want_of_descriptors(EventLoopBackend backend)
+    {
+        using var reserve = new DescriptorReserve();
+        int size = reserve.Count;
+        Loop resting = Start(backend, NullLogger.Instance, reserve);
+        Loop late = Start(backend, NullLogger.Instance, reserve);
+        (int descriptor, _) = Listen();
+        (int another, _) = Listen();
+        var listener = new LoopListener(descriptor, new Acceptor());
+        var added = new LoopListener(another, new Acceptor());
+        resting.Post(() => resting.Listen(listener));
+        await Eventually.True(() => listener.IsArmed, () => "It does not accept.");
+
+        // The other loop has not come to rest, so that this one waits.
+        using var unblock = new ManualResetEventSlim();
+        late.Post(() => unblock.Wait(Token));
+        Assert.True(reserve.TryLetGo(Errno.DescriptorsExhausted));
+        await Eventually.True(() => listener is { IsPaused: true, IsArmed: false }, () => "It does not rest.");
+        var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        resting.Post(() =>
+        {
+            resting.ResumeAccepting(listener);
+            asked.SetResult();
+        });
+        await asked.Task.WaitAsync(LoopHost.Patience, Token);
+        Assert.True(listener is { IsPaused: true, IsArmed: false } || reserve.Count == size);
+
+        unblock.Set();
+        await Eventually.True(() => listener.IsArmed && reserve.Count == size, () => "It does not accept again.");
+        resting.Post(() => resting.Listen(added));
+        await Eventually.True(() => added.IsArmed, () => "What is listened to later is not accepted from.");
+        resting.Stop();
+        late.Stop();
+        _ = Libc.Close(descriptor);
+        _ = Libc.Close(another);
     }
 
     [Theory]
@@ -235,9 +303,12 @@ public class LoopTests
         _ = Libc.Close(descriptor);
     }
 
-    private static Loop Start(EventLoopBackend backend, ILogger logger)
+    private static Loop Start(EventLoopBackend backend, ILogger logger) => Start(backend, logger, null);
+
+    private static Loop Start(EventLoopBackend backend, ILogger logger, DescriptorReserve? reserve)
     {
-        Loop loop = backend == EventLoopBackend.IoUring ? new UringLoop(0, logger) : new EpollLoop(0, logger);
+        Loop loop = backend == EventLoopBackend.IoUring ? new UringLoop(0, logger) { Reserve = reserve } : new EpollLoop(0, logger) { Reserve = reserve };
+        reserve?.Join(loop);
         loop.Start();
         return loop;
     }
