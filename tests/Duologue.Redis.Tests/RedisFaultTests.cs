@@ -32,6 +32,29 @@ public class RedisFaultTests
     }
 
     [Theory]
+    [InlineData("new", null)]
+    [InlineData("new", "key")]
+    [InlineData("t", "first-key")]
+    [InlineData("keyed", "behind-one-that-is-forgotten")]
+    public async Task A_redis_that_was_full_took_a_publish_that_took_something_away_first(string topic, string? key)
+    {
+        await using var store = new RedisStore("--appendonly", "no", "--maxmemory-policy", "noeviction");
+        await using Node node = await Node.StartAsync(store);
+        await node.Topics.PublishAsync("t", "before", Token);
+        await node.Topics.PublishAsync("keyed", "before"u8.ToArray(), MessageType.Text, "forgotten", Token);
+        await using ConnectionMultiplexer link = await ConnectionMultiplexer.ConnectAsync(store.PatientAddress + ",allowAdmin=true");
+        await link.GetDatabase().ListSetByIndexAsync("duologue:v3:{t:keyed}o", 0, "0000000000000forgotten");
+        await link.GetServer(store.Address).ConfigSetAsync("maxmemory", "1");
+        BrokerUnavailableException error = await Assert.ThrowsAsync<BrokerUnavailableException>(async () => await (key is null
+            ? node.Topics.PublishAsync(topic, "too much", Token)
+            : node.Topics.PublishAsync(topic, "too much", key, Token)));
+        Assert.Contains("OOM", error.InnerException!.Message, StringComparison.Ordinal);
+
+        // Who reads is not refused, also where there is nothing yet.
+        Assert.Equal(topic == "new" ? [] : ["before"], (await node.Topics.ReadAsync(topic, TopicStart.Oldest, 10, Token)).Messages.Select(message => message.Text));
+    }
+
+    [Theory]
     [InlineData("touched", "0")]
     [InlineData("life", "another's")]
     [InlineData("at", "1 4 0 600000")]

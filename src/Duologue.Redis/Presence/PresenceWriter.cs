@@ -232,8 +232,9 @@ internal sealed class PresenceWriter
         await _calls.EndAsync([.. writes]).ConfigureAwait(false);
         if (await isNew.ConfigureAwait(false))
         {
-            // The server has lost the hash since the last heartbeat: what stands there now is these changes alone.
+            // The server has lost the hash since the last heartbeat: what stands there now is these changes alone, and should end by itself as well.
             WriteAnew();
+            await _calls.EndAsync(ExpireAsync(database, Key)).ConfigureAwait(false);
         }
     }
 

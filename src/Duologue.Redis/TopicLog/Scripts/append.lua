@@ -15,6 +15,9 @@ local function know(topic, headKey, number, at, ...)
   topic.lastNumber, topic.lastOffset, topic.last = tonumber(number), at, true
 end
 
+-- A full server refuses this, where it would let a script take something away, and then write all it likes.
+local function askForRoom(topic, headKey) redis.call('HSET', headKey, 'epoch', topic.epoch) end
+
 -- A repeat after a broken connection: the node's publishes come in order, so this one is here already.
 local function find(topic, first, tag, number, key)
   if topic.lastNumber == number then return answer('0', topic, topic.lastOffset) end
@@ -65,6 +68,7 @@ local function append(first, spec, payload, key, number, before, mostCount, most
   end
   if not topic.last and redis.call('HLEN', headKey) > 64 then
     -- Nodes come and go with each deploy. No publish is repeated after two hours: that is twice the greatest PublishTimeout.
+    askForRoom(topic, headKey)
     local fields = redis.call('HGETALL', headKey)
     for i = 1, #fields, 2 do
       local seen = string.byte(fields[i]) == 110 and #fields[i] == 9 and string.match(fields[i + 1], '%d+ %d+ (%d+)')
@@ -75,12 +79,13 @@ local function append(first, spec, payload, key, number, before, mostCount, most
   local placesKey, orderKey = KEYS[first + 2], KEYS[first + 3]
   if key then
     if not topic.keys then
-      redis.call('DEL', placesKey, orderKey)
       redis.call('HSET', headKey, 'keys', '1')
+      redis.call('DEL', placesKey, orderKey)
       topic.keys = '1'
     end
     local oldest = redis.call('LINDEX', orderKey, 0)
     while oldest and now - tonumber(string.sub(oldest, 1, 13)) > tonumber(mostKeyAge) do
+      askForRoom(topic, headKey)
       redis.call('HDEL', placesKey, string.sub(oldest, 14))
       redis.call('LPOP', orderKey)
       oldest = redis.call('LINDEX', orderKey, 0)

@@ -19,13 +19,14 @@ local function enter(headKey, logKey, node)
   local topic = { epoch = head[1], chain = head[5] or '', keys = head[6], last = head[7], offset = tonumber(offset), bytes = tonumber(bytes), oldest = tonumber(oldest), age = tonumber(age) }
   local isDue = now - tonumber(head[4] or '0') > idle / 8
 
-  -- A server that is full refuses what may take memory, but only as a script's first write. Who appends is to be refused by it; who reads is not, and keeps the topic alive.
+  -- A server that is full refuses what may take memory, but only as a script's first write. Who appends is to be refused by it, and so takes nothing away before; who reads is not, and keeps the topic alive.
   if node == '' and topic.epoch and (isDue or head[3] ~= life) then redis.call('PEXPIRE', logKey, lasts()) end
   if not topic.epoch then
     -- The topic is new, or was flushed, evicted or forgotten: nobody's position is one of this life.
-    redis.call('DEL', logKey)
+    if node == '' then redis.call('DEL', logKey) end
     topic.epoch, topic.chain = ARGV[1], ''
     redis.call('HSET', headKey, 'epoch', topic.epoch, 'life', life)
+    redis.call('DEL', logKey)
   elseif head[3] ~= life then
     -- The numbering goes on under a new epoch. Up to where this server has the old one is remembered: who has more of it has what was lost.
     local kept = 0
