@@ -161,18 +161,18 @@ internal sealed class TopicsHandler(TopicHub topics, TopicAuthorization authoriz
         string topic = request.Topic ?? "";
         if (TopicName.FindError(topic) is { } error)
         {
-            return FailAsync(connection, "bad_topic", error, request);
+            return RefuseAsync(connection, "bad_topic", error, request);
         }
 
         if (!authorization.MayPublish(topic, connection.Request!.User))
         {
             string sentence = authorization.AllowsPublishing ? "You may not publish to this topic." : "Clients may not publish here (AllowPublishing).";
-            return FailAsync(connection, "forbidden", sentence, request);
+            return RefuseAsync(connection, "forbidden", sentence, request);
         }
 
         if (MessageOf(request, out string? wrong) is not { } message)
         {
-            return FailAsync(connection, "bad_request", wrong!, request);
+            return RefuseAsync(connection, "bad_request", wrong!, request);
         }
 
         // First among those that have no answer yet: when one is answered, it is among those that were not done before it leaves them.
@@ -190,6 +190,18 @@ internal sealed class TopicsHandler(TopicHub topics, TopicAuthorization authoriz
         return isAhead ? OwedAnswers.AddAsync((WebSocketConnection)connection, answer, turn) : SendAsync(connection, answer);
     }
 
+    // It is never done, but what stood behind it comes behind what it was to come behind.
+    private static async ValueTask RefuseAsync(Connection connection, string code, string sentence, TopicsRequest request)
+    {
+        await OwedAnswers.WhenSentAsync((WebSocketConnection)connection).ConfigureAwait(false);
+        if (request.Behind is { } before && IdempotencyKey.IsValid(request.Key ?? "") && UndonePublishes.Has(connection, before))
+        {
+            UndonePublishes.Add(connection, request.Key);
+        }
+
+        await FailAsync(connection, code, sentence, request).ConfigureAwait(false);
+    }
+
     /// <summary>Publishes, and gives the answer in UTF-8.</summary>
     private async Task<byte[]> AppendAsync(Connection connection, string topic, TopicMessage message, TopicsRequest request)
     {
@@ -201,16 +213,25 @@ internal sealed class TopicsHandler(TopicHub topics, TopicAuthorization authoriz
         }
         catch (TopicLimitException limit)
         {
-            message.Turn?.NotDone();
-            UndonePublishes.Add(connection, request.Key);
+            GiveUp(connection, message);
             return JsonSerializer.SerializeToUtf8Bytes(ErrorOf(limit, request), FeedContext.Default.ErrorMessage);
         }
         catch (BrokerUnavailableException unavailable)
         {
-            message.Turn?.NotDone();
-            UndonePublishes.Add(connection, request.Key);
+            GiveUp(connection, message);
             return JsonSerializer.SerializeToUtf8Bytes(new ErrorMessage("unavailable", unavailable.Message, request.Topic, request.Ref), FeedContext.Default.ErrorMessage);
         }
+        catch
+        {
+            GiveUp(connection, message);
+            throw;
+        }
+    }
+
+    private static void GiveUp(Connection connection, TopicMessage message)
+    {
+        message.Turn?.NotDone();
+        UndonePublishes.Add(connection, message.IdempotencyKey);
     }
 
     private static TopicMessage? MessageOf(TopicsRequest request, out string? error)

@@ -158,6 +158,21 @@ public class OwedAnswersTests
     }
 
     [Fact]
+    public async Task Behind_a_publish_that_is_refused_for_good_the_next_overtook_the_one_before_both()
+    {
+        var broker = new HeldBroker(takesAhead: true);
+        await using TestHost host = await StartAsync(broker);
+        using ClientWebSocket socket = await OpenAsync(host);
+        await socket.SendTextAsync("""{"type":"publish","topic":"t","data":"x","key":"a","ref":0}""");
+        await socket.SendTextAsync("""{"type":"publish","topic":"t","key":"b","behind":"a","ref":1}""");
+        await socket.SendTextAsync("""{"type":"publish","topic":"t","data":"x","behind":"b","ref":2}""");
+        await broker.HoldsAsync(1);
+        broker.Fail(0, new BrokerUnavailableException("It is away.", isUnknown: false, null));
+        Assert.Equal(["error 0", "error 1", "error 2"], await ReceiveAsync(socket, 3));
+        Assert.Equal(1, broker.Count);
+    }
+
+    [Fact]
     public async Task Each_publish_that_is_taken_ahead_knows_the_one_that_it_is_to_come_behind()
     {
         var broker = new HeldBroker(takesAhead: true);
