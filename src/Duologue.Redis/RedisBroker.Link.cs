@@ -399,6 +399,7 @@ public sealed partial class RedisBroker
             // Of which topics it was nobody knows.
             Log.ListenerFailed(_logger, error);
             ReadOn([.. _followed.Keys]);
+            Guard(OnMissed);
         }
     }
 #pragma warning restore CA1031

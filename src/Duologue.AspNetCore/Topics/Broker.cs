@@ -84,6 +84,9 @@ public abstract class Broker
     /// <param name="topic">The topic's name.</param>
     protected void OnUncertain(string topic) => _listener?.Uncertain(topic);
 
+    /// <summary>To be called where messages of whatever topic may have been missed: who subscribes by a pattern, and so has no log to read them from, is told. Never waits.</summary>
+    protected void OnMissed() => _listener?.Missed();
+
     /// <summary>To be called when a topic that nobody used was forgotten, with no lock held.</summary>
     /// <param name="topic">The topic's name.</param>
     protected void OnExpired(string topic) => _listener?.Expired(topic);
@@ -108,9 +111,6 @@ public abstract class Broker
 
     /// <summary>Where a topic's log ends, as was just seen: what this process was not notified of, if it follows the topic, is read. Never waits.</summary>
     internal void OnSeen(string topic, TopicPosition end) => _listener?.Seen(topic, end);
-
-    /// <summary>To be called where messages of whatever topic may have been missed: who subscribes by a pattern, and so has no log to read them from, is told. Never waits.</summary>
-    internal void OnMissed() => _listener?.Missed();
 
     internal void Attach(IBrokerListener listener) => _listener = listener;
 }

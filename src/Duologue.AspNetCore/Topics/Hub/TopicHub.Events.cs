@@ -103,23 +103,12 @@ internal sealed partial class TopicHub
 
     void IBrokerListener.Missed()
     {
-        var unknown = new TopicPage([], default, HasMore: false) { IsReset = true };
         ExceptionDispatchInfo? failure = null;
         foreach ((string pattern, Member[] subscribed) in Wildcards.List())
         {
             try
             {
-                var members = new MemberSnapshot(subscribed);
-                Recovered(pattern, unknown);
-                if (members.Protocol.Length > 0)
-                {
-                    Fanout.Send(members.Protocol, TopicsProtocol.MissedFrame(pattern));
-                }
-
-                if (members.Raw.Length > 0)
-                {
-                    LostByMembers(pattern, unknown, members.Raw);
-                }
+                TellMissed(pattern, subscribed);
             }
 #pragma warning disable CA1031 // It is thrown when all have been told.
             catch (Exception error)
@@ -130,6 +119,22 @@ internal sealed partial class TopicHub
         }
 
         failure?.Throw();
+    }
+
+    private void TellMissed(string pattern, Member[] subscribed)
+    {
+        var unknown = new TopicPage([], default, HasMore: false) { IsReset = true };
+        var members = new MemberSnapshot(subscribed);
+        Recovered(pattern, unknown);
+        if (members.Protocol.Length > 0)
+        {
+            Fanout.Send(members.Protocol, TopicsProtocol.MissedFrame(pattern));
+        }
+
+        if (members.Raw.Length > 0)
+        {
+            LostByMembers(pattern, unknown, members.Raw);
+        }
     }
 
     void IBrokerListener.Expired(string topic)
@@ -207,8 +212,10 @@ internal sealed partial class TopicHub
     // For a broker that fails there is another try, as there is for a topic. Whoever has left meanwhile has nobody's call to end but his own.
     private async Task FollowPatternAsync(Wildcard wildcard)
     {
+        bool isLate = false;
         while (!await WatchAsync(static async (broker, pattern) => await broker.SubscribeAsync(pattern, CancellationToken.None).ConfigureAwait(false), "subscribe", wildcard.Pattern).ConfigureAwait(false))
         {
+            isLate = true;
             await Task.Delay(Topic.RetryDelay, Time, Ended).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             if (wildcard.HasLeft || Ended.IsCancellationRequested)
             {
@@ -219,6 +226,11 @@ internal sealed partial class TopicHub
         if (!wildcard.TryFollow())
         {
             Unfollow(wildcard.Pattern);
+        }
+        else if (isLate)
+        {
+            // It was told long ago that it subscribes.
+            TellMissed(wildcard.Pattern, [wildcard.Member]);
         }
     }
 
