@@ -110,7 +110,7 @@ public sealed class RequestInfo
     }
 
     /// <summary>
-    /// What the request's path has for the parameters of the endpoint's pattern, unescaped, by name without case: of <c>/rooms/{room}</c> the
+    /// What the request's path has for the parameters of the endpoint's pattern, unescaped but for <c>%2F</c>, by name without case: of <c>/rooms/{room}</c> the
     /// value of <c>room</c>. Empty for a pattern without parameters.
     /// </summary>
     public IReadOnlyDictionary<string, string> RouteValues

@@ -80,8 +80,6 @@ internal sealed class AcceptedRequest
 
         abort.Disarm();
         await input.CompleteAsync().ConfigureAwait(false);
-        // What is not flushed by now belongs to a stream that is gone; an exception tells the writer not to try.
-        await output.CompleteAsync(new OperationCanceledException()).ConfigureAwait(false);
     }
 
     // RFC 8441 §5: what FIN is to TCP, END_STREAM is to a stream. A request that ended without the client's would be ended by a RST_STREAM.

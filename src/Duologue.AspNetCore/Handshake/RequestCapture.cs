@@ -75,7 +75,7 @@ internal static class RequestCapture
         var captured = new Dictionary<string, string>(from.Count, StringComparer.OrdinalIgnoreCase);
         foreach ((string name, object? value) in from)
         {
-            if (Convert.ToString(value, CultureInfo.InvariantCulture) is { } text)
+            if (value is not null && Convert.ToString(value, CultureInfo.InvariantCulture) is { } text)
             {
                 captured[name] = text;
             }

@@ -44,7 +44,13 @@ internal static class PageAssets
         stream.ReadExactly(content);
         if (name.EndsWith(".html", StringComparison.Ordinal))
         {
-            content = Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(content).Replace("duologue connect", $"{ToolInvocation.Elsewhere} connect", StringComparison.Ordinal));
+            string page = Encoding.UTF8.GetString(content);
+            foreach (string command in (string[])["connect", "compare"])
+            {
+                page = page.Replace($"duologue {command}", $"{ToolInvocation.Elsewhere} {command}", StringComparison.Ordinal);
+            }
+
+            content = Encoding.UTF8.GetBytes(page);
         }
 
         string type = Types.First(type => name.EndsWith(type.Extension, StringComparison.Ordinal)).ContentType;

@@ -11,6 +11,7 @@ internal sealed class RedisWatch(RedisBroker broker, IOptions<RedisBrokerOptions
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
 
     private static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(1);
+    private static readonly string[] AboutUsers = ["NOAUTH", "WRONGPASS", "NOPERM"];
 
     private readonly Lock _lock = new();
     private bool _isAway;
@@ -52,7 +53,9 @@ internal sealed class RedisWatch(RedisBroker broker, IOptions<RedisBrokerOptions
             string? refusal = broker.IsConnected ? null : broker.Refusal;
             if (refusal is not null && refusal != told)
             {
-                string text = $"Redis at {Servers} refuses what makes the link: {refusal.TrimEnd('.')}. Are the user and the password in --redis right, and has the user the rights of docs/redis.md?";
+                // A server that is loading refuses, too, and is not asked for rights.
+                bool isOfUser = AboutUsers.Any(word => refusal.Contains(word, StringComparison.Ordinal));
+                string text = $"Redis at {Servers} refuses what makes the link: {refusal.TrimEnd('.')}.{(isOfUser ? " Are the user and the password in --redis right, and has the user the rights of docs/redis.md?" : "")}";
                 report.Say($"[red]error:[/] {Report.Safe(text)}");
                 report.Tell(new NoteEvent(text));
             }

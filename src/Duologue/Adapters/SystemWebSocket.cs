@@ -106,13 +106,14 @@ internal sealed class SystemWebSocket(WebSocketConnection connection) : WebSocke
     public override async ValueTask<ValueWebSocketReceiveResult> ReceiveAsync(Memory<byte> buffer, CancellationToken cancellationToken)
     {
         BeginReceive();
+        bool waits = false;
         try
         {
             cancellationToken.ThrowIfCancellationRequested();
             if (!_hasMessage)
             {
                 ValueTask<Message> receiving = connection.ReceiveAsync(cancellationToken);
-                bool waits = !receiving.IsCompleted;
+                waits = !receiving.IsCompleted;
                 Message message = await receiving.ConfigureAwait(false);
                 if (waits)
                 {
@@ -133,6 +134,12 @@ internal sealed class SystemWebSocket(WebSocketConnection connection) : WebSocke
         }
         catch (ConnectionClosedException e)
         {
+            if (waits)
+            {
+                // So does the end: it may be another connection's of the same thread that is waited for.
+                await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+            }
+
             return OnClosed(e);
         }
         finally

@@ -21,6 +21,7 @@ internal sealed class ClientPolling : SessionTransport
     private readonly ConnectOptions _options;
     private readonly OpenPacket _open;
     private readonly TimeSpan _longestRest;
+    private readonly TimeSpan _held;
     private readonly TimeSpan? _interval;
     private readonly byte[] _first;
     private SessionCarrier _carrier = null!;
@@ -52,6 +53,9 @@ internal sealed class ClientPolling : SessionTransport
         // A server ends the session of a client whose pong is late, and its ping waits for the next request.
         _longestRest = TimeSpan.FromTicks(Math.Clamp(open.Timeout.Ticks / 2, ShortestInterval.Ticks, options.PollingInterval.Ticks));
         _interval = kind == Transport.Polling ? _longestRest : null;
+
+        // What is held in vain ends with the server's ping.
+        _held = Min(_longestRest, open.Interval / 2);
     }
 
     public override Transport Kind { get; }
@@ -196,7 +200,7 @@ internal sealed class ClientPolling : SessionTransport
                     using HttpResponseMessage response = await _requests.GetAsync(_interval is not null, _stop.Token).ConfigureAwait(false);
                     await SessionRequests.ThrowIfRefusedAsync(response, _stop.Token).ConfigureAwait(false);
                     Stream body = await response.Content.ReadAsStreamAsync(_stop.Token).ConfigureAwait(false);
-                    isEarly = !await BringAsync(body).ConfigureAwait(false) && _options.TimeProvider.GetElapsedTime(start) < _longestRest;
+                    isEarly = !await BringAsync(body).ConfigureAwait(false) && _options.TimeProvider.GetElapsedTime(start) < _held;
                 }
                 finally
                 {
