@@ -6,6 +6,7 @@ using Duologue.Tests.Shared;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 
 namespace Duologue.AspNetCore.Tests.Client;
@@ -231,6 +232,31 @@ public class TopicClientTests
         await client.PublishAsync("news", "2", Token).WaitAsync(TestHost.Patience, Token);
         Assert.Equal("2", (await reader.ItemAsync()).Text);
         Assert.Equal(FeedWays.LongPolling, client.Way);
+    }
+
+    [Fact]
+    public async Task What_was_published_while_the_first_long_poll_was_cut_was_lost_without_a_word()
+    {
+        await using TestHost host = await StartCuttingAsync(new TopicHistory(), topics => topics.Publish("news", "1"));
+        await using TopicClient client = QuickTopics.Open(host, Quick with { Ways = FeedWays.LongPolling });
+        await using TopicReader reader = TopicReader.Of(client, "news", TopicClient.Now);
+        Assert.Equal("1", (await reader.ItemAsync()).Text);
+    }
+
+    [Fact]
+    public async Task What_a_short_history_lost_while_the_first_long_poll_was_cut_was_not_told()
+    {
+        await using TestHost host = await StartCuttingAsync(new TopicHistory { MaxCount = 2 }, topics =>
+        {
+            for (int i = 1; i <= 5; i++)
+            {
+                topics.Publish("news", $"{i}");
+            }
+        });
+        await using TopicClient client = QuickTopics.Open(host, Quick with { Ways = FeedWays.LongPolling });
+        await using TopicReader reader = TopicReader.Of(client, "news", TopicClient.Oldest);
+        Assert.IsType<TopicReset>(await reader.NextAsync());
+        Assert.Equal(["4", "5"], [(await reader.ItemAsync()).Text, (await reader.ItemAsync()).Text]);
     }
 
     [Fact]
@@ -463,6 +489,23 @@ public class TopicClientTests
         Assert.Throws<ArgumentOutOfRangeException>(() => new TopicClient(host.Url, Quick with { Ways = FeedWays.None }));
         Assert.Throws<ArgumentOutOfRangeException>(() => new TopicClient(host.Url, Quick with { PollWait = TimeSpan.FromMinutes(2) }));
         Assert.Throws<ArgumentOutOfRangeException>(() => new TopicClient(host.Url, Quick with { MaxUnread = 0 }));
+    }
+
+    /// <summary>A server that cuts the first request that it is to hold, when something has happened meanwhile.</summary>
+    private static async Task<TestHost> StartCuttingAsync(TopicHistory history, Action<Topics> meanwhile)
+    {
+        int held = 0;
+        return await QuickTopics.StartAsync(options => options.TopicHistory = history, app => app.Use(next => context =>
+        {
+            if (!context.Request.Query.ContainsKey("wait") || Interlocked.Exchange(ref held, 1) != 0)
+            {
+                return next(context);
+            }
+
+            meanwhile(app.Services.GetRequiredService<Topics>());
+            context.Abort();
+            return Task.CompletedTask;
+        }));
     }
 
     private static async Task TickAsync(Topics topics, CancellationToken stop)

@@ -87,7 +87,9 @@ internal sealed class RequestWay(FeedRequests requests, FeedWays way, WayWork wo
             }
 
             long start = Time.GetTimestamp();
-            TimeSpan wait = way == FeedWays.LongPolling ? Options.PollWait : TimeSpan.Zero;
+
+            // Where it begins is asked for first, and not held: a cut before the first news would begin anew at another now, or at what is the oldest by then.
+            TimeSpan wait = way == FeedWays.LongPolling && feed.HasPosition ? Options.PollWait : TimeSpan.Zero;
             FeedMessage page = await requests.PollAsync(feed.Topic, feed.After, wait, stop).ConfigureAwait(false);
             Worked(backoff);
             await feed.AcceptAsync(page, stop).ConfigureAwait(false);
