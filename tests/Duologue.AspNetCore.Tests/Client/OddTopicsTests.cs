@@ -58,6 +58,38 @@ public class OddTopicsTests
     }
 
     [Theory]
+    [InlineData(FeedWays.WebSocket)]
+    [InlineData(FeedWays.LongPolling)]
+    public async Task A_publish_that_was_too_large_for_its_server_was_repeated_for_minutes_and_let_nothing_else_through(FeedWays way)
+    {
+        await using TestHost host = await QuickTopics.StartAsync(options => options.MaxMessageSize = 10_000);
+        await using TopicClient client = QuickTopics.Open(host, Quick with { Ways = way });
+        Task<string> before = client.PublishAsync("news", "before", Token);
+        Task<string> large = client.PublishAsync("news", new string('x', 20_000), Token);
+        Task<string> behind = client.PublishAsync("news", "behind", Token);
+
+        TopicException refused = await Assert.ThrowsAsync<TopicException>(() => large.WaitAsync(TestHost.Patience, Token));
+
+        Assert.Equal("bad_request", refused.Code);
+        await Task.WhenAll(before, behind).WaitAsync(TestHost.Patience, Token);
+        await using TopicReader reader = TopicReader.Of(client, "news", TopicClient.Oldest);
+        Assert.Equal(["before", "behind"], [(await reader.ItemAsync()).Text, (await reader.ItemAsync()).Text]);
+    }
+
+    [Theory]
+    [MemberData(nameof(EachWay))]
+    public async Task A_text_that_the_server_takes_grew_on_its_way_until_it_was_too_large(FeedWays way)
+    {
+        await using TestHost host = await QuickTopics.StartAsync(options => options.MaxMessageSize = 10_000);
+        await using TopicClient client = QuickTopics.Open(host, Quick with { Ways = way });
+        string text = string.Concat(Enumerable.Repeat("<ж>", 2_000));
+
+        await client.PublishAsync("news", text, Token).WaitAsync(TestHost.Patience, Token);
+
+        Assert.Equal(text, Assert.Single((await host.Topics.ReadAsync("news", TopicStart.Oldest, 10, Token)).Messages).Text);
+    }
+
+    [Theory]
     [MemberData(nameof(EachWay))]
     public async Task A_segment_of_dots_led_a_request_to_another_topic(FeedWays way)
     {

@@ -24,6 +24,9 @@ internal sealed class PendingPublish(long number, string topic, PublishKind kind
 
     public TaskCompletionSource<string> Answer { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    /// <summary>What it has come to on a WebSocket, in bytes; 0 before it was sent there. The way's that sends it.</summary>
+    public int SentSize { get; set; }
+
     /// <summary>When it was first sent; null if it has not been. Under the lock of <see cref="PendingPublishes"/>.</summary>
     public long? SentAt { get; set; }
 
@@ -168,6 +171,31 @@ internal sealed class PendingPublishes
 
     /// <summary>The server refuses this one.</summary>
     public void Fail(long number, Exception failure) => TakeOut(number)?.Answer.TrySetException(failure);
+
+    /// <summary>
+    /// The server takes no message as large as one of those that are under way: then it takes not the largest of them, whichever it was that it came upon. Repeated, it would end one socket after the
+    /// other, and let nothing else through.
+    /// </summary>
+    public void FailLargest(Func<PendingPublish, Exception> failureOf)
+    {
+        PendingPublish? largest = null;
+        lock (_lock)
+        {
+            for (LinkedListNode<PendingPublish>? sent = _unanswered.First; sent is not null && sent != _next; sent = sent.Next)
+            {
+                largest = largest is null || sent.Value.SentSize > largest.SentSize ? sent.Value : largest;
+            }
+
+            if (largest is null)
+            {
+                return;
+            }
+
+            Remove(largest.Number);
+        }
+
+        largest.Answer.TrySetException(failureOf(largest));
+    }
 
     /// <summary>Takes back what has not been sent yet; false if it may be in its topic.</summary>
     public bool TryTakeBack(PendingPublish publish)

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Globalization;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using Duologue.Protocol.Handshake;
 
@@ -53,6 +54,20 @@ internal sealed class SocketWay(Connection connection, WayWork work)
         await Task.WhenAll(asking, hearing).ConfigureAwait(false);
     }
 
+    /// <summary>The server has closed: if because of a message that is too large for it, that is repeated no more.</summary>
+    public void OnClosed(CloseInfo close)
+    {
+        // RFC 6455 §7.4.1, 1009: a message that is too big to process. All others that this way sends are small.
+        if (close is { ByPeer: true, Code: 1009 })
+        {
+            string reason = close.Reason.Length == 0 ? "" : $", {PeerText.Quote(close.Reason, LongestSentence)}";
+            work.Publishes.FailLargest(publish => new TopicException(
+                "bad_request",
+                $"The message is too large for the server, to which it came in {publish.SentSize} bytes, as JSON: it closed with 1009{reason}.",
+                null));
+        }
+    }
+
     private async Task AskAsync(CancellationToken stop)
     {
         try
@@ -67,7 +82,9 @@ internal sealed class SocketWay(Connection connection, WayWork work)
                         _publishesUnderWay++;
                     }
 
-                    await connection.SendAsync(Encode(publish, work.Publishes.KeyBefore(publish)), MessageType.Text, stop).ConfigureAwait(false);
+                    byte[] encoded = Encode(publish, work.Publishes.KeyBefore(publish));
+                    publish.SentSize = encoded.Length;
+                    await connection.SendAsync(encoded, MessageType.Text, stop).ConfigureAwait(false);
                 }
 
                 await work.Signal.WaitAsync(stop).ConfigureAwait(false);
@@ -322,10 +339,13 @@ internal sealed class SocketWay(Connection connection, WayWork work)
         work.Signal.Set();
     }
 
+    // Only what JSON itself wants escaped: what a page of HTML would, makes a text up to six times as long, and too large for a server that takes it.
+    private static readonly JsonWriterOptions WriterOptions = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
     private static byte[] Encode(string type, string topic, string? after, string? reference, bool presence)
     {
         var output = new ArrayBufferWriter<byte>(128);
-        using (var writer = new Utf8JsonWriter(output))
+        using (var writer = new Utf8JsonWriter(output, WriterOptions))
         {
             writer.WriteStartObject();
             writer.WriteString("type"u8, type);
@@ -354,7 +374,7 @@ internal sealed class SocketWay(Connection connection, WayWork work)
     private static byte[] Encode(PendingPublish publish, string? behind)
     {
         var output = new ArrayBufferWriter<byte>(publish.Data.Length + 256);
-        using (var writer = new Utf8JsonWriter(output))
+        using (var writer = new Utf8JsonWriter(output, WriterOptions))
         {
             writer.WriteStartObject();
             writer.WriteString("type"u8, "publish"u8);

@@ -239,6 +239,7 @@ public sealed partial class TopicClient
         }
 
         CloseInfo close = await closing.ConfigureAwait(false);
+        socket.OnClosed(close);
         if (!socket.HasHeard && !close.ByPeer)
         {
             // As behind a proxy that lets the upgrade through and no frame, to this side or to the other: it was no conversation.
