@@ -131,13 +131,23 @@ internal sealed partial class SessionCarrier : Carrier, IValueTaskSource<bool>
         }
     }
 
-    /// <summary>Lets another transport carry the session from now on. What is due goes there, before all that is newer.</summary>
+    /// <summary>
+    /// Lets another transport carry the session from now on. What is due goes there, before all that is newer. If the session has ended meanwhile, the other is told so: nobody else knows of it.
+    /// </summary>
     public void Switch(SessionTransport transport)
     {
+        bool hasEnded;
         lock (_lock)
         {
             _transport = transport;
+            hasEnded = _dead;
             OnSwitched();
+        }
+
+        if (hasEnded)
+        {
+            transport.OnEnd(aborted: true);
+            return;
         }
 
         transport.OnPackets();

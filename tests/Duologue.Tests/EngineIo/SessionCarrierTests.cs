@@ -226,6 +226,19 @@ public class SessionCarrierTests
     }
 
     [Fact]
+    public async Task A_transport_that_took_over_a_session_that_had_just_ended_was_never_told_and_stayed()
+    {
+        var session = new TestSession(Role.Client);
+        var second = new ListTransport(session);
+        session.Connection.Abort();
+        await session.Connection.Closed.Soon();
+
+        session.Carrier.Switch(second);
+
+        Assert.True(second.Ended);
+    }
+
+    [Fact]
     public async Task A_violation_ends_the_conversation_at_once()
     {
         var session = new TestSession(Role.Server);
