@@ -193,19 +193,8 @@ internal sealed class ClientPolling : SessionTransport
             TimeSpan rest = TimeSpan.Zero;
             while (TryBeginGet())
             {
-                long start = _options.TimeProvider.GetTimestamp();
-                bool isEarly;
-                try
-                {
-                    using HttpResponseMessage response = await _requests.GetAsync(_interval is not null, _stop.Token).ConfigureAwait(false);
-                    await SessionRequests.ThrowIfRefusedAsync(response, _stop.Token).ConfigureAwait(false);
-                    Stream body = await response.Content.ReadAsStreamAsync(_stop.Token).ConfigureAwait(false);
-                    isEarly = !await BringAsync(body).ConfigureAwait(false) && _options.TimeProvider.GetElapsedTime(start) < _held;
-                }
-                finally
-                {
-                    EndGet();
-                }
+                bool isEarly = await GetAsync().ConfigureAwait(false);
+                EndGet();
 
                 // An answer without a message that was not held comes from who does not hold them: asked without rest, it would be asked thousands of times a second.
                 rest = _interval ?? (isEarly ? Min(Max(rest * 2, ShortestInterval), _longestRest) : TimeSpan.Zero);
@@ -217,19 +206,36 @@ internal sealed class ClientPolling : SessionTransport
         }
         catch (Exception error) when (IsFailure(error))
         {
-            if (_closed)
-            {
-                // The close, or its answer, is on its way: what the last request came to changes nothing.
-                return;
-            }
-
-            if (_interval is null && !_stop.IsCancellationRequested && error is not SessionRequestException { Status: HttpStatusCode.BadRequest or HttpStatusCode.Gone or HttpStatusCode.ServiceUnavailable })
-            {
-                HeldInVain?.Invoke();
-            }
-
-            Fail(error);
+            // Before the request counts as ended: a pause that waits for it must not let a WebSocket take over a session that may have lost what the answer had.
+            FailGet(error);
+            EndGet();
         }
+    }
+
+    /// <summary>Asks once, and gives the session what comes. True if the answer had no message, and was not held.</summary>
+    private async ValueTask<bool> GetAsync()
+    {
+        long start = _options.TimeProvider.GetTimestamp();
+        using HttpResponseMessage response = await _requests.GetAsync(_interval is not null, _stop.Token).ConfigureAwait(false);
+        await SessionRequests.ThrowIfRefusedAsync(response, _stop.Token).ConfigureAwait(false);
+        Stream body = await response.Content.ReadAsStreamAsync(_stop.Token).ConfigureAwait(false);
+        return !await BringAsync(body).ConfigureAwait(false) && _options.TimeProvider.GetElapsedTime(start) < _held;
+    }
+
+    private void FailGet(Exception error)
+    {
+        if (_closed)
+        {
+            // The close, or its answer, is on its way: what the last request came to changes nothing.
+            return;
+        }
+
+        if (_interval is null && !_stop.IsCancellationRequested && error is not SessionRequestException { Status: HttpStatusCode.BadRequest or HttpStatusCode.Gone or HttpStatusCode.ServiceUnavailable })
+        {
+            HeldInVain?.Invoke();
+        }
+
+        Fail(error);
     }
 
     private bool TryBeginGet()
@@ -391,13 +397,14 @@ internal sealed class ClientPolling : SessionTransport
         }
         catch (Exception error) when (IsFailure(error))
         {
-            EndPosting();
             if (error is SessionRequestException { Status: HttpStatusCode.RequestEntityTooLarge })
             {
                 _carrier.Connection.RefuseForSize("The server, or a proxy before it, refused a request for its size (MaxSessionPayload; 413).");
             }
 
+            // First, as of a GET.
             Fail(error);
+            EndPosting();
         }
         finally
         {

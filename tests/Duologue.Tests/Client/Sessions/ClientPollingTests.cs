@@ -1,5 +1,8 @@
 using System.Collections.Concurrent;
 using System.Text;
+using Duologue.Client.Sessions;
+using Duologue.EngineIo;
+using Duologue.Protocol;
 using Duologue.Tests.Client.Peers;
 using Duologue.Tests.Peer;
 using Microsoft.Extensions.Time.Testing;
@@ -45,6 +48,40 @@ public class ClientPollingTests
 
         connection.Abort();
         Assert.Equal(CloseCause.Aborted, (await connection.Closed.Soon()).Cause);
+    }
+
+    [Fact]
+    public async Task A_pause_ended_before_it_was_known_that_the_request_under_way_had_failed()
+    {
+        // A WebSocket would have taken the session over, and what the answer had in it would have been lost without a word.
+        var cut = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var server = new RawServer(async exchange =>
+        {
+            await cut.Task.WaitAsync(exchange.Stop);
+            await exchange.WriteAsync("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 100\r\n\r\n4hel");
+            exchange.Stream.Close();
+        });
+        var options = new ConnectOptions { Transports = Transports.LongPolling | Transports.Polling };
+        Assert.True(OpenPacket.TryRead(Encoding.UTF8.GetBytes(Opening), Timeout.InfiniteTimeSpan, out OpenPacket? open, out _));
+        Task? paused = null;
+        bool? endedBefore = null;
+        var polling = new ClientPolling(new SessionRequests(server.Uri, options) { SessionId = "s1" }, open, [], Transport.LongPolling, options)
+        {
+            // Between the failure and the end of the session.
+            HeldInVain = () => endedBefore = SpinWait.SpinUntil(() => paused!.IsCompleted, TimeSpan.FromMilliseconds(200)),
+        };
+        var connection = new WebSocketConnection(new ConnectionSetup { Role = Role.Client, IsSession = true, Options = options with { KeepAliveInterval = Timeout.InfiniteTimeSpan } });
+        var carrier = new SessionCarrier(connection, polling, open.Interval, open.Timeout);
+        carrier.Start();
+        polling.Begin(carrier);
+        await Waiting.Until(() => !server.Heads.IsEmpty);
+        paused = polling.PauseAsync();
+
+        cut.SetResult();
+
+        Assert.Equal(CloseCause.ConnectionLost, (await connection.Closed.Soon()).Cause);
+        await paused.Soon();
+        Assert.False(endedBefore);
     }
 
     private static string Answer(string body) => $"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {body.Length}\r\n\r\n{body}";
