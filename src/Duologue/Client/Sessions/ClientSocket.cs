@@ -1,4 +1,5 @@
 using Duologue.EngineIo;
+using Duologue.Protocol.Handshake;
 
 namespace Duologue.Client.Sessions;
 
@@ -96,7 +97,7 @@ internal sealed class ClientSocket(TimeSpan longestSilence) : SocketLink(wantsBa
             _isOver = true;
         }
 
-        Fail(info.Reason.Length == 0 ? $"The WebSocket of the session ended with {info.Code}." : $"The WebSocket of the session ended with {info.Code}: {info.Reason}");
+        Fail(info.Reason.Length == 0 ? $"The WebSocket of the session ended with {info.Code}." : $"The WebSocket of the session ended with {info.Code}, {PeerText.Quote(info.Reason)}.");
         _begun.TrySetResult();
     }
 
