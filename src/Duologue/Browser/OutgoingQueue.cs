@@ -267,12 +267,13 @@ internal sealed class OutgoingQueue
         }
     }
 
-    /// <summary>The count is published at the start of every task; this one is there only to be one.</summary>
+    /// <summary>The count is published at the start of every task; here once more, for what was taken between that start and this end of the waiting has posted no task of its own.</summary>
     private void PostPublishing() => _tasks.Post(() =>
     {
         lock (_gate)
         {
             _publishIsPosted = false;
+            _published = _taken;
         }
     });
 }
