@@ -186,7 +186,7 @@ internal sealed partial class SessionCarrier : IThreadPoolWorkItem
                 return true;
             }
 
-            _stopped = true;
+            _stopped = _hasStopped = true;
             _pumping = false;
             return false;
         }

@@ -26,6 +26,9 @@ internal sealed partial class SessionCarrier : ITimeoutTarget
     private bool _checking;
     private bool _beats;
 
+    // Whether the connection took no more at some time of this wait for the other side.
+    private bool _hasStopped;
+
     ref TimeoutLink ITimeoutTarget.Link => ref _link;
 
     /// <summary>The peer's pong (to a server). One that nobody waits for is harmless.</summary>
@@ -62,6 +65,7 @@ internal sealed partial class SessionCarrier : ITimeoutTarget
         lock (_lock)
         {
             _owesPong = true;
+            _hasStopped = _stopped;
             _silenceDue = Later(Now(), _pingInterval + _pingTimeout);
             Rearm();
         }
@@ -91,13 +95,15 @@ internal sealed partial class SessionCarrier : ITimeoutTarget
                 // It counts from when it was due: what comes late here must not lengthen the client's time.
                 _silenceDue = Later(_pingDue, _pingTimeout);
                 _pingDue = 0;
+                _hasStopped = _stopped;
                 ping = true;
             }
 
             if (_silenceDue != 0 && now >= _silenceDue)
             {
-                // While the application takes nothing, the pong waits behind what it does not take: no verdict.
-                dead = !_stopped;
+                // While the application takes nothing, the heartbeat waits behind what it does not take: no verdict. Nor right behind that, where it is just going on.
+                dead = !_hasStopped;
+                _hasStopped = _stopped;
                 _silenceDue = dead ? 0 : Later(now, _pingTimeout);
             }
 

@@ -225,6 +225,44 @@ public class SessionCarrierTests
         Assert.Equal(CloseCause.KeepAliveTimeout, (await session.Connection.Closed.Soon()).Cause);
     }
 
+    [Theory]
+    [InlineData((int)Role.Server)]
+    [InlineData((int)Role.Client)]
+    public async Task A_heartbeat_that_stood_behind_what_a_slow_application_had_not_taken_was_taken_for_silence(int role)
+    {
+        var session = new TestSession((Role)role);
+        session.First.TakesAtOnce = true;
+        session.Time.Advance(Interval);
+        session.Carrier.CheckClock();
+
+        // More than is read ahead: the heartbeat stands behind it. The application goes on just before the clock is looked at.
+        for (int i = 0; i < 30; i++)
+        {
+            session.Carrier.OnMessage(MessageType.Binary, new byte[10_000]);
+        }
+
+        Task dispatched = session.Carrier.DispatchAsync().AsTask();
+        Assert.False(dispatched.IsCompleted);
+        session.Time.Advance(Timeout - TimeSpan.FromTicks(1));
+        for (int i = 0; i < 30; i++)
+        {
+            await session.Connection.ReceiveAsync(TestContext.Current.CancellationToken).Soon();
+        }
+
+        await dispatched.Soon();
+        session.Time.Advance(TimeSpan.FromTicks(1));
+        session.Carrier.CheckClock();
+        Assert.False(session.Connection.Closed.IsCompleted);
+
+        // One that stays silent with nothing before it has its time, and no more.
+        session.Time.Advance(Timeout - TimeSpan.FromTicks(1));
+        session.Carrier.CheckClock();
+        Assert.False(session.Connection.Closed.IsCompleted);
+        session.Time.Advance(TimeSpan.FromTicks(1));
+        session.Carrier.CheckClock();
+        Assert.Equal(CloseCause.KeepAliveTimeout, (await session.Connection.Closed.Soon()).Cause);
+    }
+
     [Fact]
     public async Task A_transport_that_took_over_a_session_that_had_just_ended_was_never_told_and_stayed()
     {
