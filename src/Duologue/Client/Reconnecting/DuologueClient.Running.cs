@@ -184,12 +184,13 @@ public sealed partial class DuologueClient
 
     private async Task OfferAsync(Connection connection)
     {
+        Task? room = null;
         while (!_unread.Writer.TryWrite(connection))
         {
             if (Volatile.Read(ref _isRead) != 0)
             {
-                // Whoever reads is far behind: what has come must be read before more comes.
-                Task room = _unread.Writer.WaitToWriteAsync(_stop.Token).AsTask();
+                // Whoever reads is far behind: what has come must be read before more comes. One who waits for room is enough, however often it is looked again.
+                room = room is null or { IsCompleted: true } ? _unread.Writer.WaitToWriteAsync(_stop.Token).AsTask() : room;
                 await Task.WhenAny(room, Task.Delay(ReaderGrace, Time, _stop.Token)).ConfigureAwait(false);
                 _stop.Token.ThrowIfCancellationRequested();
             }
