@@ -69,9 +69,9 @@ export class Conversation extends EventTarget {
     socket.onmessage = event => this.#receive(event.data);
     socket.onclose = event => {
       clearTimeout(tooLong);
+      if (socket !== this.#socket) return;   // One that was left to its fate: the timer is another's by now.
       clearInterval(this.#pingTimer);
       this.#pings.clear();
-      if (socket !== this.#socket) return;
       this.#noteState();
       if (this.#wanted) this.#scheduleRetry();
       this.#raise('close', { code: event.code, reason: event.reason, wasClean: event.wasClean });
@@ -167,7 +167,7 @@ export class Conversation extends EventTarget {
     this.#noteState();
     this.#socket = null;
     this.#noteState();
-    this.#scheduleRetry();
+    if (this.#wanted) this.#scheduleRetry();
     this.#raise('close', { code: 1006, reason: 'nothing heard from the server', wasClean: false });
   }
 

@@ -1,0 +1,111 @@
+using Duologue.Cli.Tests.Support;
+using Microsoft.Playwright;
+
+namespace Duologue.Cli.Tests.Page;
+
+/// <summary>The live page on a line that has died without a word: nothing comes any more, and no Close is answered.</summary>
+public sealed class DeadLineTests(Browser browser) : IClassFixture<Browser>
+{
+    [Fact]
+    public async Task The_late_end_of_a_dead_line_stopped_the_pings_of_the_next_one()
+    {
+        await using ServeTool server = await ServeTool.StartAsync();
+        await using OpenPage page = await browser.OpenAsync("about:blank", null, "html");
+        Line line = await Line.PutBeforeAsync(page.Page);
+        await page.Page.GotoAsync(server.Url);
+        await page.WaitUntilReadyAsync();
+        line.IsDead = true;
+        await PassSilenceAsync(page.Page);
+        await page.WaitForNoteAsync("Connection closed (1006 nothing heard");
+        line.IsDead = false;
+        await PassSilenceAsync(page.Page);
+        await page.WaitForNoteAsync("Connected again");
+
+        // The browser gives it up now.
+        await line.Connections[0].CloseAsync();
+
+        int sent = int.Parse(await page.Page.Locator("#text-out").TextContentAsync() ?? "", null);
+        await page.Page.WaitForFunctionAsync("sent => Number(document.getElementById('text-out').textContent) > sent + 2", sent);
+        Assert.Empty(page.Complaints);
+    }
+
+    [Fact]
+    public async Task A_user_who_closed_a_dead_line_was_connected_again_unasked()
+    {
+        await using ServeTool server = await ServeTool.StartAsync();
+        await using OpenPage page = await browser.OpenAsync("about:blank", null, "html");
+        Line line = await Line.PutBeforeAsync(page.Page);
+        await page.Page.GotoAsync(server.Url);
+        await page.WaitUntilReadyAsync();
+        line.IsDead = true;
+        await page.Page.GetByRole(AriaRole.Button, new() { Name = "Close the connection" }).ClickAsync();
+        await page.WaitForStateAsync("CLOSING");
+
+        await PassSilenceAsync(page.Page);
+
+        await page.WaitForNoteAsync("Connection closed (1006 nothing heard");
+        await page.Page.Locator("#lost-next").Filter(new() { HasText = "until you connect" }).WaitForAsync();
+        Assert.Single(line.Connections);
+        Assert.Empty(page.Complaints);
+    }
+
+    // In steps, so that each has a ping of its own.
+    private static async Task PassSilenceAsync(IPage page)
+    {
+        for (int i = 0; i < 6; i++)
+        {
+            await page.Clock.FastForwardAsync(1500);
+        }
+    }
+
+    /// <summary>What lies between the page and the server, with a clock that can be moved.</summary>
+    private sealed class Line
+    {
+        private volatile bool _isDead;
+
+        public List<IWebSocketRoute> Connections { get; } = [];
+
+        /// <summary>Whether nothing gets through any more.</summary>
+        public bool IsDead { get => _isDead; set => _isDead = value; }
+
+        public static async Task<Line> PutBeforeAsync(IPage page)
+        {
+            var line = new Line();
+            await page.Clock.InstallAsync();
+            await page.RouteWebSocketAsync("**/talk*", line.Carry);
+            return line;
+        }
+
+        private void Carry(IWebSocketRoute connection)
+        {
+            Connections.Add(connection);
+            IWebSocketRoute server = connection.ConnectToServer();
+            connection.OnMessage(frame => Pass(frame, server));
+            server.OnMessage(frame => Pass(frame, connection));
+            connection.OnClose((code, reason) =>
+            {
+                if (!IsDead)
+                {
+                    _ = server.CloseAsync(new() { Code = code, Reason = reason });
+                }
+            });
+        }
+
+        private void Pass(IWebSocketFrame frame, IWebSocketRoute to)
+        {
+            if (IsDead)
+            {
+                return;
+            }
+
+            if (frame.Text is { } text)
+            {
+                to.Send(text);
+            }
+            else
+            {
+                to.Send(frame.Binary!);
+            }
+        }
+    }
+}
