@@ -115,6 +115,7 @@ internal sealed partial class WebSocketConnection
         SentCode = code;
         SentReason = reason;
         _reserved = false;
+        EndTurns();
         int dropped = 0;
         if (_fragmenting)
         {
@@ -344,6 +345,7 @@ internal sealed partial class WebSocketConnection
             info = Describe(final, clean);
             Ending = info;
             _closeDeferred = false;
+            EndTurns();
             unsent = (_rare?.Outbox.Clear() ?? 0) - (_closeQueued && CloseMark == 0 ? 1 : 0);
             (flushed, FlushedSource) = (FlushedSource, null);
             aborted = AbortedSource;

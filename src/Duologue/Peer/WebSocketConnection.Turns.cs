@@ -37,9 +37,15 @@ internal sealed partial class WebSocketConnection
     {
         lock (Gate)
         {
-            return TurnOrNull ??= new SemaphoreSlim(1, 1);
+            return TurnOrNull ??= new SemaphoreSlim(1);
         }
     }
+
+    /// <summary>
+    /// Under the lock, when nothing can be sent any more: all who wait for their turn learn it, though whoever has it may keep it, as an open message that nobody goes on with. There are places for more than can
+    /// wait: of those who take one now, an open message may keep it, too.
+    /// </summary>
+    private void EndTurns() => TurnOrNull?.Release(1 << 24);
 
     /// <summary>RFC 6455 §5.4: sends a message in fragments, each when the carrier is free. Releases the turn.</summary>
     private async Task<long> SendInPiecesAsync(ReadOnlyMemory<byte> data, Opcode opcode, bool compress, SemaphoreSlim turn, CancellationToken cancellationToken)

@@ -78,6 +78,38 @@ public sealed class MessageWriteStreamTests
         await sending.Soon();
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Who_waits_behind_an_open_message_learns_of_the_end_though_nobody_disposes_of_that(bool lost)
+    {
+        await using RawPeer peer = RawPeer.Start();
+        Stream open = peer.Connection.OpenWrite(MessageType.Text);
+        await open.WriteAsync("a"u8.ToArray(), Token);
+        await open.FlushAsync(Token);
+        Assert.Equal("a", await peer.ReadTextAsync());
+        Stream second = peer.Connection.OpenWrite(MessageType.Text);
+        await second.WriteAsync("b"u8.ToArray(), Token);
+        Task[] waiting = [peer.Connection.SendAsync("c", Token).AsTask(), second.FlushAsync(Token), peer.Connection.SendAsync("d", Token).AsTask()];
+        if (lost)
+        {
+            peer.Connection.Abort();
+        }
+        else
+        {
+            // The peer has not answered yet: that nothing more can be sent is known before.
+            peer.Connection.BeginClose(1000, "", CloseCause.LocalClose);
+        }
+
+        foreach (Task one in waiting)
+        {
+            Assert.True((await Assert.ThrowsAsync<ConnectionClosedException>(one.Soon)).IsUnsent);
+        }
+
+        await Assert.ThrowsAsync<ConnectionClosedException>(() => second.DisposeAsync().AsTask());
+        await Assert.ThrowsAsync<ConnectionClosedException>(() => open.DisposeAsync().AsTask());
+    }
+
     [Fact]
     public async Task A_character_may_span_two_writes()
     {
