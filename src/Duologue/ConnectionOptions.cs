@@ -20,7 +20,8 @@ public enum SendQueuePolicy
 }
 
 /// <summary>
-/// The limits and timings of one connection. The defaults are safe on the open internet. Immutable; vary with <c>with</c>.
+/// The limits and timings of one connection. The defaults are safe on the open internet. A time is positive and at most 49 days, or
+/// <see cref="Timeout.InfiniteTimeSpan"/>. Immutable; vary with <c>with</c>.
 /// </summary>
 public record ConnectionOptions
 {
@@ -108,9 +109,10 @@ public record ConnectionOptions
 
     private protected static void CheckTime(TimeSpan value, string name)
     {
-        if (value <= TimeSpan.Zero && value != Timeout.InfiniteTimeSpan)
+        // As a server's options: longer than this no timer of .NET can be set, and clocks overflow far beyond.
+        if (value != Timeout.InfiniteTimeSpan && (value <= TimeSpan.Zero || value.TotalMilliseconds > uint.MaxValue - 1))
         {
-            throw new ArgumentOutOfRangeException(name, value, $"{name} must be positive, or Timeout.InfiniteTimeSpan for none.");
+            throw new ArgumentOutOfRangeException(name, value, $"{name} must be positive and at most 49 days, or Timeout.InfiniteTimeSpan for none.");
         }
     }
 }

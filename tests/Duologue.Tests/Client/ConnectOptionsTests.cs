@@ -54,6 +54,18 @@ public class ConnectOptionsTests
         AssertRefused(new ConnectOptions { HttpVersionPolicy = (HttpVersionPolicy)7 }, "HttpVersionPolicy", "7");
 
     [Fact]
+    public void A_time_that_no_clock_bears_passed_for_one_that_is_over()
+    {
+        const string Range = "at most 49 days";
+        AssertRefused(new ConnectOptions { KeepAliveInterval = TimeSpan.MaxValue }, "KeepAliveInterval", Range);
+        AssertRefused(new ConnectOptions { KeepAliveTimeout = TimeSpan.MaxValue }, "KeepAliveTimeout", Range);
+        AssertRefused(new ConnectOptions { CloseTimeout = TimeSpan.FromDays(50) }, "CloseTimeout", Range);
+        AssertRefused(new ConnectOptions { SendTimeout = TimeSpan.MaxValue }, "SendTimeout", Range);
+        AssertRefused(new ConnectOptions { MessageTimeout = TimeSpan.MaxValue }, "MessageTimeout", Range);
+        new ConnectOptions { SendTimeout = TimeSpan.FromDays(49), MessageTimeout = Timeout.InfiniteTimeSpan }.Validate();
+    }
+
+    [Fact]
     public void The_inherited_options_are_checked_too() => AssertRefused(new ConnectOptions { MaxMessageSize = 0 }, "MaxMessageSize", "0");
 
     [Fact]
