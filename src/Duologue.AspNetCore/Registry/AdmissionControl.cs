@@ -4,8 +4,8 @@ using System.Runtime.InteropServices;
 
 namespace Duologue.AspNetCore;
 
-/// <summary>Whom a connection counts for: an IPv4 address, or the /64 network of an IPv6 address, which one host owns whole.</summary>
-internal readonly record struct AddressKey(ulong Value, bool IsIPv6)
+/// <summary>Whom a connection counts for: an IPv4 address, or the /64 network of an IPv6 address, which one host owns whole. By default nobody.</summary>
+internal readonly record struct AddressKey(ulong Value, AddressFamily Family)
 {
     public static AddressKey From(IPAddress address)
     {
@@ -17,7 +17,7 @@ internal readonly record struct AddressKey(ulong Value, bool IsIPv6)
         Span<byte> bytes = stackalloc byte[16];
         bytes.Clear();
         address.TryWriteBytes(bytes, out _);
-        return new(MemoryMarshal.Read<ulong>(bytes), address.AddressFamily == AddressFamily.InterNetworkV6);
+        return new(MemoryMarshal.Read<ulong>(bytes), address.AddressFamily);
     }
 }
 

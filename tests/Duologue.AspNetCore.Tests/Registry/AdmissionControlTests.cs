@@ -34,6 +34,8 @@ public class AdmissionControlTests
     [InlineData("2001:db8:0:1::1", "2001:db8:0:1:ffff::2", true)]
     [InlineData("2001:db8:0:1::1", "2001:db8:0:2::1", false)]
     [InlineData("::1", "0.0.0.0", false)]
+    [InlineData("0.0.0.0", "0.0.0.0", true)]
+    [InlineData("::", "::", true)]
     public void Addresses_count_alone_and_networks_of_IPv6_together(string one, string other, bool together)
     {
         var admission = new AdmissionControl(0, 1);
