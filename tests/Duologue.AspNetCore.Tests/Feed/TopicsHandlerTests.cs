@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net.WebSockets;
 using System.Text.Json;
 using Duologue.AspNetCore.Tests.Support;
@@ -38,6 +39,68 @@ public class TopicsHandlerTests
         Assert.Equal("heard", Text((await ReceiveAsync(socket)).GetProperty("items")[0], "data"));
         await socket.SendTextAsync("""{"type":"ping","ref":4}""");
         AssertJson("""{"type":"pong","ref":4}""", await socket.ReceiveTextAsync());
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task What_was_being_handed_out_meanwhile_came_behind_unsubscribed(bool isPresence)
+    {
+        await using FeedHost feed = await FeedHost.StartAsync();
+        using ClientWebSocket first = await OpenAsync(feed);
+        await SubscribeAsync(first);
+        ConnectionState stuck = ConnectionState.Of(Assert.Single(feed.Host.Connections), out _);
+        using ClientWebSocket leaving = await OpenAsync(feed);
+        await SubscribeAsync(leaving);
+        using ClientWebSocket third = await OpenAsync(feed);
+        Connection other = feed.Host.Connections.MaxBy(connection => int.Parse(connection.Id, CultureInfo.InvariantCulture))!;
+
+        // The first of them can be given nothing for a while, so that the others wait for what they are to have.
+        using var release = new ManualResetEventSlim();
+        var held = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        Task holding = Task.Factory.StartNew(
+            () =>
+            {
+                lock (stuck)
+                {
+                    held.SetResult();
+                    release.Wait(TestHost.Patience);
+                }
+            },
+            TestContext.Current.CancellationToken,
+            TaskCreationOptions.LongRunning,
+            TaskScheduler.Default);
+        await held.Task;
+        Task handingOut = Task.Run(() => _ = isPresence ? other.Subscribe("t") : feed.Topics.Publish("t", "news") != default, TestContext.Current.CancellationToken);
+        await (isPresence
+            ? Eventually.True(() => feed.Topics.CountSubscribers("t") == 3)
+            : Eventually.True(() => ((TopicHub)feed.Topics).HistoryBytes > 0));
+        await leaving.SendTextAsync("""{"type":"unsubscribe","topic":"t"}""");
+        Task<JsonElement> answer = ReceiveAsync(leaving);
+        await Task.WhenAny(answer, Task.Delay(300, TestContext.Current.CancellationToken));
+        release.Set();
+        await Task.WhenAll(holding, handingOut);
+
+        List<string> types = [Text(await answer, "type")];
+        await leaving.SendTextAsync("""{"type":"ping"}""");
+        while (types[^1] != "pong")
+        {
+            types.Add(Text(await ReceiveAsync(leaving), "type"));
+        }
+
+        // What has its place before is there before; nothing is behind.
+        Assert.Equal([isPresence ? "joined" : "items", "unsubscribed", "pong"], types);
+
+        async Task SubscribeAsync(ClientWebSocket socket)
+        {
+            await socket.SendTextAsync($$"""{"type":"subscribe","topic":"t","presence":{{(isPresence ? "true" : "false")}}}""");
+            string last;
+            do
+            {
+                last = Text(await ReceiveAsync(socket), "type");
+            }
+            while (last != (isPresence ? "present" : "items"));
+        }
     }
 
     [Fact]

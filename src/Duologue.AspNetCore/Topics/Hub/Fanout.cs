@@ -38,9 +38,11 @@ internal static class Fanout
         }
     }
 
-    public static FanoutResult Send(WebSocketConnection[] connections, BroadcastFrame frame)
+    public static FanoutResult Send(WebSocketConnection[] connections, BroadcastFrame frame) => Settle(Accept(connections, frame));
+
+    /// <summary>Flushes and reports what has its place. Once, with no lock held.</summary>
+    public static FanoutResult Settle(in Accepted accepted)
     {
-        Accepted accepted = Accept(connections, frame);
         ExceptionDispatchInfo? failure = null;
         accepted.Flush(ref failure);
         FanoutResult result = accepted.Report(ref failure);

@@ -1,4 +1,5 @@
 using System.Buffers;
+using Duologue.Peer;
 
 namespace Duologue.AspNetCore;
 
@@ -77,6 +78,28 @@ internal sealed partial class Topic
                 return state.Settle(pending, this) && TryAdd(member);
             }
         }
+    }
+
+    /// <summary>
+    /// Returns when what is being handed out at this moment has its place with all who were members when that began. Who has left before is given nothing of the topic behind this: neither after the
+    /// answer that tells so, nor once more where it comes back behind what it had. Hold no lock.
+    /// </summary>
+    public void AwaitHandOut()
+    {
+        _publishLock.Enter();
+        _publishLock.Exit();
+    }
+
+    /// <summary>Sends a frame that is none of a message. Who is to have it is asked in one step with its place, for those who <see cref="AwaitHandOut"/>. With no lock held.</summary>
+    public void Send(Func<WebSocketConnection[]> receivers, BroadcastFrame frame)
+    {
+        Fanout.Accepted accepted;
+        lock (_publishLock)
+        {
+            accepted = Fanout.Accept(receivers(), frame);
+        }
+
+        Fanout.Settle(accepted);
     }
 
     /// <summary>Puts a reader among those who wait; false if it need not.</summary>

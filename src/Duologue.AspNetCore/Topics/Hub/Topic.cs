@@ -159,6 +159,15 @@ internal sealed partial class Topic(string name, TopicHub hub)
         }
     }
 
+    /// <summary>The member's connection, if presence is told it; else nobody.</summary>
+    public WebSocketConnection[] ListWatcher(Member member)
+    {
+        lock (_setLock)
+        {
+            return _watchers?.Contains(member) == true ? [member.Connection] : [];
+        }
+    }
+
     /// <summary>Those whom presence is told.</summary>
     public WebSocketConnection[] ListWatchers()
     {

@@ -299,18 +299,18 @@ internal sealed partial class TopicHub
 
     private void TellWhoIsThere(TopicEvent happened)
     {
-        if (happened.LocalTopic!.TryWatch(happened.Watcher))
+        Topic topic = happened.LocalTopic!;
+        if (topic.TryWatch(happened.Watcher))
         {
-            Fanout.Send([happened.Watcher.Connection], TopicsProtocol.PresentFrame(happened.Topic, WithElsewhere(happened.Topic, happened.LocalTopic.ListSubscribers())));
+            topic.Send(() => topic.ListWatcher(happened.Watcher), TopicsProtocol.PresentFrame(happened.Topic, WithElsewhere(happened.Topic, topic.ListSubscribers())));
         }
     }
 
     private static void TellWatchers(TopicEvent happened)
     {
-        WebSocketConnection[] watchers = happened.LocalTopic?.ListWatchers() ?? [];
-        if (watchers.Length > 0)
+        if (happened.LocalTopic is { } topic && topic.ListWatchers().Length > 0)
         {
-            Fanout.Send(watchers, TopicsProtocol.PresenceFrame(happened.Topic, happened.Kind == TopicEventKind.Joined, happened.Subscriber));
+            topic.Send(topic.ListWatchers, TopicsProtocol.PresenceFrame(happened.Topic, happened.Kind == TopicEventKind.Joined, happened.Subscriber));
         }
     }
 }

@@ -150,6 +150,7 @@ internal sealed partial class TopicHub
         }
 
         Part(removed, wasLast);
+        (removed as Topic)?.AwaitHandOut();
         return removed is not null;
     }
 
