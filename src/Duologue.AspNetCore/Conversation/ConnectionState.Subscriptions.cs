@@ -15,6 +15,11 @@ internal partial class ConnectionState
     /// <summary>Whether there is one.</summary>
     public bool IsSubscribed(string name, MemberForm form) => _subscriptions?.ContainsKey((name, form)) == true;
 
+    /// <summary>The patterns that are subscribed to in a form and stand for a topic.</summary>
+    public string[] ListPatterns(string topic, MemberForm form) => _subscriptions is null
+        ? []
+        : [.. _subscriptions.Where(held => held.Key.Form == form && held.Value is Wildcard && TopicName.Matches(held.Key.Name, topic)).Select(held => held.Key.Name)];
+
     /// <summary>Holds a place for a subscription that is being made.</summary>
     public void Hold(PendingSubscription pending) => (_subscriptions ??= []).Add((pending.Name, pending.Form), pending);
 

@@ -57,6 +57,49 @@ internal sealed partial class Topic
     }
 
     /// <summary>
+    /// A connection begins to read the log, to become a member: from now on it is not handed what comes by a wildcard as well, which would come before what it has missed, and twice. Until it is a member, or
+    /// <see cref="EndCatchUp"/>.
+    /// </summary>
+    /// <param name="member">Who it is.</param>
+    /// <param name="pending">The place that the subscription holds.</param>
+    /// <param name="isWild">Whether it was handed what came, by a wildcard.</param>
+    /// <returns>Up to where that was.</returns>
+    public TopicPosition BeginCatchUp(Member member, PendingSubscription pending, out bool isWild)
+    {
+        RefreshWildcards();
+        lock (_publishLock)
+        {
+            lock (_setLock)
+            {
+                (_catchingUp ??= [])[member] = pending;
+                isWild = _wild.Contains(member);
+                _snapshot = isWild ? null : _snapshot;
+            }
+
+            return _delivered;
+        }
+    }
+
+    /// <summary>The connection reads no more: if it did not become a member, it is handed again what comes by a wildcard. True if something came meanwhile that it was not handed.</summary>
+    public bool EndCatchUp(Member member, PendingSubscription pending, TopicPosition since)
+    {
+        lock (_publishLock)
+        {
+            lock (_setLock)
+            {
+                if (_catchingUp is null || !_catchingUp.TryGetValue(member, out PendingSubscription? place) || place != pending)
+                {
+                    return false;
+                }
+
+                _catchingUp.Remove(member);
+                _snapshot = null;
+                return _wild.Contains(member) && _delivered != since;
+            }
+        }
+    }
+
+    /// <summary>
     /// Makes a connection a member that gets all that follows a position, and nothing twice; null if it has to read on first, from the log.
     /// </summary>
     /// <param name="position">Up to where it has the topic.</param>

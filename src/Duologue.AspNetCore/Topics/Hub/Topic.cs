@@ -17,6 +17,7 @@ internal sealed partial class Topic(string name, TopicHub hub)
     private readonly HashSet<Member> _members = [];
     private HashSet<TopicSubscription>? _readers;
     private HashSet<Member>? _watchers;
+    private Dictionary<Member, PendingSubscription>? _catchingUp;
     private Member[] _wild = [];
     private int _wildVersion = -1;
     private bool _retired;
@@ -84,6 +85,7 @@ internal sealed partial class Topic(string name, TopicHub hub)
                 return false;
             }
 
+            _catchingUp?.Remove(member);
             if (_members.Add(member))
             {
                 _snapshot = null;
@@ -230,7 +232,7 @@ internal sealed partial class Topic(string name, TopicHub hub)
         {
             return _snapshot ??= _members.Count + _wild.Length == 0 ? MemberSnapshot.Empty
                 : _wild.Length == 0 ? new MemberSnapshot(_members)
-                : new MemberSnapshot([.. _members.Union(_wild)]);
+                : new MemberSnapshot([.. _members.Union(_catchingUp is { Count: > 0 } catchingUp ? _wild.Where(member => !catchingUp.ContainsKey(member)) : _wild)]);
         }
     }
 

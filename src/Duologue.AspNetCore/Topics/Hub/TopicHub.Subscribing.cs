@@ -49,7 +49,7 @@ internal sealed partial class TopicHub
         try
         {
             using TopicSubscription reader = await OpenAsync(topic, start, null, cancellationToken).ConfigureAwait(false);
-            result = await CatchUpAsync(reader, new Member(connection, sink.Form), state, pending, sink, cancellationToken).ConfigureAwait(false);
+            result = await CatchUpAsync(reader, start, new Member(connection, sink.Form), state, pending, sink, cancellationToken).ConfigureAwait(false);
         }
         catch (TopicLimitException limit)
         {
@@ -186,6 +186,45 @@ internal sealed partial class TopicHub
         }
 
         Events.Raise();
+    }
+
+    private async ValueTask<SubscribeResult> CatchUpAsync(TopicSubscription reader, TopicStart start, Member member, ConnectionState state, PendingSubscription pending, MemberSink sink, CancellationToken cancellationToken)
+    {
+        Topic topic = reader.LocalTopic;
+        TopicPosition since = topic.BeginCatchUp(member, pending, out bool isWild);
+        if (isWild && start.Kind == TopicStartKind.Now)
+        {
+            // What came before it had by the wildcard, what comes from here on it has from the log.
+            reader.MoveTo(since);
+        }
+
+        SubscribeResult result = default;
+        try
+        {
+            return result = await CatchUpAsync(reader, member, state, pending, sink, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            if (!result.IsSubscribed && topic.EndCatchUp(member, pending, since))
+            {
+                TellMissedByWildcards(member, state, topic.Name);
+            }
+        }
+    }
+
+    // It was not handed what came while it read the log, and did not read to its end.
+    private void TellMissedByWildcards(Member member, ConnectionState state, string topic)
+    {
+        string[] patterns;
+        lock (state)
+        {
+            patterns = state.ListPatterns(topic, member.Form);
+        }
+
+        foreach (string pattern in member.Connection.IsEnding ? [] : patterns)
+        {
+            TellMissed(pattern, [member]);
+        }
     }
 
     private async ValueTask<SubscribeResult> CatchUpAsync(TopicSubscription reader, Member member, ConnectionState state, PendingSubscription pending, MemberSink sink, CancellationToken cancellationToken)

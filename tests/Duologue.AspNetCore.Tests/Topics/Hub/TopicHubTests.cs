@@ -46,6 +46,49 @@ public class TopicHubTests
         await Assert.ThrowsAsync<ArgumentException>(async () => await connection.SubscribeAsync("news/*", TopicStart.Oldest, Token));
     }
 
+    [Theory]
+    [InlineData(TopicStartKind.Oldest, false)]
+    [InlineData(TopicStartKind.Now, false)]
+    [InlineData(TopicStartKind.Oldest, true)]
+    public async Task What_came_by_a_wildcard_while_its_topic_was_caught_up_with_came_too_early_and_twice(TopicStartKind kind, bool fails)
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", Talks.Idle));
+        using ClientWebSocket client = await host.ConnectAsync("/");
+        ConnectionState state = ConnectionState.Of(Assert.Single(host.Connections), out WebSocketConnection connection);
+        var hub = (TopicHub)host.Topics;
+        Assert.True(hub.Subscribe(connection, state, "r/*", MemberForm.Protocol, null));
+        hub.Publish("r/1", "1");
+        Assert.Equal("1", await ReceiveDataAsync());
+
+        var sink = new GatedSink();
+        Task<SubscribeResult> subscribing = hub.SubscribeAsync(connection, state, "r/1", kind == TopicStartKind.Now ? TopicStart.Now : TopicStart.Oldest, sink, Token).AsTask();
+        await sink.Reached.WaitAsync(TestHost.Patience, Token);
+        hub.Publish("r/1", "2");
+        hub.Publish("r/2", "elsewhere");
+        Assert.Equal("elsewhere", await ReceiveDataAsync());
+        sink.Open(fails ? new BrokerUnavailableException("It is away.", false, null) : null);
+        if (fails)
+        {
+            // Who has the wildcard alone again is told that something is missing.
+            await Assert.ThrowsAsync<BrokerUnavailableException>(() => subscribing);
+            Assert.Equal("""{"type":"items","topic":"r/*","items":[],"reset":true,"lost":null}""", await client.ReceiveTextAsync());
+        }
+        else
+        {
+            Assert.True((await subscribing).IsSubscribed);
+            Assert.Equal(kind == TopicStartKind.Now ? ["2"] : ["1", "2"], sink.Sent);
+        }
+
+        hub.Publish("r/1", "3");
+        Assert.Equal("3", await ReceiveDataAsync());
+
+        async Task<string?> ReceiveDataAsync()
+        {
+            using JsonDocument page = JsonDocument.Parse(await client.ReceiveTextAsync());
+            return Assert.Single(page.RootElement.GetProperty("items").EnumerateArray()).GetProperty("data").GetString();
+        }
+    }
+
     [Fact]
     public async Task A_repeat_with_the_same_key_is_handed_to_nobody()
     {
@@ -569,5 +612,35 @@ public class TopicHubTests
         }
 
         protected override void Tell(string topic, TopicMessage message) => OnUncertain(topic);
+    }
+
+    /// <summary>Takes the first page when it is let.</summary>
+    private sealed class GatedSink() : MemberSink(MemberForm.Protocol)
+    {
+        private readonly TaskCompletionSource _reached = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly TaskCompletionSource _gate = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public Task Reached => _reached.Task;
+
+        public List<string> Sent { get; } = [];
+
+        public void Open(Exception? error)
+        {
+            if (error is null)
+            {
+                _gate.SetResult();
+            }
+            else
+            {
+                _gate.SetException(error);
+            }
+        }
+
+        public override async ValueTask SendAsync(TopicPage page, bool isFirst, CancellationToken cancellationToken)
+        {
+            _reached.TrySetResult();
+            await _gate.Task.WaitAsync(cancellationToken);
+            Sent.AddRange(page.Messages.Select(message => message.Text));
+        }
     }
 }
