@@ -18,7 +18,27 @@ internal sealed partial class SessionCarrier : IThreadPoolWorkItem
     private bool _arrivalEnds;
     private bool _arrivalEnded;
     private Exception? _endError;
+
+    // Guarded by the lock: the bytes of all that has arrived and of the messages in it, up to the last of them; whether some of these were never taken.
+    private long _fed;
+    private long _messagesFed;
+    private bool _isCut;
+
+    // The pump's: the bytes that the connection has taken.
+    private long _brought;
     private TaskCompletionSource? _dispatched;
+
+    /// <summary>Whether a message that has arrived was never taken, because the conversation had ended before.</summary>
+    public bool IsCut
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _isCut;
+            }
+        }
+    }
 
     /// <summary>Takes a message from the peer. <see cref="DispatchAsync"/> must follow.</summary>
     public void OnMessage(MessageType type, ReadOnlySpan<byte> data) => Feed(type == MessageType.Text ? Opcode.Text : Opcode.Binary, data);
@@ -70,10 +90,12 @@ internal sealed partial class SessionCarrier : IThreadPoolWorkItem
 
     private void Feed(Opcode opcode, ReadOnlySpan<byte> payload)
     {
+        bool isMessage = opcode is Opcode.Text or Opcode.Binary;
         lock (_lock)
         {
             if (_arrivalEnds)
             {
+                _isCut |= isMessage;
                 return;
             }
 
@@ -83,6 +105,8 @@ internal sealed partial class SessionCarrier : IThreadPoolWorkItem
             int size = FrameHeader.Write(header, opcode, true, payload.Length, masked, 0);
             payload.CopyTo(header[size..]);
             _arrived.Advance(size + payload.Length);
+            _fed += size + payload.Length;
+            _messagesFed = isMessage ? _fed : _messagesFed;
         }
     }
 
@@ -135,6 +159,7 @@ internal sealed partial class SessionCarrier : IThreadPoolWorkItem
                 {
                     _pumping = false;
                     _arrivalEnded |= ends;
+                    _isCut |= ends && _brought < _messagesFed;
                     (dispatched, _dispatched) = (_dispatched, null);
                 }
             }
@@ -173,6 +198,7 @@ internal sealed partial class SessionCarrier : IThreadPoolWorkItem
         int length = _current.Length;
         int taken = _connection.OnReceived(_current.Span);
         _current.Skip(taken);
+        _brought += taken;
         if (taken == length)
         {
             return true;

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
 using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
@@ -6,6 +7,7 @@ using Duologue.AspNetCore.Tests.Support;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.Metrics.Testing;
 using Microsoft.Extensions.Time.Testing;
 
 namespace Duologue.AspNetCore.Tests.Sessions;
@@ -555,6 +557,41 @@ public class SessionPollingTests
 
         Assert.Equal((200, "ok"), await post);
         Assert.Equal(texts.Select(text => "4" + text), await echoed);
+    }
+
+    [Fact]
+    public async Task A_post_whose_session_ended_before_all_of_it_was_taken_was_answered_ok()
+    {
+        var release = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/engine.io", async connection =>
+        {
+            await connection.ReceiveAsync();
+            await release.Task;
+        }));
+        using var pauses = new MetricCollector<long>(host.Services.GetRequiredService<IMeterFactory>(), "Duologue.AspNetCore", "duologue.server.receive.pauses");
+        await using SessionClient client = await SessionClient.OpenAsync(host);
+        string texts = string.Join('\u001e', Enumerable.Range(0, 40).Select(i => $"4{i}:" + new string('x', 10_000)));
+        Task<(int Status, string)> post = client.PostAsync(texts);
+
+        // The handler is behind, and so is the reading.
+        await pauses.WaitForMeasurementsAsync(1, TestHost.Patience);
+        Assert.Single(host.Connections).Abort();
+
+        Assert.Equal(400, (await post).Status);
+        release.SetResult();
+    }
+
+    [Fact]
+    public async Task A_post_that_was_taken_whole_is_answered_ok_though_its_session_has_ended_by_it()
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/engine.io", async connection =>
+        {
+            await connection.ReceiveAsync();
+            connection.Abort();
+        }));
+        await using SessionClient client = await SessionClient.OpenAsync(host);
+
+        Assert.Equal((200, "ok"), await client.PostAsync("4bye"));
     }
 
     private static Task<TestHost> StartWithAsync(FakeTimeProvider time) => StartWithAsync(time, TimeSpan.FromMilliseconds(300));
