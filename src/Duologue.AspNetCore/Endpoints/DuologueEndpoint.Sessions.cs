@@ -309,13 +309,24 @@ internal sealed partial class DuologueEndpoint
             Origin = _origin,
             IsSession = true,
 
-            // The session has its own keep-alive, and the connection beneath compresses nothing.
-            Options = settings.Connection with { KeepAliveInterval = Timeout.InfiniteTimeSpan, Compression = Compression.Off },
+            // The session has its own keep-alive, and the connection beneath compresses nothing. A client that polls may rest between its polls for as long as its pong may take: that is no silence.
+            Options = settings.Connection with
+            {
+                KeepAliveInterval = Timeout.InfiniteTimeSpan,
+                Compression = Compression.Off,
+                SendTimeout = RestingTime(settings),
+            },
             Observer = _server.Observer,
             Logger = _server.ConnectionLogger,
             Handler = handler.Receiver(settings.TraceMessages, Pattern),
             OnThreadPool = settings.OnThreadPool,
         });
+
+    private static TimeSpan RestingTime(EndpointSettings settings)
+    {
+        TimeSpan timeout = settings.Connection.SendTimeout;
+        return timeout == Timeout.InfiniteTimeSpan || timeout > settings.PingTimeout ? timeout : settings.PingTimeout;
+    }
 
     private static ConnectionSetup SocketSetup(EndpointSettings settings, SocketTransport socket) => new()
     {

@@ -560,6 +560,34 @@ public class SessionPollingTests
     }
 
     [Fact]
+    public async Task A_client_that_rested_between_its_polls_for_less_than_its_pong_may_take_was_given_up_for_taking_nothing()
+    {
+        var time = new FakeTimeProvider();
+        await using TestHost host = await TestHost.StartAsync(
+            app => app.MapDuologue<EchoHandler>("/engine.io"),
+            options =>
+            {
+                options.KeepAliveTimeout = TimeSpan.FromSeconds(100);
+                options.SendTimeout = TimeSpan.FromSeconds(30);
+                options.DrainWindow = TimeSpan.Zero;
+            },
+            build => build.Services.AddSingleton<TimeProvider>(time));
+        await using SessionClient client = await SessionClient.OpenAsync(host);
+        Connection connection = Assert.Single(host.Connections);
+        connection.Send("news");
+
+        // The ping is due after 20 s, and its pong by 120 s.
+        for (int second = 0; second < 95; second++)
+        {
+            time.Advance(TimeSpan.FromSeconds(1));
+            await Task.Delay(1, TestContext.Current.CancellationToken);
+        }
+
+        Assert.Equal((200, "4news\u001e2"), await client.GetAsync("wait=0"));
+        Assert.False(connection.Closed.IsCompleted);
+    }
+
+    [Fact]
     public async Task A_post_whose_session_ended_before_all_of_it_was_taken_was_answered_ok()
     {
         var release = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
