@@ -78,4 +78,7 @@ internal static partial class Log
 
     [LoggerMessage(3307, LogLevel.Warning, "All topics together hold more than DuologueOptions.MaxTopicHistoryBytes ({Limit} bytes): {Count} messages were let go of early since this was last looked at.", EventName = "HistoriesCut")]
     public static partial void HistoriesCut(ILogger logger, long count, long limit);
+
+    [LoggerMessage(3308, LogLevel.Warning, "Topic {Topic} was not opened for those who subscribe by a pattern: {Option} is {Limit}. They are told that messages may be missing.", EventName = "TopicNotOpened")]
+    public static partial void TopicNotOpened(ILogger logger, string topic, string option, int limit);
 }

@@ -104,21 +104,26 @@ internal sealed partial class TopicHub
     void IBrokerListener.Missed()
     {
         ExceptionDispatchInfo? failure = null;
-        foreach ((string pattern, Member[] subscribed) in Wildcards.List())
+        TellMissed(Wildcards.List(), ref failure);
+        failure?.Throw();
+    }
+
+    // What throws is kept until all have been told.
+    private void TellMissed((string Pattern, Member[] Members)[] subscribed, ref ExceptionDispatchInfo? failure)
+    {
+        foreach ((string pattern, Member[] members) in subscribed)
         {
             try
             {
-                TellMissed(pattern, subscribed);
+                TellMissed(pattern, members);
             }
-#pragma warning disable CA1031 // It is thrown when all have been told.
+#pragma warning disable CA1031 // As said.
             catch (Exception error)
 #pragma warning restore CA1031
             {
                 failure ??= ExceptionDispatchInfo.Capture(error);
             }
         }
-
-        failure?.Throw();
     }
 
     private void TellMissed(string pattern, Member[] subscribed)
@@ -162,8 +167,10 @@ internal sealed partial class TopicHub
         }
         catch (TopicLimitException limit)
         {
-            // Nobody is here to be told: the broker has only said what happened.
-            BrokerFailed(limit, "subscribe", topic);
+            // The broker has only said what happened, and need not know. Who would have had the message by a pattern has no log to read it from.
+            _metrics.SubscriptionRefused(limit.Name);
+            Log.TopicNotOpened(_logger, PeerText.Quote(topic), limit.Option, limit.Limit);
+            TellMissed(Wildcards.FindByPattern(topic), ref failure);
             return null;
         }
 #pragma warning disable CA1031 // As said.

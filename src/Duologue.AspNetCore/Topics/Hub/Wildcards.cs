@@ -87,6 +87,16 @@ internal sealed class Wildcards
     /// <summary>Who is to get a topic's messages by a pattern. Asks what is the application's: hold no lock.</summary>
     public Member[] FindMembers(string topic, out int version)
     {
+        Wildcard[] found = FindAllowed(topic, out version);
+        return found.Length == 0 ? [] : [.. found.Select(wildcard => wildcard.Member).Distinct()];
+    }
+
+    /// <summary>The same, by pattern.</summary>
+    public (string Pattern, Member[] Members)[] FindByPattern(string topic) =>
+        [.. FindAllowed(topic, out _).GroupBy(wildcard => wildcard.Pattern).Select(those => (those.Key, those.Select(wildcard => wildcard.Member).ToArray()))];
+
+    private Wildcard[] FindAllowed(string topic, out int version)
+    {
         Wildcard[] found;
         lock (_lock)
         {

@@ -6,6 +6,7 @@ using Duologue.AspNetCore.Tests.Feed;
 using Duologue.AspNetCore.Tests.Support;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.Metrics.Testing;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 
@@ -33,6 +34,47 @@ public class RemoteTopicTests
         Assert.Equal(1, broker.Tell().Deliveries);
         Assert.Equal("come along", await client.ReceiveTextAsync());
         Assert.Contains(host.Log.GetSnapshot(), record => record.Id.Name == "TopicHookFailed");
+    }
+
+    [Fact]
+    public async Task Who_subscribes_by_a_pattern_was_not_told_of_a_topic_that_there_was_no_room_for()
+    {
+        var broker = new SilentBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System));
+        await using TestHost host = await TestHost.StartAsync(
+            app =>
+            {
+                app.MapDuologue("/", Talks.Idle);
+                app.MapTopics("/topics/{**name}").WithOptions(topics => topics.AuthorizeSubscribe = access => access.Topic != "news/secret");
+            },
+            options => options.MaxTopics = 1,
+            builder => builder.Services.AddSingleton<Broker>(broker));
+        using var refusals = new MetricCollector<long>(host.Services.GetRequiredService<IMeterFactory>(), ServerMetrics.MeterName, "duologue.pubsub.subscription.refusals");
+        var resets = new ConcurrentQueue<TopicResetEventArgs>();
+        host.Topics.Reset += (_, reset) => resets.Enqueue(reset);
+        using ClientWebSocket plain = await host.ConnectAsync("/");
+        Connection connection = Assert.Single(host.Connections);
+        Assert.True((await connection.SubscribeAsync("the only one", TopicStart.Now, Token)).IsSubscribed);
+        Assert.True(connection.Subscribe("**", topic => topic != "news/secret"));
+        using ClientWebSocket session = await host.ConnectAsync("/topics", options => options.AddSubProtocol("duologue.topics.v1"));
+        await session.SendTextAsync("""{"type":"subscribe","topic":"news/*"}""");
+        Assert.Contains("subscribed", await session.ReceiveTextAsync(), StringComparison.Ordinal);
+        foreach (string topic in (string[])["news/secret", "the only one", "news/a"])
+        {
+            await host.Topics.PublishAsync(topic, topic, Token);
+        }
+
+        Assert.Equal(1, broker.Tell().Deliveries);
+        Assert.Equal("the only one", await plain.ReceiveTextAsync());
+        Assert.Equal("""{"type":"items","topic":"news/*","items":[],"reset":true,"lost":null}""", await session.ReceiveTextAsync());
+        TopicResetEventArgs told = Assert.Single(resets);
+        Assert.Equal(("**", null, connection.Id), (told.Topic, told.Lost, Assert.Single(told.Subscribers).Id));
+        Assert.Equal("max_topics", Assert.Single(refusals.GetMeasurementSnapshot()).Tags["duologue.limit"]);
+        Assert.Contains(host.Log.GetSnapshot(), record => record.Id.Name == "TopicNotOpened" && record.Message.Contains("\"news/a\"", StringComparison.Ordinal));
+
+        // A message that finds no room by a hint alone is told of, too.
+        broker.TellUnseen("news/b", default);
+        Assert.Contains("\"reset\":true", await session.ReceiveTextAsync(), StringComparison.Ordinal);
+        Assert.Equal(2, resets.Count);
     }
 
     [Fact]
