@@ -26,6 +26,7 @@ internal sealed class ServerMetrics
     private readonly Counter<long> _refusedSubscriptions;
     private readonly Histogram<double> _publishDuration;
     private readonly Histogram<long> _fanout;
+    private readonly Counter<long> _refusedPublishes;
     private readonly Counter<long> _repeats;
     private readonly Counter<long> _recoveries;
     private readonly Counter<long> _expirations;
@@ -47,6 +48,7 @@ internal sealed class ServerMetrics
         _refusedSubscriptions = _meter.CreateCounter<long>("duologue.pubsub.subscription.refusals", "{subscription}", "Subscriptions that were refused because of a limit.");
         _publishDuration = _meter.CreateHistogram("duologue.pubsub.publish.duration", "s", "How long a publish took, until every subscriber's connection had it.", null, ConnectionMetrics.ShortSeconds);
         _fanout = _meter.CreateHistogram("duologue.pubsub.fanout", "{receiver}", "Connections that a publish was accepted for.", null, Receivers);
+        _refusedPublishes = _meter.CreateCounter<long>("duologue.pubsub.publish.refusals", "{publish}", "Publishes over a WebSocket that were not done, or may not have been.");
         _repeats = _meter.CreateCounter<long>("duologue.pubsub.repeats", "{message}", "Publishes whose idempotency key this process's memory knew: nothing was appended.");
         _recoveries = _meter.CreateCounter<long>("duologue.pubsub.recoveries", "{recovery}", "Readers and subscribers that continued a topic after a position, or could not.");
         _expirations = _meter.CreateCounter<long>("duologue.pubsub.expirations", "{topic}", "Topics that were forgotten because nobody used them.");
@@ -104,6 +106,16 @@ internal sealed class ServerMetrics
     {
         _publishDuration.RecordSteadily(duration.TotalSeconds);
         _fanout.RecordSteadily(result.Accepted);
+    }
+
+    /// <summary>A publish over a WebSocket was not done, or may not have been.</summary>
+    /// <param name="reason">The attribute's value, of <see cref="PublishRefusal"/>.</param>
+    public void PublishRefused(string reason)
+    {
+        if (_refusedPublishes.Enabled)
+        {
+            _refusedPublishes.AddSteadily(1, new KeyValuePair<string, object?>(TelemetryNames.PublishRefusal, reason));
+        }
     }
 
     /// <summary>A publish was a repeat.</summary>

@@ -161,24 +161,25 @@ internal sealed class TopicsHandler(TopicHub topics, TopicAuthorization authoriz
         string topic = request.Topic ?? "";
         if (TopicName.FindError(topic) is { } error)
         {
-            return RefuseAsync(connection, "bad_topic", error, request);
+            return RefuseAsync(connection, PublishRefusal.BadTopic, error, request);
         }
 
         if (!authorization.MayPublish(topic, connection.Request!.User))
         {
             string sentence = authorization.AllowsPublishing ? "You may not publish to this topic." : "Clients may not publish here (AllowPublishing).";
-            return RefuseAsync(connection, "forbidden", sentence, request);
+            return RefuseAsync(connection, PublishRefusal.Forbidden, sentence, request);
         }
 
         if (MessageOf(request, out string? wrong) is not { } message)
         {
-            return RefuseAsync(connection, "bad_request", wrong!, request);
+            return RefuseAsync(connection, PublishRefusal.BadRequest, wrong!, request);
         }
 
         // First among those that have no answer yet: when one is answered, it is among those that were not done before it leaves them.
         PublishTurn? before = request.Behind is { } key ? OwedAnswers.Find((WebSocketConnection)connection, key) : null;
         if (before is null && request.Behind is { } undone && UndonePublishes.Has(connection, undone))
         {
+            topics.PublishRefused(PublishRefusal.Behind);
             UndonePublishes.Add(connection, request.Key);
             return FailAsync(connection, "unavailable", PublishTurn.Refusal, request);
         }
@@ -191,8 +192,9 @@ internal sealed class TopicsHandler(TopicHub topics, TopicAuthorization authoriz
     }
 
     // It is never done, but what stood behind it comes behind what it was to come behind.
-    private static async ValueTask RefuseAsync(Connection connection, string code, string sentence, TopicsRequest request)
+    private async ValueTask RefuseAsync(Connection connection, string code, string sentence, TopicsRequest request)
     {
+        topics.PublishRefused(code);
         await OwedAnswers.WhenSentAsync((WebSocketConnection)connection).ConfigureAwait(false);
         if (request.Behind is { } before && IdempotencyKey.IsValid(request.Key ?? "") && UndonePublishes.Has(connection, before))
         {
@@ -213,11 +215,13 @@ internal sealed class TopicsHandler(TopicHub topics, TopicAuthorization authoriz
         }
         catch (TopicLimitException limit)
         {
+            topics.PublishRefused(PublishRefusal.Limit);
             GiveUp(connection, message);
             return JsonSerializer.SerializeToUtf8Bytes(ErrorOf(limit, request), FeedContext.Default.ErrorMessage);
         }
         catch (BrokerUnavailableException unavailable)
         {
+            topics.PublishRefused(PublishRefusal.Unavailable);
             GiveUp(connection, message);
             return JsonSerializer.SerializeToUtf8Bytes(new ErrorMessage("unavailable", unavailable.Message, request.Topic, request.Ref), FeedContext.Default.ErrorMessage);
         }

@@ -24,6 +24,7 @@ internal static class TelemetryNames
     public const string MessageFate = "duologue.message.fate";
     public const string UpgradeOutcome = "duologue.upgrade.outcome";
     public const string FeedRefusal = "duologue.feed.refusal";
+    public const string PublishRefusal = "duologue.publish.refusal";
 
     /// <summary>OpenTelemetry's own, as are all without our prefix.</summary>
     public const string ErrorType = "error.type";

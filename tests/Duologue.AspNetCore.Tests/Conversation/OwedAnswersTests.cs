@@ -1,9 +1,11 @@
+using System.Diagnostics.Metrics;
 using System.Globalization;
 using System.Net.WebSockets;
 using System.Text.Json;
 using Duologue.AspNetCore.Tests.Support;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.Metrics.Testing;
 
 namespace Duologue.AspNetCore.Tests.Conversation;
 
@@ -158,6 +160,26 @@ public class OwedAnswersTests
     }
 
     [Fact]
+    public async Task Publishes_of_a_socket_that_were_refused_were_not_counted()
+    {
+        var broker = new HeldBroker(takesAhead: true);
+        await using TestHost host = await StartAsync(broker);
+        using var refusals = new MetricCollector<long>(host.Services.GetRequiredService<IMeterFactory>(), ServerMetrics.MeterName, "duologue.pubsub.publish.refusals");
+        using ClientWebSocket socket = await OpenAsync(host);
+        await socket.SendTextAsync("""{"type":"publish","topic":"t","data":"x","key":"a","ref":0}""");
+        await broker.HoldsAsync(1);
+        broker.Fail(0, new BrokerUnavailableException("It is away.", isUnknown: false, null));
+        Assert.Equal(["error 0"], await ReceiveAsync(socket, 1));
+        await socket.SendTextAsync("""{"type":"publish","topic":"t","data":"x","key":"b","behind":"a","ref":1}""");
+        await socket.SendTextAsync("""{"type":"publish","topic":"t","key":"c","ref":2}""");
+        await socket.SendTextAsync("""{"type":"publish","topic":"*","data":"x","ref":3}""");
+        Assert.Equal(["error 1", "error 2", "error 3"], await ReceiveAsync(socket, 3));
+
+        Assert.Equal(["unavailable", "behind", "bad_request", "bad_topic"], refusals.GetMeasurementSnapshot().Select(measured => measured.Tags["duologue.publish.refusal"]));
+        Assert.Equal(1, broker.Count);
+    }
+
+    [Fact]
     public async Task Behind_a_publish_that_is_refused_for_good_the_next_overtook_the_one_before_both()
     {
         var broker = new HeldBroker(takesAhead: true);
@@ -221,65 +243,5 @@ public class OwedAnswersTests
         }
 
         return [.. received];
-    }
-
-    /// <summary>Holds each publish until it is to be answered.</summary>
-    private sealed class HeldBroker(bool takesAhead) : StoringBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System))
-    {
-        private readonly List<TaskCompletionSource> _held = [];
-        private int _now;
-
-        /// <summary>How many have come.</summary>
-        public int Count
-        {
-            get
-            {
-                lock (_held)
-                {
-                    return _held.Count;
-                }
-            }
-        }
-
-        public int MostAtATime { get; private set; }
-
-        public List<PublishTurn?> Turns { get; } = [];
-
-        internal override bool TakesAhead => takesAhead;
-
-        public override async ValueTask<TopicPosition> AppendAsync(string topic, TopicMessage message, TopicHistory history, CancellationToken cancellationToken)
-        {
-            var answer = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            lock (_held)
-            {
-                _held.Add(answer);
-                Turns.Add(message.Turn);
-                MostAtATime = Math.Max(MostAtATime, ++_now);
-            }
-
-            await answer.Task;
-            return await base.AppendAsync(topic, message, history, cancellationToken);
-        }
-
-        public Task HoldsAsync(int count) => Eventually.True(() => Count == count, () => $"{Count} have come, not {count}.");
-
-        public void Answer(int publish)
-        {
-            lock (_held)
-            {
-                _now--;
-                _held[publish].SetResult();
-            }
-        }
-
-        public void Fail(int publish, Exception error)
-        {
-            lock (_held)
-            {
-                _held[publish].SetException(error);
-            }
-        }
-
-        protected override void Tell(string topic, TopicMessage message) => OnAppended(topic, message);
     }
 }

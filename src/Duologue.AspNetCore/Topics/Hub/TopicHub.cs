@@ -188,6 +188,9 @@ internal sealed partial class TopicHub : Topics, IBrokerListener, IDisposable
         return new(message.Position);
     }
 
+    /// <summary>A publish over a WebSocket was not done, or may not have been: see <see cref="PublishRefusal"/>.</summary>
+    public void PublishRefused(string reason) => _metrics.PublishRefused(reason);
+
     public override ValueTask<TopicPage> ReadAsync(string topic, TopicStart start, int maxCount, CancellationToken cancellationToken)
     {
         TopicName.Check(topic);
