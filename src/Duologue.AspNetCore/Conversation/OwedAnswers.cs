@@ -25,7 +25,7 @@ internal sealed class OwedAnswers
     /// <summary>Completes when nothing is owed. Within a call of the handler. Never throws.</summary>
     public static ValueTask WhenSentAsync(WebSocketConnection connection) => connection.Owed is OwedAnswers owed ? new(owed._sending) : default;
 
-    /// <summary>Owes one more, in UTF-8. Within a call of the handler, which may end when this completes. Never throws.</summary>
+    /// <summary>Owes one more, in UTF-8; one that is empty is waited for, and nothing is sent. Within a call of the handler, which may end when this completes. Never throws.</summary>
     /// <param name="connection">To whom.</param>
     /// <param name="answer">What it throws is the handler's failure.</param>
     /// <param name="turn">Of which publish it is, if that can be named by others.</param>
@@ -71,7 +71,11 @@ internal sealed class OwedAnswers
         {
             try
             {
-                await _connection.SendAsync(await next.ConfigureAwait(false), MessageType.Text, CancellationToken.None).ConfigureAwait(false);
+                byte[] answer = await next.ConfigureAwait(false);
+                if (answer.Length > 0)
+                {
+                    await _connection.SendAsync(answer, MessageType.Text, CancellationToken.None).ConfigureAwait(false);
+                }
             }
             catch (ConnectionClosedException)
             {

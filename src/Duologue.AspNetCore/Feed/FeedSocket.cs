@@ -2,11 +2,20 @@ using System.Buffers;
 
 namespace Duologue.AspNetCore;
 
-/// <summary>A WebSocket of one topic: pages are pushed, and what the client sends is published, where that is allowed. One per connection.</summary>
+/// <summary>
+/// A WebSocket of one topic: pages are pushed, and what the client sends is published, where that is allowed. Where the broker keeps the order of publishes, the next goes to it before the one before is done. One per connection.
+/// </summary>
 internal sealed class FeedSocket(TopicHub topics, string topic, TopicStart start, TopicAuthorization authorization) : MessageHandler
 {
     private const ushort PolicyViolation = 1008;
     private const ushort TryAgainLater = 1013;
+
+    // The handler's calls': the last publish, and its place where the broker takes them ahead.
+    private Task _last = Task.CompletedTask;
+    private PublishTurn? _turn;
+
+    // A publish was not done, or may not have been: the socket closes, and nothing more that comes over it is published. Any thread.
+    private volatile bool _hasFailed;
 
     public override async ValueTask OnOpenAsync(Connection connection)
     {
@@ -31,26 +40,79 @@ internal sealed class FeedSocket(TopicHub topics, string topic, TopicStart start
 
     public override async ValueTask OnMessageAsync(Connection connection, Message message)
     {
+        var socket = (WebSocketConnection)connection;
         if (!authorization.MayPublish(topic, connection.Request!.User))
         {
+            // Behind what it has published before: that is done first.
+            await OwedAnswers.WhenSentAsync(socket).ConfigureAwait(false);
+            topics.PublishRefused(PublishRefusal.Forbidden);
             string reason = authorization.AllowsPublishing ? "You may not publish to this topic." : "Clients may not publish here (AllowPublishing).";
             await connection.CloseAsync(PolicyViolation, reason).ConfigureAwait(false);
             return;
         }
 
+        if (_hasFailed)
+        {
+            // It was sent before the peer has read that the socket closes.
+            topics.PublishRefused(PublishRefusal.Behind);
+            return;
+        }
+
+        // Each is to come behind the one before: the client has no answers by which to repeat those that were not done.
+        bool isAhead = topics.Broker.TakesAhead;
+        _turn = isAhead ? new PublishTurn(null, _turn) : null;
+        var copy = new TopicMessage(Fanout.Encode(message.Data.Span, message.Type, MessageFlags.None), message.Type, isJson: false) { Turn = _turn };
+        Task<byte[]> done = PublishAsync(socket, copy, _last);
+        _last = done;
+        if (isAhead)
+        {
+            await OwedAnswers.AddAsync(socket, done, _turn).ConfigureAwait(false);
+        }
+        else
+        {
+            await done.ConfigureAwait(false);
+        }
+    }
+
+    // Empty: a publish has no answer here.
+    private async Task<byte[]> PublishAsync(WebSocketConnection socket, TopicMessage message, Task before)
+    {
         try
         {
-            await topics.PublishAsync(topic, message.Data, message.Type, CancellationToken.None).ConfigureAwait(false);
+            await topics.PublishAsync(topic, message, CancellationToken.None).ConfigureAwait(false);
         }
         catch (BrokerUnavailableException unavailable)
         {
             string fate = unavailable.IsUnknown ? "a message may have been published or not" : "a message was not published";
-            await connection.CloseAsync(TryAgainLater, $"What stores the topics is away for the moment: {fate}.").ConfigureAwait(false);
+            await FailAsync(socket, message, before, PublishRefusal.Unavailable, $"What stores the topics is away for the moment: {fate}.").ConfigureAwait(false);
         }
         catch (TopicLimitException limit)
         {
-            await connection.CloseAsync(TryAgainLater, $"There are {limit.Limit} topics, which is the most ({limit.Option}).").ConfigureAwait(false);
+            await FailAsync(socket, message, before, PublishRefusal.Limit, $"There are {limit.Limit} topics, which is the most ({limit.Option}).").ConfigureAwait(false);
         }
+        catch
+        {
+            GiveUp(message);
+            throw;
+        }
+
+        return [];
+    }
+
+    private async Task FailAsync(WebSocketConnection socket, TopicMessage message, Task before, string why, string reason)
+    {
+        GiveUp(message);
+        topics.PublishRefused(why);
+
+        // The peer is told of the first that was not done.
+        await before.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        socket.BeginClose(TryAgainLater, reason, CloseCause.LocalClose);
+    }
+
+    private void GiveUp(TopicMessage message)
+    {
+        _hasFailed = true;
+        message.Turn?.NotDone();
     }
 }
 

@@ -1,6 +1,10 @@
+using System.Diagnostics.Metrics;
 using System.Net.WebSockets;
 using System.Text;
 using Duologue.AspNetCore.Tests.Support;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.Metrics.Testing;
 using Microsoft.Extensions.Options;
 
 namespace Duologue.AspNetCore.Tests.Feed;
@@ -128,6 +132,63 @@ public class FeedSocketTests
         Assert.Empty((await feed.PollAsync("/topics/news")).Data);
     }
 
+    [Fact]
+    public async Task Publishes_waited_each_for_the_one_before_where_the_broker_keeps_their_order()
+    {
+        var broker = new HeldBroker(takesAhead: true);
+        await using TestHost host = await StartAsync(broker);
+        using ClientWebSocket socket = await host.ConnectAsync("/topics/t");
+        await ReceiveAsync(socket);
+        string[] texts = ["a", "b", "c"];
+        foreach (string text in texts)
+        {
+            await socket.SendTextAsync(text);
+        }
+
+        await broker.HoldsAsync(3);
+        Assert.All(broker.Turns, turn => Assert.False(turn!.IsBroken));
+        var had = new List<string>();
+        for (int i = 0; i < texts.Length; i++)
+        {
+            broker.Answer(i);
+            had.AddRange((await ReceiveAsync(socket)).Data);
+        }
+
+        Assert.Equal(texts, had);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task What_came_behind_a_publish_that_was_not_done_was_published(bool takesAhead)
+    {
+        var broker = new HeldBroker(takesAhead);
+        await using TestHost host = await StartAsync(broker);
+        using var refusals = new MetricCollector<long>(host.Services.GetRequiredService<IMeterFactory>(), ServerMetrics.MeterName, "duologue.pubsub.publish.refusals");
+        using ClientWebSocket socket = await host.ConnectAsync("/topics/t");
+        await ReceiveAsync(socket);
+        await socket.SendTextAsync("a");
+        await socket.SendTextAsync("b");
+        await broker.HoldsAsync(takesAhead ? 2 : 1);
+
+        if (takesAhead)
+        {
+            // The peer is told of the first, whichever is known first.
+            broker.Turns[0]!.NotDone();
+            Assert.True(broker.Turns[1]!.IsBroken);
+            broker.Fail(1, new BrokerUnavailableException(PublishTurn.Refusal, isUnknown: false, null));
+            await Eventually.True(() => refusals.GetMeasurementSnapshot().Count == 1);
+        }
+
+        broker.Fail(0, new BrokerUnavailableException("It is away.", isUnknown: true, null));
+        Assert.Equal("close 1013 What stores the topics is away for the moment: a message may have been published or not.", await socket.ReceiveTextAsync());
+        await socket.SendTextAsync("c");
+        await socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, "", TestContext.Current.CancellationToken);
+        await Eventually.True(() => host.Connections.Count == 0);
+        Assert.Equal(takesAhead ? 2 : 1, broker.Count);
+        Assert.Equal(takesAhead ? ["unavailable", "unavailable", "behind"] : ["unavailable", "behind", "behind"], refusals.GetMeasurementSnapshot().Select(measured => measured.Tags["duologue.publish.refusal"]));
+    }
+
     [Theory]
     [InlineData("/topics/a//b", 400)]
     [InlineData("/topics/news?after=rubbish", 400)]
@@ -190,6 +251,11 @@ public class FeedSocketTests
         OptionsValidationException error = await Assert.ThrowsAsync<OptionsValidationException>(() => FeedHost.StartAsync(endpoint => endpoint.SendQueuePolicy = policy));
         Assert.Contains($"SendQueuePolicy is {policy}; of topics it can be Close only", error.Message, StringComparison.Ordinal);
     }
+
+    private static Task<TestHost> StartAsync(Broker broker) => TestHost.StartAsync(
+        app => app.MapTopics("/topics/{**name}").WithOptions(topics => topics.AllowPublishing = true),
+        _ => { },
+        builder => builder.Services.AddSingleton(broker));
 
     private static async Task<FeedPage> ReceiveAsync(ClientWebSocket socket) => FeedPage.Parse(await socket.ReceiveTextAsync());
 
