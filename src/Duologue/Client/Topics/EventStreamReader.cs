@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.IO.Pipelines;
 using System.Text;
 
 namespace Duologue.Client;
@@ -10,13 +9,23 @@ namespace Duologue.Client;
 /// <param name="Data">Its data; null for an event without: browsers give none to the page, but keep its id.</param>
 internal readonly record struct ServerSentEvent(string Type, string? Id, byte[]? Data);
 
-/// <summary>Reads server-sent events. An event that is cut off in the middle is none. Source: WHATWG HTML §9.2.6.</summary>
+/// <summary>
+/// Reads server-sent events. An event that is cut off in the middle is none. Each byte is looked at once, however small the pieces are in which it comes. Source: WHATWG HTML §9.2.6.
+/// </summary>
 /// <param name="stream">The answer.</param>
 /// <param name="maxSize">The longest line, and the most data of one event, in bytes.</param>
 internal sealed class EventStreamReader(Stream stream, long maxSize)
 {
-    private readonly PipeReader _reader = PipeReader.Create(stream);
+    // A line that is longer has its buffer while it lasts.
+    private const int BufferSize = 4096;
+
     private readonly ArrayBufferWriter<byte> _data = new(256);
+    private byte[] _buffer = new byte[BufferSize];
+
+    // Where in the buffer the next line begins, up to where it was looked for its end, and where what was received ends.
+    private int _start;
+    private int _scanned;
+    private int _end;
     private string _type = "";
     private string? _id;
     private bool _hasData;
@@ -30,51 +39,69 @@ internal sealed class EventStreamReader(Stream stream, long maxSize)
     {
         while (true)
         {
-            ReadResult result = await _reader.ReadAsync(cancellationToken).ConfigureAwait(false);
-            ReadOnlySequence<byte> buffer = result.Buffer;
-            while (TryReadLine(ref buffer, out ReadOnlySequence<byte> line))
+            while (TryReadLine(out int start, out int length))
             {
-                if (line.IsEmpty && TryDispatch(out ServerSentEvent e))
+                if (length == 0 && TryDispatch(out ServerSentEvent e))
                 {
-                    _reader.AdvanceTo(buffer.Start);
                     return e;
                 }
 
-                Take(line);
+                Take(_buffer.AsSpan(start, length));
             }
 
-            if (buffer.Length > maxSize)
+            if (_end - _start > Math.Min(maxSize, Array.MaxLength / 2))
             {
                 throw new InvalidDataException($"A line of the stream is longer than {maxSize} bytes.");
             }
 
-            _reader.AdvanceTo(buffer.Start, buffer.End);
-            if (result.IsCompleted)
+            MakeRoom();
+            int read = await stream.ReadAsync(_buffer.AsMemory(_end), cancellationToken).ConfigureAwait(false);
+            if (read == 0)
             {
                 return null;
             }
 
+            _end += read;
             Heard?.Invoke();
         }
     }
 
     // Lines end with LF here, or CR LF; the lone CR that the standard allows, too, no server of topics sends.
-    private static bool TryReadLine(ref ReadOnlySequence<byte> buffer, out ReadOnlySequence<byte> line)
+    private bool TryReadLine(out int start, out int length)
     {
-        if (buffer.PositionOf((byte)'\n') is not { } end)
+        start = _start;
+        int end = _buffer.AsSpan(_scanned, _end - _scanned).IndexOf((byte)'\n');
+        if (end < 0)
         {
-            line = default;
+            _scanned = _end;
+            length = 0;
             return false;
         }
 
-        line = buffer.Slice(0, end);
-        buffer = buffer.Slice(buffer.GetPosition(1, end));
-        if (!line.IsEmpty && line.Slice(line.Length - 1).FirstSpan[0] == (byte)'\r')
+        length = _scanned + end - start;
+        _start = _scanned += end + 1;
+        if (length > 0 && _buffer[start + length - 1] == (byte)'\r')
         {
-            line = line.Slice(0, line.Length - 1);
+            length--;
         }
 
         return true;
+    }
+
+    private void MakeRoom()
+    {
+        int length = _end - _start;
+        if (length > 0 && _end < _buffer.Length)
+        {
+            return;
+        }
+
+        // Moved only where half of the buffer has come since the last time, or it doubles.
+        byte[] room = length > _buffer.Length / 2 ? new byte[_buffer.Length * 2]
+            : length == 0 && _buffer.Length > BufferSize ? new byte[BufferSize]
+            : _buffer;
+        _buffer.AsSpan(_start, length).CopyTo(room);
+        (_buffer, _start, _scanned, _end) = (room, 0, length, length);
     }
 
     private bool TryDispatch(out ServerSentEvent e)
@@ -86,18 +113,18 @@ internal sealed class EventStreamReader(Stream stream, long maxSize)
         return isEvent;
     }
 
-    private void Take(ReadOnlySequence<byte> line)
+    private void Take(ReadOnlySpan<byte> line)
     {
-        if (line.IsEmpty || line.FirstSpan[0] == (byte)':')
+        if (line.IsEmpty || line[0] == (byte)':')
         {
             return;
         }
 
-        SequencePosition? colon = line.PositionOf((byte)':');
-        string name = Encoding.UTF8.GetString(colon is { } end ? line.Slice(0, end) : line);
-        ReadOnlySequence<byte> value = colon is { } at ? line.Slice(line.GetPosition(1, at)) : default;
-        value = !value.IsEmpty && value.FirstSpan.Length > 0 && value.FirstSpan[0] == (byte)' ' ? value.Slice(1) : value;
-        switch (name)
+        int colon = line.IndexOf((byte)':');
+        ReadOnlySpan<byte> name = colon < 0 ? line : line[..colon];
+        ReadOnlySpan<byte> value = colon < 0 ? default : line[(colon + 1)..];
+        value = value is [(byte)' ', ..] ? value[1..] : value;
+        switch (Encoding.UTF8.GetString(name))
         {
             case "event":
                 _type = Encoding.UTF8.GetString(value);
@@ -117,11 +144,7 @@ internal sealed class EventStreamReader(Stream stream, long maxSize)
                 }
 
                 _hasData = true;
-                foreach (ReadOnlyMemory<byte> piece in value)
-                {
-                    _data.Write(piece.Span);
-                }
-
+                _data.Write(value);
                 break;
         }
     }

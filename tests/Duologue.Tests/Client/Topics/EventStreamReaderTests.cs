@@ -43,6 +43,47 @@ public class EventStreamReaderTests
     }
 
     [Fact]
+    public async Task A_long_line_in_small_pieces_was_looked_through_anew_with_each_of_them()
+    {
+        // With each piece anew that would be some 10^12 bytes; once, it takes a moment.
+        const int Length = 2 * 1024 * 1024;
+        byte[] bytes = new byte[Length + 8];
+        bytes.AsSpan().Fill((byte)'x');
+        "data: "u8.CopyTo(bytes);
+        bytes[^2] = bytes[^1] = (byte)'\n';
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        patience.CancelAfter(TimeSpan.FromSeconds(30));
+        int pieces = 0;
+        var reader = new EventStreamReader(new DrippingStream(bytes), Length + 8) { Heard = () => pieces++ };
+        ServerSentEvent? read = await reader.ReadAsync(patience.Token);
+
+        Assert.Equal(Length, read?.Data?.Length);
+        Assert.Equal(bytes.Length, pieces);
+        Assert.Null(await reader.ReadAsync(patience.Token));
+    }
+
+    [Fact]
+    public async Task Lines_of_all_lengths_are_read_whole_wherever_a_piece_ends()
+    {
+        string[] data = [.. Enumerable.Range(0, 300).Select(i => new string((char)('a' + (i % 26)), i * 67 % 10_000))];
+        byte[] bytes = Encoding.UTF8.GetBytes(string.Concat(data.Select(text => $"data: {text}\n\n")));
+        foreach (int size in (int[])[1, 7, 4095, 4096, 4097, 100_000])
+        {
+            var pipe = new Pipe();
+            Task writing = WriteAsync(pipe.Writer, bytes, size);
+            var reader = new EventStreamReader(pipe.Reader.AsStream(), 20_000);
+            List<string> read = [];
+            while (await reader.ReadAsync(Token) is { } e)
+            {
+                read.Add(Encoding.UTF8.GetString(e.Data!));
+            }
+
+            await writing;
+            Assert.Equal(data, read);
+        }
+    }
+
+    [Fact]
     public async Task An_event_of_endless_lines_filled_the_memory()
     {
         var reader = new EventStreamReader(new MemoryStream(Encoding.UTF8.GetBytes(string.Concat(Enumerable.Repeat("data: 0123456789\n", 500)))), 1_000);
@@ -57,5 +98,15 @@ public class EventStreamReaderTests
         }
 
         await writer.CompleteAsync();
+    }
+
+    /// <summary>Gives one byte at a time.</summary>
+    private sealed class DrippingStream(byte[] bytes) : MemoryStream(bytes)
+    {
+        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            return base.ReadAsync(buffer[..Math.Min(1, buffer.Length)], cancellationToken);
+        }
     }
 }
