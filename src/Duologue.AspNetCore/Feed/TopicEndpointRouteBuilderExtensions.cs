@@ -14,17 +14,28 @@ public static class TopicEndpointRouteBuilderExtensions
     /// <see cref="TopicEndpointOptions.AllowPublishing"/> lets them. Where the name is left out, a WebSocket has many topics.
     /// </summary>
     /// <param name="endpoints">The application.</param>
-    /// <param name="pattern">The route's pattern, with a parameter <c>name</c>, such as <c>/topics/{**name}</c>.</param>
-    /// <exception cref="ArgumentException">The pattern has no parameter <c>name</c>.</exception>
+    /// <param name="pattern">
+    /// The route's pattern, with a parameter <c>name</c>, such as <c>/topics/{**name}</c>. A parameter at its end takes names with slashes (<c>**</c>), or has a constraint, such as <c>{name:required}</c>, which says that
+    /// topics whose names have slashes are not meant.
+    /// </param>
+    /// <exception cref="ArgumentException">The pattern has no parameter <c>name</c>, or one at its end that takes no slashes and has no constraint.</exception>
     /// <exception cref="InvalidOperationException"><c>AddDuologue</c> was not called.</exception>
     public static TopicEndpointBuilder MapTopics(this IEndpointRouteBuilder endpoints, [StringSyntax("Route")] string pattern)
     {
         ArgumentNullException.ThrowIfNull(endpoints);
         ArgumentNullException.ThrowIfNull(pattern);
         RoutePattern parsed = RoutePatternFactory.Parse(pattern);
-        if (parsed.GetParameter(TopicEndpoint.NameParameter) is null)
+        if (parsed.GetParameter(TopicEndpoint.NameParameter) is not { } name)
         {
             throw new ArgumentException($"MapTopics(\"{pattern}\"): the pattern has no parameter for the topic's name; end it with {{**name}}.", nameof(pattern));
+        }
+
+        if (!name.IsCatchAll && name.ParameterPolicies.Count == 0 && parsed.PathSegments[^1] is { IsSimple: true } last && ReferenceEquals(last.Parts[0], name))
+        {
+            // Nobody would be told: to a client such a topic looks like a URL that is not there.
+            throw new ArgumentException(
+                $"MapTopics(\"{pattern}\"): {{{name.Name}}} stands for one segment of the URL, so that a topic such as news/today, whose name has a slash, would not be found (404). Write {{**{name.Name}}}; or, if only names without a slash are meant, {{{name.Name}:required}}.",
+                nameof(pattern));
         }
 
         DuologueServer server = endpoints.ServiceProvider.GetService<DuologueServer>()

@@ -191,7 +191,7 @@ public class PollingTests
         await using TestHost host = await TestHost.StartAsync(app =>
         {
             Assert.Contains("{**name}", Assert.Throws<ArgumentException>(() => app.MapTopics("/topics")).Message, StringComparison.Ordinal);
-            OptionsValidationException wrong = Assert.Throws<OptionsValidationException>(() => app.MapTopics("/a/{name}").WithOptions(endpoint =>
+            OptionsValidationException wrong = Assert.Throws<OptionsValidationException>(() => app.MapTopics("/a/{**name}").WithOptions(endpoint =>
             {
                 endpoint.MaxWait = TimeSpan.Zero;
                 endpoint.MaxItems = 0;
@@ -199,5 +199,28 @@ public class PollingTests
             }));
             Assert.Equal(3, wrong.Failures.Count());
         });
+    }
+
+    [Fact]
+    public async Task A_pattern_that_takes_no_slashes_hid_the_topics_whose_names_have_some()
+    {
+        await using TestHost host = await TestHost.StartAsync(app =>
+        {
+            ArgumentException error = Assert.Throws<ArgumentException>(() => app.MapTopics("/topics/{name}"));
+            Assert.StartsWith("MapTopics(\"/topics/{name}\"): {name} stands for one segment of the URL", error.Message, StringComparison.Ordinal);
+            Assert.Contains("{**name}", error.Message, StringComparison.Ordinal);
+            Assert.Contains("{name:required}", error.Message, StringComparison.Ordinal);
+
+            // Here it is meant, or could not be otherwise.
+            app.MapTopics("/plain/{name:required}");
+            app.MapTopics("/rooms/{name}/feed");
+            app.MapTopics("/star/{*name}");
+        });
+        using var http = new HttpClient { BaseAddress = host.Url };
+        foreach ((string path, HttpStatusCode status) in (IEnumerable<(string, HttpStatusCode)>)[("/plain/a", HttpStatusCode.OK), ("/plain/a/b", HttpStatusCode.NotFound), ("/rooms/a/feed", HttpStatusCode.OK), ("/star/a/b", HttpStatusCode.OK)])
+        {
+            using HttpResponseMessage response = await http.GetAsync(new Uri(path, UriKind.Relative), TestContext.Current.CancellationToken);
+            Assert.Equal((path, status), (path, response.StatusCode));
+        }
     }
 }
