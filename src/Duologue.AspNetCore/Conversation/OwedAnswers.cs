@@ -31,6 +31,7 @@ internal sealed class OwedAnswers
     /// <param name="turn">Of which publish it is, if that can be named by others.</param>
     public static ValueTask AddAsync(WebSocketConnection connection, Task<byte[]> answer, PublishTurn? turn)
     {
+        Tracing.Extend(answer);
         if (connection.Owed is not OwedAnswers owed)
         {
             _ = new OwedAnswers(connection, answer, turn);

@@ -4,7 +4,7 @@ namespace Duologue.AspNetCore;
 
 /// <summary>
 /// A handler class whose calls are traced, because its endpoint asks for that (<see cref="DuologueEndpointOptions.TraceMessages"/>): one activity
-/// each. While nobody listens it hands through.
+/// each, which lasts until what the call owes is done. While nobody listens it hands through.
 /// </summary>
 internal sealed class TracedHandler(MessageHandler handler, string route) : IMessageHandler
 {
@@ -24,7 +24,7 @@ internal sealed class TracedHandler(MessageHandler handler, string route) : IMes
     private async ValueTask RunAsync(string name, ActivityKind kind, WebSocketConnection connection, Message? message, Func<ValueTask> call)
     {
         Activity.Current = null;
-        using Activity? activity = Tracing.StartCall(name, kind, connection, route);
+        Activity? activity = Tracing.StartCall(name, kind, connection, route);
         if (message is { } received)
         {
             activity?.SetTag("duologue.message.type", received.Type == MessageType.Text ? "text" : "binary");
@@ -39,6 +39,10 @@ internal sealed class TracedHandler(MessageHandler handler, string route) : IMes
         {
             Tracing.Failed(activity, e);
             throw;
+        }
+        finally
+        {
+            Tracing.EndCall(activity);
         }
     }
 }

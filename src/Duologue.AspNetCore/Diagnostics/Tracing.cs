@@ -14,6 +14,9 @@ internal static class Tracing
 
     private const string Route = "http.route";
 
+    // A property of a call's activity: what it waits for.
+    private const string Until = "duologue.until";
+
     private static readonly ActivitySource Source = new(SourceName);
 
     public static bool HasListeners => Source.HasListeners();
@@ -125,6 +128,27 @@ internal static class Tracing
         return activity;
     }
 
+    /// <summary>The call that is being traced, if one is, lasts until this is done, too.</summary>
+    public static void Extend(Task until)
+    {
+        if (Activity.Current is { } activity && activity.Source == Source)
+        {
+            activity.SetCustomProperty(Until, until);
+        }
+    }
+
+    /// <summary>The call has returned.</summary>
+    public static void EndCall(Activity? activity)
+    {
+        if (activity?.GetCustomProperty(Until) is Task { IsCompleted: false } until)
+        {
+            _ = EndAsync(activity, until);
+            return;
+        }
+
+        activity?.Dispose();
+    }
+
     public static void Failed(Activity? activity, Exception exception)
     {
         if (activity is not null)
@@ -132,6 +156,23 @@ internal static class Tracing
             activity.SetTag(TelemetryNames.ErrorType, exception.GetType().FullName);
             activity.SetStatus(ActivityStatusCode.Error, exception.Message);
             activity.AddException(exception);
+        }
+    }
+
+    private static async Task EndAsync(Activity activity, Task until)
+    {
+        using (activity)
+        {
+            try
+            {
+                await until.ConfigureAwait(false);
+            }
+#pragma warning disable CA1031 // Whoever owes it tells of it; here it is but noted.
+            catch (Exception error)
+#pragma warning restore CA1031
+            {
+                Failed(activity, error);
+            }
         }
     }
 

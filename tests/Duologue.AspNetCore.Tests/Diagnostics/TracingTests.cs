@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Net.WebSockets;
 using Duologue.AspNetCore.Tests.Support;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Duologue.AspNetCore.Tests.Diagnostics;
 
@@ -172,6 +173,34 @@ public class TracingTests
         Assert.Equal(ActivityStatusCode.Error, Of("duologue.message", stopped).Status);
         Assert.Equal("handler_failed", Of("duologue.conversation", stopped).GetTagItem("error.type"));
         Assert.Equal(ActivityStatusCode.Error, Of("duologue.conversation", stopped).Status);
+    }
+
+    [Theory]
+    [InlineData("/traced-publishes", """{"type":"publish","topic":"t","data":"x"}""")]
+    [InlineData("/traced-publishes/t", "x")]
+    public async Task The_activity_of_a_publish_ended_before_it_was_confirmed(string path, string publish)
+    {
+        var stopped = new ConcurrentQueue<Activity>();
+        using ActivityListener listener = Listen(null, stopped);
+        var broker = new HeldBroker(takesAhead: true);
+        await using TestHost host = await TestHost.StartAsync(
+            app => app.MapTopics("/traced-publishes/{**name}").WithOptions(topics => (topics.AllowPublishing, topics.TraceMessages) = (true, true)),
+            _ => { },
+            builder => builder.Services.AddSingleton<Broker>(broker));
+        using ClientWebSocket socket = await host.ConnectAsync(path, options => options.AddSubProtocol(TopicsProtocol.Name));
+        string id = Assert.Single(host.Connections).Id;
+        await socket.SendTextAsync(publish);
+        await socket.SendTextAsync(publish);
+
+        // The call of the first has returned: calls do not overlap.
+        await broker.HoldsAsync(2);
+        DateTime before = DateTime.UtcNow;
+        broker.Answer(0);
+        broker.Fail(1, new InvalidOperationException("It is broken."));
+        Activity[] calls = [];
+        await Eventually.True(() => (calls = [.. stopped.Where(each => each.OperationName == "duologue.message" && Equals(each.GetTagItem("duologue.connection.id"), id)).OrderBy(each => each.StartTimeUtc)]).Length == 2);
+        Assert.All(calls, call => Assert.True(call.StartTimeUtc + call.Duration >= before, $"It ended {before - call.StartTimeUtc - call.Duration} early."));
+        Assert.Equal([null, "System.InvalidOperationException"], calls.Select(call => call.GetTagItem("error.type")));
     }
 
     private static Activity Of(string name, ConcurrentQueue<Activity> stopped) => stopped.Single(each => each.OperationName == name);
