@@ -33,8 +33,7 @@ internal sealed class DrainService(DuologueServer server, IOptions<HostOptions> 
             await CloseOverAsync(connections, plan.Window, clock, start, cancellationToken).ConfigureAwait(false);
             while (server.Connections.Count > 0 && clock.GetElapsedTime(start) < plan.Deadline)
             {
-                // Also those whose handshake was under way when the drain began. Closing twice does nothing.
-                CloseAll(server.Connections.Open);
+                // Who was registered since closes, too: see DuologueEndpoint.Create.
                 await Task.Delay(Tick, clock, cancellationToken).ConfigureAwait(false);
             }
         }

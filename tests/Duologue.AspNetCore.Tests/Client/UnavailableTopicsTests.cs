@@ -56,6 +56,33 @@ public class UnavailableTopicsTests
         }
     }
 
+    [Fact]
+    public async Task Publishes_that_are_refused_together_are_one_failure()
+    {
+        const int Count = 5;
+        var broker = new HeldBroker(takesAhead: true);
+        await using TestHost host = await QuickTopics.StartAsync(broker);
+        await using TopicClient client = QuickTopics.Open(host, Quick with { Ways = FeedWays.WebSocket, MaxAttempts = Count - 1 });
+        Task<string>[] publishing = [.. Enumerable.Range(0, Count).Select(i => client.PublishAsync("news", $"{i}", Token))];
+        await broker.HoldsAsync(Count);
+        for (int i = 0; i < Count; i++)
+        {
+            broker.Fail(i, new BrokerUnavailableException("It is away.", isUnknown: false, null));
+        }
+
+        // Were each a failure of its own, the last of them would be given up.
+        for (int i = Count; i < 2 * Count; i++)
+        {
+            int repeat = i;
+            await Eventually.True(() => broker.Count > repeat);
+            broker.Answer(repeat);
+        }
+
+        await Task.WhenAll(publishing).WaitAsync(TestHost.Patience, Token);
+        TopicPage page = await broker.ReadAsync("news", TopicStart.Oldest, 100, int.MaxValue, Token);
+        Assert.Equal(Enumerable.Range(0, Count).Select(i => $"{i}"), page.Messages.Select(message => message.Text).Order(StringComparer.Ordinal));
+    }
+
     [Theory]
     [MemberData(nameof(EachWay))]
     public async Task Who_was_cut_off_from_a_history_by_a_broker_that_went_away_half_way_had_no_more_of_the_topic(FeedWays way)

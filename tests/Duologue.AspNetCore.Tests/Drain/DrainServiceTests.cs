@@ -1,4 +1,5 @@
 using System.Net.WebSockets;
+using System.Security.Claims;
 using Duologue.AspNetCore.Tests.Support;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
@@ -96,6 +97,43 @@ public class DrainServiceTests
         Assert.Contains(host.Log.GetSnapshot(), record => record.Id.Name == "DrainWindowCut");
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Who_was_let_in_before_the_drain_and_is_registered_when_it_has_looked_is_closed_too(bool isAlone)
+    {
+        using var user = new SlowUser();
+        await using TestHost host = await TestHost.StartAsync(app =>
+        {
+            app.Use((context, next) =>
+            {
+                context.User = context.Request.Path == "/late" ? user : context.User;
+                return next(context);
+            });
+            app.MapDuologue("/", Talks.Idle);
+            app.MapDuologue("/late", Talks.Idle);
+        });
+        using ClientWebSocket? other = isAlone ? null : await host.ConnectAsync("/");
+        Task<ClientWebSocket> connecting = host.ConnectAsync("/late");
+        await user.Asked.WaitAsync(TestHost.Patience, TestContext.Current.CancellationToken);
+        Task stopping = host.Services.GetServices<IHostedService>().OfType<DrainService>().Single().StoppingAsync(TestContext.Current.CancellationToken);
+        if (other is null)
+        {
+            await stopping.WaitAsync(TestHost.Patience, TestContext.Current.CancellationToken);
+        }
+        else
+        {
+            Assert.StartsWith("close 1001", await other.ReceiveTextAsync(), StringComparison.Ordinal);
+        }
+
+        user.Answer();
+        using ClientWebSocket late = await connecting.WaitAsync(TestHost.Patience, TestContext.Current.CancellationToken);
+        Assert.Equal("close 1001 The server is shutting down.", await late.ReceiveTextAsync());
+        await late.CloseAsync();
+        await (other?.CloseAsync() ?? Task.CompletedTask);
+        await stopping.WaitAsync(TestHost.Patience, TestContext.Current.CancellationToken);
+    }
+
     [Fact]
     public async Task Without_connections_stopping_takes_no_time()
     {
@@ -104,5 +142,25 @@ public class DrainServiceTests
         await host.StopAsync().WaitAsync(TestHost.Patience, TestContext.Current.CancellationToken);
 
         Assert.DoesNotContain(host.Log.GetSnapshot(), record => record.Id.Name == "DrainStarted");
+    }
+
+    /// <summary>Somebody whose name is a while in coming: it is asked for between the judgement of a request and its connection's registration.</summary>
+    private sealed class SlowUser() : ClaimsPrincipal(new ClaimsIdentity([new(ClaimTypes.NameIdentifier, "slow")], "test")), IDisposable
+    {
+        private readonly TaskCompletionSource _asked = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly ManualResetEventSlim _answer = new();
+
+        public Task Asked => _asked.Task;
+
+        public void Answer() => _answer.Set();
+
+        public override Claim? FindFirst(string type)
+        {
+            _asked.TrySetResult();
+            Assert.True(_answer.Wait(TestHost.Patience));
+            return base.FindFirst(type);
+        }
+
+        public void Dispose() => _answer.Dispose();
     }
 }

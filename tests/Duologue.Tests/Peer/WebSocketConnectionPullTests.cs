@@ -1,3 +1,4 @@
+using Duologue.Protocol;
 using Duologue.Tests.Protocol;
 using Duologue.Tests.Shared;
 
@@ -153,6 +154,53 @@ public sealed class WebSocketConnectionPullTests
         await Assert.ThrowsAsync<ProtocolViolationException>(() => waiting.Soon());
         await Assert.ThrowsAsync<ProtocolViolationException>(() => peer.Connection.ReceiveAsync(Token).Soon());
         Assert.Equal(ProtocolViolation.MessageTooBig, (await peer.Connection.Closed.Soon()).Violation);
+    }
+
+    [Fact]
+    public async Task A_message_of_which_the_header_alone_has_come_is_too_big_when_it_is_asked_for_whole()
+    {
+        await using RawPeer peer = RawPeer.Start(new ConnectionOptions { MaxMessageSize = 1000 });
+        byte[] header = new WireFrame(WireFrame.Binary, new byte[1001]).Masked().ToBytes()[..8];
+        await peer.SendBytesAsync((byte[])[.. new WireFrame(WireFrame.Ping, []).Masked().ToBytes(), .. header]);
+
+        // The pong leaves when all of that has been received; no further byte follows at which the message could be judged.
+        await peer.ReadAsync(WireFrame.Pong);
+        Task<Message> waiting = peer.Connection.ReceiveAsync(Token).AsTask();
+        Assert.Equal(1009, (await peer.ReadCloseAsync()).Code);
+        await Assert.ThrowsAsync<ProtocolViolationException>(() => waiting.Soon());
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_message_that_is_too_big_is_refused_at_whichever_moment_it_is_asked_for_whole(bool isWhole)
+    {
+        // Cut off within, so that nothing comes behind the moment, or with its end.
+        byte[] bytes = new WireFrame(WireFrame.Binary, new byte[40_000]).Masked().ToBytes();
+        bytes = isWhole ? bytes : bytes[..^1];
+        using var together = new Barrier(2);
+        for (int i = 0; i < 1_000; i++)
+        {
+            var connection = new WebSocketConnection(new ConnectionSetup { Role = Role.Server, Options = new ConnectionOptions { KeepAliveInterval = Timeout.InfiniteTimeSpan, MaxMessageSize = 1000 } });
+            connection.Start(new TakingCarrier());
+            int pause = i;
+            Task<Message> asked = Task.Factory.StartNew(
+                () =>
+                {
+                    together.SignalAndWait(Token);
+                    Thread.SpinWait(pause);
+                    return connection.ReceiveAsync(Token).AsTask();
+                },
+                Token,
+                TaskCreationOptions.LongRunning,
+                TaskScheduler.Default).Unwrap();
+            together.SignalAndWait(Token);
+            connection.OnReceived(bytes);
+            connection.OnBatchEnd();
+            ProtocolViolationException refused = await Assert.ThrowsAsync<ProtocolViolationException>(() => asked.Soon());
+            Assert.Equal(ProtocolViolation.MessageTooBig, refused.CloseInfo.Violation);
+            connection.Abort();
+        }
     }
 
     [Theory]

@@ -1,4 +1,3 @@
-using System.Buffers;
 using Duologue.Carriers;
 using Duologue.Protocol;
 using Duologue.Tests.Protocol;
@@ -12,7 +11,7 @@ public class WebSocketConnectionRunTests
     public void The_handler_is_free_when_the_batch_has_been_received()
     {
         var handler = new Counting();
-        WebSocketConnection connection = Open(handler, new Taking());
+        WebSocketConnection connection = Open(handler, new TakingCarrier());
 
         connection.OnReceived(Frames(3));
 
@@ -24,7 +23,7 @@ public class WebSocketConnectionRunTests
     public void An_observer_that_throws_within_a_batch_does_not_keep_the_handler_from_the_end()
     {
         var handler = new Counting();
-        WebSocketConnection connection = Open(handler, new Taking(), new Throwing { From = 2 });
+        WebSocketConnection connection = Open(handler, new TakingCarrier(), new Throwing { From = 2 });
 
         Assert.Throws<InvalidTimeZoneException>(() => connection.OnReceived(Frames(3)));
         connection.Abort();
@@ -36,7 +35,7 @@ public class WebSocketConnectionRunTests
     public void A_Close_right_behind_messages_is_answered_at_once()
     {
         var handler = new Counting();
-        WebSocketConnection connection = Open(handler, new Taking());
+        WebSocketConnection connection = Open(handler, new TakingCarrier());
         byte[] bytes = [.. Frames(1), .. new WireFrame(WireFrame.Close, []).Masked().ToBytes()];
 
         connection.OnReceived(bytes);
@@ -49,7 +48,7 @@ public class WebSocketConnectionRunTests
     [Fact]
     public void What_the_carrier_takes_at_once_needs_no_flush()
     {
-        var wire = new Taking();
+        var wire = new TakingCarrier();
         WebSocketConnection connection = Open(new Counting(), wire);
 
         Assert.Equal(SendResult.Sent, connection.Send("news"));
@@ -60,7 +59,7 @@ public class WebSocketConnectionRunTests
     [Fact]
     public void A_Close_is_flushed_for_its_end_is_waited_for()
     {
-        var wire = new Taking();
+        var wire = new TakingCarrier();
         WebSocketConnection connection = Open(new Counting(), wire);
 
         connection.BeginClose(1000, "", CloseCause.LocalClose);
@@ -116,40 +115,6 @@ public class WebSocketConnectionRunTests
             {
                 throw new InvalidTimeZoneException("A listener of others failed.");
             }
-        }
-    }
-
-    /// <summary>Takes all at once.</summary>
-    private sealed class Taking : Carrier
-    {
-        public int Taken { get; private set; }
-
-        public int Flushes { get; private set; }
-
-        public override IBufferWriter<byte> Output { get; } = new ArrayBufferWriter<byte>();
-
-        public override bool TryTake()
-        {
-            Taken++;
-            return true;
-        }
-
-        public override ValueTask<bool> FlushAsync()
-        {
-            Flushes++;
-            return new(true);
-        }
-
-        public override void ResumeReading()
-        {
-        }
-
-        public override void Complete()
-        {
-        }
-
-        public override void Abort()
-        {
         }
     }
 }
