@@ -20,7 +20,7 @@ public class WildcardBenchmarks
     [Params(10, 10_000)]
     public int Patterns { get; set; }
 
-    /// <summary>Of rooms, as applications have them; of many wildcards that end unlike; the worst that strangers can do: each agrees with the topic, by name or by wildcard, in all segments but the last.</summary>
+    /// <summary>Of rooms, as applications have them; of many wildcards that end unlike; the worst that strangers can do: each has a shape of its own, and agrees with the topic, by name or by wildcard, in all segments but the last.</summary>
     [Params("rooms", "wildcards", "worst")]
     public string Shape { get; set; } = "";
 

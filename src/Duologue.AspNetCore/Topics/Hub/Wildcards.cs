@@ -31,7 +31,7 @@ internal sealed class Wildcards
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<string, HashSet<Wildcard>> _byPattern = new(StringComparer.Ordinal);
-    private readonly PatternTree _patterns = new();
+    private readonly PatternIndex _patterns = new();
     private int _version;
     private int _count;
 
@@ -104,6 +104,6 @@ internal sealed class Wildcards
             found = [.. (_patterns.Find(topic) ?? []).SelectMany(pattern => _byPattern[pattern])];
         }
 
-        return found.Length == 0 ? [] : [.. found.Where(wildcard => wildcard.Allows?.Invoke(topic) != false).Select(wildcard => wildcard.Member).Distinct()];
+        return [.. found.Where(wildcard => wildcard.Allows?.Invoke(topic) != false)];
     }
 }

@@ -2,7 +2,7 @@ using CsCheck;
 
 namespace Duologue.AspNetCore.Tests.Pubsub;
 
-public class PatternTreeTests
+public class PatternIndexTests
 {
     private static readonly string[] Words = ["a", "b", "ab"];
 
@@ -14,31 +14,31 @@ public class PatternTreeTests
         Gen<string> pattern = Gen.Select(segment.Array[0, 4], Gen.Int[0, 2], (segments, end) => string.Join('/', end == 0 || segments.Length == 0 ? [.. segments, "**"] : segments));
         Gen<string> name = word.Array[1, 5].Select(segments => string.Join('/', segments));
 
-        // Of so few words most patterns come again, and then they go: the tree grows and is cut back.
+        // Of so few words most patterns come again, and then they go: the index grows and shrinks.
         Gen.Select(pattern.Array[0, 120], name.Array[1, 10]).Sample((changes, names) =>
         {
-            var tree = new PatternTree();
+            var index = new PatternIndex();
             HashSet<string> all = [];
             foreach (string changed in changes)
             {
                 if (all.Add(changed))
                 {
-                    tree.Add(changed);
+                    index.Add(changed);
                 }
                 else
                 {
                     all.Remove(changed);
-                    tree.Remove(changed);
+                    index.Remove(changed);
                 }
 
-                CheckAll(tree, all, names);
+                CheckAll(index, all, names);
             }
 
             foreach (string left in all.Order(StringComparer.Ordinal).ToArray())
             {
                 all.Remove(left);
-                tree.Remove(left);
-                CheckAll(tree, all, names);
+                index.Remove(left);
+                CheckAll(index, all, names);
             }
         });
     }
@@ -48,46 +48,46 @@ public class PatternTreeTests
     {
         string deep = string.Concat(Enumerable.Repeat("*/", 127));
         string name = string.Concat(Enumerable.Repeat("a/", 127)) + "7";
-        var tree = new PatternTree();
+        var index = new PatternIndex();
         string[] all = [.. Enumerable.Range(0, 10).Select(i => deep + i), .. Enumerable.Range(1, 100).Select(i => deep[..(2 * i)] + "**")];
         foreach (string pattern in all)
         {
-            tree.Add(pattern);
+            index.Add(pattern);
         }
 
-        CheckAll(tree, all, [name]);
+        CheckAll(index, all, [name]);
         foreach (string pattern in all[..9])
         {
-            tree.Remove(pattern);
+            index.Remove(pattern);
         }
 
-        CheckAll(tree, all[9..], [name]);
+        CheckAll(index, all[9..], [name]);
     }
 
     [Fact]
     public void Of_many_patterns_the_one_is_found_and_where_there_is_none_nothing_is_allocated()
     {
-        var tree = new PatternTree();
+        var index = new PatternIndex();
         for (int i = 0; i < 10_000; i++)
         {
-            tree.Add($"*/{i}/**");
+            index.Add($"*/{i}/**");
         }
 
-        Assert.Equal(["*/4711/**"], tree.Find("a/4711/b")!);
-        Assert.Null(tree.Find("a/x/b"));
+        Assert.Equal(["*/4711/**"], index.Find("a/4711/b")!);
+        Assert.Null(index.Find("a/x/b"));
 
         long before = GC.GetAllocatedBytesForCurrentThread();
-        tree.Find("a/x/b");
+        index.Find("a/x/b");
         Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
     }
 
-    private static void CheckAll(PatternTree tree, IReadOnlyCollection<string> all, string[] names)
+    private static void CheckAll(PatternIndex index, IReadOnlyCollection<string> all, string[] names)
     {
         foreach (string name in names)
         {
             Assert.Equal(
                 all.Where(pattern => TopicName.Matches(pattern, name)).Order(StringComparer.Ordinal),
-                (tree.Find(name) ?? []).Order(StringComparer.Ordinal));
+                (index.Find(name) ?? []).Order(StringComparer.Ordinal));
         }
     }
 }
