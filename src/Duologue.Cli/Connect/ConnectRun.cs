@@ -235,7 +235,7 @@ internal sealed class ConnectRun(Connection connection, Uri url, ConnectPlan pla
 
     private int Conclude(CloseInfo info, int? verdict, bool stopped)
     {
-        report.Tell(new CloseEvent(null, info.Code, info.Reason, info.WasClean, info.ByPeer, info.Cause.ToString()));
+        report.Tell(CloseEvent.Of(null, info));
         bool isGood = info.WasClean && info.Code is 1000 or 1001 or 1005 && info.UnsentBytes == 0;
         if (!isGood || (info.ByPeer && !plan.Once))
         {
@@ -260,7 +260,6 @@ internal sealed class ConnectRun(Connection connection, Uri url, ConnectPlan pla
         string who = info.ByPeer ? "by the server" : info.Cause == CloseCause.ConnectionLost ? "when the line was cut" : "by this side";
         string reason = info.Reason.Length > 0 ? $" \"{info.Reason}\"" : "";
         string clean = info.WasClean ? "" : ", not clean";
-        string unsent = info.UnsentBytes > 0 ? $"; {info.UnsentBytes} bytes were not sent" : "";
-        return Report.SafeLine($"{who}: {info.Code}{reason} ({info.Cause}{clean}){unsent}");
+        return Report.SafeLine($"{who}: {info.Code}{reason} ({info.Cause}{clean}){UnsentText.Of(info)}");
     }
 }

@@ -50,6 +50,7 @@ internal static class ListenCommand
             void Configure(DuologueEndpointOptions options)
             {
                 options.MaxMessageSize = (result.GetValue(maxMessageSize) ?? MessageSize).Bytes;
+                options.SendQueueLimit = ListenRun.SendQueueLimit;
                 options.Compression = result.GetRequiredValue(compression);
                 foreach (string origin in result.GetValue(allowOrigin) ?? [])
                 {

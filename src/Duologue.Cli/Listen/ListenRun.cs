@@ -8,6 +8,12 @@ namespace Duologue.Cli.Listen;
 /// <summary>The run of a <c>listen</c>: its connections, and the input that goes to all of them.</summary>
 internal sealed class ListenRun(Report report, bool binary, bool once)
 {
+    /// <summary>So much waits for a client that is behind, in bytes, before the input waits for it, too; one that takes nothing at all is ended by <see cref="ConnectionOptions.SendTimeout"/>.</summary>
+    public const int SendQueueLimit = 16 * 1024 * 1024;
+
+    // A frame's header, and some.
+    private const int Overhead = 64;
+
     private readonly MessagePrinter _printer = new(report, TimeProvider.System);
     private readonly ConcurrentDictionary<int, Connection> _connections = new();
     private readonly TaskCompletionSource _firstClosed = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -36,8 +42,8 @@ internal sealed class ListenRun(Report report, bool binary, bool once)
         _connections.TryRemove(id, out _);
         CloseInfo info = await connection.Closed.ConfigureAwait(false);
         string reason = info.Reason.Length > 0 ? $" \"{info.Reason}\"" : "";
-        report.Say($"[yellow]#{id}[/] [red]closed[/] [grey]{Report.SafeLine($"{info.Code}{reason} ({info.Cause})")}[/]");
-        report.Tell(new CloseEvent(id, info.Code, info.Reason, info.WasClean, info.ByPeer, info.Cause.ToString()));
+        report.Say($"[yellow]#{id}[/] [red]closed[/] [grey]{Report.SafeLine($"{info.Code}{reason} ({info.Cause}){UnsentText.Of(info)}")}[/]");
+        report.Tell(CloseEvent.Of(id, info));
         _firstClosed.TrySetResult();
     }
 
@@ -97,21 +103,8 @@ internal sealed class ListenRun(Report report, bool binary, bool once)
     private async Task SendToAllAsync(string line, bool isTyped, CancellationToken ended)
     {
         byte[] bytes = Encoding.UTF8.GetBytes(line);
-        int reached = 0;
-        foreach (Connection connection in _connections.Values)
-        {
-            try
-            {
-                await connection.SendAsync(bytes, binary ? MessageType.Binary : MessageType.Text, ended).ConfigureAwait(false);
-                reached++;
-            }
-            catch (ConnectionClosedException)
-            {
-                // It is leaving; its close is printed.
-            }
-        }
-
-        if (reached == 0)
+        bool[] sent = await Task.WhenAll(_connections.Values.Select(connection => SendAsync(connection, bytes, ended))).ConfigureAwait(false);
+        if (!sent.Contains(true))
         {
             report.Say($"[red]not sent, nobody is connected:[/] {Report.Safe(line)}");
             report.Tell(new UnsentEvent("nobody is connected", bytes.Length));
@@ -119,6 +112,26 @@ internal sealed class ListenRun(Report report, bool binary, bool once)
         else if (isTyped)
         {
             _printer.Sent(line);
+        }
+    }
+
+    // One that does not read has its queue filled, and the others have their lines. False if it is leaving; its close is printed.
+    private async Task<bool> SendAsync(Connection connection, byte[] bytes, CancellationToken ended)
+    {
+        MessageType type = binary ? MessageType.Binary : MessageType.Text;
+        if (connection.BufferedAmount + bytes.Length + Overhead <= SendQueueLimit)
+        {
+            return connection.Send(bytes, type) != SendResult.Dropped;
+        }
+
+        try
+        {
+            await connection.SendAsync(bytes, type, ended).ConfigureAwait(false);
+            return true;
+        }
+        catch (ConnectionClosedException)
+        {
+            return false;
         }
     }
 }

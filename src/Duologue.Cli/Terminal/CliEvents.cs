@@ -41,7 +41,14 @@ internal sealed record PingEvent(double Milliseconds) : CliEvent;
 
 internal sealed record UnsentEvent(string Reason, int Size) : CliEvent;
 
-internal sealed record CloseEvent(int? Id, int Code, string Reason, bool WasClean, bool ByPeer, string Cause) : CliEvent;
+internal sealed record CloseEvent(int? Id, int Code, string Reason, bool WasClean, bool ByPeer, string Cause) : CliEvent
+{
+    /// <summary>What was to be sent and is known not to have been; absent if there is none.</summary>
+    public long? UnsentBytes { get; init; }
+
+    public static CloseEvent Of(int? id, CloseInfo info) =>
+        new(id, info.Code, info.Reason, info.WasClean, info.ByPeer, info.Cause.ToString()) { UnsentBytes = info.UnsentBytes > 0 ? info.UnsentBytes : null };
+}
 
 internal sealed record FailedEvent(int ExitCode, string Message) : CliEvent;
 

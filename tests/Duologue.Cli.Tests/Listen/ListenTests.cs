@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Text.Json;
 using Duologue.Cli.Tests.Support;
 
@@ -26,6 +27,45 @@ public sealed class ListenTests
         listen.Interrupt();
         Assert.Equal(1001, (await one.ClosedAsync()).Code);
         Assert.Equal(0, (await listen.WaitAsync()).ExitCode);
+    }
+
+    [Fact]
+    public async Task One_that_did_not_read_held_up_the_others()
+    {
+        await using Tool listen = Tool.Start("listen", "--urls", "http://127.0.0.1:0", "--json");
+        Uri url = await FindUrlAsync(listen, "/");
+        using var silent = new TcpClient { ReceiveBufferSize = 4096 };
+        await silent.ConnectAsync(url.Host, url.Port, TestContext.Current.CancellationToken);
+        await silent.GetStream().WriteAsync("GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"u8.ToArray(), TestContext.Current.CancellationToken);
+        await listen.WaitForOutAsync(line => line.Contains("\"open\",\"id\":1", StringComparison.Ordinal));
+        await using TestClient reader = await TestClient.ConnectAsync(url);
+        await listen.WaitForOutAsync(line => line.Contains("\"open\",\"id\":2", StringComparison.Ordinal));
+
+        // More than a system keeps for who does not read, and less than the tool does.
+        string[] lines = [.. Enumerable.Range(0, 12 * 16).Select(i => $"{i}".PadRight(64 * 1024, '.'))];
+        Task writing = Task.Run(
+            async () =>
+            {
+                foreach (string line in lines)
+                {
+                    await listen.WriteAsync(line + "\n");
+                }
+            },
+            TestContext.Current.CancellationToken);
+        foreach (string line in lines)
+        {
+            Assert.Equal(line, (await reader.ReceiveAsync()).Text);
+        }
+
+        await writing;
+        Assert.DoesNotContain("\"close\"", listen.Out, StringComparison.Ordinal);
+
+        // What waited for it is not forgotten in silence.
+        silent.Client.LingerState = new LingerOption(true, 0);
+        silent.Close();
+        JsonElement close = JsonDocument.Parse(await listen.WaitForOutAsync(line => line.Contains("\"close\"", StringComparison.Ordinal))).RootElement;
+        Assert.Equal(1, close.GetProperty("id").GetInt32());
+        Assert.True(close.GetProperty("unsentBytes").GetInt64() > 0);
     }
 
     [Fact]
