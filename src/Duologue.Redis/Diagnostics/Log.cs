@@ -35,8 +35,12 @@ internal static partial class Log
     [LoggerMessage(5007, LogLevel.Warning, "Node {Node} has heard nothing over its link to Redis for {Seconds} s; it gives the connection up and makes another.", EventName = "RedisLinkGivenUp")]
     public static partial void GivenUp(ILogger logger, string node, double seconds);
 
-    [LoggerMessage(5008, LogLevel.Error, "Redis refuses the heartbeat of node {Node}; without it the link counts as interrupted.", EventName = "RedisHeartbeatRefused")]
-    public static partial void BeatRefused(ILogger logger, Exception exception, string node);
+    [LoggerMessage(5008, LogLevel.Error, "Redis refuses the heartbeat of node {Node}; without it the link counts as interrupted: {Cause}", EventName = "RedisHeartbeatRefused")]
+    public static partial void BeatRefused(ILogger logger, Exception? exception, string node, string cause);
+
+    /// <summary>The server's words tell what there is to tell; who looks for more has the trace from Debug on.</summary>
+    public static void BeatRefused(ILogger logger, Exception exception, string node) =>
+        BeatRefused(logger, logger.IsEnabled(LogLevel.Debug) ? exception : null, node, exception.Message);
 
     [LoggerMessage(5010, LogLevel.Information, "Node {Node} is there; it is reached at {Address}.", EventName = "RedisNodeCame")]
     public static partial void NodeCame(ILogger logger, string node, Uri? address);

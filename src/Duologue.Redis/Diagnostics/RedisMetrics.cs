@@ -21,7 +21,7 @@ internal sealed class RedisMetrics
         _meter = factory.Create(MeterName);
         _interruptions = _meter.CreateCounter<long>("duologue.redis.interruptions", "{interruption}", "How often the link to Redis was interrupted.");
         _retries = _meter.CreateCounter<long>("duologue.redis.publish.retries", "{publish}", "Publishes that were sent again because their outcome was not known.");
-        _refusals = _meter.CreateCounter<long>("duologue.redis.publish.refusals", "{publish}", "Publishes that were refused because Redis was away, or too many waited for it.");
+        _refusals = _meter.CreateCounter<long>("duologue.redis.publish.refusals", "{publish}", "Publishes that were refused because Redis was away, or too many waited for it, or the one that they were to come behind was refused.");
         _letGo = _meter.CreateCounter<long>("duologue.redis.notifications.dropped", "{message}", "Messages that were heard of faster than they were handed out; their topics are read from the log.");
         _missed = _meter.CreateCounter<long>("duologue.redis.notifications.missed", "{message}", "Messages that were let go of and whose topics are not remembered: subscribers by pattern only miss them.");
         _forwards = _meter.CreateCounter<long>("duologue.redis.forwards", "{request}", "Requests of other nodes' sessions, by what came of them: answered, node_gone, node_away, failed.");

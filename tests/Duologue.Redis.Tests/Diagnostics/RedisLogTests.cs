@@ -143,9 +143,12 @@ public class RedisLogTests
         proxy.Mend();
     }
 
-    [Fact]
+    // It logged a stack trace, where the server's words say it.
+    [Theory]
+    [InlineData(LogLevel.Debug)]
+    [InlineData(LogLevel.Information)]
     [Provokes("RedisHeartbeatRefused", "RedisCloseFailed")]
-    public async Task A_heartbeat_that_the_server_refuses_and_a_connection_that_cannot_be_left()
+    public async Task A_heartbeat_that_the_server_refuses_and_a_connection_that_cannot_be_left(LogLevel level)
     {
         await using StoreServer store = StoreServer.Start("garnet");
         await using ConnectionMultiplexer inner = await ConnectionMultiplexer.ConnectAsync(store.PatientAddress);
@@ -158,13 +161,17 @@ public class RedisLogTests
             _ => null,
         });
         FakeLogCollector log;
-        await using (WebApplication app = Build(_ => Task.FromResult(link)))
+        await using (WebApplication app = Build(services => services.AddLogging(logging => logging.SetMinimumLevel(level))
+            .UseRedis(options => (options.ConnectionFactory, options.HeartbeatInterval) = (_ => Task.FromResult(link), TimeSpan.FromSeconds(0.5)))))
         {
             log = app.Services.GetFakeLogCollector();
             await LoggedAsync(app, "RedisHeartbeatRefused");
         }
 
-        Assert.Contains(log.GetSnapshot(), record => record.Id.Name == "RedisCloseFailed");
+        FakeLogRecord beat = log.GetSnapshot().First(record => record.Id.Name == "RedisHeartbeatRefused");
+        Assert.EndsWith(": " + refused.Message, beat.Message, StringComparison.Ordinal);
+        Assert.Equal(level == LogLevel.Debug, beat.Exception is not null);
+        Assert.Equal(level == LogLevel.Debug, log.GetSnapshot().Any(record => record.Id.Name == "RedisCloseFailed"));
     }
 
     [Fact]
