@@ -99,7 +99,7 @@ internal static class CompareCommand
     {
         using var stop = new StopSignal(cancellationToken);
         DateTimeOffset began = TimeProvider.System.GetUtcNow();
-        terminal.Say(string.Create(CultureInfo.InvariantCulture, $"AJAX polling, long polling, server-sent events, WebSocket: {plan.Clients:N0} clients, {Figure.Rate(plan.Rate)}. [bold]It takes about {Figure.Time(plan.Estimate)}.[/]"));
+        terminal.Say($"AJAX polling, long polling, server-sent events, WebSocket: {Plural.Of(plan.Clients, "client")}, {Figure.Rate(plan.Rate)}. [bold]It takes about {Figure.Time(plan.Estimate)}.[/]");
         CompareResult? result = null;
         string? failure = null;
         await CompareProgress.RunAsync(terminal, plan.Estimate, async progress =>
@@ -141,7 +141,7 @@ internal static class CompareCommand
 
         return result.Lost + result.Duplicated == 0
             ? ExitCode.Success
-            : terminal.Fail(ExitCode.Failure, string.Create(CultureInfo.InvariantCulture, $"{result.Lost} messages were lost and {result.Duplicated} came twice: there must be none."));
+            : terminal.Fail(ExitCode.Failure, $"{Findings.TellFaults(result)}: there must be none.");
     }
 
     /// <summary>Where the result goes.</summary>

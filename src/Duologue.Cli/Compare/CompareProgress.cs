@@ -30,7 +30,7 @@ internal static class CompareProgress
 
     private static string Summarize(Measurement measured) => string.Create(
         CultureInfo.InvariantCulture,
-        $"{measured.Way.Title()}: {measured.Clients:N0} clients, {measured.Rate:0.###}/s: delay {Figure.Milliseconds(measured.Delay.P50)} (p50), {Figure.Milliseconds(measured.Delay.P99)} (p99); {Figure.Number(measured.RequestsPerMessage)} requests, {Figure.Bytes(measured.BytesPerMessage)}, {Figure.Microseconds(measured.CpuMicrosecondsPerMessage)} of server CPU per message; lost {measured.Lost}, doubled {measured.Duplicated}");
+        $"{measured.Way.Title()}: {Plural.Of(measured.Clients, "client")}, {measured.Rate:0.###}/s: delay {Figure.Milliseconds(measured.Delay.P50)} (p50), {Figure.Milliseconds(measured.Delay.P99)} (p99); {Figure.Count(measured.RequestsPerMessage, "request")}, {Figure.Bytes(measured.BytesPerMessage)}, {Figure.Microseconds(measured.CpuMicrosecondsPerMessage)} of server CPU per message; lost {measured.Lost}, doubled {measured.Duplicated}");
 
     private sealed class Lines(Report report) : ICompareProgress
     {

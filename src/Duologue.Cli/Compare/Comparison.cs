@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Duologue.Cli.Compare.Clients;
 using Duologue.Cli.Compare.Server;
+using Duologue.Cli.Terminal;
 
 namespace Duologue.Cli.Compare;
 
@@ -71,7 +72,7 @@ internal sealed class Comparison(ComparePlan plan, ServerProcess server, ICompar
 
     private async Task MeasureAsync(Way way, CancellationToken cancellationToken)
     {
-        progress.Begin(string.Create(CultureInfo.InvariantCulture, $"{way.Title()}: connecting {plan.Clients:N0} clients"));
+        progress.Begin($"{way.Title()}: connecting {Plural.Of(plan.Clients, "client")}");
         await Task.Delay(Settling, cancellationToken).ConfigureAwait(false);
         ServerUsage before = await server.CollectAsync(cancellationToken).ConfigureAwait(false);
         await using Crowd crowd = await GatherAsync(way, plan.Clients, plan.Interval, cancellationToken).ConfigureAwait(false);
@@ -128,7 +129,7 @@ internal sealed class Comparison(ComparePlan plan, ServerProcess server, ICompar
 
     private async Task<Measurement> MeasureSpanAsync(Crowd crowd, int window, ComparePlan.Span span, CancellationToken cancellationToken)
     {
-        progress.Begin(string.Create(CultureInfo.InvariantCulture, $"{crowd.Way.Title()}: {crowd.Size:N0} clients, {Figure.Rate(span.Rate)}, {span.Messages} in all"));
+        progress.Begin($"{crowd.Way.Title()}: {Plural.Of(crowd.Size, "client")}, {Figure.Rate(span.Rate)}, {Figure.Number(span.Messages)} in all");
         using Publisher publisher = PublisherFor(crowd);
         Ledger.Window found = crowd.Context.Ledger[window];
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Duologue.Cli.Terminal;
 
 namespace Duologue.Cli.Compare;
 
@@ -28,7 +29,9 @@ internal static class Figure
         },
         CultureInfo.InvariantCulture);
 
-    public static string Rate(double rate) => string.Create(CultureInfo.InvariantCulture, $"{rate:0.###} message{(rate == 1 ? "" : "s")} a second");
+    public static string Count(double value, string noun) => Plural.Of(Number(value), noun);
+
+    public static string Rate(double rate) => Plural.Of(rate.ToString("0.###", CultureInfo.InvariantCulture), "message") + " a second";
 
     public static string Time(TimeSpan time) => time >= TimeSpan.FromMinutes(1)
         ? string.Create(CultureInfo.InvariantCulture, $"{(int)time.TotalMinutes} min {time.Seconds} s")

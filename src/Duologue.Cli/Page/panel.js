@@ -105,7 +105,7 @@ export class Panel {
     $('chart-line').setAttribute('d', points.length > 1 ? line : `${line}h0.01`);
     $('chart-area').setAttribute('d', `${line}L${WIDTH} ${HEIGHT}L${points[0][0].toFixed(1)} ${HEIGHT}Z`);
     $('chart').setAttribute('aria-label',
-      `Round trip over the last ${this.#samples.length} samples: now ${formatMs(ms)}, median ${formatMs(median)}, worst ${formatMs(worst)} milliseconds`);
+      `Round trip over the last ${this.#samples.length} sample${this.#samples.length === 1 ? '' : 's'}: now ${formatMs(ms)}, median ${formatMs(median)}, worst ${formatMs(worst)} milliseconds`);
   }
 }
 

@@ -42,7 +42,7 @@ export class Strip {
     if (now - this.described < 2000) return;
     this.described = now;
     const late = arrivals.map(({ at, since }) => Math.round(at - since));
-    this.svg.setAttribute('aria-label', `${this.title}, the last 12 seconds: ${asked.length} requests, ${arrivals.length} messages${late.length ? `, ${Math.max(...late)} milliseconds late at most` : ''}`);
+    this.svg.setAttribute('aria-label', `${this.title}, the last 12 seconds: ${count(asked.length, 'request')}, ${count(arrivals.length, 'message')}${late.length ? `, ${count(Math.max(...late), 'millisecond')} late at most` : ''}`);
   }
 }
 
@@ -92,3 +92,5 @@ class Pen {
     }
   }
 }
+
+function count(number, noun) { return `${number} ${noun}${number === 1 ? '' : 's'}`; }

@@ -67,6 +67,36 @@ public sealed class ReportingTests
     [InlineData(1234, "1.23 s")]
     public void Figures_have_three_digits_and_a_unit(double milliseconds, string text) => Assert.Equal(text, Figure.Milliseconds(milliseconds));
 
+    [Theory]
+    [InlineData(1, "1 client", "1 core,", "1 request and", "1 message was lost and 1 came twice.", "1 request a second of 1 client.")]
+    [InlineData(1_200, "1,200 clients", "2 cores,", "2 requests and", "3 messages were lost and 0 came twice.", "1,200 requests a second of 1,200 clients.")]
+    public void One_of_something_was_told_as_many(int clients, params string[] expected)
+    {
+        bool isOne = clients == 1;
+        CompareResult made = Create();
+        CompareResult result = made with
+        {
+            Machine = made.Machine with { Cores = isOne ? 1 : 2 },
+            Settings = made.Settings with { Clients = clients },
+            Ways = [.. made.Ways.Select(way => way with
+            {
+                Clients = clients,
+                RequestsPerMessage = isOne ? 1 : 2,
+                Lost = way.Way != Way.Polling ? 0 : isOne ? 1 : 3,
+                Duplicated = way.Way == Way.Polling && isOne ? 1 : 0,
+                Waiting = way.Waiting! with { RequestsPerSecond = clients },
+            })],
+            OtherRates = [],
+            SmallerCrowds = [],
+        };
+        string all = HtmlReport.Render(result);
+        Assert.All(expected, text => Assert.Contains(text, all, StringComparison.Ordinal));
+        if (isOne)
+        {
+            Assert.DoesNotMatch(@"(?<![\d.,])1 (clients|requests|messages|cores|bytes)\b", all);
+        }
+    }
+
     [Fact]
     public void The_plan_says_how_long_it_takes_and_a_full_one_takes_longer()
     {

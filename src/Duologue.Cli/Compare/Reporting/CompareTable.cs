@@ -1,4 +1,4 @@
-using System.Globalization;
+using Duologue.Cli.Terminal;
 using Spectre.Console;
 
 namespace Duologue.Cli.Compare.Reporting;
@@ -10,7 +10,7 @@ internal static class CompareTable
     {
         Settings settings = result.Settings;
         var table = new Table { Border = TableBorder.Simple };
-        table.Title(string.Create(CultureInfo.InvariantCulture, $"{settings.Clients:N0} clients, {Figure.Rate(settings.Rate)}"));
+        table.Title($"{Plural.Of(settings.Clients, "client")}, {Figure.Rate(settings.Rate)}");
         table.AddColumn("");
         foreach (Measurement each in result.Ways)
         {

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Duologue.Cli.Terminal;
 
 namespace Duologue.Cli.Compare.Reporting;
 
@@ -34,12 +35,12 @@ internal static class Findings
         Dictionary<Way, Measurement> ways = result.Ways.ToDictionary(each => each.Way);
         if (ways.TryGetValue(Way.Polling, out Measurement? polling))
         {
-            yield return string.Create(CultureInfo.InvariantCulture, $"AJAX polling brings a message after {Median.Text(polling)} in the median; half its interval of {Figure.Number(result.Settings.IntervalSeconds)} s is what a server that takes no time would need. While nothing happens its {polling.Clients:N0} clients send {Figure.Number(polling.Waiting?.RequestsPerSecond ?? 0)} requests a second, which take {IdleCpu.Text(polling)} of a core.");
+            yield return string.Create(CultureInfo.InvariantCulture, $"AJAX polling brings a message after {Median.Text(polling)} in the median; half its interval of {Figure.Number(result.Settings.IntervalSeconds)} s is what a server that takes no time would need. While nothing happens, asking takes {IdleCpu.Text(polling)} of a core: {Figure.Count(polling.Waiting?.RequestsPerSecond ?? 0, "request")} a second of {Plural.Of(polling.Clients, "client")}.");
         }
 
         if (ways.TryGetValue(Way.LongPolling, out Measurement? held))
         {
-            yield return string.Create(CultureInfo.InvariantCulture, $"Long polling brings it after {Median.Text(held)}, for {Requests.Text(held)} requests and {Bytes.Text(held)} per message. While nothing happens it takes {IdleCpu.Text(held)} of a core, but {Heap.Text(held)} of memory for each client that is held.");
+            yield return string.Create(CultureInfo.InvariantCulture, $"Long polling brings it after {Median.Text(held)}, for {Plural.Of(Requests.Text(held), "request")} and {Bytes.Text(held)} per message. While nothing happens it takes {IdleCpu.Text(held)} of a core, but {Heap.Text(held)} of memory for each client that is held.");
         }
 
         if (ways.TryGetValue(Way.WebSocket, out Measurement? socket))
@@ -58,8 +59,12 @@ internal static class Findings
 
         yield return result.Lost + result.Duplicated == 0
             ? "No message was lost and none came twice."
-            : string.Create(CultureInfo.InvariantCulture, $"{result.Lost} messages were lost and {result.Duplicated} came twice.");
+            : TellFaults(result) + ".";
     }
+
+    /// <summary>What went wrong, as the beginning of a sentence.</summary>
+    public static string TellFaults(CompareResult result) =>
+        string.Create(CultureInfo.InvariantCulture, $"{Plural.Of(result.Lost, "message")} {Plural.Was(result.Lost)} lost and {result.Duplicated:N0} came twice");
 
     /// <summary>The rate from which on one way costs less server CPU per message than another, between the rates that were measured; null if there is none.</summary>
     public static double? FindCrossing(IEnumerable<Measurement> rates, Way cheaper, Way than)
@@ -90,7 +95,7 @@ internal static class Findings
 
         string range = string.Create(CultureInfo.InvariantCulture, $"from {Figure.Number(points[0].Ratio)} times at {Figure.Rate(points[0].Rate)} to {Figure.Number(points[^1].Ratio)} times at {points[^1].Rate:0.###}");
         return FindCrossing(rates, one, other) is { } crossing
-            ? string.Create(CultureInfo.InvariantCulture, $"{sentence}{range}; it is less from about {Figure.Number(crossing)} messages a second on.")
+            ? string.Create(CultureInfo.InvariantCulture, $"{sentence}{range}; it is less from about {Figure.Count(crossing, "message")} a second on.")
             : $"{sentence}{range}.";
     }
 

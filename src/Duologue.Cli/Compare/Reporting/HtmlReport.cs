@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Duologue.Cli.Terminal;
 
 namespace Duologue.Cli.Compare.Reporting;
 
@@ -44,9 +45,9 @@ internal static class HtmlReport
             <body>
             <main>
             <h1>What it costs to wait for news</h1>
-            <p class="soft">AJAX polling, long polling, server-sent events and WebSocket, one after another against one server: {settings.Clients:N0} clients, {Figure.Rate(settings.Rate)} to each,
+            <p class="soft">AJAX polling, long polling, server-sent events and WebSocket, one after another against one server: {Plural.Of(settings.Clients, "client")}, {Figure.Rate(settings.Rate)} to each,
             AJAX polling every {Figure.Number(settings.IntervalSeconds)} s, {Figure.Number(settings.DurationSeconds)} s each.<br>
-            {result.Began:yyyy-MM-dd HH:mm} UTC · {ChartStyle.Text(result.Machine.Processor)}, {result.Machine.Cores} cores, clients and server together · {ChartStyle.Text(result.Machine.System)} · {ChartStyle.Text(result.Machine.Runtime)} · event loop {ChartStyle.Text(settings.EventLoop)}</p>
+            {result.Began:yyyy-MM-dd HH:mm} UTC · {ChartStyle.Text(result.Machine.Processor)}, {Plural.Of(result.Machine.Cores, "core")}, clients and server together · {ChartStyle.Text(result.Machine.System)} · {ChartStyle.Text(result.Machine.Runtime)} · event loop {ChartStyle.Text(settings.EventLoop)}</p>
             """);
         if (result.WasInterrupted)
         {
@@ -114,7 +115,7 @@ internal static class HtmlReport
 
     private static string Describe(IEnumerable<Measurement> measured, Findings.Row row) => $"{row.Name}. " + string.Join(
         " ",
-        measured.GroupBy(each => each.Way).Select(way => $"{way.Key.Title()}: {string.Join(", ", way.Select(each => string.Create(CultureInfo.InvariantCulture, $"{row.Text(each)} with {each.Clients:N0} clients at {each.Rate:0.###} a second")))}."));
+        measured.GroupBy(each => each.Way).Select(way => $"{way.Key.Title()}: {string.Join(", ", way.Select(each => string.Create(CultureInfo.InvariantCulture, $"{row.Text(each)} with {Plural.Of(each.Clients, "client")} at {each.Rate:0.###} a second")))}."));
 
     private static void AppendFigure(StringBuilder html, string title, string note, string svg) =>
         html.Append(CultureInfo.InvariantCulture, $"<h2>{ChartStyle.Text(title)}</h2><p class=\"soft\">{ChartStyle.Text(note)}</p><figure>{svg}</figure>");

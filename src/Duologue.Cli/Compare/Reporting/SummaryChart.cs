@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Duologue.Cli.Terminal;
 
 namespace Duologue.Cli.Compare.Reporting;
 
@@ -24,7 +25,7 @@ internal static class SummaryChart
         var content = new StringBuilder();
         Settings settings = result.Settings;
         content.Append(CultureInfo.InvariantCulture, $"""<text class="name" x="0" y="18" style="font-size:17px">What it costs to wait for news</text>""");
-        content.Append(CultureInfo.InvariantCulture, $"""<text x="0" y="38">{settings.Clients:N0} clients, {Figure.Rate(settings.Rate)} to each; AJAX polling asks every {Figure.Number(settings.IntervalSeconds)} s. Less is better. Measured by duologue compare.</text>""");
+        content.Append(CultureInfo.InvariantCulture, $"""<text x="0" y="38">{Plural.Of(settings.Clients, "client")}, {Figure.Rate(settings.Rate)} to each; AJAX polling asks every {Figure.Number(settings.IntervalSeconds)} s. Less is better. Measured by duologue compare.</text>""");
         for (int i = 0; i < Rows.Length; i++)
         {
             double x = i % Columns * (panelWidth + Gap);
