@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
@@ -12,6 +13,12 @@ namespace Duologue.Cli.Tests.Support;
 internal sealed class Tool : IAsyncDisposable
 {
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    private const int SigInt = 2;
+
+    // A shell ignores it on behalf of what it starts in the background, and so would the tool, which has it from this process.
+    private static readonly bool IsInterruptIgnored = OperatingSystem.IsLinux() && IgnoresInterrupt();
+    private static readonly bool CanRestoreInterrupt = IsInterruptIgnored && EnvRestoresInterrupt();
 
     private readonly Process _process;
     private readonly Output _out = new();
@@ -78,6 +85,13 @@ internal sealed class Tool : IAsyncDisposable
         };
         // Most are killed in the end, and a .NET process that is killed leaves its diagnostic socket and pipes in the temporary folder: it is to have none.
         start.Environment["DOTNET_EnableDiagnostics"] = "0";
+        if (CanRestoreInterrupt)
+        {
+            start.FileName = "env";
+            start.ArgumentList.Add("--default-signal=INT");
+            start.ArgumentList.Add("dotnet");
+        }
+
         start.ArgumentList.Add(AssemblyPath);
         foreach (string argument in arguments)
         {
@@ -147,6 +161,7 @@ internal sealed class Tool : IAsyncDisposable
     public void Interrupt()
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "Ctrl+C cannot be sent to one process on Windows.");
+        Assert.SkipWhen(IsInterruptIgnored && !CanRestoreInterrupt, "These tests were started with SIGINT ignored, as a shell does in the background, and there is no env --default-signal=INT.");
         Signal("-INT");
     }
 
@@ -162,6 +177,27 @@ internal sealed class Tool : IAsyncDisposable
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no SIGSTOP.");
         Signal("-STOP");
+    }
+
+    private static bool IgnoresInterrupt()
+    {
+        string? mask = File.ReadLines("/proc/self/status").FirstOrDefault(line => line.StartsWith("SigIgn:", StringComparison.Ordinal));
+        return mask is not null && (Convert.ToUInt64(mask["SigIgn:".Length..].Trim(), 16) & (1UL << (SigInt - 1))) != 0;
+    }
+
+    // From coreutils 8.31 on.
+    private static bool EnvRestoresInterrupt()
+    {
+        try
+        {
+            using Process env = Process.Start(new ProcessStartInfo("env", ["--default-signal=INT", "true"]) { RedirectStandardError = true })!;
+            env.WaitForExit();
+            return env.ExitCode == 0;
+        }
+        catch (Win32Exception)
+        {
+            return false;
+        }
     }
 
     private void Signal(string signal)
