@@ -66,6 +66,19 @@ public sealed partial class ProgramTests
         Assert.Equal(expected, Assert.Single(error.Split('\n'), line => line.StartsWith("error:", StringComparison.Ordinal)).TrimEnd());
     }
 
+    [Theory]
+    [InlineData("error: --allow-origin has \"foo\", which is no origin;", "serve", "--allow-origin", "foo")]
+    [InlineData("error: --allow-origin has \"foo\", which is no origin;", "listen", "--allow-origin", "foo")]
+    [InlineData("error: --protocol: The subprotocol \"a b\" is not a token:", "listen", "--protocol", "a b")]
+    [InlineData("error: --clients takes a whole number from 1 to 20000; it was given \"0\".", "compare", "--clients", "0")]
+    [InlineData("error: --polling-interval takes a time from 10ms to 55s; it was given \"1ms\".", "connect", "ws://localhost:1", "--transport", "polling", "--polling-interval", "1ms")]
+    public async Task What_is_wrong_was_said_without_the_option_or_its_value(string expected, params string[] arguments)
+    {
+        (int exitCode, _, string error) = await Tool.RunAsync("", arguments);
+        Assert.Equal(2, exitCode);
+        Assert.StartsWith(expected, error, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_count_that_is_no_number_ended_the_tool_with_a_dump()
     {

@@ -24,7 +24,7 @@ internal static class CompareCommand
 
     public static Command Create()
     {
-        Option<int> clients = CliOption.Count("--clients", $"How many clients wait for news, from 1 to {MostClients}.", 1000, MostClients);
+        Option<int> clients = CliOption.Count("--clients", $"How many clients wait for news, from 1 to {MostClients}.", 1000, 1, MostClients);
         Option<double> rate = new("--rate")
         {
             Description = "How many messages are published a second, from 0.01 to 1000; each client gets all.",
@@ -70,11 +70,6 @@ internal static class CompareCommand
 
     private static string? FindError(ComparePlan plan)
     {
-        if (plan.Clients < 1)
-        {
-            return "--clients is 0; there must be somebody who waits.";
-        }
-
         if (plan.Interval < LeastInterval || plan.Interval > MostInterval)
         {
             return $"--interval is {new Duration(plan.Interval)}; it must be from {new Duration(LeastInterval)} to {new Duration(MostInterval)}.";

@@ -149,7 +149,7 @@ internal sealed class ConnectOptionsSet
         TimeSpan pollingInterval = command.GetValue(PollingInterval).Value;
         if (pollingInterval < ShortestPolling || pollingInterval > LongestPolling)
         {
-            error = $"--polling-interval takes a time from {new Duration(ShortestPolling)} to {new Duration(LongestPolling)}.";
+            error = $"--polling-interval takes a time from {new Duration(ShortestPolling)} to {new Duration(LongestPolling)}; it was given \"{new Duration(pollingInterval)}\".";
             return false;
         }
 

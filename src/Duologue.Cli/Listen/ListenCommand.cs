@@ -71,7 +71,7 @@ internal static class ListenCommand
             }
             catch (OptionsValidationException e)
             {
-                return report.Fail(ExitCode.Usage, string.Join(" ", e.Failures));
+                return report.Fail(ExitCode.Usage, OptionFailures.Say(e));
             }
         });
         return command;

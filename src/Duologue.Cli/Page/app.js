@@ -4,7 +4,10 @@ import { Conversation } from './conversation.js';
 import { Panel } from './panel.js';
 import { Transcript, clockTime, formatBytes } from './transcript.js';
 
+const LATE = 2000;      // How long what was said may be on its way before the page says so.
+const SHOWN = 60;       // Letters of it in a notice.
 const $ = id => document.getElementById(id);
+const narrow = matchMedia('(max-width: 60rem)');
 const secure = location.protocol === 'https:';
 const base = `${secure ? 'wss' : 'ws'}://${location.host}`;
 const address = new URL('talk', location.href);
@@ -17,16 +20,18 @@ const transcript = new Transcript($('script'), $('empty'), $('newer'));
 const panel = new Panel();
 const people = new Map();
 const sending = new Map();
-const unheard = new Map();   // What was said here and has not come back yet, by its ref.
+const unheard = new Map();   // What was said here and has not come back yet, by its ref: { text, at }.
 
 let own = 0;
 let formerly = 0;
 let talk = '';
+let lastSeq = -1;    // The highest number of this talk that came; -1 before the first.
 let limits = { text: 4000, name: 32, file: 1048576 };
 let lostAt = 0;
 let nextRef = 1;
 let firstRef = 1;    // Of this connection.
 let ready = false;   // The connection is open and the server has said what it takes.
+let noticed = '';    // What the notice is about, where it ends by itself: 'kept' or 'late'.
 
 conversation.name = sessionStorage.getItem('name') ?? '';
 $('url').textContent = address.href;
@@ -63,6 +68,7 @@ conversation.addEventListener('talk', ({ detail: event }) => {
   switch (event.type) {
     case 'welcome': return onWelcome(event);
     case 'said':
+      noteMissing(event.seq);
       if (event.from.id === (event.past ? formerly : own)) forgetUnheard(event.text);
       if (transcript.isNew(talk, event.seq)) transcript.said(event, isOwn(event));
       return;
@@ -92,7 +98,7 @@ conversation.addEventListener('talk', ({ detail: event }) => {
     case 'error':
       showNotice(event.message);
       if (unheard.has(event.ref)) {
-        if (!$('say').value) $('say').value = unheard.get(event.ref);
+        if (!$('say').value) $('say').value = unheard.get(event.ref).text;
         unheard.delete(event.ref);
         fitTextarea();
       }
@@ -111,7 +117,7 @@ function showReady(value) {
 
 function forgetUnheard(text) {
   for (const [ref, said] of unheard) {
-    if (said === text) {
+    if (said.text === text) {
       unheard.delete(ref);
       return;
     }
@@ -121,14 +127,22 @@ function forgetUnheard(text) {
 // The history has been told again: what is not in it got lost with the connection, or never came to it.
 function noteUnheard() {
   formerly = 0;
-  for (const [ref, text] of unheard) {
+  for (const [ref, { text }] of unheard) {
     if (ref >= firstRef) continue;
     transcript.note(`“${text}” was not passed on: the connection closed while it was being sent`, Date.now(), 'warning');
     unheard.delete(ref);
   }
 }
 
+// Numbers grow by one. What lies between was dropped on its way, or was said while this page was away and is not kept any more.
+function noteMissing(seq) {
+  const missing = lastSeq < 0 ? 0 : seq - lastSeq - 1;
+  if (missing > 0) transcript.note(`${missing === 1 ? 'One message' : `${missing} messages`} did not reach this page and ${missing === 1 ? 'is' : 'are'} missing here`, Date.now(), 'warning');
+  lastSeq = Math.max(lastSeq, seq);
+}
+
 function onWelcome(event) {
+  const beganAnew = talk !== '' && talk !== event.talk;
   formerly = own;
   firstRef = nextRef;
   own = event.you.id;
@@ -148,9 +162,15 @@ function onWelcome(event) {
     announce('Connected again');
     lostAt = 0;
   }
+  if (beganAnew) {
+    lastSeq = -1;
+    transcript.note('The talk began anew: what was said before is on this page only, and what others may have said meanwhile is lost', Date.now(), 'warning');
+  }
+  if (noticed === 'kept') showNotice($('say').value ? 'Connected again: your message is still here, and not sent yet.' : '', 'kept');
 }
 
 function onFile(event) {
+  noteMissing(event.seq);
   let blob = event.bytes ? new Blob([event.bytes]) : null;
   if (event.ref && sending.has(event.ref)) {
     blob = sending.get(event.ref);
@@ -168,13 +188,13 @@ $('composer').addEventListener('submit', event => {
   const text = $('say').value.trim();
   if (!text) return;
   if (ready && conversation.say(text, nextRef)) {
-    unheard.set(nextRef++, text);
+    unheard.set(nextRef++, { text, at: performance.now() });
     $('say').value = '';
     fitTextarea();
     showNotice('');
     transcript.toEnd();
   } else {
-    showNotice('Not connected: your message is still here, send it when the connection is open.');
+    showNotice('Not connected: your message is still here, send it when the connection is open.', 'kept');
   }
 });
 
@@ -236,7 +256,7 @@ function sendFile(file) {
     showNotice('');
     showProgress();
   } else {
-    showNotice(`Not connected: ${file.name} was not sent.`);
+    showNotice(`${file.name} was not sent: there was no connection. Choose it again when there is one.`);
   }
 }
 
@@ -256,9 +276,18 @@ function showLost() {
   $('lost-next').textContent = wait !== null ? `Trying again in ${Math.ceil(wait / 1000)} s.` : conversation.wanted ? '' : 'It stays so until you connect.';
 }
 
-function showNotice(text) {
-  $('notice').textContent = text;
+function showNotice(text, about = '') {
+  noticed = text && about;
+  if ($('notice').textContent !== text) $('notice').textContent = text;
   $('notice').hidden = !text;
+}
+
+// A notice of something else stands.
+function showLate() {
+  if (noticed !== 'late' && !$('notice').hidden) return;
+  const late = ready ? [...unheard.values()].filter(said => performance.now() - said.at > LATE) : [];
+  const [first] = late;
+  showNotice(!first ? '' : late.length > 1 ? `Not passed on yet: ${late.length} messages` : `Not passed on yet: “${first.text.length > SHOWN ? `${first.text.slice(0, SHOWN)}…` : first.text}”`, 'late');
 }
 
 function announce(text) { $('announce').textContent = text; }
@@ -277,7 +306,13 @@ $('toggle-connection').addEventListener('click', () => {
 $('panel-toggle').addEventListener('click', () => {
   const open = document.body.classList.toggle('panel-open');
   $('panel-toggle').setAttribute('aria-expanded', String(open));
+  cover();
 });
+narrow.addEventListener('change', cover);
+
+// The keyboard does not go where the panel lies on top.
+function cover() { document.querySelector('.talk').inert = narrow.matches && document.body.classList.contains('panel-open'); }
+
 addEventListener('keydown', event => {
   if (event.key === 'Escape' && document.body.classList.contains('panel-open')) {
     $('panel-toggle').click();
@@ -288,6 +323,7 @@ addEventListener('keydown', event => {
 setInterval(() => {
   panel.showTraffic(conversation);
   showLost();
+  showLate();
   showProgress();
 }, 250);
 setInterval(() => panel.showStrip(conversation), 1000);

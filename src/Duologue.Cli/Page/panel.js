@@ -17,7 +17,10 @@ export class Panel {
     const state = conversation.readyState;
     $('state').dataset.state = state;
     $('clock').classList.toggle('stale', state !== 1);
-    if (state !== 1) set('toggle-rtt', '– ms');
+    if (state !== 1) {
+      set('toggle-rtt', '– ms');
+      set('rtt-now', '–');
+    }
     set('state-name', STATES[state]);
     set('state-number', state);
     for (const step of $('ladder').children) {

@@ -10,6 +10,7 @@ const TRIES = 20;
 const WAITING = 40;
 const PATIENCE = 5000;   // How long the first message waits for ways that are not there yet.
 const $ = id => document.getElementById(id);
+const calm = matchMedia('(prefers-reduced-motion: reduce)');
 const decimal = new Intl.NumberFormat('en');
 const ordinals = new Intl.PluralRules('en', { type: 'ordinal' });
 
@@ -126,7 +127,13 @@ function draw() {
     set(cell('resets'), decimal.format(way.resets.length));
     showState(pane.querySelector('.state'), way, now);
   }
-  requestAnimationFrame(draw);
+  drawSoon();
+}
+
+// Who wants no motion gets a picture each second.
+function drawSoon() {
+  if (calm.matches) setTimeout(draw, 1000);
+  else requestAnimationFrame(draw);
 }
 
 function showState(node, { failed, resets }, now) {
@@ -175,7 +182,7 @@ showInterval();
 $('publish').addEventListener('click', publish);
 $('rate').addEventListener('change', setRate);
 for (const { way } of panes) way.start();
-requestAnimationFrame(draw);
+drawSoon();
 // Where one does not get through, the others are not kept waiting for it.
 await Promise.race([Promise.all(panes.map(({ way }) => way.ready)), pause(PATIENCE)]);
 document.body.dataset.ready = 'true';

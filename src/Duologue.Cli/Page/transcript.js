@@ -155,7 +155,7 @@ export function formatBytes(count) {
 }
 
 export function clockTime(time) {
-  return new Date(time).toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false });
+  return new Date(time).toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
 }
 
 function caption(...parts) {
@@ -166,7 +166,7 @@ function caption(...parts) {
 
 function stamp(time) {
   const date = new Date(time);
-  const node = element('time', 'stamp', date.toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit', hour12: false }));
+  const node = element('time', 'stamp', date.toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }));
   node.dateTime = date.toISOString();
   node.title = date.toLocaleString();
   return node;

@@ -27,7 +27,7 @@ internal static class ListenUrls
             string url = urls[i];
             if (!TryReadOne(url, out BindingAddress? address))
             {
-                error = $"--urls has \"{url}\", which is no address to listen on; expected such as http://localhost:8080 or http://0.0.0.0:8080, without a path.";
+                error = $"--urls has \"{url}\", which is no address to listen on; expected such as http://localhost:8080 or http://0.0.0.0:8080, with a port up to {IPEndPoint.MaxPort} and without a path.";
                 return false;
             }
 

@@ -79,7 +79,7 @@ internal static class ServeCommand
         }
         catch (OptionsValidationException e)
         {
-            return report.Fail(ExitCode.Usage, string.Join(" ", e.Failures));
+            return report.Fail(ExitCode.Usage, OptionFailures.Say(e));
         }
         finally
         {

@@ -80,7 +80,7 @@ internal sealed class ServeOptions
 
     public Option<string> EventLoop { get; } = EventLoopChoice.Create();
 
-    public Option<int> Loops { get; } = CliOption.Count("--loops", "How many event loops there are, each with a thread, at most 1024; 0 for one per core.", 0, 1024);
+    public Option<int> Loops { get; } = CliOption.Count("--loops", "How many event loops there are, each with a thread, at most 1024; 0 for one per core.", 0, 0, 1024);
 
     public Option<MetricsAccess> Metrics { get; } = CliOption.Choice("--metrics", "Who may read /metrics, in Prometheus' text format: programs on this machine (not through a proxy), all, or nobody.", MetricsAccess.Local);
 

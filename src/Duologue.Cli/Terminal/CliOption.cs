@@ -13,16 +13,16 @@ internal static class CliOption
 
     public static Option<bool> Switch(string name, string description) => new(name) { Description = description };
 
-    public static Option<int> Count(string name, string description, int byDefault) => Count(name, description, byDefault, int.MaxValue);
+    public static Option<int> Count(string name, string description, int byDefault) => Count(name, description, byDefault, 0, int.MaxValue);
 
-    public static Option<int> Count(string name, string description, int byDefault, int most) => new(name)
+    public static Option<int> Count(string name, string description, int byDefault, int least, int most) => new(name)
     {
         Description = description,
         HelpName = "N",
         DefaultValueFactory = _ => byDefault,
-        CustomParser = result => int.TryParse(Single(result), NumberStyles.None, CultureInfo.InvariantCulture, out int count) && count <= most
+        CustomParser = result => int.TryParse(Single(result), NumberStyles.None, CultureInfo.InvariantCulture, out int count) && count >= least && count <= most
             ? count
-            : Error<int>(result, $"{name} takes a whole number from 0{(most == int.MaxValue ? "" : $" to {most}")}; it was given \"{Single(result)}\"."),
+            : Error<int>(result, $"{name} takes a whole number from {least}{(most == int.MaxValue ? "" : $" to {most}")}; it was given \"{Single(result)}\"."),
     };
 
     /// <summary>A size without a default of its own: its description names what holds then.</summary>

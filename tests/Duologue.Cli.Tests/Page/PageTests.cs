@@ -207,6 +207,120 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
         await ben.SayAsync("hello from three");
         await ada.ReceiveTextAsync(line => line == "Ben: hello from three");
         Assert.Equal(1, await ben.Page.GetByText("hello from two").CountAsync());
+        Assert.Equal(0, await ben.Page.GetByText("began anew").CountAsync());
+    }
+
+    [Fact]
+    public async Task That_a_message_could_not_be_sent_stood_there_when_it_could()
+    {
+        await using ServeTool server = await ServeTool.StartToComeBackAsync();
+        await using OpenPage page = await browser.OpenAsync(server.Url);
+        ILocator notice = page.Page.Locator("#notice");
+        await server.Tool.KillAsync();
+        await page.Page.Locator("#lost").WaitForAsync();
+        await page.SayAsync("kept while away");
+        await notice.Filter(new() { HasText = "Not connected" }).WaitForAsync();
+
+        await using ServeTool again = await ServeTool.StartAtAsync(server.Url);
+        await notice.Filter(new() { HasText = "Connected again: your message is still here" }).WaitForAsync();
+        await page.Page.GetByLabel("Message to everyone").PressAsync("Enter");
+        await page.Page.Locator(".words").GetByText("kept while away").WaitForAsync();
+        await notice.WaitForAsync(new() { State = WaitForSelectorState.Hidden });
+    }
+
+    [Fact]
+    public async Task A_talk_that_began_anew_with_its_server_looked_as_if_it_went_on()
+    {
+        await using ServeTool server = await ServeTool.StartToComeBackAsync();
+        await using OpenPage page = await browser.OpenAsync(server.Url);
+        await page.SayAsync("before");
+        await page.Page.Locator(".words").GetByText("before").WaitForAsync();
+        await server.Tool.KillAsync();
+        await using ServeTool again = await ServeTool.StartAtAsync(server.Url);
+        await page.WaitForNoteAsync("The talk began anew");
+    }
+
+    [Fact]
+    public async Task Messages_that_the_history_had_no_more_were_missing_without_a_word()
+    {
+        await using ServeTool server = await ServeTool.StartAsync();
+        await using OpenPage page = await browser.OpenAsync(server.Url);
+        await page.SayAsync("the first");
+        await page.Page.Locator(".words").GetByText("the first").WaitForAsync();
+        await page.Page.GetByRole(AriaRole.Button, new() { Name = "Close the connection" }).ClickAsync();
+        await page.WaitForStateAsync("CLOSED");
+
+        // The server keeps the last hundred; nobody may say more than twenty at once.
+        for (int speaker = 0; speaker < 6; speaker++)
+        {
+            await using TestClient client = await TestClient.JoinTalkAsync(server, $"/?name=Speaker{speaker}");
+            for (int i = 0; i < 18; i++)
+            {
+                await client.SendAsync($"number {i}");
+            }
+
+            await client.ReceiveTextAsync(line => line == $"Speaker{speaker}: number 17");
+        }
+
+        await page.Page.GetByRole(AriaRole.Button, new() { Name = "Connect now" }).ClickAsync();
+        await page.WaitForNoteAsync("8 messages did not reach this page");
+        await page.WaitForWordsAsync("Speaker5", "number 17");
+        await page.SayAsync("back");
+        await page.Page.Locator(".words").GetByText("back").WaitForAsync();
+        Assert.Equal(1, await page.Page.GetByText("did not reach this page").CountAsync());
+    }
+
+    [Fact]
+    public async Task What_the_server_has_not_passed_on_yet_was_nowhere_to_be_seen()
+    {
+        await using ServeTool server = await ServeTool.StartAsync();
+        await using OpenPage page = await browser.OpenAsync(server.Url);
+        ILocator notice = page.Page.Locator("#notice");
+        server.Tool.Freeze();
+        await page.SayAsync("into the silence");
+        await notice.Filter(new() { HasText = "Not passed on yet: “into the silence”" }).WaitForAsync();
+        server.Tool.Thaw();
+        await page.Page.Locator(".words").GetByText("into the silence").WaitForAsync();
+        await notice.WaitForAsync(new() { State = WaitForSelectorState.Hidden });
+    }
+
+    [Fact]
+    public async Task Just_after_midnight_it_was_24_oclock()
+    {
+        await using ServeTool server = await ServeTool.StartAsync();
+        await using OpenPage page = await browser.OpenAsync(server.Url, new() { Locale = "en-US", TimezoneId = "UTC" });
+        Assert.Equal("00:05:00", await page.Page.EvaluateAsync<string>("async () => (await import('/page/transcript.js')).clockTime(Date.UTC(2026, 0, 1, 0, 5))"));
+    }
+
+    [Fact]
+    public async Task The_keyboard_wandered_through_what_the_open_panel_covers()
+    {
+        await using ServeTool server = await ServeTool.StartAsync();
+        await using OpenPage page = await browser.OpenAsync(server.Url, new() { ViewportSize = new() { Width = 360, Height = 740 } });
+        await page.Page.Locator("#panel-toggle").FocusAsync();
+        await page.Page.Keyboard.PressAsync("Enter");
+        await page.Page.Keyboard.PressAsync("Tab");
+        Assert.Equal("Close the connection", await FocusedAsync(page));
+        await page.Page.Keyboard.PressAsync("Escape");
+        await page.Page.Keyboard.PressAsync("Tab");
+        Assert.Equal("Messages", await FocusedAsync(page));
+
+        // Where the window becomes wide, nothing is covered.
+        await page.Page.Keyboard.PressAsync("Shift+Tab");
+        await page.Page.Keyboard.PressAsync("Enter");
+        await page.Page.SetViewportSizeAsync(1280, 800);
+        await page.SayAsync("wide");
+        await page.Page.Locator(".words").GetByText("wide").WaitForAsync();
+    }
+
+    [Fact]
+    public async Task At_320_pixels_the_name_of_the_page_was_cut_within_a_letter()
+    {
+        await using ServeTool server = await ServeTool.StartAsync();
+        await using OpenPage page = await browser.OpenAsync(server.Url, new() { ViewportSize = new() { Width = 320, Height = 600 } });
+        await page.Page.Locator("#toggle-rtt").Filter(new() { HasTextRegex = new("[0-9]") }).WaitForAsync();
+        Assert.True(await page.Page.EvaluateAsync<bool>("() => { const mark = document.querySelector('.mark'); return mark.scrollWidth <= mark.clientWidth; }"));
+        Assert.Equal(320, await page.Page.EvaluateAsync<int>("() => document.documentElement.scrollWidth"));
     }
 
     [Fact]
@@ -214,11 +328,13 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
     {
         await using ServeTool server = await ServeTool.StartAsync();
         await using OpenPage page = await browser.OpenAsync(server.Url);
+        await page.Page.Locator("#rtt-now").Filter(new() { HasTextRegex = new("[0-9]") }).WaitForAsync();
         await page.Page.GetByRole(AriaRole.Button, new() { Name = "Close the connection" }).ClickAsync();
         await page.WaitForStateAsync("CLOSED");
         IReadOnlyList<string> changes = await page.Page.Locator("#changes span").AllTextContentsAsync();
         Assert.Equal(["3 CLOSED", "2 CLOSING", "1 OPEN", "0 CONNECTING"], changes);
         await page.WaitForNoteAsync("Connection closed (1000");
+        Assert.Equal("–", await page.Page.Locator("#rtt-now").TextContentAsync());
         await page.Page.Locator("#lost-next").Filter(new() { HasText = "until you connect" }).WaitForAsync();
         await page.Page.GetByRole(AriaRole.Button, new() { Name = "Connect now" }).ClickAsync();
         await page.WaitUntilReadyAsync();

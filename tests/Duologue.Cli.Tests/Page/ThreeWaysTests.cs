@@ -66,6 +66,33 @@ public sealed class ThreeWaysTests(Browser browser) : IClassFixture<Browser>
     }
 
     [Fact]
+    public async Task From_the_tenth_message_on_its_time_was_cut_off()
+    {
+        await using ServeTool server = await ServeTool.StartAsync();
+        await using OpenPage page = await browser.OpenAsync($"{server.Url}/three-ways", new() { ViewportSize = new() { Width = 1240, Height = 820 } }, Ready);
+        using var http = new HttpClient();
+        using HttpResponseMessage posted = await http.PostAsync(
+            new Uri($"{server.Url}/topics/three-ways"), new StringContent("""{"from":"elsewhere","number":148,"text":"Message 148 of 20:08:58"}""", Encoding.UTF8, "application/json"), TestContext.Current.CancellationToken);
+        posted.EnsureSuccessStatusCode();
+        ILocator text = page.Page.Locator("#way-3 .messages").GetByText("Message 148");
+        await text.WaitForAsync();
+        Assert.True(await text.EvaluateAsync<bool>("span => { span.nextElementSibling.textContent = '2.52 s'; return span.scrollWidth <= span.clientWidth; }"));
+        Assert.Empty(await page.Page.EvaluateAsync<string[]>("() => [...document.querySelectorAll('.counts div')].filter(line => line.scrollWidth > line.clientWidth).map(line => line.textContent)"));
+    }
+
+    [Fact]
+    public async Task Who_wants_no_motion_got_sixty_drawings_a_second()
+    {
+        await using ServeTool server = await ServeTool.StartAsync();
+        await using OpenPage page = await browser.OpenAsync($"{server.Url}/three-ways", new() { ReducedMotion = ReducedMotion.Reduce }, Ready);
+        await page.Page.AddInitScriptAsync("window.frames_asked = 0; const ask = requestAnimationFrame; window.requestAnimationFrame = draw => { window.frames_asked++; return ask(draw); };");
+        await page.Page.ReloadAsync();
+        await page.Page.Locator("#way-3 .messages").GetByText("Message 2 of").WaitForAsync();
+        await page.Page.Locator("#way-3 [data-count=messages]").GetByText("2", new() { Exact = true }).WaitForAsync();
+        Assert.Equal(0, await page.Page.EvaluateAsync<int>("() => window.frames_asked"));
+    }
+
+    [Fact]
     public async Task A_way_goes_on_when_the_server_comes_back()
     {
         await using ServeTool server = await ServeTool.StartToComeBackAsync();

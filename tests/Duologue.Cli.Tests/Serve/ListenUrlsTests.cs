@@ -19,6 +19,7 @@ public sealed class ListenUrlsTests
     [InlineData("HTTP://localhost:5001", true, "with --tls all addresses are https")]
     [InlineData("FTP://localhost:5001", false, "no address to listen on")]
     [InlineData("localhost:5001", false, "no address to listen on")]
+    [InlineData("http://localhost:99999", false, "with a port up to 65535")]
     [InlineData("HTTP://LOCALHOST:0", false, "127.0.0.1:0")]
     public void What_cannot_be_listened_on_is_said(string given, bool tls, string expected)
     {

@@ -179,6 +179,9 @@ internal sealed class Tool : IAsyncDisposable
         Signal("-STOP");
     }
 
+    /// <summary>Lets it go on.</summary>
+    public void Thaw() => Signal("-CONT");
+
     private static bool IgnoresInterrupt()
     {
         string? mask = File.ReadLines("/proc/self/status").FirstOrDefault(line => line.StartsWith("SigIgn:", StringComparison.Ordinal));
