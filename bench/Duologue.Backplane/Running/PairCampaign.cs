@@ -9,7 +9,8 @@ namespace Duologue.Backplane;
 /// </summary>
 internal sealed class PairCampaign(BackplaneOptions options, ResultFile results) : IDisposable
 {
-    private static readonly TimeSpan LeadIn = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LeadIn = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan WarmUpDrive = TimeSpan.FromSeconds(3);
     private const double Overhead = 3; // seconds that a measurement may take beside its own: connections, what is on its way
 
     private readonly Stopwatch _clock = Stopwatch.StartNew();
@@ -69,12 +70,18 @@ internal sealed class PairCampaign(BackplaneOptions options, ResultFile results)
 
     private static void Say(string text) => Console.Error.WriteLine(text);
 
-    // All shapes, so that what each of them needs is compiled in its final form.
+    // All shapes, so that what each of them needs is compiled in its final form. With connections anew each time, as the rounds have them: what opens a connection runs once for each, so that the first rounds
+    // would else pay for compiling it, beside what they measure.
     private void WarmUp(Cluster cluster)
     {
+        double seconds = options.Warmup / options.Shapes.Count;
+        int times = Math.Max(1, (int)(seconds / WarmUpDrive.TotalSeconds));
         foreach (LoadShape shape in options.Shapes)
         {
-            Drive(shape, cluster, TimeSpan.FromSeconds(options.Warmup / options.Shapes.Count), TimeSpan.FromSeconds(0.1));
+            for (int i = 0; i < times; i++)
+            {
+                Drive(shape, cluster, TimeSpan.FromSeconds(seconds / times), TimeSpan.FromSeconds(0.1));
+            }
         }
     }
 
