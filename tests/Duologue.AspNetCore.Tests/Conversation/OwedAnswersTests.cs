@@ -1,7 +1,5 @@
 using System.Diagnostics.Metrics;
-using System.Globalization;
 using System.Net.WebSockets;
-using System.Text.Json;
 using Duologue.AspNetCore.Tests.Support;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
@@ -17,14 +15,14 @@ public class OwedAnswersTests
     {
         var broker = new HeldBroker(takesAhead: true);
         await using TestHost host = await StartAsync(broker);
-        using ClientWebSocket socket = await OpenAsync(host);
+        using ClientWebSocket socket = await host.OpenTopicsAsync();
         await PublishAsync(socket, 3);
         await broker.HoldsAsync(3);
 
         broker.Answer(2);
         broker.Answer(1);
         broker.Answer(0);
-        Assert.Equal(["published 0", "published 1", "published 2"], await ReceiveAsync(socket, 3));
+        Assert.Equal(["published 0", "published 1", "published 2"], await socket.ReceiveAnswersAsync(3));
         TopicPage page = await host.Topics.ReadAsync("t", TopicStart.Oldest, 10, TestContext.Current.CancellationToken);
         Assert.Equal(3, page.Messages.Count);
 
@@ -32,7 +30,7 @@ public class OwedAnswersTests
         await PublishAsync(socket, 1);
         await broker.HoldsAsync(4);
         broker.Answer(3);
-        Assert.Equal(["published 0"], await ReceiveAsync(socket, 1));
+        Assert.Equal(["published 0"], await socket.ReceiveAnswersAsync(1));
     }
 
     [Fact]
@@ -40,16 +38,16 @@ public class OwedAnswersTests
     {
         var broker = new HeldBroker(takesAhead: true);
         await using TestHost host = await StartAsync(broker);
-        using ClientWebSocket socket = await OpenAsync(host);
+        using ClientWebSocket socket = await host.OpenTopicsAsync();
         await PublishAsync(socket, 2);
-        await socket.SendTextAsync("""{"type":"publish","topic":"a/*","data":"x","ref":2}""");
+        await socket.PublishAsync("a/*", 2);
         await socket.SendTextAsync("""{"type":"ping","ref":3}""");
-        await socket.SendTextAsync("""{"type":"subscribe","topic":"t","ref":4}""");
+        await socket.SubscribeAsync("t", 4);
         await broker.HoldsAsync(2);
 
         broker.Answer(1);
         broker.Answer(0);
-        Assert.Equal(["published 0", "published 1", "error 2", "pong 3", "subscribed 4"], await ReceiveAsync(socket, 5));
+        Assert.Equal(["published 0", "published 1", "error 2", "pong 3", "subscribed 4"], await socket.ReceiveAnswersAsync(5));
         using JsonDocument page = JsonDocument.Parse(await socket.ReceiveTextAsync());
         Assert.Equal(0, page.RootElement.GetProperty("items").GetArrayLength());
         TopicPage now = await host.Topics.ReadAsync("t", TopicStart.Now, 1, TestContext.Current.CancellationToken);
@@ -61,7 +59,7 @@ public class OwedAnswersTests
     {
         var broker = new HeldBroker(takesAhead: true);
         await using TestHost host = await StartAsync(broker);
-        using ClientWebSocket socket = await OpenAsync(host);
+        using ClientWebSocket socket = await host.OpenTopicsAsync();
         var connection = (WebSocketConnection)Assert.Single(host.Connections);
         await PublishAsync(socket, 2);
         await socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, "enough", TestContext.Current.CancellationToken);
@@ -70,7 +68,7 @@ public class OwedAnswersTests
 
         broker.Answer(0);
         broker.Answer(1);
-        Assert.Equal(["published 0", "published 1"], await ReceiveAsync(socket, 2));
+        Assert.Equal(["published 0", "published 1"], await socket.ReceiveAnswersAsync(2));
         Assert.Equal("close 1000 enough", await socket.ReceiveTextAsync());
     }
 
@@ -79,7 +77,7 @@ public class OwedAnswersTests
     {
         var broker = new HeldBroker(takesAhead: true);
         await using TestHost host = await StartAsync(broker);
-        using ClientWebSocket socket = await OpenAsync(host);
+        using ClientWebSocket socket = await host.OpenTopicsAsync();
         var connection = (WebSocketConnection)Assert.Single(host.Connections);
         await PublishAsync(socket, OwedAnswers.Most + 1);
         await Eventually.True(() => broker.Count >= OwedAnswers.Most && connection.IsHandling);
@@ -91,7 +89,7 @@ public class OwedAnswersTests
             broker.Answer(i);
         }
 
-        Assert.Equal(Enumerable.Range(0, OwedAnswers.Most + 1).Select(i => $"published {i}"), await ReceiveAsync(socket, OwedAnswers.Most + 1));
+        Assert.Equal(Enumerable.Range(0, OwedAnswers.Most + 1).Select(i => $"published {i}"), await socket.ReceiveAnswersAsync(OwedAnswers.Most + 1));
     }
 
     [Fact]
@@ -99,7 +97,7 @@ public class OwedAnswersTests
     {
         var broker = new HeldBroker(takesAhead: false);
         await using TestHost host = await StartAsync(broker);
-        using ClientWebSocket socket = await OpenAsync(host);
+        using ClientWebSocket socket = await host.OpenTopicsAsync();
         await PublishAsync(socket, 3);
         for (int i = 0; i < 3; i++)
         {
@@ -107,7 +105,7 @@ public class OwedAnswersTests
             broker.Answer(i);
         }
 
-        Assert.Equal(["published 0", "published 1", "published 2"], await ReceiveAsync(socket, 3));
+        Assert.Equal(["published 0", "published 1", "published 2"], await socket.ReceiveAnswersAsync(3));
         Assert.Equal(1, broker.MostAtATime);
     }
 
@@ -116,7 +114,7 @@ public class OwedAnswersTests
     {
         var broker = new HeldBroker(takesAhead: true);
         await using TestHost host = await StartAsync(broker);
-        using ClientWebSocket socket = await OpenAsync(host);
+        using ClientWebSocket socket = await host.OpenTopicsAsync();
         await PublishAsync(socket, 2);
         await broker.HoldsAsync(2);
 
@@ -132,31 +130,31 @@ public class OwedAnswersTests
     {
         var broker = new HeldBroker(takesAhead);
         await using TestHost host = await StartAsync(broker);
-        using ClientWebSocket socket = await OpenAsync(host);
-        using ClientWebSocket other = await OpenAsync(host);
-        await socket.SendTextAsync("""{"type":"publish","topic":"t","data":"x","key":"a","ref":0}""");
+        using ClientWebSocket socket = await host.OpenTopicsAsync();
+        using ClientWebSocket other = await host.OpenTopicsAsync();
+        await socket.PublishAsync("t", 0, key: "a");
         await broker.HoldsAsync(1);
         broker.Fail(0, new BrokerUnavailableException("It is away.", isUnknown: false, null));
-        Assert.Equal(["error 0"], await ReceiveAsync(socket, 1));
+        Assert.Equal(["error 0"], await socket.ReceiveAnswersAsync(1));
 
-        await socket.SendTextAsync("""{"type":"publish","topic":"t","data":"x","key":"b","behind":"a","ref":1}""");
-        await socket.SendTextAsync("""{"type":"publish","topic":"t","data":"x","behind":"b","ref":2}""");
-        Assert.Equal(["error 1", "error 2"], await ReceiveAsync(socket, 2));
+        await socket.PublishAsync("t", 1, key: "b", behind: "a");
+        await socket.PublishAsync("t", 2, behind: "b");
+        Assert.Equal(["error 1", "error 2"], await socket.ReceiveAnswersAsync(2));
         Assert.Equal(1, broker.Count);
 
         // What is said on one socket is nothing to another.
-        await other.SendTextAsync("""{"type":"publish","topic":"t","data":"x","behind":"a","ref":3}""");
+        await other.PublishAsync("t", 3, behind: "a");
         await broker.HoldsAsync(2);
         broker.Answer(1);
-        Assert.Equal(["published 3"], await ReceiveAsync(other, 1));
+        Assert.Equal(["published 3"], await other.ReceiveAnswersAsync(1));
 
-        await socket.SendTextAsync("""{"type":"publish","topic":"t","data":"x","key":"a","ref":4}""");
+        await socket.PublishAsync("t", 4, key: "a");
         await broker.HoldsAsync(3);
         broker.Answer(2);
-        await socket.SendTextAsync("""{"type":"publish","topic":"t","data":"x","behind":"a","ref":5}""");
+        await socket.PublishAsync("t", 5, behind: "a");
         await broker.HoldsAsync(4);
         broker.Answer(3);
-        Assert.Equal(["published 4", "published 5"], await ReceiveAsync(socket, 2));
+        Assert.Equal(["published 4", "published 5"], await socket.ReceiveAnswersAsync(2));
     }
 
     [Fact]
@@ -165,15 +163,15 @@ public class OwedAnswersTests
         var broker = new HeldBroker(takesAhead: true);
         await using TestHost host = await StartAsync(broker);
         using var refusals = new MetricCollector<long>(host.Services.GetRequiredService<IMeterFactory>(), ServerMetrics.MeterName, "duologue.pubsub.publish.refusals");
-        using ClientWebSocket socket = await OpenAsync(host);
+        using ClientWebSocket socket = await host.OpenTopicsAsync();
         await socket.SendTextAsync("""{"type":"publish","topic":"t","data":"x","key":"a","ref":0}""");
         await broker.HoldsAsync(1);
         broker.Fail(0, new BrokerUnavailableException("It is away.", isUnknown: false, null));
-        Assert.Equal(["error 0"], await ReceiveAsync(socket, 1));
+        Assert.Equal(["error 0"], await socket.ReceiveAnswersAsync(1));
         await socket.SendTextAsync("""{"type":"publish","topic":"t","data":"x","key":"b","behind":"a","ref":1}""");
         await socket.SendTextAsync("""{"type":"publish","topic":"t","key":"c","ref":2}""");
         await socket.SendTextAsync("""{"type":"publish","topic":"*","data":"x","ref":3}""");
-        Assert.Equal(["error 1", "error 2", "error 3"], await ReceiveAsync(socket, 3));
+        Assert.Equal(["error 1", "error 2", "error 3"], await socket.ReceiveAnswersAsync(3));
 
         Assert.Equal(["unavailable", "behind", "bad_request", "bad_topic"], refusals.GetMeasurementSnapshot().Select(measured => measured.Tags["duologue.publish.refusal"]));
         Assert.Equal(1, broker.Count);
@@ -184,13 +182,13 @@ public class OwedAnswersTests
     {
         var broker = new HeldBroker(takesAhead: true);
         await using TestHost host = await StartAsync(broker);
-        using ClientWebSocket socket = await OpenAsync(host);
-        await socket.SendTextAsync("""{"type":"publish","topic":"t","data":"x","key":"a","ref":0}""");
+        using ClientWebSocket socket = await host.OpenTopicsAsync();
+        await socket.PublishAsync("t", 0, key: "a");
         await socket.SendTextAsync("""{"type":"publish","topic":"t","key":"b","behind":"a","ref":1}""");
-        await socket.SendTextAsync("""{"type":"publish","topic":"t","data":"x","behind":"b","ref":2}""");
+        await socket.PublishAsync("t", 2, behind: "b");
         await broker.HoldsAsync(1);
         broker.Fail(0, new BrokerUnavailableException("It is away.", isUnknown: false, null));
-        Assert.Equal(["error 0", "error 1", "error 2"], await ReceiveAsync(socket, 3));
+        Assert.Equal(["error 0", "error 1", "error 2"], await socket.ReceiveAnswersAsync(3));
         Assert.Equal(1, broker.Count);
     }
 
@@ -199,10 +197,10 @@ public class OwedAnswersTests
     {
         var broker = new HeldBroker(takesAhead: true);
         await using TestHost host = await StartAsync(broker);
-        using ClientWebSocket socket = await OpenAsync(host);
-        await socket.SendTextAsync("""{"type":"publish","topic":"t","data":"x","key":"a","ref":0}""");
-        await socket.SendTextAsync("""{"type":"publish","topic":"t","data":"x","key":"b","behind":"a","ref":1}""");
-        await socket.SendTextAsync("""{"type":"publish","topic":"t","data":"x","key":"c","ref":2}""");
+        using ClientWebSocket socket = await host.OpenTopicsAsync();
+        await socket.PublishAsync("t", 0, key: "a");
+        await socket.PublishAsync("t", 1, key: "b", behind: "a");
+        await socket.PublishAsync("t", 2, key: "c");
         await broker.HoldsAsync(3);
         Assert.All(broker.Turns, turn => Assert.False(turn!.IsBroken));
 
@@ -215,7 +213,7 @@ public class OwedAnswersTests
             broker.Answer(i);
         }
 
-        Assert.Equal(["published 0", "published 1", "published 2"], await ReceiveAsync(socket, 3));
+        Assert.Equal(["published 0", "published 1", "published 2"], await socket.ReceiveAnswersAsync(3));
     }
 
     private static Task<TestHost> StartAsync(Broker broker) => TestHost.StartAsync(
@@ -223,25 +221,11 @@ public class OwedAnswersTests
         _ => { },
         builder => builder.Services.AddSingleton(broker));
 
-    private static Task<ClientWebSocket> OpenAsync(TestHost host) => host.ConnectAsync("/topics", options => options.AddSubProtocol(TopicsProtocol.Name));
-
     private static async Task PublishAsync(WebSocket socket, int count)
     {
         for (int i = 0; i < count; i++)
         {
-            await socket.SendTextAsync(string.Create(CultureInfo.InvariantCulture, $$"""{"type":"publish","topic":"t","data":"x","ref":{{i}}}"""));
+            await socket.PublishAsync("t", i);
         }
-    }
-
-    private static async Task<string[]> ReceiveAsync(WebSocket socket, int count)
-    {
-        var received = new List<string>();
-        while (received.Count < count)
-        {
-            using JsonDocument answer = JsonDocument.Parse(await socket.ReceiveTextAsync());
-            received.Add($"{answer.RootElement.GetProperty("type").GetString()} {answer.RootElement.GetProperty("ref").GetRawText()}");
-        }
-
-        return [.. received];
     }
 }

@@ -12,7 +12,7 @@ public class TopicsHandlerTests
     {
         await using FeedHost feed = await FeedHost.StartAsync(endpoint => endpoint.AllowPublishing = true);
         feed.Topics.Publish("a", "old");
-        using ClientWebSocket socket = await OpenAsync(feed);
+        using ClientWebSocket socket = await feed.Host.OpenTopicsAsync();
 
         await socket.SendTextAsync("""{"type":"subscribe","topic":"a","after":"oldest","ref":1}""");
         AssertJson("""{"topic":"a","ref":1,"type":"subscribed"}""", await socket.ReceiveTextAsync());
@@ -107,7 +107,7 @@ public class TopicsHandlerTests
     public async Task Text_and_binary_are_published_as_such()
     {
         await using FeedHost feed = await FeedHost.StartAsync(endpoint => endpoint.AllowPublishing = true);
-        using ClientWebSocket socket = await OpenAsync(feed);
+        using ClientWebSocket socket = await feed.Host.OpenTopicsAsync();
         await socket.SendTextAsync("""{"type":"publish","topic":"t","data":"text"}""");
         await socket.ReceiveTextAsync();
         await socket.SendTextAsync("""{"type":"publish","topic":"t","data":"AAH/","encoding":"base64"}""");
@@ -124,7 +124,7 @@ public class TopicsHandlerTests
         List<string> ids = [];
         for (int socket = 0; socket < 2; socket++)
         {
-            using ClientWebSocket publisher = await OpenAsync(feed);
+            using ClientWebSocket publisher = await feed.Host.OpenTopicsAsync();
             foreach (string message in (string[])["""{"type":"publish","topic":"t","data":"text","key":"1"}""", """{"type":"publish","topic":"t","data":[],"key":"2"}""", """{"type":"publish","topic":"t","data":"AAH/","encoding":"base64","key":"3"}"""])
             {
                 await publisher.SendTextAsync(message);
@@ -134,7 +134,7 @@ public class TopicsHandlerTests
 
         Assert.Equal(ids[..3], ids[3..]);
         Assert.Equal(ids[..3], (await feed.PollAsync("/topics/t")).Ids);
-        using ClientWebSocket other = await OpenAsync(feed);
+        using ClientWebSocket other = await feed.Host.OpenTopicsAsync();
         await other.SendTextAsync("""{"type":"publish","topic":"t","data":"text","key":"no key","ref":9}""");
         JsonElement error = await ReceiveAsync(other);
         Assert.Equal(("bad_request", 9), (Text(error, "code"), error.GetProperty("ref").GetInt32()));
@@ -144,7 +144,7 @@ public class TopicsHandlerTests
     public async Task Wildcards_are_live_and_the_application_is_asked_for_each_topic()
     {
         await using FeedHost feed = await FeedHost.StartAsync(endpoint => endpoint.AuthorizeSubscribe = access => !access.Topic.Contains("secret", StringComparison.Ordinal));
-        using ClientWebSocket socket = await OpenAsync(feed);
+        using ClientWebSocket socket = await feed.Host.OpenTopicsAsync();
         await socket.SendTextAsync("""{"type":"subscribe","topic":"news/**"}""");
         AssertJson("""{"topic":"news/**","type":"subscribed"}""", await socket.ReceiveTextAsync());
         feed.Topics.Publish("news/secret", "no");
@@ -163,7 +163,7 @@ public class TopicsHandlerTests
     public async Task Presence_tells_who_is_there_who_joins_and_who_leaves()
     {
         await using FeedHost feed = await FeedHost.StartAsync();
-        using ClientWebSocket watcher = await OpenAsync(feed);
+        using ClientWebSocket watcher = await feed.Host.OpenTopicsAsync();
         await watcher.SendTextAsync("""{"type":"subscribe","topic":"room","presence":true}""");
         await watcher.ReceiveTextAsync();
         await watcher.ReceiveTextAsync();
@@ -186,7 +186,7 @@ public class TopicsHandlerTests
     public async Task What_was_no_request_was_refused_without_the_ref_that_stood_in_it(string request)
     {
         await using FeedHost feed = await FeedHost.StartAsync(endpoint => endpoint.AllowPublishing = true);
-        using ClientWebSocket socket = await OpenAsync(feed);
+        using ClientWebSocket socket = await feed.Host.OpenTopicsAsync();
         await socket.SendTextAsync(request);
         JsonElement error = await ReceiveAsync(socket);
         Assert.Equal(("error", "bad_message", "p7"), (Text(error, "type"), Text(error, "code"), Text(error, "ref")));
@@ -225,7 +225,7 @@ public class TopicsHandlerTests
             endpoint.AuthorizeSubscribe = access => access.Topic != "secret";
             endpoint.AuthorizePublish = access => access.Topic != "closed";
         });
-        using ClientWebSocket socket = await OpenAsync(feed);
+        using ClientWebSocket socket = await feed.Host.OpenTopicsAsync();
         await socket.SendTextAsync(request);
         JsonElement error = await ReceiveAsync(socket);
         Assert.Equal(("error", code), (Text(error, "type"), Text(error, "code")));
@@ -238,7 +238,7 @@ public class TopicsHandlerTests
     public async Task Limits_are_errors_that_name_them()
     {
         await using FeedHost feed = await FeedHost.StartAsync(endpoint => endpoint.AllowPublishing = true, options => (options.MaxTopics, options.MaxTopicsPerConnection) = (2, 1));
-        using ClientWebSocket socket = await OpenAsync(feed);
+        using ClientWebSocket socket = await feed.Host.OpenTopicsAsync();
         await socket.SendTextAsync("""{"type":"subscribe","topic":"a"}""");
         await socket.ReceiveTextAsync();
         await socket.ReceiveTextAsync();
@@ -267,14 +267,12 @@ public class TopicsHandlerTests
     public async Task Each_socket_of_many_topics_had_a_handler_and_a_setup_of_its_own()
     {
         await using FeedHost feed = await FeedHost.StartAsync();
-        using ClientWebSocket one = await OpenAsync(feed);
-        using ClientWebSocket other = await OpenAsync(feed);
+        using ClientWebSocket one = await feed.Host.OpenTopicsAsync();
+        using ClientWebSocket other = await feed.Host.OpenTopicsAsync();
         ConnectionSetup[] setups = [.. feed.Host.Connections.Open.Select(connection => connection.Setup)];
         Assert.Equal(2, setups.Length);
         Assert.Same(setups[0], setups[1]);
     }
-
-    private static Task<ClientWebSocket> OpenAsync(FeedHost feed) => feed.Host.ConnectAsync("/topics", options => options.AddSubProtocol(TopicsProtocol.Name));
 
     private static async Task<JsonElement> ReceiveAsync(ClientWebSocket socket)
     {

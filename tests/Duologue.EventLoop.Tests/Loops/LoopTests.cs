@@ -320,15 +320,13 @@ public class LoopTests
     }
 
     /// <summary>Takes connections in, and reads them to nowhere; the first few it fails to take.</summary>
-    private sealed class Acceptor : IAcceptor, ISocketHandler
+    private sealed class Acceptor : IdleHandler, IAcceptor
     {
         public int Failures { get; set; }
 
         public TaskCompletionSource Accepted { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public string Name => "the test's";
-
-        public string? Endpoint => null;
 
         public bool OnAccepted(Loop loop, LoopListener listener, int descriptor, ReadOnlySpan<byte> remote)
         {
@@ -340,40 +338,6 @@ public class LoopTests
             loop.StartReceiving(loop.Add(descriptor, this));
             Accepted.TrySetResult();
             return true;
-        }
-
-        public bool TryGetDirect(out Memory<byte> memory)
-        {
-            memory = default;
-            return false;
-        }
-
-        public void OnReceivedDirect(Memory<byte> memory, int count) => throw new NotSupportedException();
-
-        public void OnReceived(ReadOnlySpan<byte> bytes)
-        {
-        }
-
-        public void OnReceiveEnded(int error)
-        {
-        }
-
-        public int Gather(Span<IoVector> vectors) => 0;
-
-        public void OnSent(long count, int error)
-        {
-        }
-
-        public void OnPosted(int requests)
-        {
-        }
-
-        public void OnDeadline()
-        {
-        }
-
-        public void OnClosed()
-        {
         }
     }
 

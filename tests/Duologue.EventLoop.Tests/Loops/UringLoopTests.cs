@@ -47,7 +47,7 @@ public class UringLoopTests
     }
 
     /// <summary>Takes connections in, counts what is received, and tells when all is there.</summary>
-    private sealed class Reader(int connections, long bytes) : IAcceptor, ISocketHandler
+    private sealed class Reader(int connections, long bytes) : IdleHandler, IAcceptor
     {
         private readonly List<LoopSocket> _sockets = [];
         private long _left = bytes;
@@ -57,8 +57,6 @@ public class UringLoopTests
         public TaskCompletionSource Received { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public string Name => "the test's";
-
-        public string? Endpoint => null;
 
         public bool OnAccepted(Loop loop, LoopListener listener, int descriptor, ReadOnlySpan<byte> remote)
         {
@@ -71,43 +69,13 @@ public class UringLoopTests
             return true;
         }
 
-        public bool TryGetDirect(out Memory<byte> memory)
-        {
-            memory = default;
-            return false;
-        }
-
-        public void OnReceivedDirect(Memory<byte> memory, int count) => throw new NotSupportedException();
-
-        public void OnReceived(ReadOnlySpan<byte> bytes)
+        public override void OnReceived(ReadOnlySpan<byte> bytes)
         {
             _left -= bytes.Length;
             if (_left == 0)
             {
                 Received.SetResult();
             }
-        }
-
-        public void OnReceiveEnded(int error)
-        {
-        }
-
-        public int Gather(Span<IoVector> vectors) => 0;
-
-        public void OnSent(long count, int error)
-        {
-        }
-
-        public void OnPosted(int requests)
-        {
-        }
-
-        public void OnDeadline()
-        {
-        }
-
-        public void OnClosed()
-        {
         }
     }
 }

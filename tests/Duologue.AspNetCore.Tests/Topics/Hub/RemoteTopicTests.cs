@@ -267,7 +267,7 @@ public class RemoteTopicTests
     {
         var broker = new SilentBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System));
         await using TestHost host = await StartAsync(broker);
-        using ClientWebSocket session = await host.ConnectAsync("/topics", options => options.AddSubProtocol(TopicsProtocol.Name));
+        using ClientWebSocket session = await host.OpenTopicsAsync();
         await session.SendTextAsync("""{"type":"subscribe","topic":"t"}""");
         Assert.Contains("subscribed", await session.ReceiveTextAsync(), StringComparison.Ordinal);
         Assert.Empty(FeedPage.Parse(await session.ReceiveTextAsync()).Ids);

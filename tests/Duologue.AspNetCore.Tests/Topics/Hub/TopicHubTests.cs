@@ -360,7 +360,7 @@ public class TopicHubTests
         await using TestHost host = await StartWithFeedAsync(broker);
         using ClientWebSocket feed = await host.ConnectAsync("/topics/pages?after=now");
         Assert.Empty(FeedPage.Parse(await feed.ReceiveTextAsync()).Ids);
-        using ClientWebSocket session = await host.ConnectAsync("/topics", options => options.AddSubProtocol("duologue.topics.v1"));
+        using ClientWebSocket session = await host.OpenTopicsAsync();
         foreach (string topic in (string[])["pages", "both"])
         {
             await session.SendTextAsync($$"""{"type":"subscribe","topic":"{{topic}}"}""");
