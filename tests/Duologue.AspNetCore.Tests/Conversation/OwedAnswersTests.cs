@@ -1,5 +1,6 @@
 using System.Diagnostics.Metrics;
 using System.Net.WebSockets;
+using System.Text.Json;
 using Duologue.AspNetCore.Tests.Support;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
@@ -52,6 +53,50 @@ public class OwedAnswersTests
         Assert.Equal(0, page.RootElement.GetProperty("items").GetArrayLength());
         TopicPage now = await host.Topics.ReadAsync("t", TopicStart.Now, 1, TestContext.Current.CancellationToken);
         Assert.Equal((2, now.Next.ToString()), (now.Next.Offset, page.RootElement.GetProperty("next").GetString()));
+    }
+
+    [Fact]
+    public async Task Who_subscribes_behind_his_own_publishes_begins_behind_them()
+    {
+        var broker = new HeldBroker(takesAhead: true);
+        await using TestHost host = await StartAsync(broker);
+        using ClientWebSocket socket = await host.OpenTopicsAsync();
+        var connection = (WebSocketConnection)Assert.Single(host.Connections);
+        await PublishAsync(socket, 2);
+        await broker.HoldsAsync(2);
+        await Eventually.True(() => !connection.IsHandling);
+        await socket.SubscribeAsync("t", 2);
+        await Eventually.True(() => connection.IsHandling);
+
+        broker.Answer(0);
+        broker.Answer(1);
+        Assert.Equal(["published 0", "published 1", "subscribed 2"], await socket.ReceiveAnswersAsync(3));
+        using JsonDocument page = JsonDocument.Parse(await socket.ReceiveTextAsync());
+        Assert.Equal(0, page.RootElement.GetProperty("items").GetArrayLength());
+        TopicPage now = await host.Topics.ReadAsync("t", TopicStart.Now, 1, TestContext.Current.CancellationToken);
+        Assert.Equal(now.Next.ToString(), page.RootElement.GetProperty("next").GetString());
+    }
+
+    [Fact]
+    public async Task Who_unsubscribes_behind_his_own_publishes_has_them_before()
+    {
+        var broker = new HeldBroker(takesAhead: true);
+        await using TestHost host = await StartAsync(broker);
+        using ClientWebSocket socket = await host.OpenTopicsAsync();
+        await socket.SubscribeAsync("t", 0);
+        Assert.Equal(["subscribed 0"], await socket.ReceiveAnswersAsync(1));
+        Assert.Contains("items", await socket.ReceiveTextAsync(), StringComparison.Ordinal);
+        var connection = (WebSocketConnection)Assert.Single(host.Connections);
+        await socket.PublishAsync("t", 1);
+        await broker.HoldsAsync(1);
+        await Eventually.True(() => !connection.IsHandling);
+        await socket.SendTextAsync("""{"type":"unsubscribe","topic":"t","ref":2}""");
+        await Eventually.True(() => connection.IsHandling);
+
+        broker.Answer(0);
+        string[] received = [await socket.ReceiveTextAsync(), await socket.ReceiveTextAsync(), await socket.ReceiveTextAsync()];
+        Assert.Single(received[..2], text => text.Contains("items", StringComparison.Ordinal));
+        Assert.Contains("unsubscribed", received[2], StringComparison.Ordinal);
     }
 
     [Fact]
@@ -216,9 +261,26 @@ public class OwedAnswersTests
         Assert.Equal(["published 0", "published 1", "published 2"], await socket.ReceiveAnswersAsync(3));
     }
 
+    [Fact]
+    public async Task What_is_to_come_behind_one_of_two_publishes_with_the_same_key_comes_behind_the_later()
+    {
+        var broker = new HeldBroker(takesAhead: true);
+        await using TestHost host = await StartAsync(broker);
+        using ClientWebSocket socket = await host.OpenTopicsAsync();
+        await socket.PublishAsync("t", 0, key: "a");
+        await socket.PublishAsync("t", 1, key: "a");
+        await socket.PublishAsync("t", 2, behind: "a");
+        await broker.HoldsAsync(3);
+
+        broker.Turns[0]!.NotDone();
+        Assert.False(broker.Turns[2]!.IsBroken);
+        broker.Turns[1]!.NotDone();
+        Assert.True(broker.Turns[2]!.IsBroken);
+    }
+
     private static Task<TestHost> StartAsync(Broker broker) => TestHost.StartAsync(
         app => app.MapTopics("/topics/{**name}").WithOptions(topics => topics.AllowPublishing = true),
-        _ => { },
+        options => options.CloseTimeout = TimeSpan.FromHours(1),
         builder => builder.Services.AddSingleton(broker));
 
     private static async Task PublishAsync(WebSocket socket, int count)

@@ -30,6 +30,8 @@ internal sealed class SilentBroker(MemoryBroker log) : StoringBroker(log)
 
     public void TellUnseen(string topic, TopicPosition first) => OnAppendedUnseen(topic, first);
 
+    public void TellMissed() => OnMissed();
+
     public void TellUncertain(string topic) => OnUncertain(topic);
 
     protected override void Tell(string topic, TopicMessage message) => _appended.Add(new AppendedMessage(topic, message));

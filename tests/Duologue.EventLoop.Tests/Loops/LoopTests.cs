@@ -165,6 +165,20 @@ public class LoopTests
         Assert.Equal(["AcceptPaused", "AcceptResumed", "AcceptPaused", "AcceptResumed"], log.Collector.GetSnapshot().Select(record => record.Id.Name));
     }
 
+    [Fact]
+    public void For_want_of_memory_no_descriptors_are_let_go_of_and_the_rest_is_told_at_once()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "The event loop runs on Linux.");
+        using var reserve = new DescriptorReserve();
+        int size = reserve.Count;
+        var log = new FakeLogger();
+        var loop = new Destitute(log) { Reserve = reserve };
+        reserve.Join(loop);
+        loop.FailToAccept(new LoopListener(-1, new Indifferent()), Errno.OutOfMemory);
+        Assert.Equal("AcceptPaused", Assert.Single(log.Collector.GetSnapshot()).Id.Name);
+        Assert.Equal(size, reserve.Count);
+    }
+
     [Theory]
     [MemberData(nameof(Backends))]
     public async Task What_one_loop_let_go_of_for_want_of_descriptors_went_to_the_next_connections_of_another(EventLoopBackend backend)
@@ -351,7 +365,9 @@ public class LoopTests
 
     private sealed class Destitute(ILogger logger) : ImaginaryLoop(logger)
     {
-        public void FailToAccept(LoopListener listener) => Exhausted(listener, Errno.DescriptorsExhausted);
+        public void FailToAccept(LoopListener listener) => FailToAccept(listener, Errno.DescriptorsExhausted);
+
+        public void FailToAccept(LoopListener listener, int error) => Exhausted(listener, error);
 
         public bool Accept(LoopListener listener)
         {

@@ -128,6 +128,29 @@ public class SubscribingTests
     }
 
     [Fact]
+    public async Task Who_subscribes_by_a_pattern_is_told_when_more_was_let_go_of_than_is_remembered()
+    {
+        await using StoreServer store = StoreServer.Start("garnet");
+        await using Node node = await Node.StartAsync(store);
+        using var socket = new ClientWebSocket();
+        Connection connection = await node.ConnectAsync(socket);
+        Assert.True(connection.Subscribe("a/*"));
+        var told = new TaskCompletionSource<TopicResetEventArgs>(TaskCreationOptions.RunContinuationsAsynchronously);
+        node.Topics.Reset += (_, reset) => told.TrySetResult(reset);
+        var gap = new InboxGap();
+        for (int i = 0; i <= Inbox.MaxGapTopics; i++)
+        {
+            gap.Add(new AppendedMessage($"b/{i}", new TopicMessage(new TopicPosition(1, 1), MessageType.Text, default)));
+        }
+
+        node.Broker.ReadInstead(gap);
+
+        TopicResetEventArgs reset = await told.Task.WaitAsync(Node.Patience, Token);
+        Assert.Equal(("a/*", null), (reset.Topic, reset.Lost));
+        Assert.Equal(connection.Id, Assert.Single(reset.Subscribers).Id);
+    }
+
+    [Fact]
     public async Task Who_subscribed_by_a_pattern_missed_what_was_published_while_redis_was_away_and_was_not_told()
     {
         await using StoreServer store = StoreServer.Start("garnet");

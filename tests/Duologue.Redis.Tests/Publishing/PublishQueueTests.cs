@@ -64,8 +64,7 @@ public class PublishQueueTests
 
         // Held as long as the client library holds it, and no longer; an answer that comes now is nobody's.
         Assert.Equal(1, queue.Count);
-        Assert.True(silence.Answers.Appends.TryDequeue(out TaskCompletionSource<RedisResult>? append));
-        append.SetResult(RedisResult.Create((RedisValue)"1 7 1 1790000000000"));
+        silence.Answers.Next().SetResult(RedisResult.Create((RedisValue)"1 7 1 1790000000000"));
         await Eventually.True(() => queue.Count == 0);
     }
 
@@ -99,13 +98,13 @@ public class PublishQueueTests
         Task third = Add("third", new PublishTurn("third", next));
         Task other = Add("of somebody else", null);
 
-        Answer().SetException(new RedisServerException(RedisErrorKind.Unknown, CommandFlags.None, "OOM command not allowed when used memory > 'maxmemory'."));
+        silence.Answers.Next().SetException(new RedisServerException(RedisErrorKind.Unknown, CommandFlags.None, "OOM command not allowed when used memory > 'maxmemory'."));
         await Assert.ThrowsAsync<BrokerUnavailableException>(() => first.WaitAsync(Node.Patience, Token));
 
         // The others have left meanwhile. By the number of the one before, the script sees that it is missing.
         await Eventually.True(() => silence.Answers.Appends.Count == 2);
-        Answer().SetResult(RedisResult.Create((RedisValue)Early));
-        Answer().SetResult(RedisResult.Create((RedisValue)$"{Early}\n{Early}"));
+        silence.Answers.Next().SetResult(RedisResult.Create((RedisValue)Early));
+        silence.Answers.Next().SetResult(RedisResult.Create((RedisValue)$"{Early}\n{Early}"));
         foreach (Task behind in new[] { second, third })
         {
             BrokerUnavailableException refused = await Assert.ThrowsAsync<BrokerUnavailableException>(() => behind.WaitAsync(Node.Patience, Token));
@@ -113,7 +112,7 @@ public class PublishQueueTests
         }
 
         await Eventually.True(() => silence.Answers.Appends.Count == 1);
-        Answer().SetResult(RedisResult.Create((RedisValue)"1 7 1 1790000000000"));
+        silence.Answers.Next().SetResult(RedisResult.Create((RedisValue)"1 7 1 1790000000000"));
         await other.WaitAsync(Node.Patience, Token);
         Assert.Equal(0, silence.Queue.Count);
 
@@ -123,12 +122,62 @@ public class PublishQueueTests
             message.Turn = place;
             return silence.Queue.AddAsync("t", message, new TopicHistory());
         }
+    }
 
-        TaskCompletionSource<RedisResult> Answer()
-        {
-            Assert.True(silence.Answers.Appends.TryDequeue(out TaskCompletionSource<RedisResult>? append));
-            return append;
-        }
+    [Theory]
+    [InlineData("NOSCRIPT No matching script.")]
+    [InlineData("ERR something else")]
+    public async Task One_that_fails_when_its_publisher_has_been_told_is_counted_no_more(string refusal)
+    {
+        var time = new FakeTimeProvider();
+        await using Silence silence = await Silence.OpenAsync(new RedisBrokerOptions(), time);
+        Task publish = silence.Queue.AddAsync("t", Text("x"), new TopicHistory());
+        await Eventually.True(() => silence.Answers.Appends.Count == 1);
+        time.Advance(TimeSpan.FromSeconds(10.1));
+        Assert.True((await Assert.ThrowsAsync<BrokerUnavailableException>(() => publish.WaitAsync(Node.Patience, Token))).IsUnknown);
+        Assert.Equal(1, silence.Queue.Count);
+
+        silence.Answers.Next().SetException(new RedisServerException(RedisErrorKind.Unknown, CommandFlags.None, refusal));
+        await Eventually.True(() => silence.Queue.Count == 0);
+    }
+
+    [Fact]
+    public async Task A_publish_that_is_in_the_log_keeps_none_before_it_in_memory()
+    {
+        await using Silence silence = await Silence.OpenAsync(new RedisBrokerOptions(), TimeProvider.System);
+        var before = new PublishTurn("before", null);
+        TopicMessage message = Text("x");
+        message.Turn = new PublishTurn("x", before);
+        Task publish = silence.Queue.AddAsync("t", message, new TopicHistory());
+        await Eventually.True(() => silence.Answers.Appends.Count == 1);
+        silence.Answers.Next().SetResult(RedisResult.Create((RedisValue)"1 7 1 1790000000000"));
+        await publish.WaitAsync(Node.Patience, Token);
+
+        before.NotDone();
+        Assert.False(message.Turn.IsBroken);
+    }
+
+    [Fact]
+    public async Task What_waits_while_others_are_under_way_does_not_overtake_what_comes_again()
+    {
+        await using Silence silence = await Silence.OpenAsync(new RedisBrokerOptions { PublishTimeout = TimeSpan.FromHours(1) }, TimeProvider.System);
+        Task first = silence.Queue.AddAsync("t", Text("first"), new TopicHistory());
+        await Eventually.True(() => silence.Answers.Appends.Count == 1);
+        Task other = silence.Queue.AddAsync("u", Text("of another topic"), new TopicHistory());
+        await Eventually.True(() => silence.Answers.Appends.Count == PublishQueue.MaxCalls);
+        Task second = silence.Queue.AddAsync("t", Text("second"), new TopicHistory());
+
+        // A call comes back, with the first, and so one could leave; the other call is still under way.
+        silence.Answers.Next().SetException(new RedisServerException(RedisErrorKind.NoScript, CommandFlags.None, "NOSCRIPT No matching script."));
+        await Eventually.True(() => silence.Queue.RetriesPending == 2);
+        silence.Answers.Next().SetResult(RedisResult.Create((RedisValue)"1 7 1 1790000000000"));
+        await other.WaitAsync(Node.Patience, Token);
+        await Eventually.True(() => silence.Answers.Sent.Count == 3);
+        RedisValue[] together = silence.Answers.Sent.Last();
+        Assert.InRange(Array.IndexOf(together, (RedisValue)"first"), 0, Array.IndexOf(together, (RedisValue)"second"));
+        silence.Answers.Next().SetResult(RedisResult.Create((RedisValue)"1 7 1 1790000000000\n1 7 2 1790000000000"));
+        await Task.WhenAll(first, second).WaitAsync(Node.Patience, Token);
+        Assert.Equal(0, silence.Queue.Count);
     }
 
     [Theory]
@@ -143,8 +192,7 @@ public class PublishQueueTests
         Task publish = queue.AddAsync("t", Text("x"), new TopicHistory());
         await Eventually.True(() => silence.Answers.Appends.Count == 1);
         silence.Cut();
-        Assert.True(silence.Answers.Appends.TryDequeue(out TaskCompletionSource<RedisResult>? append));
-        append.SetException(refusal is null ? new RedisTimeoutException(CommandFlags.None, "Timeout awaiting response.", CommandStatus.Sent) : new RedisServerException(RedisErrorKind.Unknown, CommandFlags.None, refusal));
+        silence.Answers.Next().SetException(refusal is null ? new RedisTimeoutException(CommandFlags.None, "Timeout awaiting response.", CommandStatus.Sent) : new RedisServerException(RedisErrorKind.Unknown, CommandFlags.None, refusal));
 
         // The answer is taken in on another thread; the time is over only when it has been.
         await Eventually.True(() => queue.RetriesPending == 1);
@@ -257,6 +305,13 @@ public class PublishQueueTests
     public class AnswersWhenTold : DispatchProxy
     {
         internal ConcurrentQueue<TaskCompletionSource<RedisResult>> Appends { get; } = new();
+
+        /// <summary>The call that has waited longest for its answer.</summary>
+        internal TaskCompletionSource<RedisResult> Next()
+        {
+            Assert.True(Appends.TryDequeue(out TaskCompletionSource<RedisResult>? append));
+            return append;
+        }
 
         /// <summary>What the script was called with.</summary>
         internal ConcurrentQueue<RedisValue[]> Sent { get; } = new();

@@ -35,6 +35,21 @@ public sealed class PipeCarrierTests
         await running.Soon();
     }
 
+    [Fact]
+    public async Task What_a_peer_sent_before_it_ended_is_all_taken_however_much_is_at_hand()
+    {
+        var input = new Pipe(new PipeOptions(pauseWriterThreshold: 0));
+        byte[] data = new byte[500_000];
+        new Random(1).NextBytes(data);
+        await input.Writer.WriteAsync(new WireFrame(WireFrame.Binary, data).Masked().ToBytes(), Token);
+        await input.Writer.CompleteAsync();
+        WebSocketConnection connection = Server();
+        Task running = new PipeCarrier(input.Reader, new Pipe().Writer, connection, null).RunAsync();
+        Assert.Equal(data, (await connection.ReceiveAsync(Token).Soon()).ToArray());
+        connection.Abort();
+        await running.Soon();
+    }
+
     [Theory]
     [InlineData(1)]
     [InlineData(1_000)]
@@ -65,6 +80,21 @@ public sealed class PipeCarrierTests
         connection.Abort();
         await running.Soon();
         Assert.Equal(1, killed);
+    }
+
+    [Theory]
+    [InlineData(65_536)]
+    [InlineData(10)]
+    public async Task A_transport_that_takes_nothing_more_ends_the_connection(int threshold)
+    {
+        var input = new Pipe();
+        var output = new Pipe(new PipeOptions(pauseWriterThreshold: threshold, resumeWriterThreshold: threshold / 2));
+        WebSocketConnection connection = Server();
+        Task running = new PipeCarrier(input.Reader, output.Writer, connection, null).RunAsync();
+        await output.Reader.CompleteAsync();
+        connection.Send(new byte[100], MessageType.Binary);
+        Assert.Equal(CloseCause.ConnectionLost, (await connection.Closed.Soon()).Cause);
+        await running.Soon();
     }
 
     [Fact]

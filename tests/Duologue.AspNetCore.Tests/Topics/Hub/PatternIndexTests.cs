@@ -1,3 +1,5 @@
+using System.Collections;
+using System.Reflection;
 using CsCheck;
 
 namespace Duologue.AspNetCore.Tests.Pubsub;
@@ -65,6 +67,20 @@ public class PatternIndexTests
     }
 
     [Fact]
+    public void Nothing_is_kept_of_patterns_that_came_and_went()
+    {
+        var index = new PatternIndex();
+        string[] stay = [.. Enumerable.Range(0, 20).Select(i => $"stays{i}/*")];
+        Array.ForEach(stay, index.Add);
+        string[] go = ["goes/**", "*/goes", "goes/*/there", "*/*", "**"];
+        Array.ForEach(go, index.Add);
+        Array.ForEach(go, index.Remove);
+
+        Assert.Equal(1, ShapesOf(index).Count);
+        CheckAll(index, stay, ["stays7/a", "goes/a"]);
+    }
+
+    [Fact]
     public void Of_many_patterns_the_one_is_found_and_where_there_is_none_nothing_is_allocated()
     {
         var index = new PatternIndex();
@@ -80,6 +96,9 @@ public class PatternIndexTests
         index.Find("a/x/b");
         Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
     }
+
+    private static ICollection ShapesOf(PatternIndex index) =>
+        (ICollection)typeof(PatternIndex).GetField("_shapes", BindingFlags.Instance | BindingFlags.NonPublic)!.GetValue(index)!;
 
     private static void CheckAll(PatternIndex index, IReadOnlyCollection<string> all, string[] names)
     {

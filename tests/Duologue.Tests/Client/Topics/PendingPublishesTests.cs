@@ -111,6 +111,24 @@ public class PendingPublishesTests
     }
 
     [Fact]
+    public void Of_what_waits_to_be_sent_only_what_was_taken_back_is_not_sent()
+    {
+        PendingPublish[] all = [.. Enumerable.Range(0, 4).Select(_ => Add())];
+        Assert.True(_queue.TryTakeBack(all[0]));
+        Assert.True(_queue.TryTakeBack(all[2]));
+        Assert.Equal([all[1], all[3], null], [_queue.TryNext(2), _queue.TryNext(9), _queue.TryNext(9)]);
+    }
+
+    [Fact]
+    public void What_the_way_before_had_under_way_takes_no_room_from_the_next()
+    {
+        PendingPublish?[] all = [Add(), Add()];
+        Assert.Equal(all, [_queue.TryNext(2), _queue.TryNext(2)]);
+        Assert.Equal(2, _queue.Rewind());
+        Assert.Equal([all[0], null], [_queue.TryNext(1), _queue.TryNext(1)]);
+    }
+
+    [Fact]
     public async Task The_end_fails_all_and_takes_no_more()
     {
         PendingPublish publish = Add();
