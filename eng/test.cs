@@ -1,6 +1,7 @@
 // Builds everything, brings in what the tests need, runs them one project after the other, and sums up.
 // One program for all systems; ./test and test.cmd only start it.
 // The last line is "N passed, N failed", and ", N skipped" where some were. Exit code 0 only if all is well.
+// A hang, a crash: their dumps are in artifacts/test-results. With --coverage it says how much of each assembly has run.
 
 using System.Diagnostics;
 using System.Globalization;
@@ -12,7 +13,8 @@ var environment = new Dictionary<string, string>(); // what the tests are told o
 
 // Leading words name test projects; the rest belongs to the test runner.
 var chosen = args.TakeWhile(arg => !arg.StartsWith('-')).ToArray();
-var runnerArguments = args[chosen.Length..];
+var measuresCoverage = args.Contains("--coverage");
+var runnerArguments = args[chosen.Length..].Where(arg => arg != "--coverage").ToArray();
 
 var projects = Directory.GetFiles(Path.Combine(root, "tests"), "*.csproj", SearchOption.AllDirectories)
     .Select(path => Path.GetFileNameWithoutExtension(path))
@@ -53,11 +55,17 @@ if ((selected.Contains("Duologue.Interop.Tests") || selected.Contains("Duologue.
 }
 
 Directory.CreateDirectory(results);
+var lines = new Dictionary<(string Assembly, string File, int Line), bool>(); // whether one has run, of all projects together
 int passed = 0, skipped = 0;
 var failures = new List<string>();
 foreach (var project in selected)
 {
     RunTests(project);
+}
+
+if (measuresCoverage)
+{
+    TellCoverage();
 }
 
 Console.WriteLine();
@@ -95,6 +103,8 @@ void RunTests(string project)
     Heading($"Testing {project}");
     var report = Path.Combine(results, $"{project}.trx");
     File.Delete(report);
+    string[] Coverage() => Directory.GetFiles(results, $"{project}.coverage.cobertura*.xml");
+    Array.ForEach(Coverage(), File.Delete);
     var clock = Stopwatch.StartNew();
     // A run that shows nothing for half a minute says that it lives.
     using var heartbeat = new Timer(
@@ -105,11 +115,14 @@ void RunTests(string project)
             Path.Combine(root, "artifacts", "bin", project, "release", $"{project}.dll"),
             "--results-directory", results, "--report-trx", "--report-trx-filename", $"{project}.trx",
             "--hangdump", "--hangdump-timeout", "5m", "--hangdump-type", "Mini",
+            "--crashdump", "--crashdump-type", "Mini", "--crash-report-if-supported",
+            .. measuresCoverage ? ["--coverlet", "--coverlet-output-format", "cobertura", "--coverlet-file-prefix", project] : Array.Empty<string>(),
             "--ignore-exit-code", "8", // no test matched the filter: judged over all projects
             .. Console.IsOutputRedirected ? ["--ansi", "off"] : Array.Empty<string>(),
             .. runnerArguments,
         ]);
 
+    Array.ForEach(Coverage(), ReadCoverage);
     var failedBefore = failures.Count;
     if (File.Exists(report))
     {
@@ -137,6 +150,30 @@ void RunTests(string project)
     if (exitCode != 0 && failures.Count == failedBefore)
     {
         failures.Add($"{project}: the run ended with exit code {exitCode}");
+    }
+}
+
+void ReadCoverage(string report)
+{
+    foreach (var ofClass in XDocument.Load(report).Descendants("class"))
+    {
+        var assembly = (string)ofClass.Ancestors("package").First().Attribute("name")!;
+        var file = (string)ofClass.Attribute("filename")!;
+        foreach (var line in ofClass.Elements("lines").Elements("line"))
+        {
+            var key = (assembly, file, (int)line.Attribute("number")!);
+            lines[key] = lines.GetValueOrDefault(key) || (int)line.Attribute("hits")! > 0;
+        }
+    }
+}
+
+void TellCoverage()
+{
+    Heading("Lines that have run");
+    foreach (var assembly in lines.GroupBy(line => line.Key.Assembly).OrderBy(assembly => assembly.Key, StringComparer.Ordinal))
+    {
+        var run = assembly.Count(line => line.Value);
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{assembly.Key}: {100.0 * run / assembly.Count():F1} % of {assembly.Count():N0}"));
     }
 }
 
