@@ -485,7 +485,8 @@ internal sealed class PipeConnection : TransportConnection, ISocketHandler, ICon
         }
         else
         {
-            _output.Reader.Complete(error);
+            // Without the error: Kestrel takes what a flush throws for a fault, and logs it with its stack. That a peer has gone is none.
+            _output.Reader.Complete();
         }
 
         if (!_socket.IsClosed)

@@ -110,6 +110,33 @@ public class PipeContractTests
 
     [Theory]
     [MemberData(nameof(Backends))]
+    public async Task A_reset_by_the_peer_made_a_flush_throw_which_Kestrel_logs_as_a_fault(EventLoopBackend backend)
+    {
+        await using Bench bench = await Bench.StartAsync(backend);
+        (Socket peer, ConnectionContext connection) = await bench.ConnectAsync();
+        byte[] piece = Bench.RandomBytes(64 * 1024);
+
+        // What the peer does not read fills the kernel's buffers, and then a flush waits; perhaps it is one of those behind the reset.
+        Task<FlushResult> flush = connection.Transport.Output.WriteAsync(piece, Token).AsTask();
+        while (flush.IsCompleted)
+        {
+            Assert.False((await flush).IsCompleted);
+            flush = connection.Transport.Output.WriteAsync(piece, Token).AsTask();
+        }
+
+        peer.LingerState = new LingerOption(true, 0);
+        peer.Close();
+        while (!(await flush.WaitAsync(LoopHost.Patience, Token)).IsCompleted)
+        {
+            flush = connection.Transport.Output.WriteAsync(piece, Token).AsTask();
+        }
+
+        await connection.DisposeAsync();
+        await Eventually.True(() => bench.SocketCount == 0, () => "The socket is still there.");
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
     public async Task A_full_pipe_stops_the_peer_and_an_empty_one_lets_it_go_on(EventLoopBackend backend)
     {
         await using Bench bench = await Bench.StartAsync(backend);
