@@ -91,7 +91,7 @@ internal sealed class DescriptorReserve : IDisposable
         }
     }
 
-    /// <summary>Takes back what is free. True if the reserve is whole, and to stay so.</summary>
+    /// <summary>Takes all of them back, or none where there are too few. True if the reserve is whole, and to stay so.</summary>
     public bool TryFill()
     {
         long now = Environment.TickCount64;
@@ -129,6 +129,8 @@ internal sealed class DescriptorReserve : IDisposable
             int descriptor = Libc.EventDescriptor(0, Constants.EventDescriptorCloseOnExec);
             if (descriptor < 0)
             {
+                // Too few to accept with are of use to others: as long as accepting rests, whoever needs one is to find one.
+                Release();
                 return false;
             }
 
