@@ -47,12 +47,12 @@ public class TopicsHandlerTests
     public async Task What_was_being_handed_out_meanwhile_came_behind_unsubscribed(bool isPresence)
     {
         await using FeedHost feed = await FeedHost.StartAsync();
-        using ClientWebSocket first = await OpenAsync(feed);
+        using ClientWebSocket first = await feed.Host.OpenTopicsAsync();
         await SubscribeAsync(first);
         ConnectionState stuck = ConnectionState.Of(Assert.Single(feed.Host.Connections), out _);
-        using ClientWebSocket leaving = await OpenAsync(feed);
+        using ClientWebSocket leaving = await feed.Host.OpenTopicsAsync();
         await SubscribeAsync(leaving);
-        using ClientWebSocket third = await OpenAsync(feed);
+        using ClientWebSocket third = await feed.Host.OpenTopicsAsync();
         Connection other = feed.Host.Connections.MaxBy(connection => int.Parse(connection.Id, CultureInfo.InvariantCulture))!;
 
         // The first of them can be given nothing for a while, so that the others wait for what they are to have.

@@ -76,7 +76,7 @@ public class PatternIndexTests
         Array.ForEach(go, index.Add);
         Array.ForEach(go, index.Remove);
 
-        Assert.Equal(1, ShapesOf(index).Count);
+        Assert.Single(ShapesOf(index));
         CheckAll(index, stay, ["stays7/a", "goes/a"]);
     }
 
