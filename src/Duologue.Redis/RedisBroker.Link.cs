@@ -19,6 +19,7 @@ public sealed partial class RedisBroker
     private readonly string _incarnation = Guid.NewGuid().ToString("N");
     private volatile IConnectionMultiplexer? _multiplexer;
     private string? _refusal;
+    private bool _isToTell;
 
     // Takes what this broker has hung on the link of the moment from it.
     private Action? _leave;
@@ -53,11 +54,20 @@ public sealed partial class RedisBroker
                     await CloseLinkAsync().ConfigureAwait(false);
                 }
 
-                if (_time.GetElapsedTime(touched) > _idle / 4 && IsConnected && touching.IsCompleted)
+                if (IsConnected && touching.IsCompleted)
                 {
                     // Beside the beats: with many topics it takes longer than the link may be without one.
-                    touched = _time.GetTimestamp();
-                    touching = TouchAsync();
+                    if (_time.GetElapsedTime(touched) > _idle / 4)
+                    {
+                        touched = _time.GetTimestamp();
+                        _scripts.Ends.Forget(_idle, _followed.ContainsKey);
+                        touching = TouchAsync(_followed.Keys);
+                    }
+                    else if (Interlocked.Exchange(ref _isToTell, false))
+                    {
+                        // Those that are followed are read anyway. Of the others the server, which may be another, is told how far they had come.
+                        touching = TouchAsync(_scripts.Ends.ListDoubtful().Where(topic => !_followed.ContainsKey(topic)));
+                    }
                 }
 
                 // While the link is not proven, its first sign of life is worth more than a quiet line.
@@ -302,9 +312,9 @@ public sealed partial class RedisBroker
         }
     }
 
-    private async Task TouchAsync()
+    private async Task TouchAsync(IEnumerable<string> topics)
     {
-        foreach ((string topic, int _) in _followed)
+        foreach (string topic in topics)
         {
             try
             {
@@ -386,6 +396,7 @@ public sealed partial class RedisBroker
             }
             else if (Entry.TryReadNotification(payload, _scripts.Layout, out List<AppendedMessage> messages))
             {
+                _scripts.Ends.Hear(CollectionsMarshal.AsSpan(messages));
                 _inbox.Add(CollectionsMarshal.AsSpan(messages));
             }
             else if (Entry.LayoutOf(payload) is null or TopicScripts.LayoutVersion)
@@ -467,6 +478,7 @@ public sealed partial class RedisBroker
         {
             // From here on all is notified; what came before is in the logs.
             string[] topics = [.. _followed.Keys];
+            Volatile.Write(ref _isToTell, true);
             Log.Restored(_logger, NodeName, topics.Length);
             ReadOn(topics);
             Guard(OnMissed);
@@ -487,6 +499,7 @@ public sealed partial class RedisBroker
     {
         bool wasReady;
         TaskCompletionSource[] unproven;
+        _scripts.Ends.Doubt();
         lock (_linkLock)
         {
             _provenFrom = _beat + 1;

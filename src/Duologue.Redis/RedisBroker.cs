@@ -155,6 +155,7 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
             }
 
             TopicPosition head = (await ReadAsync(topic, TopicStart.Now, 1, 1, cancellationToken).ConfigureAwait(false)).Next;
+            _scripts.Ends.Learn(topic, default, head, isNew: true);
 
             // What was appended before that, and since somebody asked to subscribe, is his: it has been handed out when this is answered.
             await HearAllAsync().WaitAsync(cancellationToken).ConfigureAwait(false);

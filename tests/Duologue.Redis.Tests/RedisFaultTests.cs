@@ -195,7 +195,7 @@ public class RedisFaultTests
     }
 
     [Fact]
-    public async Task A_replica_that_takes_over_behind_gives_a_reset_to_those_who_had_more_and_to_no_others()
+    public async Task A_replica_that_takes_over_behind_gives_a_reset_to_those_who_had_more_and_to_those_who_had_less()
     {
         await using var primary = new RedisStore("--appendonly", "no", "--repl-diskless-sync-delay", "0");
         await using var replica = new RedisStore("--appendonly", "no", "--replicaof", "127.0.0.1", primary.Port.ToString(CultureInfo.InvariantCulture));
@@ -226,8 +226,8 @@ public class RedisFaultTests
         Assert.Equal(lost.Offset, after.Offset);
         Assert.NotEqual(lost.Epoch, after.Epoch);
 
-        TopicPage page = await node.Topics.ReadAsync("t", TopicStart.After(kept), 10, Token);
-        Assert.Equal((false, "after"), (page.IsReset, Assert.Single(page.Messages).Text));
+        // Who has read no further than the replica passes over what it lacks, too.
+        Assert.True((await node.Topics.ReadAsync("t", TopicStart.After(kept), 10, Token)).IsReset);
         Assert.True((await node.Topics.ReadAsync("t", TopicStart.After(lost), 10, Token)).IsReset);
     }
 

@@ -37,7 +37,7 @@ internal sealed class PublishBatch
     private const int NumberLength = 20;
 
     private readonly List<(PendingAppend Append, long Before)> _items = [];
-    private readonly Dictionary<string, int> _places = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (int Place, KnownEnd Told)> _topics = new(StringComparer.Ordinal);
     private readonly List<RedisKey> _keys = [];
     private HashSet<string>? _keyed;
     private long _bytes;
@@ -59,16 +59,24 @@ internal sealed class PublishBatch
         }
     }
 
-    /// <summary>What the script is called with: the keys of each topic once.</summary>
-    public (RedisKey[] Keys, RedisValue[] Values) Encode(string prefix, long epoch, TimeSpan idle)
+    /// <summary>What the script is called with: the keys of each topic once, and with the first publish of each how far the topic has come, where the server may not know.</summary>
+    public (RedisKey[] Keys, RedisValue[] Values) Encode(string prefix, EpochSource epochs, KnownEnds ends, TimeSpan idle)
     {
-        var values = new List<RedisValue>(3 + (3 * Count)) { epoch, Milliseconds(idle), this[0].Head.AsMemory(1, 8) };
+        var values = new List<RedisValue>(3 + (3 * Count)) { default, Milliseconds(idle), this[0].Head.AsMemory(1, 8) };
         _keys.Clear();
-        _places.Clear();
+        _topics.Clear();
         foreach ((PendingAppend append, long before) in _items)
         {
             bool isKeyed = TryGetKey(append, out string? key);
-            values.Add(Describe(append, before, PlaceOf(append.Topic, prefix), isKeyed));
+            TopicPosition? reached = null;
+            if (!_topics.TryGetValue(append.Topic, out (int Place, KnownEnd Told) topic))
+            {
+                topic = (AddKeys(append.Topic, prefix), ends.Tell(append.Topic, isSure: false));
+                _topics.Add(append.Topic, topic);
+                reached = topic.Told.Position;
+            }
+
+            values.Add(Describe(append, before, topic.Place, isKeyed, reached));
             values.Add(append.Message.Data);
             if (isKeyed)
             {
@@ -76,19 +84,19 @@ internal sealed class PublishBatch
             }
         }
 
+        // Greater than all that is told.
+        values[0] = epochs.Next();
         return ([.. _keys], [.. values]);
     }
 
-    // Where the topic's keys begin, counted as the script counts. Those of idempotency are given only where they are needed, for a server may lock what it is given.
-    private int PlaceOf(string topic, string prefix)
-    {
-        if (_places.TryGetValue(topic, out int place))
-        {
-            return place;
-        }
+    /// <summary>What the call has told of a topic.</summary>
+    public KnownEnd ToldOf(string topic) => _topics[topic].Told;
 
+    // Where the topic's keys begin, counted as the script counts. Those of idempotency are given only where they are needed, for a server may lock what it is given.
+    private int AddKeys(string topic, string prefix)
+    {
         string tag = TopicScripts.TagOf(prefix, topic);
-        _places.Add(topic, place = _keys.Count + 1);
+        int place = _keys.Count + 1;
         _keys.Add(tag + "h");
         _keys.Add(tag + "l");
         if (_keyed?.Contains(topic) == true)
@@ -100,7 +108,7 @@ internal sealed class PublishBatch
         return place;
     }
 
-    private static byte[] Describe(PendingAppend append, long before, int place, bool isKeyed)
+    private static byte[] Describe(PendingAppend append, long before, int place, bool isKeyed, TopicPosition? reached)
     {
         TopicHistory history = append.History;
         ReadOnlySpan<long> numbers =
@@ -113,11 +121,13 @@ internal sealed class PublishBatch
             Milliseconds(history.MaxAge),
             isKeyed ? history.MaxIdempotencyKeys : 0,
             Milliseconds(history.MaxIdempotencyKeyAge),
+            reached?.Epoch ?? 0,
+            reached?.Offset ?? 0,
         ];
-        Span<byte> description = stackalloc byte[Entry.HeadLength + (8 * (NumberLength + 1))];
+        Span<byte> description = stackalloc byte[Entry.HeadLength + (10 * (NumberLength + 1))];
         append.Head.CopyTo(description);
         int length = Entry.HeadLength;
-        foreach (long number in numbers)
+        foreach (long number in reached is null ? numbers[..^2] : numbers)
         {
             if (length > Entry.HeadLength)
             {

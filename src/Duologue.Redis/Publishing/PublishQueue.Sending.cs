@@ -190,7 +190,16 @@ internal sealed partial class PublishQueue
         try
         {
             RedisResult result = await _scripts.AppendAsync(database, hashes, batch, _idle).ConfigureAwait(false);
-            return [.. Entry.AnswersOf(result, batch.Count).Select(Judge)];
+            AppendAnswer[] answers = Entry.AnswersOf(result, batch.Count);
+            for (int i = 0; i < answers.Length; i++)
+            {
+                if (answers[i].Outcome is AppendOutcome.Appended or AppendOutcome.Repeated)
+                {
+                    _scripts.Ends.Learn(batch[i].Topic, batch.ToldOf(batch[i].Topic), answers[i].Position, isNew: true);
+                }
+            }
+
+            return [.. answers.Select(Judge)];
         }
         catch (RedisServerException refused)
         {
@@ -227,6 +236,7 @@ internal sealed partial class PublishQueue
         }
 
         _calls.Release(MaxCalls);
+        _scripts.Ends.Doubt();
         bool isRefused;
         lock (_lock)
         {

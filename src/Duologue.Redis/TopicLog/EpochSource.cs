@@ -10,7 +10,20 @@ internal sealed class EpochSource(TimeProvider time)
     // Each append takes one, so that a millisecond has many: those behind its first go on from that, and never wait for the next.
     private const int Step = 1 << 8;
 
+    // What is further ahead of this clock is no clock's.
+    private const long MostAhead = 24L * 60 * 60 * 1000;
+
     private long _last;
+
+    /// <summary>From here on those that it gives are greater than this one, also if another node's clock is ahead.</summary>
+    public void Observe(long epoch)
+    {
+        long last;
+        while (epoch > (last = Interlocked.Read(ref _last)) && epoch >> RandomBits < time.GetUtcNow().ToUnixTimeMilliseconds() + MostAhead)
+        {
+            Interlocked.CompareExchange(ref _last, epoch, last);
+        }
+    }
 
     /// <summary>Greater than all before it.</summary>
     public long Next()

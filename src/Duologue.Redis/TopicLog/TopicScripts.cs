@@ -20,6 +20,7 @@ internal sealed class TopicScripts(string prefix, int layout, CallLimit calls)
 
     private readonly string _prefix = string.Create(CultureInfo.InvariantCulture, $"{prefix}v{layout}:");
     private readonly EpochSource _epochs = new(TimeProvider.System);
+    private KnownEnds? _ends;
     private volatile Hashes? _hashes;
 
     public TopicScripts(string prefix)
@@ -34,6 +35,9 @@ internal sealed class TopicScripts(string prefix, int layout, CallLimit calls)
 
     public CallLimit Calls => calls;
 
+    /// <summary>How far the topics have come.</summary>
+    public KnownEnds Ends => _ends ?? Interlocked.CompareExchange(ref _ends, new KnownEnds(_epochs, TimeProvider.System), null) ?? _ends;
+
     /// <summary>Gives the server the scripts, and remembers by which names it has them.</summary>
     public async Task<Hashes> LoadAsync(IDatabase database)
     {
@@ -47,7 +51,7 @@ internal sealed class TopicScripts(string prefix, int layout, CallLimit calls)
     /// <summary>Sends publishes; the script must have been loaded. In the order of the calls.</summary>
     public Task<RedisResult> AppendAsync(IDatabase database, Hashes hashes, PublishBatch batch, TimeSpan idle)
     {
-        (RedisKey[] keys, RedisValue[] values) = batch.Encode(_prefix, _epochs.Next(), idle);
+        (RedisKey[] keys, RedisValue[] values) = batch.Encode(_prefix, _epochs, Ends, idle);
         return calls.EndAsync(database.ScriptEvaluateAsync(hashes.Append, keys, values));
     }
 
@@ -56,6 +60,7 @@ internal sealed class TopicScripts(string prefix, int layout, CallLimit calls)
     {
         Hashes hashes = _hashes ?? await LoadAsync(database).ConfigureAwait(false);
         string tag = TagOf(_prefix, topic);
+        KnownEnd known = Ends.Tell(topic, isSure: true);
         RedisKey[] keys = [tag + "h", tag + "l"];
         RedisValue[] values =
         [
@@ -66,6 +71,8 @@ internal sealed class TopicScripts(string prefix, int layout, CallLimit calls)
             start.Position.Offset,
             maxCount,
             maxBytes,
+            known.Position is { } end ? end.Epoch : "",
+            known.Position is { } reached ? reached.Offset : "",
         ];
         RedisResult result;
         try
@@ -79,7 +86,9 @@ internal sealed class TopicScripts(string prefix, int layout, CallLimit calls)
             result = await calls.EndAsync(database.ScriptEvaluateAsync(hashes.Read, keys, values)).ConfigureAwait(false);
         }
 
-        return Entry.PageOf(result);
+        TopicPage page = Entry.PageOf(result);
+        Ends.Learn(topic, known, page.Next, isNew: false);
+        return page;
     }
 
     public Hashes? Loaded => _hashes;

@@ -195,9 +195,10 @@ public class SubscribingTests
     private static async Task AppendSilentlyAsync(ConnectionMultiplexer stranger, string topic, string text)
     {
         var message = new TopicMessage(default, MessageType.Text, Encoding.UTF8.GetBytes(text));
+        var scripts = new TopicScripts("duologue:");
         var batch = new PublishBatch();
         batch.Add(new PendingAppend(topic, message, new TopicHistory(), 1, Entry.HeadOf(message, node: 7, 1), 0), 0);
-        (RedisKey[] keys, RedisValue[] values) = batch.Encode(new TopicScripts("duologue:").Prefix, epoch: 1, TimeSpan.FromSeconds(20));
+        (RedisKey[] keys, RedisValue[] values) = batch.Encode(scripts.Prefix, new EpochSource(TimeProvider.System), scripts.Ends, TimeSpan.FromSeconds(20));
         string silent = (Script("enter.lua") + Script("append.lua")).Replace("redis.call('PUBLISH',", "select('#',", StringComparison.Ordinal);
         Assert.Contains("select('#',", silent, StringComparison.Ordinal);
         await stranger.GetDatabase().ScriptEvaluateAsync(silent, keys, values);

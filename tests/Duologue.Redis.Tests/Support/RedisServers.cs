@@ -86,6 +86,7 @@ internal sealed class RedisStore : StoreServer
     private readonly string _folder = Directory.CreateTempSubdirectory("duologue-redis-").FullName;
     private readonly string[] _arguments;
     private readonly int _port;
+    private string? _copy;
     private Process _process;
 
     /// <summary>
@@ -127,6 +128,24 @@ internal sealed class RedisStore : StoreServer
         }
     }
 
+    /// <summary>What it keeps, as it is now; of a server that writes perhaps a little less of its end.</summary>
+    public void Copy() => CopyAll(_folder, _copy = Directory.CreateTempSubdirectory("duologue-redis-").FullName);
+
+    /// <summary>Of a server that was killed: what it keeps is what it was when it was copied.</summary>
+    public void RestoreCopy()
+    {
+        ForgetAll();
+        CopyAll(_copy!, _folder);
+    }
+
+    /// <summary>Of a server that was killed: the end of its append-only file is gone.</summary>
+    public void Truncate(int bytes)
+    {
+        string last = Directory.GetFiles(_folder, "*.incr.aof", SearchOption.AllDirectories).Order(StringComparer.Ordinal).Last();
+        using var file = new FileStream(last, FileMode.Open);
+        file.SetLength(Math.Max(0, file.Length - bytes));
+    }
+
     public void ForgetAll() => Array.ForEach(Directory.GetDirectories(_folder), folder => Directory.Delete(folder, recursive: true));
 
     public async Task SignalAsync(string signal)
@@ -145,6 +164,20 @@ internal sealed class RedisStore : StoreServer
         await _process.WaitForExitAsync(CancellationToken.None);
         _process.Dispose();
         Directory.Delete(_folder, recursive: true);
+        if (_copy is not null)
+        {
+            Directory.Delete(_copy, recursive: true);
+        }
+    }
+
+    private static void CopyAll(string from, string to)
+    {
+        foreach (string file in Directory.GetFiles(from, "*", SearchOption.AllDirectories))
+        {
+            string target = Path.Combine(to, Path.GetRelativePath(from, file));
+            Directory.CreateDirectory(Path.GetDirectoryName(target)!);
+            File.Copy(file, target);
+        }
     }
 
     // Whether it came so far as to listen; the port may have been taken since it was looked at.

@@ -173,6 +173,54 @@ public class TopicScriptsTests
         Assert.Equal(1, await server.Database.ListLengthAsync("test:v3:{t:t}l"));
     }
 
+    [Theory]
+    [InlineData("garnet", false)]
+    [InlineData("garnet", true)]
+    [InlineData("redis", false)]
+    [InlineData("redis", true)]
+    public async Task A_log_that_had_lost_what_was_confirmed_was_continued_by_those_who_had_less(string kind, bool publishes)
+    {
+        await using StoreServer store = StoreServer.Start(kind);
+        await using var knows = await Server.ConnectAsync(store);
+        await using var other = await Server.ConnectAsync(store);
+        TopicPosition position = default;
+        for (int number = 1; number <= 3; number++)
+        {
+            position = (await knows.AnswerAsync(node: 1, number, new TopicHistory(), "t", null, Idle)).Position;
+        }
+
+        // As a replica has it that was sent the first message and no more: it is another server, and nobody who asks knows better.
+        RedisKey head = "test:v3:{t:t}h";
+        string[] at = ((string)(await other.Database.HashGetAsync(head, "at"))!).Split(' ');
+        await other.Database.HashSetAsync(head, [new("at", $"1 3 {at[2]} {at[3]}"), new("life", "another's")]);
+        await other.Database.ListTrimAsync("test:v3:{t:t}l", 0, 0);
+        var behind = TopicStart.After(position with { Offset = 1 });
+        TopicPage before = await other.ReadAsync(behind);
+        Assert.Equal((false, 1), (before.IsReset, before.Next.Offset));
+
+        // One comes who does.
+        knows.Scripts.Ends.Learn("t", default, position, isNew: true);
+        if (publishes)
+        {
+            knows.Scripts.Ends.Doubt();
+            Assert.Equal((AppendOutcome.Appended, 2), await knows.AppendAsync(node: 1, 4, new TopicHistory()));
+        }
+        else
+        {
+            await knows.ReadAsync(TopicStart.Now);
+        }
+
+        TopicPage page = await other.ReadAsync(behind);
+        Assert.True(page.IsReset);
+        Assert.Equal(publishes ? ["1:1", "1:4"] : ["1:1"], page.Messages.Select(message => message.Text));
+        Assert.True((await other.ReadAsync(TopicStart.After(before.Next))).IsReset);
+
+        // That is told once.
+        await knows.ReadAsync(TopicStart.Now);
+        await knows.ReadAsync(TopicStart.Now);
+        Assert.False((await other.ReadAsync(TopicStart.After(page.Next))).IsReset);
+    }
+
     private sealed class Server : IAsyncDisposable
     {
         private readonly ConnectionMultiplexer _link;
@@ -205,6 +253,8 @@ public class TopicScriptsTests
             batch.Add(append, 0);
             return Assert.Single(Entry.AnswersOf(await Scripts.AppendAsync(Database, _hashes, batch, idle), 1));
         }
+
+        public Task<TopicPage> ReadAsync(TopicStart start) => Scripts.ReadAsync(Database, "t", start, 10, 1_000, Idle);
 
         public ValueTask DisposeAsync() => _link.DisposeAsync();
     }

@@ -1,6 +1,6 @@
 -- Appends messages in their order, trims the histories, tells all nodes in one notification. ARGV: 3 which node this is (8 bytes), then for each message: its entry's head (17 bytes) with
 -- numbers in text behind it, which are the place of its topic's first key in KEYS, the number of the publish, the number of the publish that was under way before it in the topic, or 0, most messages, most
--- bytes, greatest age in ms, most idempotency keys, or 0 where it has none, their greatest age in ms; the payload; where it has one, the idempotency key.
+-- bytes, greatest age in ms, most idempotency keys, or 0 where it has none, their greatest age in ms, and perhaps epoch and offset of a place that the topic is known to have reached; the payload; where it has one, the idempotency key.
 -- Answers a line for each: what became of it, epoch, offset and time in ms. 1: it was appended now; 0: it is a repeat; 2: it is a repeat whose offset nothing here tells any more;
 -- 3: it has to come again behind the one before. 4 and the server's words: it failed. 5 and those: it is here, but nobody may be told of it.
 local node = 'n' .. ARGV[3]
@@ -48,11 +48,11 @@ local function checkRights(headKey, logKey, placesKey)
   mayFinish, mayForget = true, mayForget or placesKey ~= nil
 end
 
-local function append(first, spec, payload, key, number, before, mostCount, mostBytes, mostAge, mostKeys, mostKeyAge)
+local function append(first, spec, payload, key, number, before, mostCount, mostBytes, mostAge, mostKeys, mostKeyAge, seenEpoch, seenOffset)
   local headKey, logKey = KEYS[first], KEYS[first + 1]
   local topic = topics[first]
   if not topic then
-    topic = enter(headKey, logKey, node)
+    topic = enter(headKey, logKey, node, seenEpoch, seenOffset)
     topic.name = string.match(headKey, '^[^{]*{t:(.*)}h$')
     topic.lastNumber, topic.lastOffset = string.match(topic.last or '0 0', '(%d+) (%d+)')
     topic.lastNumber = tonumber(topic.lastNumber)
@@ -150,14 +150,14 @@ end
 local answers, i = {}, 4
 while i < #ARGV do
   local spec, payload, key = ARGV[i], ARGV[i + 1], nil
-  local first, number, before, mostCount, mostBytes, mostAge, mostKeys, mostKeyAge = string.match(spec, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$', 18)
+  local first, number, before, mostCount, mostBytes, mostAge, mostKeys, mostKeyAge, seenEpoch, seenOffset = string.match(spec, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) ?(%d*) ?(%d*)$', 18)
   i = i + 2
   if mostKeys ~= '0' then
     key = ARGV[i]
     i = i + 1
   end
   first = tonumber(first)
-  local done, said = pcall(append, first, spec, payload, key, number, before, mostCount, mostBytes, mostAge, mostKeys, mostKeyAge)
+  local done, said = pcall(append, first, spec, payload, key, number, before, mostCount, mostBytes, mostAge, mostKeys, mostKeyAge, seenEpoch, seenOffset)
   if not done then
     topics[first] = nil
     said = failed('4', said)

@@ -10,10 +10,19 @@ local function lasts() return text(idle + idle / 4) end
 local life = string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)') or '0'
 if not string.find(life, '[^0]') then life = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or '-' end
 
+-- The topic goes on under an epoch that continues no other, so that all are told that something is missing, or may come again.
+local function breakOff(topic, headKey)
+  topic.epoch, topic.chain = ARGV[1], ''
+  redis.call('HSET', headKey, 'epoch', topic.epoch, 'life', life, 'chain', '')
+end
+
 -- Enters a topic. Its keys: the head (hash), the log (list), and where a publish has an idempotency key offsets by key (hash), and the order of the keys (list). All share a hash tag.
 -- Fields of the head: epoch; at: offset, bytes, a time not after the oldest message's, greatest age in ms; life: the server's; touched; chain; keys: set if the two of idempotency are of
 -- this life of the topic; n and the 8 bytes of a node: its last number, the offset that had, when in seconds.
-local function enter(headKey, logKey, node)
+--
+-- Who asks may tell a place that it knows the topic to have reached: it was confirmed so, or heard of. A log that has less has lost something, and nobody else may know: a replica that took over does not know what it
+-- was not sent, and an older copy not what it lacks.
+local function enter(headKey, logKey, node, seenEpoch, seenOffset)
   local head = redis.call('HMGET', headKey, 'epoch', 'at', 'life', 'touched', 'chain', 'keys', node)
   local offset, bytes, oldest, age = string.match(head[2] or '0 0 0 0', '(%d+) (%d+) (%d+) (%d+)')
   local topic = { epoch = head[1], chain = head[5] or '', keys = head[6], last = head[7], offset = tonumber(offset), bytes = tonumber(bytes), oldest = tonumber(oldest), age = tonumber(age) }
@@ -37,6 +46,18 @@ local function enter(headKey, logKey, node)
     end
     topic.epoch, topic.chain = ARGV[1], longer
     redis.call('HSET', headKey, 'epoch', topic.epoch, 'life', life, 'chain', topic.chain)
+  end
+
+  if seenEpoch and seenEpoch ~= '' then
+    local known = seenEpoch == topic.epoch and topic.offset or nil
+    for earlier, reached in string.gmatch(topic.chain, '(%d+):(%d+),') do
+      if earlier == seenEpoch then known = tonumber(reached) end
+    end
+    -- Epochs are too large for a number here, and have as many digits for centuries. One that is newer than the log's is of a log that this one does not continue; one that is older has been forgotten, as it may be.
+    if (known and tonumber(seenOffset) > known) or (not known and #seenEpoch == #topic.epoch and seenEpoch > topic.epoch) then
+      if node == '' then redis.call('PEXPIRE', logKey, lasts()) end
+      breakOff(topic, headKey)
+    end
   end
 
   -- Not at each call: an eighth of the lifetime more or less is worth three commands.

@@ -1,6 +1,7 @@
--- Reads a topic. ARGV: 3 'now', 'oldest' or 'after', 4 epoch and 5 offset of the place, 6 most messages, 7 most bytes of payload.
+-- Reads a topic. ARGV: 3 'now', 'oldest' or 'after', 4 epoch and 5 offset of the place, 6 most messages, 7 most bytes of payload, 8 epoch and 9 offset of a place that it is known
+-- to have reached, or nothing.
 -- Answers epoch, offset of the newest, offset behind which the entries stand, lost (-1 unknown, 0 none), and the entries.
-local topic = enter(KEYS[1], KEYS[2], '')
+local topic = enter(KEYS[1], KEYS[2], '', ARGV[8], ARGV[9])
 local epoch, chain, offset, bytes, oldest, age = topic.epoch, topic.chain, topic.offset, topic.bytes, topic.oldest, topic.age
 if ARGV[3] == 'now' then return { epoch, text(offset), text(offset), 0, {} } end
 local length = redis.call('LLEN', KEYS[2])

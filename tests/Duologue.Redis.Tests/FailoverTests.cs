@@ -1,0 +1,99 @@
+using System.Globalization;
+using Duologue.AspNetCore;
+using Duologue.Redis.Tests.Support;
+using Duologue.Tests.Shared;
+using StackExchange.Redis;
+
+namespace Duologue.Redis.Tests;
+
+/// <summary>A Redis that comes back, or is taken over from, with less than it had confirmed: each subscriber has each number in order, or a reset before one is passed over or comes again.</summary>
+public class FailoverTests(ITestOutputHelper output)
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Who_was_behind_a_replica_that_took_over_was_not_told_of_what_that_lacks(bool lacks)
+    {
+        await using var primary = new RedisStore("--appendonly", "no", "--repl-diskless-sync-delay", "0");
+        await using var replication = new Relay(primary.Port);
+        await using var replica = new RedisStore("--appendonly", "no", "--replicaof", "127.0.0.1", replication.Port.ToString(CultureInfo.InvariantCulture));
+        await using ConnectionMultiplexer first = await ConnectionMultiplexer.ConnectAsync(primary.PatientAddress + ",allowAdmin=true");
+        await using ConnectionMultiplexer second = await ConnectionMultiplexer.ConnectAsync(replica.PatientAddress + ",allowAdmin=true");
+        await using var line = new Relay(primary.Port);
+        await using var other = new Relay(primary.Port);
+        await using Node a = await Node.StartAsync(StoreServer.Patiently(line.Address), duologue: NumberedCrowd.KeepAll);
+        await using Node b = await Node.StartAsync(StoreServer.Patiently(other.Address), duologue: NumberedCrowd.KeepAll);
+
+        // Its client library looks for the primary itself.
+        await using Node c = await Node.StartAsync(StoreServer.Patiently($"{primary.Address},{replica.Address}"), duologue: NumberedCrowd.KeepAll);
+        using var crowd = new NumberedCrowd("t");
+        crowd.Publish(a, a, b, b, c);
+        await crowd.SubscribeAsync(a, b, c);
+        await Eventually.True(() => EndAt(second) > 50);
+        if (lacks)
+        {
+            replication.Swallow();
+            await crowd.ConfirmAsync(200);
+        }
+        else
+        {
+            await first.GetServers()[0].ExecuteAsync("CLIENT", "PAUSE", "100000", "WRITE");
+            await Eventually.True(() => EndAt(first) == EndAt(second));
+        }
+
+        await second.GetServers()[0].ExecuteAsync("REPLICAOF", "NO", "ONE");
+        line.LeadTo(replica.Port);
+        other.LeadTo(replica.Port);
+        await primary.KillAsync();
+        await crowd.ConfirmAsync(200);
+
+        List<string> log = await crowd.FinishAsync(a);
+        output.WriteLine(crowd.Summary);
+        Assert.Empty(crowd.Complaints(log));
+        Assert.Equal(lacks, crowd.Resets > 0);
+    }
+
+    [Theory]
+    [InlineData("older copy")]
+    [InlineData("truncated")]
+    [InlineData("rewritten")]
+    public async Task A_redis_that_came_back_with_less_did_not_tell_who_was_behind(string fault)
+    {
+        await using var store = new RedisStore("--appendonly", "yes", "--appendfsync", "no");
+        await using ConnectionMultiplexer admin = await ConnectionMultiplexer.ConnectAsync(store.PatientAddress + ",allowAdmin=true");
+        await using Node a = await Node.StartAsync(store, duologue: NumberedCrowd.KeepAll);
+        await using Node b = await Node.StartAsync(store, duologue: NumberedCrowd.KeepAll);
+        using var crowd = new NumberedCrowd("t");
+        crowd.Publish(a, a, a, b, b);
+        await crowd.SubscribeAsync(a, b);
+        store.Copy();
+        await crowd.ConfirmAsync(200);
+        if (fault == "rewritten")
+        {
+            await admin.GetServers()[0].ExecuteAsync("BGREWRITEAOF");
+            await crowd.ConfirmAsync(1);
+        }
+
+        await store.KillAsync();
+        if (fault == "older copy")
+        {
+            store.RestoreCopy();
+        }
+        else if (fault == "truncated")
+        {
+            store.Truncate(20_001);
+        }
+
+        await store.RestartAsync();
+        await crowd.ConfirmAsync(200);
+        List<string> log = await crowd.FinishAsync(a);
+        output.WriteLine(crowd.Summary);
+        Assert.Empty(crowd.Complaints(log));
+        Assert.Equal(fault != "rewritten", crowd.Resets > 0);
+    }
+
+    private static long EndAt(ConnectionMultiplexer server) =>
+        long.Parse(((string?)server.GetDatabase().HashGet("duologue:v3:{t:t}h", "at", CommandFlags.PreferReplica) ?? "0").Split(' ')[0], CultureInfo.InvariantCulture);
+}
