@@ -19,6 +19,8 @@ public sealed partial class RedisBroker
     private readonly string _incarnation = Guid.NewGuid().ToString("N");
     private volatile IConnectionMultiplexer? _multiplexer;
     private string? _refusal;
+    private long _madeAt;
+    private bool _isReplica;
     private bool _isToTell;
 
     // Takes what this broker has hung on the link of the moment from it.
@@ -103,6 +105,12 @@ public sealed partial class RedisBroker
             Log.GivenUp(_logger, NodeName, Lifetime.TotalSeconds * 2);
             await CloseLinkAsync().ConfigureAwait(false);
         }
+        else if (Interlocked.Exchange(ref _isReplica, false) && _options.ConnectionFactory is null && _time.GetElapsedTime(_madeAt) > Lifetime)
+        {
+            // It was the primary once. Nothing ends a connection to it, and the next may lead to the one that is now.
+            Log.ReplicaLeft(_logger, NodeName);
+            await CloseLinkAsync().ConfigureAwait(false);
+        }
     }
 
     private async Task ConnectAsync()
@@ -150,6 +158,7 @@ public sealed partial class RedisBroker
                 _heardAt = _time.GetTimestamp();
             }
 
+            _madeAt = _time.GetTimestamp();
             _multiplexer = link;
             Shake("begin");
         }

@@ -49,7 +49,7 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
         _calls = new CallLimit(time);
         _scripts = new TopicScripts(_options.KeyPrefix, _options.Layout, _calls);
         _publishes = new PublishQueue(_options, _scripts, metrics, time, _idle, GetDatabase);
-        Registry = new NodeRegistry(_options, _incarnation, _scripts.Prefix, time, _logger, GetDatabase, _calls);
+        Registry = new NodeRegistry(_options, _incarnation, _scripts.Prefix, time, _logger, GetDatabase, _calls) { ReplicaFound = () => Volatile.Write(ref _isReplica, true) };
         _inbox = new Inbox(HandOut, ReadInstead, time, _options.GatherTime);
         _writer = new PresenceWriter(_options, Registry, _scripts.Prefix, time, _logger, GetDatabase, _calls);
         _view = new PresenceView(Registry, _scripts.Prefix, _logger, GetDatabase, _calls, TellPresence);

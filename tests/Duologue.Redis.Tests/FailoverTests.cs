@@ -94,6 +94,29 @@ public class FailoverTests(ITestOutputHelper output)
         Assert.Equal(fault != "rewritten", crowd.Resets > 0);
     }
 
+    [Fact]
+    public async Task A_node_stayed_with_a_server_that_had_become_a_replica()
+    {
+        await using var primary = new RedisStore("--appendonly", "no", "--repl-diskless-sync-delay", "0");
+        await using var replica = new RedisStore("--appendonly", "no", "--replicaof", "127.0.0.1", primary.Port.ToString(CultureInfo.InvariantCulture));
+        await using ConnectionMultiplexer first = await ConnectionMultiplexer.ConnectAsync(primary.PatientAddress + ",allowAdmin=true");
+        await using ConnectionMultiplexer second = await ConnectionMultiplexer.ConnectAsync(replica.PatientAddress + ",allowAdmin=true");
+        await using var line = new Relay(primary.Port);
+        await using Node node = await Node.StartAsync(StoreServer.Patiently(line.Address), options => options.HeartbeatInterval = TimeSpan.FromMilliseconds(200));
+        using TopicSubscription reader = await node.Topics.SubscribeAsync("t", TopicStart.Now, Token);
+        await node.Topics.PublishAsync("t", "before", Token);
+        Assert.Equal(["before"], await reader.TextsAsync(1));
+        await Eventually.True(() => EndAt(second) == 1);
+
+        // The connection stands, and so it does with a balancer that leads only new ones elsewhere.
+        line.LeadTo(replica.Port);
+        await second.GetServers()[0].ExecuteAsync("REPLICAOF", "NO", "ONE");
+        await first.GetServers()[0].ExecuteAsync("REPLICAOF", "127.0.0.1", replica.Port);
+        await node.Topics.PublishAsync("t", "after", Token).AsTask().WaitAsync(Node.Patience, Token);
+        Assert.Equal(["after"], await reader.TextsAsync(1));
+        Assert.True(node.HasLogged("RedisReplicaLeft"));
+    }
+
     private static long EndAt(ConnectionMultiplexer server) =>
         long.Parse(((string?)server.GetDatabase().HashGet("duologue:v3:{t:t}h", "at", CommandFlags.PreferReplica) ?? "0").Split(' ')[0], CultureInfo.InvariantCulture);
 }

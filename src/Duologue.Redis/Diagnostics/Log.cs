@@ -69,6 +69,9 @@ internal static partial class Log
     [LoggerMessage(5020, LogLevel.Error, "Node {Node} has let go of messages of more than {Most} topics at once: of the topics beyond these, {Count} messages are missed by those who subscribe by pattern only.", EventName = "RedisNotificationsMissed")]
     public static partial void PatternsMissed(ILogger logger, string node, int most, long count);
 
+    [LoggerMessage(5021, LogLevel.Warning, "The Redis to which node {Node} is connected is a replica now; it gives the connection up and makes another.", EventName = "RedisReplicaLeft")]
+    public static partial void ReplicaLeft(ILogger logger, string node);
+
     [LoggerMessage(5018, LogLevel.Error, "Redis has refused the login of node {Node} as {Wanted}, and takes it for {User}, for whom it is open. The link is not made; it tries again.", EventName = "RedisLoginRefused")]
     public static partial void LoginRefused(ILogger logger, string node, string wanted, string user);
 

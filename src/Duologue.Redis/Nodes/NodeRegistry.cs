@@ -52,6 +52,9 @@ internal sealed class NodeRegistry
         _begunAt = _renewedAt;
     }
 
+    /// <summary>Told with each renewal that the server refuses because it is a replica.</summary>
+    public Action? ReplicaFound { get; set; }
+
     /// <summary>Told of those that came and those that went, this node left out; a new start of a node is one of each. One at a time, with no lock held; must not block or throw.</summary>
     public event Action<IReadOnlyList<NodeEntry>, IReadOnlyList<NodeEntry>>? Changed;
 
@@ -177,6 +180,11 @@ internal sealed class NodeRegistry
         catch (Exception error) when (error is not OperationCanceledException || !cancellationToken.IsCancellationRequested)
 #pragma warning restore CA1031
         {
+            if (error is RedisServerException && error.Message.Contains("READONLY", StringComparison.Ordinal))
+            {
+                ReplicaFound?.Invoke();
+            }
+
             if (!_hasFailed && !_hasLeft)
             {
                 _hasFailed = true;

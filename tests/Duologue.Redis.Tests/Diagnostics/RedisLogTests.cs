@@ -11,10 +11,10 @@ using StackExchange.Redis;
 
 namespace Duologue.Redis.Tests;
 
-/// <summary>Each event that the broker logs is made to happen: those of forwards, of a node that does not keep up, and of a refused login by the tests of these, the others here.</summary>
+/// <summary>Each event that the broker logs is made to happen: those of forwards, of a node that does not keep up, of a server that has become a replica, and of a refused login by the tests of these, the others here.</summary>
 public class RedisLogTests
 {
-    private static readonly string[] Elsewhere = ["RedisForwardFailed", "RedisNotificationsDropped", "RedisLoginRefused", "RedisPollEndNotAsked"];
+    private static readonly string[] Elsewhere = ["RedisForwardFailed", "RedisNotificationsDropped", "RedisLoginRefused", "RedisPollEndNotAsked", "RedisReplicaLeft"];
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
