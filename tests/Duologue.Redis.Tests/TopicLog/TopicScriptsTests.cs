@@ -221,6 +221,25 @@ public class TopicScriptsTests
         Assert.False((await other.ReadAsync(TopicStart.After(page.Next))).IsReset);
     }
 
+    [Theory]
+    [InlineData("garnet", "k")]
+    [InlineData("garnet", "o")]
+    [InlineData("redis", "k")]
+    [InlineData("redis", "o")]
+    public async Task A_repeat_whose_key_was_evicted_by_half_was_appended_without_a_word(string kind, string half)
+    {
+        await using StoreServer store = StoreServer.Start(kind);
+        await using var server = await Server.ConnectAsync(store);
+        await server.AppendAsync(node: 1, 1, new TopicHistory(), key: "first");
+        TopicPosition position = (await server.AnswerAsync(node: 1, 2, new TopicHistory(), "t", "second", Idle)).Position;
+        await server.Database.KeyDeleteAsync("test:v3:{t:t}" + half);
+        await server.AppendAsync(node: 1, 3, new TopicHistory(), key: "second");
+        Assert.True((await server.ReadAsync(TopicStart.After(position))).IsReset);
+        Assert.Equal((AppendOutcome.Repeated, 3), await server.AppendAsync(node: 1, 4, new TopicHistory(), key: "second"));
+        Assert.Equal(1, await server.Database.ListLengthAsync("test:v3:{t:t}o"));
+        Assert.Equal(1, await server.Database.HashLengthAsync("test:v3:{t:t}k"));
+    }
+
     private sealed class Server : IAsyncDisposable
     {
         private readonly ConnectionMultiplexer _link;

@@ -84,13 +84,21 @@ local function append(first, spec, payload, key, number, before, mostCount, most
       topic.keys = '1'
     end
     local oldest = redis.call('LINDEX', orderKey, 0)
+    local places = redis.call('HMGET', placesKey, key, oldest and string.sub(oldest, 14) or key)
+    if (oldest and not places[2]) or (not oldest and redis.call('HLEN', placesKey) > 0) then
+      -- One of the two was evicted without the other: what is repeated from here on is not known to be.
+      breakOff(topic, headKey)
+      redis.call('DEL', placesKey, orderKey)
+      places, oldest = {}, nil
+    end
+    local known = places[1]
     while oldest and now - tonumber(string.sub(oldest, 1, 13)) > tonumber(mostKeyAge) do
       askForRoom(topic, headKey)
       redis.call('HDEL', placesKey, string.sub(oldest, 14))
       redis.call('LPOP', orderKey)
+      if string.sub(oldest, 14) == key then known = nil end
       oldest = redis.call('LINDEX', orderKey, 0)
     end
-    local known = redis.call('HGET', placesKey, key)
     if known then
       know(topic, headKey, number, known)
       return answer('0', topic, known)
