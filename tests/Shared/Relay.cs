@@ -43,6 +43,9 @@ internal sealed class Relay : IAsyncDisposable
     /// <summary>Of the first connection: this answer, counted from 1 in pieces as they come, is not given on, and the connection is cut instead. 0 for none.</summary>
     public int CutsFirstAnswers { get; init; }
 
+    /// <summary>How many bytes of answers a connection gives on before it is cut, in the midst of one as it may be; null for all. Asked for one connection after the other.</summary>
+    public Func<int?>? AnswersLast { get; init; }
+
     /// <summary>How long each piece waits before it is given on, either way; what comes meanwhile is the next piece.</summary>
     public TimeSpan Delay
     {
@@ -76,6 +79,15 @@ internal sealed class Relay : IAsyncDisposable
         foreach (Line line in _lines.Keys)
         {
             line.IsMute = true;
+        }
+    }
+
+    /// <summary>The same, but only for what is answered, and not for who comes later.</summary>
+    public void SwallowAnswers()
+    {
+        foreach (Line line in _lines.Keys)
+        {
+            line.IsAnswerMute = true;
         }
     }
 
@@ -133,6 +145,7 @@ internal sealed class Relay : IAsyncDisposable
                 }
 
                 line.IsMute |= _isHole;
+                line.AnswersLast = AnswersLast?.Invoke();
                 if (Lives?.Invoke() is { } life)
                 {
                     _ = CutAfterAsync(line, life);
@@ -219,9 +232,16 @@ internal sealed class Relay : IAsyncDisposable
                     await Task.Delay(Delay, _over.Token);
                 }
 
-                for (int sent = 0; sent < count && !line.IsMute;)
+                int given = isAnswer && line.AnswersLast is { } left && left < count ? left : count;
+                for (int sent = 0; sent < given && !line.IsMute && !(isAnswer && line.IsAnswerMute);)
                 {
-                    sent += await to.SendAsync(buffer.AsMemory(sent, count - sent), _over.Token);
+                    sent += await to.SendAsync(buffer.AsMemory(sent, given - sent), _over.Token);
+                }
+
+                if (isAnswer && (line.AnswersLast -= given) <= 0)
+                {
+                    Cut(line);
+                    return;
                 }
             }
 
@@ -243,6 +263,7 @@ internal sealed class Relay : IAsyncDisposable
         private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
         private volatile Socket? _far;
         private volatile bool _isMute;
+        private volatile bool _isAnswerMute;
 
         public int Number => number;
 
@@ -255,6 +276,15 @@ internal sealed class Relay : IAsyncDisposable
             get => _isMute;
             set => _isMute = value;
         }
+
+        public bool IsAnswerMute
+        {
+            get => _isAnswerMute;
+            set => _isAnswerMute = value;
+        }
+
+        // How many bytes of answers are given on before it is cut. By the one who carries them.
+        public int? AnswersLast { get; set; }
 
         public Socket Far
         {
@@ -269,7 +299,7 @@ internal sealed class Relay : IAsyncDisposable
         }
 
         /// <summary>At once, but on a mute line not before it has ended.</summary>
-        public Task CanTellAsync() => IsMute ? Ended : Task.CompletedTask;
+        public Task CanTellAsync() => IsMute || IsAnswerMute ? Ended : Task.CompletedTask;
 
         /// <summary>Ends both sides; false if they have ended before.</summary>
         public bool End(bool resets)
