@@ -111,12 +111,19 @@ internal sealed partial class SessionCarrier : Carrier, IValueTaskSource<bool>
             _taking = true;
         }
 
+        SessionTransport other;
         while (true)
         {
-            bool left;
             lock (_lock)
             {
-                left = !TakeAll(ref sink);
+                if (taker != _transport)
+                {
+                    _taking = false;
+                    other = _transport;
+                    break;
+                }
+
+                bool left = !TakeAll(ref sink);
                 if (left || !_flushing)
                 {
                     _taking = false;
@@ -129,6 +136,10 @@ internal sealed partial class SessionCarrier : Carrier, IValueTaskSource<bool>
             // The connection goes on in this call and writes what waited behind, which then goes the same way.
             _flush.SetResult(true);
         }
+
+        // When it was told that something is due, this was still taking.
+        other.OnPackets();
+        return false;
     }
 
     /// <summary>

@@ -56,6 +56,33 @@ public class SessionCarrierTests
     }
 
     [Fact]
+    public async Task What_became_due_while_the_old_transport_took_was_never_told_to_the_one_that_had_its_place_by_then()
+    {
+        using var both = new Barrier(2);
+        for (int i = 0; i < 2000; i++)
+        {
+            var session = new TestSession(Role.Server);
+            session.Connection.Send("one");
+            session.Connection.Send("two");
+            var second = new ListTransport(session) { TakesAtOnce = true };
+            Task switching = Task.Run(
+                () =>
+                {
+                    both.SignalAndWait(TestContext.Current.CancellationToken);
+                    session.Carrier.Switch(second);
+                },
+                TestContext.Current.CancellationToken);
+
+            both.SignalAndWait(TestContext.Current.CancellationToken);
+            session.First.Take(1);
+
+            await switching.Soon();
+            await Waiting.Until(() => session.First.Taken.Count + second.Taken.Count == 2);
+            Assert.Equal(["one", "two"], [.. session.First.Taken, .. second.Taken]);
+        }
+    }
+
+    [Fact]
     public async Task A_message_in_pieces_is_one_packet()
     {
         var session = new TestSession(Role.Server, options => options with { SendQueueLimit = 1000 });
