@@ -1,4 +1,5 @@
 using Duologue.Protocol;
+using Duologue.Protocol.Handshake;
 using Microsoft.Extensions.Logging;
 
 namespace Duologue;
@@ -415,7 +416,7 @@ internal sealed partial class WebSocketConnection
             info = Ending ?? Describe(Cause ?? (_peerIsDone ? CloseCause.ConnectionLost : CloseCause.LocalClose), clean: false);
         }
 
-        string how = $"The connection has ended: {info.Cause}, code {info.Code}{(info.Reason.Length == 0 ? "" : $", \"{info.Reason}\"")}.";
+        string how = $"The connection has ended: {info.Cause}, code {info.Code}{(info.Reason.Length == 0 ? "" : $", {PeerText.QuoteWords(info.Reason)}")}.";
         return info.Violation is { } violation
             ? new ProtocolViolationException(how, violation, info) { IsUnsent = isUnsent }
             : new ConnectionClosedException(how, info, null) { IsUnsent = isUnsent };

@@ -30,6 +30,18 @@ public sealed class WebSocketConnectionClosingTests
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
+    [Fact]
+    public async Task With_the_reason_of_its_close_a_peer_wrote_lines_into_the_log_of_whoever_logs_exceptions()
+    {
+        await using MemoryPair pair = MemoryPair.Create(new ConnectionOptions());
+        await pair.Client.CloseAsync(3001, "bye\nroot logged in").Soon();
+        await pair.Server.Closed.Soon();
+
+        ConnectionClosedException error = await Assert.ThrowsAsync<ConnectionClosedException>(() => pair.Server.SendAsync("x", Token).AsTask());
+        Assert.DoesNotContain('\n', error.Message);
+        Assert.Equal("bye\nroot logged in", error.CloseInfo.Reason);
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]

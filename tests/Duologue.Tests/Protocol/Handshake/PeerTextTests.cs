@@ -18,4 +18,9 @@ public class PeerTextTests
             string shown = PeerText.Quote(text);
             return shown.Length <= 83 && shown.All(c => c is >= ' ' and <= '~' or '…');
         });
+
+    [Theory]
+    [InlineData("Zu groß, 太大", "\"Zu groß, 太大\"")]
+    [InlineData("a\r\nb\u0085c\u2028d\u202ee", "\"a??b?c?d?e\"")]
+    public void Words_stay_in_their_language_and_on_their_line(string words, string shown) => Assert.Equal(shown, PeerText.QuoteWords(words));
 }
