@@ -127,9 +127,9 @@ function forgetUnheard(text) {
 // The history has been told again: what is not in it got lost with the connection, or never came to it.
 function noteUnheard() {
   formerly = 0;
-  for (const [ref, { text }] of unheard) {
+  for (const [ref, { text, at }] of unheard) {
     if (ref >= firstRef) continue;
-    transcript.note(`“${text}” was not passed on: the connection closed while it was being sent`, Date.now(), 'warning');
+    transcript.note(at === Infinity ? `“${text}” may not have been passed on` : `“${text}” was not passed on: the connection closed while it was being sent`, Date.now(), 'warning');
     unheard.delete(ref);
   }
 }
@@ -137,7 +137,12 @@ function noteUnheard() {
 // Numbers grow by one. What lies between was dropped on its way, or was said while this page was away and is not kept any more.
 function noteMissing(seq) {
   const missing = lastSeq < 0 ? 0 : seq - lastSeq - 1;
-  if (missing > 0) transcript.note(`${missing === 1 ? 'One message' : `${missing} messages`} did not reach this page and ${missing === 1 ? 'is' : 'are'} missing here`, Date.now(), 'warning');
+  if (missing > 0) {
+    transcript.note(`${missing === 1 ? 'One message' : `${missing} messages`} did not reach this page and ${missing === 1 ? 'is' : 'are'} missing here`, Date.now(), 'warning');
+
+    // One of them may be what was said here: whether it was passed on is not known any more.
+    for (const said of unheard.values()) said.at = Infinity;
+  }
   lastSeq = Math.max(lastSeq, seq);
 }
 
@@ -204,7 +209,10 @@ $('say').addEventListener('keydown', event => {
     $('composer').requestSubmit();
   }
 });
-$('say').addEventListener('input', fitTextarea);
+$('say').addEventListener('input', () => {
+  fitTextarea();
+  if (noticed === 'kept' && !$('say').value) showNotice('');
+});
 
 $('name').addEventListener('keydown', event => {
   if (event.key === 'Enter') {
@@ -278,7 +286,12 @@ function showLost() {
 
 function showNotice(text, about = '') {
   noticed = text && about;
-  if ($('notice').textContent !== text) $('notice').textContent = text;
+  if ($('notice').textContent !== text) {
+    $('notice').textContent = text;
+
+    // What is inert is not read out.
+    if (text && document.querySelector('.talk').inert) announce(text);
+  }
   $('notice').hidden = !text;
 }
 
