@@ -26,7 +26,8 @@ internal sealed class DescriptorReserve : IDisposable
     private long _letGoAt = long.MinValue / 2;
     private bool _disposed;
 
-    public DescriptorReserve() => TryFill();
+    // Where there are too few from the beginning, some are better than none.
+    public DescriptorReserve() => FillUp(isWhole: false);
 
     /// <summary>How many are held back.</summary>
     public int Count
@@ -99,7 +100,7 @@ internal sealed class DescriptorReserve : IDisposable
         {
             if (_restless == 0)
             {
-                return now - _letGoAt >= Respite && FillUp();
+                return now - _letGoAt >= Respite && FillUp(isWhole: true);
             }
 
             if (now - _restsSince < Patience)
@@ -122,15 +123,19 @@ internal sealed class DescriptorReserve : IDisposable
         Release();
     }
 
-    private bool FillUp()
+    private bool FillUp(bool isWhole)
     {
         while (_held.Count < Size && !_disposed)
         {
             int descriptor = Libc.EventDescriptor(0, Constants.EventDescriptorCloseOnExec);
             if (descriptor < 0)
             {
-                // Too few to accept with are of use to others: as long as accepting rests, whoever needs one is to find one.
-                Release();
+                if (isWhole)
+                {
+                    // Too few to accept with are of use to others: as long as accepting rests, whoever needs one is to find one.
+                    Release();
+                }
+
                 return false;
             }
 
