@@ -24,11 +24,14 @@ internal sealed class PendingPublish(long number, string topic, PublishKind kind
 
     public TaskCompletionSource<string> Answer { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>What it has come to on a WebSocket, in bytes; 0 before it was sent there. The way's that sends it.</summary>
+    /// <summary>What it has come to on the WebSocket of the moment, in bytes; 0 before it was sent there. The way's that sends it.</summary>
     public int SentSize { get; set; }
 
     /// <summary>When it was first sent; null if it has not been. Under the lock of <see cref="PendingPublishes"/>.</summary>
     public long? SentAt { get; set; }
+
+    /// <summary>Whether a way before this one had sent it, and had no answer: it may be in its topic, whatever is said of it now. Under the lock of <see cref="PendingPublishes"/>.</summary>
+    public bool MayBeInTopic { get; set; }
 
     /// <summary>What the server said last, if that was that it cannot do it for the moment. Under the lock of <see cref="PendingPublishes"/>.</summary>
     public Exception? LastFailure { get; set; }
@@ -87,6 +90,10 @@ internal sealed class PendingPublishes
             tooOld = RemoveTooOld();
             (_next, _underWay) = (_unanswered.First, 0);
             repeated = _unanswered.Count(publish => publish.SentAt is not null);
+            foreach (PendingPublish publish in _unanswered)
+            {
+                (publish.SentSize, publish.MayBeInTopic) = (0, publish.SentAt is not null);
+            }
         }
 
         tooOld.ForEach(FailAsTooOld);
@@ -173,20 +180,16 @@ internal sealed class PendingPublishes
     public void Fail(long number, Exception failure) => TakeOut(number)?.Answer.TrySetException(failure);
 
     /// <summary>
-    /// The server takes no message as large as one of those that are under way: then it takes not the largest of them, whichever it was that it came upon. Repeated, it would end one socket after the
-    /// other, and let nothing else through.
+    /// The server takes no message as large as one of those that this way has sent: then it takes not the largest of them, whichever it was that it came upon, and whether it is to be sent again or not.
+    /// Repeated, it would end one socket after the other, and let nothing else through.
     /// </summary>
     public void FailLargest(Func<PendingPublish, Exception> failureOf)
     {
         PendingPublish? largest = null;
         lock (_lock)
         {
-            for (LinkedListNode<PendingPublish>? sent = _unanswered.First; sent is not null && sent != _next; sent = sent.Next)
-            {
-                largest = largest is null || sent.Value.SentSize > largest.SentSize ? sent.Value : largest;
-            }
-
-            if (largest is null)
+            largest = _unanswered.MaxBy(publish => publish.SentSize);
+            if (largest is not { SentSize: > 0 })
             {
                 return;
             }

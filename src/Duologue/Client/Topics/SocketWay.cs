@@ -61,10 +61,13 @@ internal sealed class SocketWay(Connection connection, WayWork work)
         if (close is { ByPeer: true, Code: 1009 })
         {
             string reason = close.Reason.Length == 0 ? "" : $", {PeerText.Quote(close.Reason, LongestSentence)}";
-            work.Publishes.FailLargest(publish => new TopicException(
-                "bad_request",
-                $"The message is too large for the server, to which it came in {publish.SentSize} bytes, as JSON: it closed with 1009{reason}.",
-                null));
+            work.Publishes.FailLargest(publish =>
+            {
+                string sentence = $"The message is too large for the server, to which it came in {publish.SentSize} bytes, as JSON: it closed with 1009{reason}.";
+                return publish.MayBeInTopic
+                    ? new TopicException("unknown", $"{sentence} It had been sent before, without an answer, and may be in the topic since.", null)
+                    : new TopicException("bad_request", sentence, null);
+            });
         }
     }
 

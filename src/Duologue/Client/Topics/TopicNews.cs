@@ -81,7 +81,7 @@ public sealed class TopicException : DuologueException
 
     /// <summary>
     /// Which: a code of <c>duologue.topics.v1</c> (docs/topics-protocol.md) such as <c>forbidden</c>; <c>status</c> if the server has answered a request with <see cref="StatusCode"/> alone;
-    /// <c>unknown</c> if a publish may be in the topic or not, because no answer has come in <see cref="TopicClientOptions.RepeatFor"/>; <c>ended</c> if the client has ended;
+    /// <c>unknown</c> if a publish may be in the topic or not, because no answer has come in <see cref="TopicClientOptions.RepeatFor"/>, or because a repeat is too large for its server; <c>ended</c> if the client has ended;
     /// <c>needs_websocket</c> if what was asked for cannot be had by the way in use.
     /// </summary>
     public string Code { get; }

@@ -98,6 +98,38 @@ public class PendingPublishesTests
     }
 
     [Fact]
+    public async Task One_that_stood_before_a_repeat_was_failed_for_the_one_that_was_too_large()
+    {
+        PendingPublish[] all = [.. Enumerable.Range(0, 3).Select(_ => Add())];
+        foreach ((PendingPublish publish, int size) in all.Zip([20, 10, 30]))
+        {
+            Assert.Equal(publish, _queue.TryNext(3));
+            publish.SentSize = size;
+        }
+
+        _queue.Repeat(all[1].Number, new TopicException("unavailable", "", null));
+        _queue.FailLargest(_ => new TopicException("bad_request", "", null));
+
+        Assert.False(all[0].Answer.Task.IsCompleted);
+        Assert.Equal("bad_request", (await Assert.ThrowsAsync<TopicException>(() => all[2].Answer.Task)).Code);
+        Assert.Equal([null, all[1], null], [_queue.TryNext(1), _queue.TryNext(2), _queue.TryNext(9)]);
+    }
+
+    [Fact]
+    public void What_only_the_way_before_had_sent_was_too_large_for_the_next()
+    {
+        PendingPublish publish = Add();
+        Assert.Equal(publish, _queue.TryNext(1));
+        publish.SentSize = 30;
+        Assert.Equal(1, _queue.Rewind());
+        Assert.Equal(publish, _queue.TryNext(1));
+
+        _queue.FailLargest(_ => new TopicException("bad_request", "", null));
+
+        Assert.False(publish.Answer.Task.IsCompleted);
+    }
+
+    [Fact]
     public void What_has_not_been_sent_can_be_taken_back()
     {
         PendingPublish first = Add();
