@@ -8,6 +8,9 @@ internal sealed partial class WebSocketConnection
     /// <summary>What a message larger than the queue leaves in.</summary>
     private const int PieceSize = 64 * 1024;
 
+    // The close and the end each add so many places, so that there are three times as many at most.
+    private const int Everybody = 1 << 24;
+
     private async ValueTask SendInTurnAsync(ReadOnlyMemory<byte> data, Opcode opcode, int size, bool compress, CancellationToken cancellationToken)
     {
         SemaphoreSlim turn = Turn();
@@ -37,7 +40,8 @@ internal sealed partial class WebSocketConnection
     {
         lock (Gate)
         {
-            return TurnOrNull ??= new SemaphoreSlim(1);
+            // Who comes first when nothing can be sent any more finds what those find who waited by then.
+            return TurnOrNull ??= new SemaphoreSlim(CannotSend ? Everybody : 1);
         }
     }
 
@@ -45,7 +49,7 @@ internal sealed partial class WebSocketConnection
     /// Under the lock, when nothing can be sent any more: all who wait for their turn learn it, though whoever has it may keep it, as an open message that nobody goes on with. There are places for more than can
     /// wait: of those who take one now, an open message may keep it, too.
     /// </summary>
-    private void EndTurns() => TurnOrNull?.Release(1 << 24);
+    private void EndTurns() => TurnOrNull?.Release(Everybody);
 
     /// <summary>RFC 6455 §5.4: sends a message in fragments, each when the carrier is free. Releases the turn.</summary>
     private async Task<long> SendInPiecesAsync(ReadOnlyMemory<byte> data, Opcode opcode, bool compress, SemaphoreSlim turn, CancellationToken cancellationToken)

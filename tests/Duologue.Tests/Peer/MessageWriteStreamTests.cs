@@ -110,6 +110,34 @@ public sealed class MessageWriteStreamTests
         await Assert.ThrowsAsync<ConnectionClosedException>(() => open.DisposeAsync().AsTask());
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task The_second_of_two_messages_that_were_first_written_to_after_the_end_waited_for_ever(bool lost)
+    {
+        await using RawPeer peer = RawPeer.Start();
+        Stream[] streams = [peer.Connection.OpenWrite(MessageType.Text), peer.Connection.OpenWrite(MessageType.Text)];
+        if (lost)
+        {
+            peer.Connection.Abort();
+        }
+        else
+        {
+            peer.Connection.BeginClose(1000, "", CloseCause.LocalClose);
+        }
+
+        foreach (Stream stream in streams)
+        {
+            await stream.WriteAsync("a"u8.ToArray(), Token);
+            Assert.True((await Assert.ThrowsAsync<ConnectionClosedException>(() => stream.FlushAsync(Token).Soon())).IsUnsent);
+        }
+
+        foreach (Stream stream in streams)
+        {
+            await Assert.ThrowsAsync<ConnectionClosedException>(() => stream.DisposeAsync().AsTask());
+        }
+    }
+
     [Fact]
     public async Task A_character_may_span_two_writes()
     {
