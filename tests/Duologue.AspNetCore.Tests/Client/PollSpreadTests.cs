@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
 using Duologue.AspNetCore.Tests.Support;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
 
 namespace Duologue.AspNetCore.Tests.Client;
 
@@ -25,6 +27,31 @@ public class PollSpreadTests
 
         Assert.All(time.Waits, wait => Assert.InRange(wait, interval / 2, interval * 1.5));
         Assert.True(time.Waits.Max() - time.Waits.Min() > interval / 10);
+    }
+
+    [Theory]
+    [InlineData(TopicClient.Now)]
+    [InlineData(TopicClient.Oldest)]
+    public async Task A_server_whose_answer_gives_no_place_to_go_on_from_was_asked_without_rest(string after)
+    {
+        TimeSpan interval = TimeSpan.FromHours(1);
+        int asked = 0;
+        await using TestHost host = await TestHost.StartAsync(app => app.MapGet("/topics/{**name}", () =>
+        {
+            Interlocked.Increment(ref asked);
+            return Results.Text("{}", "application/json");
+        }));
+        var time = new RecordingTime(interval);
+        TopicClientOptions options = QuickTopics.Options with { Ways = FeedWays.LongPolling, PollInterval = interval, PollWait = TimeSpan.FromSeconds(1) };
+        await using TopicClient client = QuickTopics.Open(host, options with { Connect = new ConnectOptions { ConnectTimeout = TimeSpan.FromSeconds(10), TimeProvider = time } });
+        await using TopicReader reader = TopicReader.Of(client, "quiet", after);
+        ValueTask<bool> waiting = reader.MoveAsync();
+
+        await Eventually.True(() => Volatile.Read(ref asked) > 1 || time.Waits.Any(wait => wait >= interval / 2));
+
+        Assert.Equal(1, Volatile.Read(ref asked));
+        await client.DisposeAsync();
+        Assert.False(await waiting);
     }
 
     /// <summary>The real clock. Keeps the waits that are of about one length, and longer than those behind a failure.</summary>

@@ -93,8 +93,9 @@ internal sealed class RequestWay(FeedRequests requests, FeedWays way, WayWork wo
             FeedMessage page = await requests.PollAsync(feed.Topic, feed.After, wait, stop).ConfigureAwait(false);
             Worked(backoff);
             await feed.AcceptAsync(page, stop).ConfigureAwait(false);
-            if (page.Items.Count == 0 && (way == FeedWays.Polling || Time.GetElapsedTime(start) < wait / 2))
+            if (page.Items.Count == 0 && (way == FeedWays.Polling || !feed.HasPosition || Time.GetElapsedTime(start) < wait / 2))
             {
+                // An answer that gives no place to go on from is no page: another server, or a part on the way, has answered, and would be asked for the beginning for ever.
                 // A held request that is answered early without news comes from who does not hold them: that is polling, by another name.
                 // All that a server which stops has answered at once are not to come back at once.
                 await Task.Delay(Options.PollInterval * (0.5 + Options.Random.NextDouble()), Time, stop).ConfigureAwait(false);
