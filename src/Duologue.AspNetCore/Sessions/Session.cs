@@ -183,16 +183,17 @@ internal sealed class Session
             _upgraded = true;
         }
 
-        Carrier.Switch(socket);
+        bool hasSwitched = Carrier.Switch(socket);
         Polled!.Replace();
+        if (!hasSwitched)
+        {
+            // The conversation has ended meanwhile, and the WebSocket with it.
+            socket.Tell(UpgradeOutcome.Failed);
+            return;
+        }
+
         ReportTransport();
         socket.Tell(UpgradeOutcome.Completed);
-
-        if (HasEnded)
-        {
-            // It ended between: nobody else knows of the WebSocket.
-            socket.RefuseProbe("The session has ended.");
-        }
     }
 
     /// <summary>Takes the one place for a POST; false if another is under way.</summary>

@@ -145,23 +145,28 @@ internal sealed partial class SessionCarrier : Carrier, IValueTaskSource<bool>
     /// <summary>
     /// Lets another transport carry the session from now on. What is due goes there, before all that is newer. If the session has ended meanwhile, the other is told so: nobody else knows of it.
     /// </summary>
-    public void Switch(SessionTransport transport)
+    /// <returns>Whether it has taken over; false if the session has ended.</returns>
+    public bool Switch(SessionTransport transport)
     {
         bool hasEnded;
         lock (_lock)
         {
-            _transport = transport;
             hasEnded = _dead;
-            OnSwitched();
+            if (!hasEnded)
+            {
+                _transport = transport;
+                OnSwitched();
+            }
         }
 
         if (hasEnded)
         {
             transport.OnEnd(aborted: true);
-            return;
+            return false;
         }
 
         transport.OnPackets();
+        return true;
     }
 
     /// <summary>The way to the peer is gone: the session ends, and what was not taken is lost, which the connection reports.</summary>

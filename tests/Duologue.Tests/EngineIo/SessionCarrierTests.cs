@@ -43,7 +43,7 @@ public class SessionCarrierTests
 
         session.First.Take(before);
         var second = new ListTransport(session) { TakesAtOnce = true };
-        session.Carrier.Switch(second);
+        Assert.True(session.Carrier.Switch(second));
         foreach (string text in texts[8..])
         {
             session.Connection.Send(text);
@@ -298,9 +298,10 @@ public class SessionCarrierTests
         session.Connection.Abort();
         await session.Connection.Closed.Soon();
 
-        session.Carrier.Switch(second);
+        Assert.False(session.Carrier.Switch(second));
 
         Assert.True(second.Ended);
+        Assert.True(session.First.Ended);
     }
 
     [Fact]

@@ -118,8 +118,14 @@ internal sealed class OpenedSession : OpenedConversation
 
         Duologue.Transport before = polling.Kind;
         socket.Socket.Send("5"u8, MessageType.Text);
-        carrier.Switch(socket);
+        bool hasSwitched = carrier.Switch(socket);
         polling.Stop();
+        if (!hasSwitched)
+        {
+            // The session has ended meanwhile: nothing is known of the WebSocket, and nothing has changed.
+            return;
+        }
+
         _observer!.Move(Duologue.Transport.WebSocket);
         TransportMemory.Shared.Forget(_uri);
         _logger.TransportChanged(WebSocketUri.Display(_uri), before, Duologue.Transport.WebSocket);
