@@ -174,7 +174,9 @@ internal sealed class ClientPolling : SessionTransport
                 }
             }
         }
-        catch (Exception error) when (IsFailure(error))
+#pragma warning disable CA1031 // As of what is asked for.
+        catch (Exception error)
+#pragma warning restore CA1031
         {
             Fail(error);
         }
@@ -204,11 +206,19 @@ internal sealed class ClientPolling : SessionTransport
                 }
             }
         }
-        catch (Exception error) when (IsFailure(error))
+#pragma warning disable CA1031 // Whatever it is, the session ends with it: nobody else asks, and nobody would be told.
+        catch (Exception error)
+#pragma warning restore CA1031
         {
             // Before the request counts as ended: a pause that waits for it must not let a WebSocket take over a session that may have lost what the answer had.
-            FailGet(error);
-            EndGet();
+            try
+            {
+                FailGet(error);
+            }
+            finally
+            {
+                EndGet();
+            }
         }
     }
 
@@ -224,6 +234,12 @@ internal sealed class ClientPolling : SessionTransport
 
     private void FailGet(Exception error)
     {
+        if (!IsFailure(error))
+        {
+            _carrier.Lose(error);
+            return;
+        }
+
         if (_closed)
         {
             // The close, or its answer, is on its way: what the last request came to changes nothing.
@@ -395,16 +411,24 @@ internal sealed class ClientPolling : SessionTransport
                 }
             }
         }
-        catch (Exception error) when (IsFailure(error))
+#pragma warning disable CA1031 // As of a GET.
+        catch (Exception error)
+#pragma warning restore CA1031
         {
-            if (error is SessionRequestException { Status: HttpStatusCode.RequestEntityTooLarge })
+            try
             {
-                _carrier.Connection.RefuseForSize("The server, or a proxy before it, refused a request for its size (MaxSessionPayload; 413).");
-            }
+                if (error is SessionRequestException { Status: HttpStatusCode.RequestEntityTooLarge })
+                {
+                    _carrier.Connection.RefuseForSize("The server, or a proxy before it, refused a request for its size (MaxSessionPayload; 413).");
+                }
 
-            // First, as of a GET.
-            Fail(error);
-            EndPosting();
+                // First, as of a GET.
+                Fail(error);
+            }
+            finally
+            {
+                EndPosting();
+            }
         }
         finally
         {
@@ -485,7 +509,8 @@ internal sealed class ClientPolling : SessionTransport
 
     private void Fail(Exception error)
     {
-        if (!_stop.IsCancellationRequested)
+        // What the stop brings about is no news.
+        if (!_stop.IsCancellationRequested || !IsFailure(error))
         {
             _carrier.Lose(error);
         }

@@ -84,7 +84,29 @@ public class ClientPollingTests
         Assert.False(endedBefore);
     }
 
+    [Fact]
+    public async Task An_error_that_nobody_expected_ended_the_asking_and_not_the_session()
+    {
+        ConnectOptions options = new() { Transports = Transports.LongPolling };
+        Assert.True(OpenPacket.TryRead(Encoding.UTF8.GetBytes(Opening), Timeout.InfiniteTimeSpan, out OpenPacket? open, out _));
+        var requests = new SessionRequests(new Uri("ws://127.0.0.1:9/"), options) { SessionId = "s1" };
+        var polling = new ClientPolling(requests, open, [], Transport.LongPolling, options with { TimeProvider = new BrokenClock() });
+        var connection = new WebSocketConnection(new ConnectionSetup { Role = Role.Client, IsSession = true, Options = options with { KeepAliveInterval = Timeout.InfiniteTimeSpan } });
+        var carrier = new SessionCarrier(connection, polling, open.Interval, open.Timeout);
+        carrier.Start();
+
+        polling.Begin(carrier);
+
+        Assert.Equal(CloseCause.ConnectionLost, (await connection.Closed.Soon()).Cause);
+        await polling.PauseAsync().Soon();
+    }
+
     private static string Answer(string body) => $"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {body.Length}\r\n\r\n{body}";
+
+    private sealed class BrokenClock : TimeProvider
+    {
+        public override long GetTimestamp() => throw new InvalidOperationException();
+    }
 
     /// <summary>Tells what timers were asked for.</summary>
     private sealed class TimersOnRecord : FakeTimeProvider
