@@ -196,6 +196,7 @@ internal sealed partial class SessionCarrier : ITimeoutTarget
         _pingDue = 0;
         if (_silenceDue == 0 && _beats)
         {
+            _hasStopped = _stopped;
             _silenceDue = Later(Now(), _pingTimeout);
             Rearm();
         }
@@ -220,5 +221,5 @@ internal sealed partial class SessionCarrier : ITimeoutTarget
     private long Now() => _connection.Setup.Options.TimeProvider.GetTimestamp();
 
     private long Later(long timestamp, TimeSpan delay) =>
-        timestamp + (long)(delay.TotalSeconds * _connection.Setup.Options.TimeProvider.TimestampFrequency);
+        timestamp + (long)Math.Min(delay.TotalSeconds * _connection.Setup.Options.TimeProvider.TimestampFrequency, long.MaxValue / 2);
 }

@@ -187,5 +187,5 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
     private long After(TimeSpan delay) => Later(Now(), delay);
 
     private long Later(long timestamp, TimeSpan delay) =>
-        timestamp + (long)(delay.TotalSeconds * Options.TimeProvider.TimestampFrequency);
+        timestamp + (long)Math.Min(delay.TotalSeconds * Options.TimeProvider.TimestampFrequency, long.MaxValue / 2);
 }

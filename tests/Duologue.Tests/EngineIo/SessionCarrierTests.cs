@@ -291,6 +291,49 @@ public class SessionCarrierTests
     }
 
     [Fact]
+    public async Task A_ping_of_the_applications_was_given_more_time_for_what_had_stood_before_it_was_sent()
+    {
+        var session = new TestSession(Role.Server);
+        session.First.TakesAtOnce = true;
+        for (int i = 0; i < 30; i++)
+        {
+            session.Carrier.OnMessage(MessageType.Binary, new byte[10_000]);
+        }
+
+        Task dispatched = session.Carrier.DispatchAsync().AsTask();
+        Assert.False(dispatched.IsCompleted);
+        for (int i = 0; i < 30; i++)
+        {
+            await session.Connection.ReceiveAsync(TestContext.Current.CancellationToken).Soon();
+        }
+
+        await dispatched.Soon();
+        Task<TimeSpan> ping = session.Connection.PingAsync(TestContext.Current.CancellationToken).AsTask();
+        session.Time.Advance(Timeout);
+        session.Carrier.CheckClock();
+
+        Assert.Equal(CloseCause.KeepAliveTimeout, (await session.Connection.Closed.Soon()).Cause);
+        await Assert.ThrowsAsync<ConnectionClosedException>(() => ping.Soon());
+    }
+
+    [Theory]
+    [InlineData((int)Role.Server)]
+    [InlineData((int)Role.Client)]
+    public async Task A_heartbeat_that_no_clock_can_count_was_due_at_once(int role)
+    {
+        var session = new TestSession((Role)role, options => options, null, TimeSpan.FromDays(10_000_000));
+        session.First.TakesAtOnce = true;
+
+        session.Time.Advance(Interval);
+        session.Carrier.CheckClock();
+
+        Assert.Empty(session.First.Taken);
+        Assert.False(session.Connection.Closed.IsCompleted);
+        session.Connection.Abort();
+        await session.Connection.Closed.Soon();
+    }
+
+    [Fact]
     public async Task A_transport_that_took_over_a_session_that_had_just_ended_was_never_told_and_stayed()
     {
         var session = new TestSession(Role.Client);
@@ -360,15 +403,26 @@ public class SessionCarrierTests
         }
 
         public TestSession(Role role, Func<ConnectionOptions, ConnectionOptions> vary)
+            : this(role, vary, null)
+        {
+        }
+
+        public TestSession(Role role, Func<ConnectionOptions, ConnectionOptions> vary, IMessageHandler? handler)
+            : this(role, vary, handler, SessionCarrierTests.Interval)
+        {
+        }
+
+        public TestSession(Role role, Func<ConnectionOptions, ConnectionOptions> vary, IMessageHandler? handler, TimeSpan interval)
         {
             Connection = new WebSocketConnection(new ConnectionSetup
             {
                 Role = role,
                 IsSession = true,
                 Options = vary(new ConnectionOptions { KeepAliveInterval = System.Threading.Timeout.InfiniteTimeSpan, TimeProvider = Time }),
+                Handler = handler,
             });
             First = new ListTransport(this);
-            Carrier = new SessionCarrier(Connection, First, Interval, Timeout);
+            Carrier = new SessionCarrier(Connection, First, interval, Timeout);
             Carrier.Start();
         }
 
