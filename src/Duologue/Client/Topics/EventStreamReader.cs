@@ -97,7 +97,7 @@ internal sealed class EventStreamReader(Stream stream, long maxSize)
         }
 
         // Moved only where half of the buffer has come since the last time, or it doubles.
-        byte[] room = length > _buffer.Length / 2 ? new byte[_buffer.Length * 2]
+        byte[] room = length > _buffer.Length / 2 ? new byte[(int)Math.Min(_buffer.Length * 2L, Array.MaxLength)]
             : length == 0 && _buffer.Length > BufferSize ? new byte[BufferSize]
             : _buffer;
         _buffer.AsSpan(_start, length).CopyTo(room);
