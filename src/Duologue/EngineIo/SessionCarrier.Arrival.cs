@@ -35,8 +35,14 @@ internal sealed partial class SessionCarrier : IThreadPoolWorkItem
         {
             lock (_lock)
             {
-                return _isCut;
+                if (_isCut)
+                {
+                    return true;
+                }
             }
+
+            // What the connection was given in one piece with the message at which it ended.
+            return _connection.HasCut;
         }
     }
 

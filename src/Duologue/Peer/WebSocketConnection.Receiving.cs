@@ -180,6 +180,11 @@ internal sealed partial class WebSocketConnection
         bool useless = _pull.ReceiverEnded || Ending is not null || (_closeSent && !isNext && InboxBytes + item.Length > ReadAhead);
         if (item.Kind == InboxKind.Message && useless)
         {
+            if (Ending is not null)
+            {
+                Rare.HasCut = true;
+            }
+
             item.Release();
             return false;
         }

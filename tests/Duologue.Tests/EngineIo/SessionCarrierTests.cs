@@ -316,6 +316,46 @@ public class SessionCarrierTests
         await Assert.ThrowsAsync<ConnectionClosedException>(() => ping.Soon());
     }
 
+    [Fact]
+    public async Task What_came_in_one_batch_with_the_message_at_which_the_handler_aborted_passed_for_taken()
+    {
+        int messages = 0;
+        var session = new TestSession(Role.Server, options => options, new TestHandler { OnMessage = Abort });
+        foreach (string text in (string[])["1", "2", "3"])
+        {
+            session.Carrier.OnMessage(MessageType.Text, Encoding.UTF8.GetBytes(text));
+        }
+
+        await session.Carrier.DispatchAsync().Soon();
+
+        Assert.Equal(1, messages);
+        Assert.True(session.Carrier.IsCut);
+
+        ValueTask Abort(Connection connection, Message message)
+        {
+            messages++;
+            connection.Abort();
+            return default;
+        }
+    }
+
+    [Fact]
+    public async Task The_only_message_of_a_batch_is_taken_though_the_handler_aborts_at_it()
+    {
+        var session = new TestSession(Role.Server, options => options, new TestHandler { OnMessage = Abort });
+        session.Carrier.OnMessage(MessageType.Text, "1"u8);
+
+        await session.Carrier.DispatchAsync().Soon();
+
+        Assert.False(session.Carrier.IsCut);
+
+        static ValueTask Abort(Connection connection, Message message)
+        {
+            connection.Abort();
+            return default;
+        }
+    }
+
     [Theory]
     [InlineData((int)Role.Server)]
     [InlineData((int)Role.Client)]
