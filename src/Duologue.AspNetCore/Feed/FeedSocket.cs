@@ -59,8 +59,9 @@ internal sealed class FeedSocket(TopicHub topics, string topic, TopicStart start
         }
 
         // Each is to come behind the one before: the client has no answers by which to repeat those that were not done.
+        // So does one that is not taken ahead: those before it may have been, and not be done yet.
         bool isAhead = topics.Broker.TakesAhead;
-        _turn = isAhead ? new PublishTurn(null, _turn) : null;
+        _turn = isAhead || _turn is not null ? new PublishTurn(null, _turn) : null;
         var copy = new TopicMessage(Fanout.Encode(message.Data.Span, message.Type, MessageFlags.None), message.Type, isJson: false) { Turn = _turn };
         Task<byte[]> done = PublishAsync(socket, copy, _last);
         _last = done;

@@ -189,6 +189,26 @@ public class FeedSocketTests
         Assert.Equal(takesAhead ? ["unavailable", "unavailable", "behind"] : ["unavailable", "behind", "behind"], refusals.GetMeasurementSnapshot().Select(measured => measured.Tags["duologue.publish.refusal"]));
     }
 
+    [Fact]
+    public async Task What_came_behind_publishes_taken_ahead_was_published_without_them_by_a_broker_that_took_no_more_ahead()
+    {
+        var broker = new HeldBroker(takesAhead: true);
+        await using TestHost host = await StartAsync(broker);
+        using ClientWebSocket socket = await host.ConnectAsync("/topics/t");
+        await ReceiveAsync(socket);
+        await socket.SendTextAsync("a");
+        await broker.HoldsAsync(1);
+        broker.IsAhead = false;
+        await socket.SendTextAsync("b");
+        await broker.HoldsAsync(2);
+
+        broker.Turns[0]!.NotDone();
+        Assert.True(broker.Turns[1]?.IsBroken);
+        broker.Fail(1, new BrokerUnavailableException(PublishTurn.Refusal, isUnknown: false, null));
+        broker.Fail(0, new BrokerUnavailableException("It is away.", isUnknown: false, null));
+        Assert.Equal("close 1013 What stores the topics is away for the moment: a message was not published.", await socket.ReceiveTextAsync());
+    }
+
     [Theory]
     [InlineData("/topics/a//b", 400)]
     [InlineData("/topics/news?after=rubbish", 400)]

@@ -22,7 +22,10 @@ internal sealed class HeldBroker(bool takesAhead) : StoringBroker(new MemoryBrok
 
     public List<PublishTurn?> Turns { get; } = [];
 
-    internal override bool TakesAhead => takesAhead;
+    /// <summary>A broker that has much to do takes none ahead for a while.</summary>
+    public bool IsAhead { get; set; } = takesAhead;
+
+    internal override bool TakesAhead => IsAhead;
 
     public override async ValueTask<TopicPosition> AppendAsync(string topic, TopicMessage message, TopicHistory history, CancellationToken cancellationToken)
     {
