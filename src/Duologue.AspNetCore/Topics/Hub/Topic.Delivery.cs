@@ -80,20 +80,22 @@ internal sealed partial class Topic
         }
     }
 
-    /// <summary>The connection reads no more: if it did not become a member, it is handed again what comes by a wildcard. True if something came meanwhile that it was not handed.</summary>
+    /// <summary>
+    /// The connection reads no more: if it did not become a member, it is handed again what comes by a wildcard. True if something came meanwhile that it may not have been handed: where another subscription of
+    /// its own has taken the place, that does not say what was kept back before. So it is told once too often rather than not at all.
+    /// </summary>
     public bool EndCatchUp(Member member, PendingSubscription pending, TopicPosition since)
     {
         lock (_publishLock)
         {
             lock (_setLock)
             {
-                if (_catchingUp is null || !_catchingUp.TryGetValue(member, out PendingSubscription? place) || place != pending)
+                if (_catchingUp is not null && _catchingUp.TryGetValue(member, out PendingSubscription? place) && place == pending)
                 {
-                    return false;
+                    _catchingUp.Remove(member);
+                    _snapshot = null;
                 }
 
-                _catchingUp.Remove(member);
-                _snapshot = null;
                 return _wild.Contains(member) && _delivered != since;
             }
         }

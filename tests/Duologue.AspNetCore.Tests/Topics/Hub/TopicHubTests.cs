@@ -89,6 +89,45 @@ public class TopicHubTests
         }
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task What_was_kept_back_for_a_subscription_that_another_took_the_place_of_was_lost_untold(bool catchesUp)
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", Talks.Idle));
+        using ClientWebSocket client = await host.ConnectAsync("/");
+        ConnectionState state = ConnectionState.Of(Assert.Single(host.Connections), out WebSocketConnection connection);
+        var hub = (TopicHub)host.Topics;
+        Assert.True(hub.Subscribe(connection, state, "r/*", MemberForm.Protocol, null));
+        hub.Publish("r/1", "1");
+        Assert.Contains("\"1\"", await client.ReceiveTextAsync(), StringComparison.Ordinal);
+
+        var first = new GatedSink();
+        Task<SubscribeResult> subscribing = hub.SubscribeAsync(connection, state, "r/1", TopicStart.Oldest, first, Token).AsTask();
+        await first.Reached.WaitAsync(TestHost.Patience, Token);
+        hub.Publish("r/1", "2");
+        Assert.True(hub.Unsubscribe(connection, state, "r/1", MemberForm.Protocol));
+        var second = new GatedSink();
+        Task<SubscribeResult>? next = null;
+        if (catchesUp)
+        {
+            next = hub.SubscribeAsync(connection, state, "r/1", TopicStart.Now, second, Token).AsTask();
+            await second.Reached.WaitAsync(TestHost.Patience, Token);
+        }
+        else
+        {
+            Assert.True(hub.Subscribe(connection, state, "r/1", MemberForm.Protocol, null));
+        }
+
+        first.Open(null);
+        Assert.False((await subscribing).IsSubscribed);
+        second.Open(null);
+        Assert.True(next is null || (await next).IsSubscribed);
+        hub.Publish("r/1", "3");
+        Assert.Equal("""{"type":"items","topic":"r/*","items":[],"reset":true,"lost":null}""", await client.ReceiveTextAsync());
+        Assert.Contains("\"3\"", await client.ReceiveTextAsync(), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_repeat_with_the_same_key_is_handed_to_nobody()
     {
