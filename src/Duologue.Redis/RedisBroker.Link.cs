@@ -336,6 +336,8 @@ public sealed partial class RedisBroker
                 // Perhaps only this topic's keys cannot be read. Otherwise it is the link, which others notice; the topics have most of their life left.
                 if (!IsOfOneTopic(error))
                 {
+                    // The server has yet to be told of those that are left, behind a later beat. Those it was told of are in doubt no more.
+                    Volatile.Write(ref _isToTell, true);
                     return;
                 }
             }

@@ -211,8 +211,9 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
         _stop.Dispose();
     }
 
-    /// <summary>Whether a read failed by what stands in its topic's keys, and not by the link.</summary>
-    private static bool IsOfOneTopic(Exception failure) => failure is BrokerUnavailableException { InnerException: RedisServerException or FormatException or OverflowException };
+    /// <summary>Whether a read failed by what stands in its topic's keys, and not by the link, or by a server that answers none for the moment.</summary>
+    internal static bool IsOfOneTopic(Exception failure) =>
+        failure is BrokerUnavailableException { InnerException: { } cause } && (cause is RedisServerException refused ? !PublishQueue.IsPassing(refused) : cause is FormatException or OverflowException);
 
     private void TellPresence(PresenceChange change)
     {

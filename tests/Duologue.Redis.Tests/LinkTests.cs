@@ -1,4 +1,5 @@
 using System.Reflection;
+using Duologue.AspNetCore;
 using Duologue.Redis.Tests.Support;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
@@ -11,6 +12,19 @@ namespace Duologue.Redis.Tests;
 public class LinkTests
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData("READONLY You can't write against a read only replica.", false)]
+    [InlineData("LOADING Redis is loading the dataset in memory", false)]
+    [InlineData("BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.", false)]
+    [InlineData("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", false)]
+    [InlineData("CLUSTERDOWN The cluster is down", false)]
+    [InlineData("WRONGTYPE Operation against a key holding the wrong kind of value", true)]
+    public void A_server_that_answers_no_read_for_the_moment_was_taken_for_a_topic_that_cannot_be_read(string refusal, bool isOfOneTopic)
+    {
+        var refused = new RedisServerException(RedisErrorKind.Unknown, CommandFlags.None, refusal);
+        Assert.Equal(isOfOneTopic, RedisBroker.IsOfOneTopic(new BrokerUnavailableException("It refuses.", isUnknown: false, refused)));
+    }
 
     [Fact]
     public async Task The_link_is_proven_while_topics_are_kept_alive_however_long_that_takes()
@@ -49,6 +63,31 @@ public class LinkTests
         }
 
         answer.SetException(new TimeoutException());
+    }
+
+    [Fact]
+    public async Task A_server_that_answered_no_read_at_first_was_never_told_how_far_topics_had_come()
+    {
+        await using StoreServer store = StoreServer.Start("garnet");
+        await using ConnectionMultiplexer inner = await ConnectionMultiplexer.ConnectAsync(store.PatientAddress);
+        int refusals = 0;
+        IConnectionMultiplexer link = Interceptor.Connection(inner, (_, _) => null, (method, _) =>
+            method.Name == nameof(IDatabase.ScriptEvaluateAsync) && Volatile.Read(ref refusals) > 0 && Interlocked.Decrement(ref refusals) >= 0
+                ? Task.FromException<RedisResult>(new RedisServerException(RedisErrorKind.Unknown, CommandFlags.None, "LOADING Redis is loading the dataset in memory"))
+                : null);
+        await using WebApplication app = Build(_ => Task.FromResult(link), TimeSpan.FromMinutes(10));
+        RedisBroker broker = app.Services.GetRequiredService<RedisBroker>();
+        await Eventually.True(() => broker.IsConnected);
+        foreach (string topic in (string[])["a", "b", "c"])
+        {
+            await broker.AppendAsync(topic, TopicHub.JsonMessage([(byte)'1']), new TopicHistory(), Token).AsTask().WaitAsync(Node.Patience, Token);
+        }
+
+        var scripts = (TopicScripts)typeof(RedisBroker).GetField("_scripts", BindingFlags.Instance | BindingFlags.NonPublic)!.GetValue(broker)!;
+        Assert.Empty(scripts.Ends.ListDoubtful());
+        Volatile.Write(ref refusals, 2);
+        typeof(RedisBroker).GetMethod("Shake", BindingFlags.Instance | BindingFlags.NonPublic)!.Invoke(broker, ["by this test"]);
+        await Eventually.True(() => Volatile.Read(ref refusals) == 0 && !scripts.Ends.ListDoubtful().Any());
     }
 
     [Fact]

@@ -227,6 +227,9 @@ internal sealed partial class PublishQueue
         return verdicts;
     }
 
+    /// <summary>Whether the server would have refused anything, and may take it in a moment.</summary>
+    public static bool IsPassing(RedisServerException refused) => Passing.Any(word => refused.Message.Contains(word, StringComparison.Ordinal));
+
     /// <summary>Waits until nothing is under way and the server answers.</summary>
     private async Task RecoverAsync()
     {
@@ -293,7 +296,7 @@ internal sealed partial class PublishQueue
 
     private static Verdict Judge(RedisServerException refused)
     {
-        Fate fate = Passing.Any(word => refused.Message.Contains(word, StringComparison.Ordinal)) ? Fate.Again
+        Fate fate = IsPassing(refused) ? Fate.Again
             : Full.Any(word => refused.Message.Contains(word, StringComparison.Ordinal)) ? Fate.Refused
             : Fate.Failed;
         return new Verdict(fate, default, refused);
