@@ -126,20 +126,22 @@ internal sealed partial class Topic
     }
 
     /// <summary>
-    /// Returns when what is being handed out at this moment has its place with all who were members when that began. Who has left before is given nothing of the topic behind this: neither after the
+    /// Returns when what is being handed out, or told, at this moment has its place with all who were members when that began. Who has left before is given nothing of the topic behind this: neither after the
     /// answer that tells so, nor once more where it comes back behind what it had. Hold no lock.
     /// </summary>
     public void AwaitHandOut()
     {
         _publishLock.Enter();
         _publishLock.Exit();
+        _noticeLock.Enter();
+        _noticeLock.Exit();
     }
 
     /// <summary>Sends a frame that is none of a message. Who is to have it is asked in one step with its place, for those who <see cref="AwaitHandOut"/>. With no lock held.</summary>
     public void Send(Func<WebSocketConnection[]> receivers, BroadcastFrame frame)
     {
         Fanout.Accepted accepted;
-        lock (_publishLock)
+        lock (_noticeLock)
         {
             accepted = Fanout.Accept(receivers(), frame);
         }

@@ -7,10 +7,12 @@ namespace Duologue.AspNetCore;
 /// Two locks, always in this order: the publish lock, under which connections take the frame, so that all subscribers see one order
 /// of messages; then, inside it or inside a <see cref="ConnectionState"/>'s lock, which is also its connection's, the lock on the sets. Neither is held while a frame is handed to a carrier, an event is raised,
 /// a waiter woken, or anything counted or logged: handlers, listeners and sinks may run there. What is in a broker's memory has a leaf lock of its own.
+/// Under a third, the notice lock, connections take what tells of presence: many who watch many who come hold up no publish. It stands where the publish lock does, and the two are never held together.
 /// </remarks>
 internal sealed partial class Topic(string name, TopicHub hub)
 {
     private readonly Lock _publishLock = new();
+    private readonly Lock _noticeLock = new();
     private readonly Lock _setLock = new();
 
     // Guarded by the lock on the sets.
@@ -167,6 +169,18 @@ internal sealed partial class Topic(string name, TopicHub hub)
         lock (_setLock)
         {
             return _watchers?.Contains(member) == true ? [member.Connection] : [];
+        }
+    }
+
+    /// <summary>Whether presence is told anybody.</summary>
+    public bool HasWatchers
+    {
+        get
+        {
+            lock (_setLock)
+            {
+                return _watchers is { Count: > 0 };
+            }
         }
     }
 

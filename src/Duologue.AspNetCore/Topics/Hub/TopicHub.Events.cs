@@ -315,7 +315,7 @@ internal sealed partial class TopicHub
 
     private static void TellWatchers(TopicEvent happened)
     {
-        if (happened.LocalTopic is { } topic && topic.ListWatchers().Length > 0)
+        if (happened.LocalTopic is { HasWatchers: true } topic)
         {
             topic.Send(topic.ListWatchers, TopicsProtocol.PresenceFrame(happened.Topic, happened.Kind == TopicEventKind.Joined, happened.Subscriber));
         }

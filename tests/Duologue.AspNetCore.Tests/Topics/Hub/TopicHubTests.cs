@@ -129,6 +129,34 @@ public class TopicHubTests
     }
 
     [Fact]
+    public async Task A_publish_waited_until_presence_had_its_place_with_all_who_watch()
+    {
+        await using Room room = await Room.OpenAsync();
+        var topic = new Topic("t", room.Hub);
+        var telling = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var goOn = new ManualResetEventSlim();
+        Task told = Task.Run(() => topic.Send(Gather, TopicsProtocol.MissedFrame("t")), Token);
+        await telling.Task.WaitAsync(TestHost.Patience, Token);
+        try
+        {
+            Task<Appending> publishing = Task.Run(() => topic.TryPublish((MemoryBroker)room.Hub.Broker, TopicHub.JsonMessage([(byte)'1']), out _), Token);
+            Assert.Equal(Appending.Appended, await publishing.WaitAsync(TestHost.Patience, Token));
+        }
+        finally
+        {
+            goOn.Set();
+            await told;
+        }
+
+        WebSocketConnection[] Gather()
+        {
+            telling.SetResult();
+            goOn.Wait(Token);
+            return [];
+        }
+    }
+
+    [Fact]
     public async Task A_repeat_with_the_same_key_is_handed_to_nobody()
     {
         await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", Talks.Idle));
