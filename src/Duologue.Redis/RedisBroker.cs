@@ -155,7 +155,7 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
             }
 
             TopicPosition head = (await ReadAsync(topic, TopicStart.Now, 1, 1, cancellationToken).ConfigureAwait(false)).Next;
-            _scripts.Ends.Learn(topic, default, head, isNew: true);
+            _scripts.Ends.Follow(topic, head);
 
             // What was appended before that, and since somebody asked to subscribe, is his: it has been handed out when this is answered.
             await HearAllAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -264,8 +264,14 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
     {
         while (_followed.TryGetValue(topic, out int count))
         {
-            if (count > 1 ? _followed.TryUpdate(topic, count - 1, count) : _followed.TryRemove(new(topic, count)))
+            if (count > 1 && _followed.TryUpdate(topic, count - 1, count))
             {
+                return;
+            }
+
+            if (count == 1 && _followed.TryRemove(new(topic, count)))
+            {
+                _scripts.Ends.Unfollow(topic);
                 return;
             }
         }

@@ -9,11 +9,14 @@ namespace Duologue.Redis;
 /// </summary>
 internal sealed class KnownEnds(EpochSource epochs, TimeProvider time)
 {
-    /// <summary>Of so many topics it is remembered.</summary>
+    /// <summary>While so many topics are remembered, none more is for a publish alone. Those that are followed have a limit of their own.</summary>
     public const int MaxCount = 100_000;
 
     private readonly ConcurrentDictionary<string, End> _ends = new(StringComparer.Ordinal);
     private long _doubts;
+
+    // The dictionary's own would take all its locks with each publish to a new topic.
+    private int _count;
 
     /// <summary>From here on the server may be another, or the same with less.</summary>
     public void Doubt() => Interlocked.Increment(ref _doubts);
@@ -40,17 +43,37 @@ internal sealed class KnownEnds(EpochSource epochs, TimeProvider time)
     /// <param name="told">What the call told.</param>
     /// <param name="position">A place that the topic has reached.</param>
     /// <param name="isNew">Whether to begin to remember the topic, too.</param>
-    public void Learn(string topic, KnownEnd told, TopicPosition position, bool isNew)
+    public void Learn(string topic, KnownEnd told, TopicPosition position, bool isNew) =>
+        Learn(topic, told, position, isNew, mayAdd: isNew && Volatile.Read(ref _count) < MaxCount);
+
+    /// <summary>Takes the end of a topic that is followed from here on: it is remembered, however many others are.</summary>
+    public void Follow(string topic, TopicPosition position) => Learn(topic, default, position, isNew: true, mayAdd: true);
+
+    /// <summary>Takes that a topic is followed no more: it has no claim to more room than those that are only published to.</summary>
+    public void Unfollow(string topic)
+    {
+        if (Volatile.Read(ref _count) > MaxCount && _ends.TryRemove(topic, out _))
+        {
+            Interlocked.Decrement(ref _count);
+        }
+    }
+
+    private void Learn(string topic, KnownEnd told, TopicPosition position, bool isNew, bool mayAdd)
     {
         epochs.Observe(position.Epoch);
         if (!_ends.TryGetValue(topic, out End? end))
         {
-            if (!isNew || _ends.Count >= MaxCount)
+            if (!mayAdd)
             {
                 return;
             }
 
-            end = _ends.GetOrAdd(topic, static (_, position) => new End { Position = position }, position);
+            var added = new End { Position = position, At = time.GetTimestamp() };
+            end = _ends.GetOrAdd(topic, added);
+            if (ReferenceEquals(end, added))
+            {
+                Interlocked.Increment(ref _count);
+            }
         }
 
         lock (end)
@@ -118,9 +141,9 @@ internal sealed class KnownEnds(EpochSource epochs, TimeProvider time)
     {
         foreach ((string topic, End end) in _ends)
         {
-            if (!isFollowed(topic) && time.GetElapsedTime(end.At) > age)
+            if (!isFollowed(topic) && time.GetElapsedTime(end.At) > age && _ends.TryRemove(new(topic, end)))
             {
-                _ends.TryRemove(new(topic, end));
+                Interlocked.Decrement(ref _count);
             }
         }
     }

@@ -62,6 +62,31 @@ public class KnownEndsTests
     }
 
     [Fact]
+    public void Topics_that_were_used_once_kept_out_those_that_are_followed()
+    {
+        var position = new TopicPosition(7, 3);
+        for (int i = 0; i < KnownEnds.MaxCount; i++)
+        {
+            _ends.Learn($"once {i}", default, position, isNew: true);
+        }
+
+        Learn(position);
+        Assert.Null(_ends.Tell("t", isSure: true).Position);
+        _ends.Follow("followed", position);
+        Assert.Equal(position, _ends.Tell("followed", isSure: true).Position);
+
+        _ends.Unfollow("followed");
+        Assert.Null(_ends.Tell("followed", isSure: true).Position);
+        _ends.Follow("followed", position);
+
+        // What is forgotten makes room.
+        _ends.Forget(TimeSpan.Zero, static topic => topic == "followed");
+        Learn(position);
+        Assert.Equal(position, _ends.Tell("t", isSure: true).Position);
+        Assert.Equal(position, _ends.Tell("followed", isSure: true).Position);
+    }
+
+    [Fact]
     public void Epochs_are_greater_than_those_of_a_clock_that_is_ahead_but_not_by_centuries()
     {
         var epochs = new EpochSource(TimeProvider.System);
