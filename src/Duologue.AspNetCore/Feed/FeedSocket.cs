@@ -85,7 +85,7 @@ internal sealed class FeedSocket(TopicHub topics, string topic, TopicStart start
         catch (BrokerUnavailableException unavailable)
         {
             string fate = unavailable.IsUnknown ? "a message may have been published or not" : "a message was not published";
-            await FailAsync(socket, message, before, PublishRefusal.Unavailable, $"What stores the topics is away for the moment: {fate}.").ConfigureAwait(false);
+            await FailAsync(socket, message, before, PublishRefusal.Of(unavailable), $"What stores the topics is away for the moment: {fate}.").ConfigureAwait(false);
         }
         catch (TopicLimitException limit)
         {

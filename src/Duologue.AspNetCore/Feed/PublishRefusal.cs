@@ -13,4 +13,7 @@ internal static class PublishRefusal
 
     /// <summary>The one that it was to come behind was not done.</summary>
     public const string Behind = "behind";
+
+    /// <summary>Of what the broker refuses. One that was given up for the one before it, and may be there all the same, is not known to be not done.</summary>
+    public static string Of(BrokerUnavailableException unavailable) => unavailable is { IsUnknown: false, Message: PublishTurn.Refusal } ? Behind : Unavailable;
 }

@@ -221,7 +221,7 @@ internal sealed class TopicsHandler(TopicHub topics, TopicAuthorization authoriz
         }
         catch (BrokerUnavailableException unavailable)
         {
-            topics.PublishRefused(PublishRefusal.Unavailable);
+            topics.PublishRefused(PublishRefusal.Of(unavailable));
             GiveUp(connection, message);
             return JsonSerializer.SerializeToUtf8Bytes(new ErrorMessage("unavailable", unavailable.Message, request.Topic, request.Ref), FeedContext.Default.ErrorMessage);
         }

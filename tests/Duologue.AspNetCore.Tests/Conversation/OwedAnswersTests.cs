@@ -218,8 +218,14 @@ public class OwedAnswersTests
         await socket.SendTextAsync("""{"type":"publish","topic":"*","data":"x","ref":3}""");
         Assert.Equal(["error 1", "error 2", "error 3"], await socket.ReceiveAnswersAsync(3));
 
-        Assert.Equal(["unavailable", "behind", "bad_request", "bad_topic"], refusals.GetMeasurementSnapshot().Select(measured => measured.Tags["duologue.publish.refusal"]));
-        Assert.Equal(1, broker.Count);
+        // This one the broker had already, and gives up for the one before.
+        await socket.SendTextAsync("""{"type":"publish","topic":"t","data":"x","ref":4}""");
+        await broker.HoldsAsync(2);
+        broker.Fail(1, new BrokerUnavailableException(PublishTurn.Refusal, isUnknown: false, null));
+        Assert.Equal(["error 4"], await socket.ReceiveAnswersAsync(1));
+
+        Assert.Equal(["unavailable", "behind", "bad_request", "bad_topic", "behind"], refusals.GetMeasurementSnapshot().Select(measured => measured.Tags["duologue.publish.refusal"]));
+        Assert.Equal(2, broker.Count);
     }
 
     [Fact]
