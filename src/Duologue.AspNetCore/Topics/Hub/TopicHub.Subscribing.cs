@@ -1,3 +1,5 @@
+using System.Runtime.ExceptionServices;
+
 namespace Duologue.AspNetCore;
 
 /// <summary>How connections and readers come to a topic, and go.</summary>
@@ -212,7 +214,7 @@ internal sealed partial class TopicHub
         }
     }
 
-    // It was not handed what came while it read the log, and did not read to its end.
+    // It was not handed what came while it read the log, and did not read to its end. Never throws: its caller has something else to tell.
     private void TellMissedByWildcards(Member member, ConnectionState state, string topic)
     {
         string[] patterns;
@@ -221,9 +223,16 @@ internal sealed partial class TopicHub
             patterns = state.ListPatterns(topic, member.Form);
         }
 
-        foreach (string pattern in member.Connection.IsEnding ? [] : patterns)
+        if (member.Connection.IsEnding)
         {
-            TellMissed(pattern, [member]);
+            return;
+        }
+
+        ExceptionDispatchInfo? failure = null;
+        TellMissed([.. patterns.Select(pattern => (pattern, new[] { member }))], ref failure);
+        if (failure is not null)
+        {
+            Log.TopicListenerFailed(_logger, failure.SourceException, nameof(Reset));
         }
     }
 
