@@ -55,6 +55,12 @@ internal sealed class PatternIndex
     /// <summary>Gathers the patterns that stand for a valid name; null if none does.</summary>
     public List<string>? Find(string name)
     {
+        // What others have written to the broker is heard of unchecked, and no name has so many segments.
+        if (name.AsSpan().Count('/') >= MaxSegments)
+        {
+            return null;
+        }
+
         Span<ulong> weighed = stackalloc ulong[MaxSegments];
         Span<ulong> sums = stackalloc ulong[MaxSegments + 1];
         int count = 0;

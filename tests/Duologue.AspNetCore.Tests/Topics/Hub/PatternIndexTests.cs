@@ -97,6 +97,17 @@ public class PatternIndexTests
         Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
     }
 
+    [Fact]
+    public void A_name_of_more_segments_than_a_name_may_have_threw()
+    {
+        var index = new PatternIndex();
+        index.Add("**");
+        string longest = string.Join('/', Enumerable.Repeat("a", (TopicName.MaxLength + 1) / 2));
+        Assert.Equal(["**"], index.Find(longest)!);
+        Assert.Null(index.Find(longest + "/a"));
+        Assert.Null(index.Find(longest + "/"));
+    }
+
     private static ICollection ShapesOf(PatternIndex index) =>
         (ICollection)typeof(PatternIndex).GetField("_shapes", BindingFlags.Instance | BindingFlags.NonPublic)!.GetValue(index)!;
 
