@@ -11,6 +11,13 @@ internal sealed partial class TopicHub
     // So many pages have their place before the first of them leaves: whoever has several of these topics is sent them in one step, and nobody waits long for the others' places.
     private const int MaxTaken = 64;
 
+    // Where there is no room for topics each message of another would be told to all who subscribe by a pattern that stands for it: so often they are told instead.
+    private static readonly TimeSpan NotOpenedPeriod = TimeSpan.FromSeconds(1);
+
+    // Guarded by its lock, a leaf: for whom, by which pattern, a topic was not opened since others were told of that; null if nobody was told within the period.
+    private readonly Lock _notOpenedLock = new();
+    private Dictionary<string, HashSet<Member>>? _notOpened;
+
     FanoutReach IBrokerListener.Appended(ReadOnlySpan<AppendedMessage> together)
     {
         // Topic by topic, each with all its messages in their order: what is of one topic leaves as one.
@@ -170,7 +177,7 @@ internal sealed partial class TopicHub
             // The broker has only said what happened, and need not know. Who would have had the message by a pattern has no log to read it from.
             _metrics.SubscriptionRefused(limit.Name);
             Log.TopicNotOpened(_logger, PeerText.Quote(topic), limit.Option, limit.Limit);
-            TellMissed(Wildcards.FindByPattern(topic), ref failure);
+            TellNotOpened(topic, ref failure);
             return null;
         }
 #pragma warning disable CA1031 // As said.
@@ -179,6 +186,77 @@ internal sealed partial class TopicHub
         {
             failure ??= ExceptionDispatchInfo.Capture(error);
             return null;
+        }
+    }
+
+    private void TellNotOpened(string topic, ref ExceptionDispatchInfo? failure)
+    {
+        (string Pattern, Member[] Members)[] subscribed = Wildcards.FindByPattern(topic);
+        if (subscribed.Length == 0)
+        {
+            return;
+        }
+
+        lock (_notOpenedLock)
+        {
+            if (_notOpened is { } later)
+            {
+                foreach ((string pattern, Member[] members) in subscribed)
+                {
+                    ref HashSet<Member>? those = ref CollectionsMarshal.GetValueRefOrAddDefault(later, pattern, out _);
+                    (those ??= []).UnionWith(members);
+                }
+
+                return;
+            }
+
+            _notOpened = [];
+        }
+
+        TellMissed(subscribed, ref failure);
+        _ = TellNotOpenedAsync();
+    }
+
+    // Until a period has passed in which nothing was lost: the last loss is told, too.
+    private async Task TellNotOpenedAsync()
+    {
+        while (true)
+        {
+            await Task.Delay(NotOpenedPeriod, Time, Ended).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            Dictionary<string, HashSet<Member>> those;
+            lock (_notOpenedLock)
+            {
+                those = _notOpened!;
+                if (those.Count == 0 || Ended.IsCancellationRequested)
+                {
+                    _notOpened = null;
+                    return;
+                }
+
+                _notOpened = [];
+            }
+
+            TellNotOpened(those);
+        }
+    }
+
+    private void TellNotOpened(Dictionary<string, HashSet<Member>> those)
+    {
+        // Who has left the pattern since is told nothing.
+        List<(string Pattern, Member[] Members)> subscribed = [];
+        foreach ((string pattern, Member[] members) in Wildcards.List())
+        {
+            if (those.TryGetValue(pattern, out HashSet<Member>? some) && Array.FindAll(members, some.Contains) is { Length: > 0 } left)
+            {
+                subscribed.Add((pattern, left));
+            }
+        }
+
+        ExceptionDispatchInfo? failure = null;
+        TellMissed([.. subscribed], ref failure);
+        if (failure is not null)
+        {
+            Log.TopicListenerFailed(_logger, failure.SourceException, nameof(Reset));
         }
     }
 

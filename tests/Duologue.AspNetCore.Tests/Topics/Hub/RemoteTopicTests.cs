@@ -78,6 +78,39 @@ public class RemoteTopicTests
     }
 
     [Fact]
+    public async Task Each_message_of_a_topic_that_there_was_no_room_for_was_a_reset_to_all_who_subscribe_by_a_pattern()
+    {
+        var time = new FakeTimeProvider();
+        var broker = new SilentBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System));
+        await using TestHost host = await TestHost.StartAsync(
+            app => app.MapDuologue("/", Talks.Idle),
+            options => (options.KeepAliveInterval, options.MaxTopics) = (Timeout.InfiniteTimeSpan, 1),
+            builder => builder.Services.AddSingleton<Broker>(broker).AddSingleton<TimeProvider>(time));
+        var resets = new ConcurrentQueue<string>();
+        host.Topics.Reset += (_, reset) => resets.Enqueue(reset.Topic);
+        using ClientWebSocket client = await host.ConnectAsync("/");
+        Connection connection = Assert.Single(host.Connections);
+        Assert.True(connection.Subscribe("news/*") && connection.Subscribe("sport/*") && connection.Subscribe("the only one"));
+        for (int i = 0; i < 100; i++)
+        {
+            broker.TellUnseen($"news/{i}", default);
+            broker.TellUnseen($"sport/{i}", default);
+        }
+
+        Assert.Equal(["news/*"], resets);
+
+        // What was lost meanwhile is told once, to those who are still there.
+        Assert.True(connection.Unsubscribe("news/*"));
+        time.Advance(TimeSpan.FromSeconds(1));
+        await Eventually.True(() => resets.Count == 2);
+        Assert.Equal(["news/*", "sport/*"], resets);
+
+        // The drain would wait for it by a clock that stands still.
+        await client.CloseAsync();
+        await Eventually.True(() => host.Connections.Count == 0);
+    }
+
+    [Fact]
     public async Task A_listener_that_threw_where_a_failure_of_the_broker_is_counted_ended_what_follows_a_topic()
     {
         var broker = new LimpingBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System)) { FailuresOfSubscribe = 1, FailuresOfRead = 1 };
