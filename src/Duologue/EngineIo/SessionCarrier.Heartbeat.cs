@@ -220,6 +220,5 @@ internal sealed partial class SessionCarrier : ITimeoutTarget
 
     private long Now() => _connection.Setup.Options.TimeProvider.GetTimestamp();
 
-    private long Later(long timestamp, TimeSpan delay) =>
-        timestamp + (long)Math.Min(delay.TotalSeconds * _connection.Setup.Options.TimeProvider.TimestampFrequency, long.MaxValue / 2);
+    private long Later(long timestamp, TimeSpan delay) => _connection.Later(timestamp, delay);
 }

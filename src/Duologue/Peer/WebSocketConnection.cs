@@ -186,6 +186,7 @@ internal sealed partial class WebSocketConnection : Connection, ITimeoutTarget
 
     private long After(TimeSpan delay) => Later(Now(), delay);
 
-    private long Later(long timestamp, TimeSpan delay) =>
+    /// <summary>So long behind a time stamp of the connection's clock; what no clock can count is far away.</summary>
+    internal long Later(long timestamp, TimeSpan delay) =>
         timestamp + (long)Math.Min(delay.TotalSeconds * Options.TimeProvider.TimestampFrequency, long.MaxValue / 2);
 }
