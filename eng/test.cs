@@ -128,8 +128,8 @@ void RunTests(string project)
     {
         XNamespace ns = "http://microsoft.com/schemas/VisualStudio/TeamTest/2010";
         var outcomes = XDocument.Load(report).Descendants(ns + "UnitTestResult")
-            .Select(result => (Name: (string?)result.Attribute("testName") ?? "?", Outcome: (string?)result.Attribute("outcome")));
-        foreach (var (name, outcome) in outcomes)
+            .Select(result => (Name: (string?)result.Attribute("testName") ?? "?", Outcome: (string?)result.Attribute("outcome"), Why: (string?)result.Descendants(ns + "Message").FirstOrDefault()));
+        foreach (var (name, outcome, why) in outcomes)
         {
             switch (outcome)
             {
@@ -140,7 +140,7 @@ void RunTests(string project)
                     skipped++;
                     break;
                 default:
-                    failures.Add(name);
+                    failures.Add(why is null ? name : $"{name}{Environment.NewLine}  {why.Trim().ReplaceLineEndings(Environment.NewLine + "  ")}");
                     break;
             }
         }

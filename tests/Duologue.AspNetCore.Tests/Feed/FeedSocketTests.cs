@@ -184,7 +184,9 @@ public class FeedSocketTests
         Assert.Equal("close 1013 What stores the topics is away for the moment: a message may have been published or not.", await socket.ReceiveTextAsync());
         await socket.SendTextAsync("c");
         await socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, "", TestContext.Current.CancellationToken);
-        await Eventually.True(() => host.Connections.Count == 0);
+
+        // A connection may be gone before its handler has had what came over it.
+        await Eventually.True(() => refusals.GetMeasurementSnapshot().Count == 3);
         Assert.Equal(takesAhead ? 2 : 1, broker.Count);
         Assert.Equal(takesAhead ? ["behind", "unavailable", "behind"] : ["unavailable", "behind", "behind"], refusals.GetMeasurementSnapshot().Select(measured => measured.Tags["duologue.publish.refusal"]));
     }
