@@ -6,6 +6,9 @@ internal partial class ConnectionState
     // What is subscribed to: a topic, a wildcard, or a place that is held for one. Null until the first.
     private Dictionary<(string Name, MemberForm Form), object>? _subscriptions;
 
+    // How many of them are wildcards: most connections have none, and some have thousands of topics.
+    private int _wildcards;
+
     /// <summary>From then on nothing may be subscribed to.</summary>
     public bool HasClosed { get; private set; }
 
@@ -19,6 +22,10 @@ internal partial class ConnectionState
     public string[] ListPatterns(string topic, MemberForm form) => _subscriptions is null
         ? []
         : [.. _subscriptions.Where(held => held.Key.Form == form && held.Value is Wildcard && TopicName.Matches(held.Key.Name, topic)).Select(held => held.Key.Name)];
+
+    /// <summary>Whether there is such a pattern.</summary>
+    public bool HasPattern(string topic, MemberForm form) =>
+        _wildcards > 0 && _subscriptions!.Any(held => held.Key.Form == form && held.Value is Wildcard && TopicName.Matches(held.Key.Name, topic));
 
     /// <summary>Holds a place for a subscription that is being made.</summary>
     public void Hold(PendingSubscription pending) => (_subscriptions ??= []).Add((pending.Name, pending.Form), pending);
@@ -42,20 +49,30 @@ internal partial class ConnectionState
         else
         {
             _subscriptions![(pending.Name, pending.Form)] = made;
+            _wildcards += made is Wildcard ? 1 : 0;
         }
 
         return true;
     }
 
     /// <summary>Takes one out; null if there is none.</summary>
-    public object? Remove(string name, MemberForm form) => _subscriptions?.Remove((name, form), out object? removed) == true ? removed : null;
+    public object? Remove(string name, MemberForm form)
+    {
+        if (_subscriptions?.Remove((name, form), out object? removed) != true)
+        {
+            return null;
+        }
+
+        _wildcards -= removed is Wildcard ? 1 : 0;
+        return removed;
+    }
 
     /// <summary>Takes all out; there can be no new ones.</summary>
     public KeyValuePair<(string Name, MemberForm Form), object>[] RemoveAll()
     {
         HasClosed = true;
         KeyValuePair<(string, MemberForm), object>[] all = _subscriptions is null ? [] : [.. _subscriptions];
-        _subscriptions = null;
+        (_subscriptions, _wildcards) = (null, 0);
         return all;
     }
 }

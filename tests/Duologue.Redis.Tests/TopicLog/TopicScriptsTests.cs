@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using Duologue.AspNetCore;
 using Duologue.Redis.Tests.Support;
@@ -219,6 +220,81 @@ public class TopicScriptsTests
         await knows.ReadAsync(TopicStart.Now);
         await knows.ReadAsync(TopicStart.Now);
         Assert.False((await other.ReadAsync(TopicStart.After(page.Next))).IsReset);
+    }
+
+    [Theory]
+    [InlineData("garnet", false, false)]
+    [InlineData("redis", false, false)]
+    [InlineData("redis", false, true)]
+    [InlineData("redis", true, false)]
+    [InlineData("redis", true, true)]
+    public async Task What_was_confirmed_under_an_epoch_that_the_log_never_had_was_passed_over(string kind, bool isLast, bool publishes)
+    {
+        await using StoreServer store = StoreServer.Start(kind);
+        await using var knows = await Server.ConnectAsync(store);
+        await using var other = await Server.ConnectAsync(store);
+        RedisKey head = "test:v3:{t:t}h";
+        TopicPosition first = (await knows.AnswerAsync(node: 1, 1, new TopicHistory(), "t", null, Idle)).Position;
+        TopicPosition copied = (await knows.AnswerAsync(node: 1, 2, new TopicHistory(), "t", null, Idle)).Position;
+        string at = (await other.Database.HashGetAsync(head, "at"))!;
+
+        // The server is started anew; then one takes over that has what was there before.
+        await other.Database.HashSetAsync(head, "life", "the second's");
+        TopicPosition lost = (await knows.AnswerAsync(node: 1, 3, new TopicHistory(), "t", null, Idle)).Position;
+        Assert.NotEqual(copied.Epoch, lost.Epoch);
+        knows.Scripts.Ends.Learn("t", default, lost, isNew: true);
+        await other.Database.HashSetAsync(head, [new("epoch", copied.Epoch), new("at", at), new("life", "the first's"), new("chain", "")]);
+        await other.Database.ListTrimAsync("test:v3:{t:t}l", 0, 1);
+        if (isLast)
+        {
+            Assert.False((await other.ReadAsync(TopicStart.After(first))).IsReset);
+        }
+
+        if (publishes)
+        {
+            knows.Scripts.Ends.Doubt();
+            await knows.AppendAsync(node: 1, 4, new TopicHistory());
+        }
+        else
+        {
+            await knows.ReadAsync(TopicStart.Now);
+        }
+
+        TopicPage page = await other.ReadAsync(TopicStart.After(first));
+        Assert.True(page.IsReset);
+
+        // That is told once; and what was there is known.
+        await knows.ReadAsync(TopicStart.Now);
+        await other.Database.HashSetAsync(head, "life", "the third's");
+        await knows.ReadAsync(TopicStart.Now);
+        Assert.False((await other.ReadAsync(TopicStart.After(page.Next))).IsReset);
+    }
+
+    [Theory]
+    [InlineData("garnet", "8999999999999999999")]
+    [InlineData("redis", "8999999999999999999")]
+    [InlineData("redis", "9000000000000000000")]
+    public async Task A_log_that_had_broken_off_went_on_under_an_epoch_before_its_last_and_broke_off_again(string kind, string epoch)
+    {
+        await using StoreServer store = StoreServer.Start(kind);
+        await using var knows = await Server.ConnectAsync(store);
+        await using var other = await Server.ConnectAsync(store);
+        RedisKey head = "test:v3:{t:t}h";
+        await knows.AppendAsync(node: 1, 1, new TopicHistory());
+        TopicPosition lost = (await knows.AnswerAsync(node: 1, 2, new TopicHistory(), "t", null, Idle)).Position;
+        knows.Scripts.Ends.Learn("t", default, lost, isNew: true);
+
+        // It has lost the second; and another, whose call was made later, has come first and given it a greater epoch.
+        string[] at = ((string)(await other.Database.HashGetAsync(head, "at"))!).Split(' ');
+        await other.Database.HashSetAsync(head, [new("epoch", epoch), new("at", $"1 3 {at[2]} {at[3]}"), new("chain", $"{lost.Epoch}:1,")]);
+        await other.Database.ListTrimAsync("test:v3:{t:t}l", 0, 0);
+        other.Scripts.Ends.Learn("t", default, (await other.ReadAsync(TopicStart.Now)).Next, isNew: true);
+
+        await knows.ReadAsync(TopicStart.Now);
+        string after = (await other.Database.HashGetAsync(head, "epoch"))!;
+        Assert.Equal($"{ulong.Parse(epoch, CultureInfo.InvariantCulture) + 1}", after);
+        await other.ReadAsync(TopicStart.Now);
+        Assert.Equal(after, await other.Database.HashGetAsync(head, "epoch"));
     }
 
     [Theory]

@@ -62,17 +62,15 @@ internal sealed partial class Topic
     /// </summary>
     /// <param name="member">Who it is.</param>
     /// <param name="pending">The place that the subscription holds.</param>
-    /// <param name="isWild">Whether it was handed what came, by a wildcard.</param>
-    /// <returns>Up to where that was.</returns>
-    public TopicPosition BeginCatchUp(Member member, PendingSubscription pending, out bool isWild)
+    /// <param name="isWild">Whether it may have been handed what came, by a wildcard.</param>
+    /// <returns>Up to where the topic was handed out.</returns>
+    public TopicPosition BeginCatchUp(Member member, PendingSubscription pending, bool isWild)
     {
-        RefreshWildcards();
         lock (_publishLock)
         {
             lock (_setLock)
             {
                 (_catchingUp ??= [])[member] = pending;
-                isWild = _wild.Contains(member);
                 _snapshot = isWild ? null : _snapshot;
             }
 

@@ -193,7 +193,14 @@ internal sealed partial class TopicHub
     private async ValueTask<SubscribeResult> CatchUpAsync(TopicSubscription reader, TopicStart start, Member member, ConnectionState state, PendingSubscription pending, MemberSink sink, CancellationToken cancellationToken)
     {
         Topic topic = reader.LocalTopic;
-        TopicPosition since = topic.BeginCatchUp(member, pending, out bool isWild);
+        bool isWild;
+        lock (state)
+        {
+            // Its own, for to look for those of all with each subscription would cost those that come back together the square of their number.
+            isWild = state.HasPattern(topic.Name, member.Form);
+        }
+
+        TopicPosition since = topic.BeginCatchUp(member, pending, isWild);
         if (isWild && start.Kind == TopicStartKind.Now)
         {
             // What came before it had by the wildcard, what comes from here on it has from the log.

@@ -10,9 +10,19 @@ local function lasts() return text(idle + idle / 4) end
 local life = string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)') or '0'
 if not string.find(life, '[^0]') then life = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or '-' end
 
+-- Epochs grow along a log, whoever gives the next one: another node's call, which has a greater one, may have come first. They are too large for a number here, and are compared, and counted on, as text.
+local function isNewer(epoch, other) return #epoch > #other or (#epoch == #other and epoch > other) end
+local function nextEpoch(topic)
+  if isNewer(ARGV[1], topic.epoch) then return ARGV[1] end
+  local high, low = string.match(topic.epoch, '^(%d-)(%d%d?%d?%d?%d?%d?%d?%d?%d?)$')
+  local sum = string.format('%0' .. #low .. '.0f', tonumber(low) + 1)
+  if #sum < 10 then return high .. sum end
+  return text((tonumber(high) or 0) + 1) .. string.sub(sum, -9)
+end
+
 -- The topic goes on under an epoch that continues no other, so that all are told that something is missing, or may come again.
 local function breakOff(topic, headKey)
-  topic.epoch, topic.chain = ARGV[1], ''
+  topic.epoch, topic.chain = nextEpoch(topic), ''
   redis.call('HSET', headKey, 'epoch', topic.epoch, 'life', life, 'chain', '')
 end
 
@@ -44,7 +54,7 @@ local function enter(headKey, logKey, node, seenEpoch, seenOffset)
       kept = kept + 1
       if kept < 8 then longer = longer .. entry end
     end
-    topic.epoch, topic.chain = ARGV[1], longer
+    topic.epoch, topic.chain = nextEpoch(topic), longer
     redis.call('HSET', headKey, 'epoch', topic.epoch, 'life', life, 'chain', topic.chain)
   end
 
@@ -53,8 +63,10 @@ local function enter(headKey, logKey, node, seenEpoch, seenOffset)
     for earlier, reached in string.gmatch(topic.chain, '(%d+):(%d+),') do
       if earlier == seenEpoch then known = tonumber(reached) end
     end
-    -- Epochs are too large for a number here, and have as many digits for centuries. One that is newer than the log's is of a log that this one does not continue; one that is older has been forgotten, as it may be.
-    if (known and tonumber(seenOffset) > known) or (not known and #seenEpoch == #topic.epoch and seenEpoch > topic.epoch) then
+    -- One that is newer than the log's is of a log that this one does not continue, and so is one that lies between two that follow each other here: what was confirmed under it is not here. One that is older than all
+    -- that are known here has been forgotten, as it may be.
+    local first = string.match(topic.chain, '(%d+):%d+,$') or topic.epoch
+    if (known and tonumber(seenOffset) > known) or (not known and isNewer(seenEpoch, first)) then
       if node == '' then redis.call('PEXPIRE', logKey, lasts()) end
       breakOff(topic, headKey)
     end
