@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
@@ -9,6 +10,8 @@ namespace Duologue.Redis.Tests.Support;
 /// <summary>A server for one test: Garnet in this process, which needs nothing installed, or redis-server as a process that can be killed.</summary>
 internal abstract class StoreServer : IAsyncDisposable
 {
+    private static readonly ConcurrentDictionary<int, bool> Given = new();
+
     public abstract int Port { get; }
 
     public string Address => string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{Port}");
@@ -23,13 +26,18 @@ internal abstract class StoreServer : IAsyncDisposable
     public abstract ValueTask DisposeAsync();
 
     /// <summary>
-    /// Where nobody listens at this moment, and below the ports that the system gives to those who ask for any: nobody takes it while a killed server is away.
+    /// Where nobody listens at this moment, below the ports that the system gives to those who ask for any, and given to no other: nobody takes it while a killed server is away.
     /// </summary>
     protected static int FreePort()
     {
         while (true)
         {
             int port = Random.Shared.Next(20_000, 32_000);
+            if (!Given.TryAdd(port, true))
+            {
+                continue;
+            }
+
             using var probe = new TcpListener(IPAddress.Loopback, port);
             try
             {
@@ -59,8 +67,8 @@ internal sealed class GarnetStore : StoreServer
             int port = FreePort();
             try
             {
-                // Scripts are off in Garnet unless asked for, and atomic only as transactions.
-                var server = new GarnetServer(["--port", port.ToString(CultureInfo.InvariantCulture), "--bind", "127.0.0.1", "--lua", "--lua-transaction-mode", "true", "--memory", "64m", "--index", "8m", "--logger-level", "None"]);
+                // Scripts are off in Garnet unless asked for, and atomic only as transactions. Unless it is quiet, each shows its banner.
+                var server = new GarnetServer(["--port", port.ToString(CultureInfo.InvariantCulture), "--bind", "127.0.0.1", "--lua", "--lua-transaction-mode", "true", "--memory", "64m", "--index", "8m", "--logger-level", "None", "-q", "true"]);
                 server.Start();
                 return new GarnetStore(server, port);
             }
