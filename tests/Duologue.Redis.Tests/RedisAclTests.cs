@@ -162,7 +162,7 @@ public class RedisAclTests
         RedisBroker broker = app.Services.GetRequiredService<RedisBroker>();
         await Eventually.True(() => broker.Refusal?.Contains("NOAUTH", StringComparison.Ordinal) == true);
         Assert.False(broker.IsConnected);
-        Assert.Contains(app.Services.GetFakeLogCollector().GetSnapshot(), record => record.Id.Name == "RedisConnectFailed" && record.Message.Contains("NOAUTH", StringComparison.Ordinal));
+        await Eventually.True(() => app.Services.GetFakeLogCollector().GetSnapshot().Any(record => record.Id.Name == "RedisConnectFailed" && record.Message.Contains("NOAUTH", StringComparison.Ordinal)));
     }
 
     [Fact]
