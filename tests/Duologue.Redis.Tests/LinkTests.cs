@@ -84,10 +84,10 @@ public class LinkTests
         }
 
         var scripts = (TopicScripts)typeof(RedisBroker).GetField("_scripts", BindingFlags.Instance | BindingFlags.NonPublic)!.GetValue(broker)!;
-        Assert.Empty(scripts.Ends.ListDoubtful());
+        await Eventually.True(() => !scripts.Ends.ListDoubtful().Any());
         Volatile.Write(ref refusals, 2);
         typeof(RedisBroker).GetMethod("Shake", BindingFlags.Instance | BindingFlags.NonPublic)!.Invoke(broker, ["by this test"]);
-        await Eventually.True(() => Volatile.Read(ref refusals) == 0 && !scripts.Ends.ListDoubtful().Any());
+        await Eventually.True(() => Volatile.Read(ref refusals) <= 0 && !scripts.Ends.ListDoubtful().Any());
     }
 
     [Fact]
@@ -146,7 +146,9 @@ public class LinkTests
     {
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        builder.Services.AddDuologue(options => options.TopicIdleLifetime = idle).UseRedis(options => (options.ConnectionFactory, options.HeartbeatInterval) = (factory, TimeSpan.FromSeconds(0.1)));
+
+        // A link is doubted after five of them without a beat: that is to be longer than a busy machine holds a process up.
+        builder.Services.AddDuologue(options => options.TopicIdleLifetime = idle).UseRedis(options => (options.ConnectionFactory, options.HeartbeatInterval) = (factory, TimeSpan.FromSeconds(0.4)));
         return builder.Build();
     }
 }

@@ -112,8 +112,9 @@ public class NodeRegistryTests
     {
         await using StoreServer store = StoreServer.Start(kind);
         await using ConnectionMultiplexer link = await ConnectionMultiplexer.ConnectAsync(store.PatientAddress);
-        NodeRegistry a = RegistryOf(link, "a", TimeSpan.FromSeconds(0.1), null);
-        NodeRegistry b = RegistryOf(link, "b", TimeSpan.FromSeconds(0.1), null);
+        // A lease of two seconds: a busy machine is not to let it run out before its time.
+        NodeRegistry a = RegistryOf(link, "a", TimeSpan.FromSeconds(0.4), null);
+        NodeRegistry b = RegistryOf(link, "b", TimeSpan.FromSeconds(0.4), null);
         var went = new List<string>();
         a.Changed += (_, gone) => went.AddRange(gone.Select(entry => entry.Name));
         await b.RenewAsync(Token);
