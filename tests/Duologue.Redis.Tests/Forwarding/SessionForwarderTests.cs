@@ -89,14 +89,10 @@ public class SessionForwarderTests
         Assert.Equal(HttpStatusCode.BadRequest, (await client.GetAsync($"{b.Url}{Engine}&sid=b.abc", Token)).StatusCode);
         Assert.Equal(HttpStatusCode.BadRequest, (await client.GetAsync($"{b.Url}{Engine}&sid=__proto__", Token)).StatusCode);
 
-        // Killed, and its lease still lasts: nobody listens there.
-        using (var silent = new TcpListener(IPAddress.Loopback, 0))
-        {
-            silent.Start();
-            int port = ((IPEndPoint)silent.LocalEndpoint).Port;
-            silent.Stop();
-            await RegisterAsync(link, "dead", new Uri($"http://127.0.0.1:{port}"));
-        }
+        // Killed, and its lease still lasts: nobody listens there. Bound and not listening, so that nobody else can take the port meanwhile.
+        using var silent = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        silent.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        await RegisterAsync(link, "dead", new Uri($"http://127.0.0.1:{((IPEndPoint)silent.LocalEndPoint!).Port}"));
 
         await ReachAsync(b, "dead");
         Assert.Equal(HttpStatusCode.Gone, (await client.GetAsync($"{b.Url}{Engine}&sid=dead.abc", Token)).StatusCode);
