@@ -199,9 +199,12 @@ public class TopicHubBrokerTests
         Assert.Equal("x", await client.ReceiveTextAsync());
         Assert.True(connection.Unsubscribe("news/*"));
 
-        // What a timer's callback throws is nobody's to catch: here it is the clock's.
-        time.Advance(TimeSpan.FromSeconds(5));
-        await Eventually.True(() => host.Topics.Count == 0);
+        // What a timer's callback throws is nobody's to catch: here it is the clock's. Who has the message may have it before the topic is done with handing it out, and until then it is not idle.
+        await Eventually.True(() =>
+        {
+            time.Advance(TimeSpan.FromSeconds(5));
+            return host.Topics.Count == 0;
+        });
         string[] failed = [.. host.Log.GetSnapshot().Where(record => record.Id.Name == "BrokerFailed").Select(record => record.Message)];
         Assert.Contains(failed, message => message.Contains("unsubscribe", StringComparison.Ordinal) && message.Contains("news/a", StringComparison.Ordinal));
         Assert.Contains(failed, message => message.Contains("unsubscribe", StringComparison.Ordinal) && message.Contains("news/*", StringComparison.Ordinal));
