@@ -47,15 +47,19 @@ public class TopicsHandlerTests
     public async Task What_was_being_handed_out_meanwhile_came_behind_unsubscribed(bool isPresence)
     {
         await using FeedHost feed = await FeedHost.StartAsync();
-        using ClientWebSocket first = await feed.Host.OpenTopicsAsync();
-        await SubscribeAsync(first);
-        ConnectionState stuck = ConnectionState.Of(Assert.Single(feed.Host.Connections), out _);
+        using ClientWebSocket early = await feed.Host.OpenTopicsAsync();
+        await SubscribeAsync(early);
+        Connection first = Latest();
+        using ClientWebSocket second = await feed.Host.OpenTopicsAsync();
+        await SubscribeAsync(second);
+        ConnectionState stuck = ConnectionState.Of(Latest(), out _);
         using ClientWebSocket leaving = await feed.Host.OpenTopicsAsync();
         await SubscribeAsync(leaving);
-        using ClientWebSocket third = await feed.Host.OpenTopicsAsync();
-        Connection other = feed.Host.Connections.MaxBy(connection => int.Parse(connection.Id, CultureInfo.InvariantCulture))!;
+        using ClientWebSocket last = await feed.Host.OpenTopicsAsync();
+        Connection other = Latest();
 
-        // The first of them can be given nothing for a while, so that the others wait for what they are to have.
+        // The second of them can be given nothing for a while, so that those behind it wait for what they are to have. What the first has by then does not leave before all have it.
+        await Eventually.True(() => first.BufferedAmount == 0);
         using var release = new ManualResetEventSlim();
         var held = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         Task holding = Task.Factory.StartNew(
@@ -72,9 +76,7 @@ public class TopicsHandlerTests
             TaskScheduler.Default);
         await held.Task;
         Task handingOut = Task.Run(() => _ = isPresence ? other.Subscribe("t") : feed.Topics.Publish("t", "news") != default, TestContext.Current.CancellationToken);
-        await (isPresence
-            ? Eventually.True(() => feed.Topics.CountSubscribers("t") == 3)
-            : Eventually.True(() => ((TopicHub)feed.Topics).HistoryBytes > 0));
+        await Eventually.True(() => first.BufferedAmount > 0);
         await leaving.SendTextAsync("""{"type":"unsubscribe","topic":"t"}""");
         Task<JsonElement> answer = ReceiveAsync(leaving);
         await Task.WhenAny(answer, Task.Delay(300, TestContext.Current.CancellationToken));
@@ -90,6 +92,8 @@ public class TopicsHandlerTests
 
         // What has its place before is there before; nothing is behind.
         Assert.Equal([isPresence ? "joined" : "items", "unsubscribed", "pong"], types);
+
+        Connection Latest() => feed.Host.Connections.MaxBy(connection => int.Parse(connection.Id, CultureInfo.InvariantCulture))!;
 
         async Task SubscribeAsync(ClientWebSocket socket)
         {
