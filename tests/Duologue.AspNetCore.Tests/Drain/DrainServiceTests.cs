@@ -13,7 +13,7 @@ public class DrainServiceTests
     [Fact]
     public async Task Stopping_closes_all_with_1001_and_refuses_new_ones_with_503()
     {
-        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", Talks.Idle));
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", Talks.Idle), options => options.CloseTimeout = TestHost.Patience);
         ClientWebSocket[] clients = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => host.ConnectAsync("/")));
         Connection[] connections = [.. host.Connections];
         Assert.Equal(20, connections.Length);
@@ -103,16 +103,18 @@ public class DrainServiceTests
     public async Task Who_was_let_in_before_the_drain_and_is_registered_when_it_has_looked_is_closed_too(bool isAlone)
     {
         using var user = new SlowUser();
-        await using TestHost host = await TestHost.StartAsync(app =>
-        {
-            app.Use((context, next) =>
+        await using TestHost host = await TestHost.StartAsync(
+            app =>
             {
-                context.User = context.Request.Path == "/late" ? user : context.User;
-                return next(context);
-            });
-            app.MapDuologue("/", Talks.Idle);
-            app.MapDuologue("/late", Talks.Idle);
-        });
+                app.Use((context, next) =>
+                {
+                    context.User = context.Request.Path == "/late" ? user : context.User;
+                    return next(context);
+                });
+                app.MapDuologue("/", Talks.Idle);
+                app.MapDuologue("/late", Talks.Idle);
+            },
+            options => options.CloseTimeout = TestHost.Patience);
         using ClientWebSocket? other = isAlone ? null : await host.ConnectAsync("/");
         Task<ClientWebSocket> connecting = host.ConnectAsync("/late");
         await user.Asked.WaitAsync(TestHost.Patience, TestContext.Current.CancellationToken);

@@ -276,7 +276,7 @@ public class FeedSocketTests
 
     private static Task<TestHost> StartAsync(Broker broker) => TestHost.StartAsync(
         app => app.MapTopics("/topics/{**name}").WithOptions(topics => topics.AllowPublishing = true),
-        _ => { },
+        options => options.CloseTimeout = TimeSpan.FromHours(1),
         builder => builder.Services.AddSingleton(broker));
 
     private static async Task<FeedPage> ReceiveAsync(ClientWebSocket socket) => FeedPage.Parse(await socket.ReceiveTextAsync());
