@@ -38,8 +38,7 @@ public class DetachTests
         await AssertDetachedAsync(host, true);
         CloseInfo info = await client.CloseAsync(1000, "enough");
         Assert.True(info.WasClean);
-        await Eventually.True(() => host.SocketCount == 0, () => $"{host.SocketCount} sockets are left.");
-        Assert.Equal(0, host.RentedBlocks);
+        await Eventually.True(() => host.SocketCount == 0 && host.RentedBlocks == 0, () => $"{host.SocketCount} sockets and {host.RentedBlocks} blocks are left.");
     }
 
     [Theory]
@@ -83,8 +82,7 @@ public class DetachTests
         talk.Send("end");
         Assert.Equal("end", (await talk.ReceiveAsync(Token)).Text);
         Assert.True((await talk.Closed.WaitAsync(LoopHost.Patience, Token)).WasClean);
-        await Eventually.True(() => host.SocketCount == 0, () => $"{host.SocketCount} sockets are left.");
-        Assert.Equal(0, host.RentedBlocks);
+        await Eventually.True(() => host.SocketCount == 0 && host.RentedBlocks == 0, () => $"{host.SocketCount} sockets and {host.RentedBlocks} blocks are left.");
     }
 
     [Theory]
@@ -107,8 +105,7 @@ public class DetachTests
             Assert.True((await client.CloseAsync(1000, "enough")).WasClean);
         }
 
-        await Eventually.True(() => host.SocketCount == 0, () => $"{host.SocketCount} sockets are left.");
-        Assert.Equal(0, host.RentedBlocks);
+        await Eventually.True(() => host.SocketCount == 0 && host.RentedBlocks == 0, () => $"{host.SocketCount} sockets and {host.RentedBlocks} blocks are left.");
     }
 
     [Theory]
@@ -148,8 +145,9 @@ public class DetachTests
         }
 
         Connections connections = host.Services.GetRequiredService<Connections>();
-        await Eventually.True(() => host.SocketCount == 0 && connections.Count == 0, () => $"{host.SocketCount} sockets and {connections.Count} connections are left.");
-        Assert.Equal(0, host.RentedBlocks);
+        await Eventually.True(
+            () => host.SocketCount == 0 && connections.Count == 0 && host.RentedBlocks == 0,
+            () => $"{host.SocketCount} sockets, {connections.Count} connections and {host.RentedBlocks} blocks are left.");
     }
 
     [Theory]
