@@ -276,12 +276,20 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
     public async Task What_the_server_has_not_passed_on_yet_was_nowhere_to_be_seen()
     {
         await using ServeTool server = await ServeTool.StartAsync();
-        await using OpenPage page = await browser.OpenAsync(server.Url);
+        await using OpenPage page = await browser.OpenAsync("about:blank", null, "html");
+        await page.Page.Clock.InstallAsync();
+        await page.Page.GotoAsync(server.Url);
+        await page.WaitUntilReadyAsync();
         ILocator notice = page.Page.Locator("#notice");
+
+        // By a clock that stands still meanwhile: after some seconds of silence the page would give the line up.
+        await page.Page.Clock.PauseAtAsync(DateTime.UtcNow.AddSeconds(1));
         server.Tool.Freeze();
         await page.SayAsync("into the silence");
+        await page.Page.Clock.RunForAsync(3000);
         await notice.Filter(new() { HasText = "Not passed on yet: “into the silence”" }).WaitForAsync();
         server.Tool.Thaw();
+        await page.Page.Clock.ResumeAsync();
         await page.Page.Locator(".words").GetByText("into the silence").WaitForAsync();
         await notice.WaitForAsync(new() { State = WaitForSelectorState.Hidden });
     }
