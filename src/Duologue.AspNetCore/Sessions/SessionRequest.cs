@@ -173,7 +173,7 @@ internal static class SessionRequest
 
             if (result.IsCompleted)
             {
-                // Where the session has ended while the body came, or before all of it was taken, nobody has it, or the rest of it.
+                // Where the session has ended while the body came, or before all of it was taken, nobody has it, or the rest of it. Nor has anybody what lies behind a message at which the handler failed.
                 bool valid = !session.HasEnded && await BringAsync(buffer, session).ConfigureAwait(false) && !session.Carrier.IsCut;
                 reader.AdvanceTo(buffer.End);
                 return valid ? StatusCodes.Status200OK : StatusCodes.Status400BadRequest;

@@ -28,7 +28,7 @@ internal sealed partial class SessionCarrier : IThreadPoolWorkItem
     private long _brought;
     private TaskCompletionSource? _dispatched;
 
-    /// <summary>Whether a message that has arrived was never taken, because the conversation had ended before.</summary>
+    /// <summary>Whether a message that has arrived was not taken, because the conversation had ended before, or was taken and then discarded: see <see cref="WebSocketConnection.HasCut"/>.</summary>
     public bool IsCut
     {
         get
@@ -41,7 +41,7 @@ internal sealed partial class SessionCarrier : IThreadPoolWorkItem
                 }
             }
 
-            // What the connection was given in one piece with the message at which it ended.
+            // What the connection was given in one piece with the message at which it ended, or its handler failed.
             return _connection.HasCut;
         }
     }

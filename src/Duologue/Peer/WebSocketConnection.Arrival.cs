@@ -263,6 +263,7 @@ internal sealed partial class WebSocketConnection
     /// <summary>A message that was asked for whole is too big: neither it nor what came behind it is delivered.</summary>
     private void RefuseWhole()
     {
+        Rare.HasCut = true;
         OnViolation(ProtocolViolation.MessageTooBig);
         int dropped;
         lock (Gate)

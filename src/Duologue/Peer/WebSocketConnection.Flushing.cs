@@ -223,6 +223,11 @@ internal sealed partial class WebSocketConnection
 
     private void ReportDropped(DropReason reason, int count)
     {
+        if (reason == DropReason.Unreceived)
+        {
+            Rare.HasCut = true;
+        }
+
         _setup.Observer.MessagesDropped(this, reason, count);
         if (reason == DropReason.Closed || !_setup.Logger.IsEnabled(LogLevel.Warning))
         {

@@ -246,8 +246,8 @@ internal sealed partial class WebSocketConnection
         public PooledQueue<InboxItem> Inbox;
         public long InboxBytes;
 
-        // Whether one was discarded because the connection had ended.
-        public bool HasCut;
+        // See Session. Any thread.
+        public volatile bool HasCut;
 
         // The handler's call that has not completed, and the array that its message lies in: the claim's.
         public ConfiguredValueTaskAwaitable.ConfiguredValueTaskAwaiter HandlerCall;

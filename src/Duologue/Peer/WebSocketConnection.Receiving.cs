@@ -180,11 +180,6 @@ internal sealed partial class WebSocketConnection
         bool useless = _pull.ReceiverEnded || Ending is not null || (_closeSent && !isNext && InboxBytes + item.Length > ReadAhead);
         if (item.Kind == InboxKind.Message && useless)
         {
-            if (Ending is not null)
-            {
-                Rare.HasCut = true;
-            }
-
             item.Release();
             return false;
         }
@@ -283,6 +278,7 @@ internal sealed partial class WebSocketConnection
         {
             connection.EndRun();
             connection.CutOpenMessage();
+            connection.Rare.HasCut = true;
             connection.OnViolation(violation);
         }
 

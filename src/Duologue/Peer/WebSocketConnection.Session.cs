@@ -8,17 +8,11 @@ internal sealed partial class WebSocketConnection
     /// <inheritdoc/>
     public override Transport Transport => _carrier?.Transport ?? Transport.WebSocket;
 
-    /// <summary>Whether a whole message that the carrier brought was discarded because the connection had ended. Any thread.</summary>
-    public bool HasCut
-    {
-        get
-        {
-            lock (Gate)
-            {
-                return _rare is { HasCut: true };
-            }
-        }
-    }
+    /// <summary>
+    /// Whether a message that the carrier brought was discarded: the conversation, or who received in it, had ended, the handler had failed, or the message broke a
+    /// rule. Any thread.
+    /// </summary>
+    public bool HasCut => _rare is { HasCut: true };
 
     /// <summary>Sends a ping whose answer is a round trip. Any thread.</summary>
     public void BeginPing()

@@ -622,6 +622,26 @@ public class SessionPollingTests
         Assert.Equal((200, "ok"), await client.PostAsync("4bye"));
     }
 
+    [Theory]
+    [InlineData(true, "4boom\u001e4behind", 400)]
+    [InlineData(true, "4boom", 200)]
+    [InlineData(false, "4boom\u001e4behind", 400)]
+    [InlineData(false, "4boom", 200)]
+    public async Task A_post_of_which_messages_lay_behind_the_one_at_which_the_handler_threw_was_answered_ok(bool isDelegate, string body, int status)
+    {
+        await using TestHost host = await TestHost.StartAsync(app => _ = isDelegate
+            ? app.MapDuologue("/engine.io", async connection => throw new InvalidOperationException((await connection.ReceiveAsync()).Text))
+            : app.MapDuologue<ThrowingHandler>("/engine.io"));
+        await using SessionClient client = await SessionClient.OpenAsync(host);
+        Connection connection = host.Connections.Single();
+
+        Assert.Equal(status, (await client.PostAsync(body)).Status);
+
+        // The close is still there for the next poll.
+        Assert.Equal((200, "1"), await client.GetAsync());
+        Assert.Equal(CloseCause.HandlerFailed, (await connection.Closed.WaitAsync(TestHost.Patience, TestContext.Current.CancellationToken)).Cause);
+    }
+
     private static Task<TestHost> StartWithAsync(FakeTimeProvider time) => StartWithAsync(time, TimeSpan.FromMilliseconds(300));
 
     private static Task<TestHost> StartWithAsync(FakeTimeProvider time, TimeSpan keepAlive) => TestHost.StartAsync(
@@ -633,6 +653,11 @@ public class SessionPollingTests
             options.DrainWindow = TimeSpan.Zero;
         },
         build => build.Services.AddSingleton<TimeProvider>(time));
+
+    private sealed class ThrowingHandler : MessageHandler
+    {
+        public override ValueTask OnMessageAsync(Connection connection, Message message) => throw new InvalidOperationException(message.Text);
+    }
 
     /// <summary>A stream that does not tell how long it is, so that it is sent in chunks.</summary>
     private sealed class UnknownLength(byte[] bytes) : MemoryStream(bytes)

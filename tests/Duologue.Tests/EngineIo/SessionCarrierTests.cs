@@ -357,6 +357,67 @@ public class SessionCarrierTests
     }
 
     [Theory]
+    [InlineData(1, false)]
+    [InlineData(3, true)]
+    public async Task What_came_in_one_batch_with_the_message_at_which_the_handler_threw_passed_for_taken(int count, bool isCut)
+    {
+        int messages = 0;
+        var session = new TestSession(Role.Server, options => options, new TestHandler { OnMessage = Throw });
+        for (int i = 0; i < count; i++)
+        {
+            session.Carrier.OnMessage(MessageType.Text, "x"u8);
+        }
+
+        await session.Carrier.DispatchAsync().Soon();
+
+        Assert.Equal(1, messages);
+        Assert.Equal(isCut, session.Carrier.IsCut);
+
+        // Not the end yet: the close is still to be fetched.
+        Assert.False(session.Connection.Closed.IsCompleted);
+
+        ValueTask Throw(Connection connection, Message message)
+        {
+            messages++;
+            throw new InvalidOperationException("by the test");
+        }
+    }
+
+    [Fact]
+    public async Task What_waited_for_a_handler_that_failed_later_passed_for_taken()
+    {
+        var failure = new TaskCompletionSource();
+        var session = new TestSession(Role.Server, options => options, new TestHandler { OnMessage = (_, _) => new ValueTask(failure.Task) });
+        session.Carrier.OnMessage(MessageType.Text, "1"u8);
+        session.Carrier.OnMessage(MessageType.Text, "2"u8);
+        await session.Carrier.DispatchAsync().Soon();
+        Assert.False(session.Carrier.IsCut);
+
+        failure.SetException(new InvalidOperationException("by the test"));
+
+        Assert.True(session.Carrier.IsCut);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_message_that_broke_a_limit_of_the_connections_passed_for_taken(bool isPushed)
+    {
+        var session = new TestSession(Role.Server, options => options with { MaxMessageSize = 3 }, isPushed ? new TestHandler() : null);
+        Task<Message>? received = isPushed ? null : session.Connection.ReceiveAsync(TestContext.Current.CancellationToken).AsTask();
+        session.Carrier.OnMessage(MessageType.Text, "four"u8);
+
+        await session.Carrier.DispatchAsync().Soon();
+
+        Assert.True(session.Carrier.IsCut);
+        session.Connection.Abort();
+        if (received is not null)
+        {
+            await Assert.ThrowsAnyAsync<ConnectionClosedException>(() => received.Soon());
+        }
+    }
+
+    [Theory]
     [InlineData((int)Role.Server)]
     [InlineData((int)Role.Client)]
     public async Task A_heartbeat_that_no_clock_can_count_was_due_at_once(int role)
