@@ -4,12 +4,14 @@ namespace Duologue.AspNetCore;
 /// <remarks>An idle connection keeps this object: what all connections of an endpoint have in common is in a <see cref="ConnectionOrigin"/>.</remarks>
 internal partial class ConnectionState(string? userId, long openedAt)
 {
+    private const int PhaseMask = 3;
+    private const int TransportShift = 2;
     private const byte Opening = 0;
     private const byte Opened = 1;
     private const byte Closed = 2;
 
-    private byte _phase;
-    private byte _transport;
+    // The phase, and above it the transport, in one piece: else a move and the end, or two moves, could take the connection out of the same count.
+    private byte _counted;
 
     /// <summary>The name under which the registry finds the connection's user; null if nobody is signed in.</summary>
     public string? UserId { get; } = userId;
@@ -18,30 +20,37 @@ internal partial class ConnectionState(string? userId, long openedAt)
     public long OpenedAt { get; } = openedAt;
 
     /// <summary>Whether the handshake was answered before the connection ended, so that it counts as one; false if it has ended first.</summary>
-    public bool TryOpen(Transport transport)
-    {
-        _transport = (byte)transport;
-        return Interlocked.CompareExchange(ref _phase, Opened, Opening) == Opening;
-    }
-
-    /// <summary>As what the connection counts.</summary>
-    public Transport CountedAs => (Transport)_transport;
+    public bool TryOpen(Transport transport) => Interlocked.CompareExchange(ref _counted, Join(Opened, transport), Opening) == Opening;
 
     /// <summary>The connection counts as something else from now on; false if it does already, or counts no more.</summary>
     public bool TryMove(Transport now, out Transport before)
     {
-        before = CountedAs;
-        if (before == now || Volatile.Read(ref _phase) != Opened)
+        byte seen = Volatile.Read(ref _counted);
+        while (true)
         {
-            return false;
-        }
+            before = TransportOf(seen);
+            if (before == now || PhaseOf(seen) != Opened)
+            {
+                return false;
+            }
 
-        _transport = (byte)now;
-        return true;
+            byte found = Interlocked.CompareExchange(ref _counted, Join(Opened, now), seen);
+            if (found == seen)
+            {
+                return true;
+            }
+
+            seen = found;
+        }
     }
 
-    /// <summary>The connection has ended; whether it counts as one.</summary>
-    public bool Close() => Interlocked.Exchange(ref _phase, Closed) == Opened;
+    /// <summary>The connection has ended; whether it counted as one, and as what.</summary>
+    public bool Close(out Transport transport)
+    {
+        byte seen = Interlocked.Exchange(ref _counted, Closed);
+        transport = TransportOf(seen);
+        return PhaseOf(seen) == Opened;
+    }
 
     /// <summary>The state of a connection that a server opened.</summary>
     /// <exception cref="InvalidOperationException">It is a client's connection.</exception>
@@ -52,6 +61,12 @@ internal partial class ConnectionState(string? userId, long openedAt)
         return webSocket.Owner as ConnectionState
             ?? throw new InvalidOperationException("The connection was opened by this process as a client; only a server's connections subscribe to the server's topics.");
     }
+
+    private static byte Join(byte phase, Transport transport) => (byte)(phase | ((int)transport << TransportShift));
+
+    private static byte PhaseOf(byte counted) => (byte)(counted & PhaseMask);
+
+    private static Transport TransportOf(byte counted) => (Transport)(counted >> TransportShift);
 }
 
 /// <summary>The state of a connection whose endpoint traces its messages.</summary>

@@ -35,10 +35,10 @@ internal sealed class ServerObserver(DuologueServer server, ConnectionMetrics me
         }
 
         server.Compression.Leave(connection.Setup.Deflate);
-        if (state.Close())
+        if (state.Close(out Transport transport))
         {
             TimeSpan duration = timeProvider.GetElapsedTime(state.OpenedAt);
-            metrics.Closed(state.CountedAs, info, duration);
+            metrics.Closed(transport, info, duration);
             Tracing.Conversation(connection, ConnectionOrigin.Of(connection).Endpoint, info, timeProvider.GetUtcNow(), duration);
         }
     }

@@ -89,9 +89,10 @@ internal sealed class Session
     /// <summary>The handshake has succeeded: begins the conversation. Once.</summary>
     public void Start()
     {
-        if (State.TryOpen(Carrier.Transport))
+        Transport transport = Carrier.Transport;
+        if (State.TryOpen(transport))
         {
-            _metrics.OfConnections.Opened(Carrier.Transport);
+            _metrics.OfConnections.Opened(transport);
         }
 
         Carrier.Start();
@@ -112,11 +113,17 @@ internal sealed class Session
     /// <summary>Counts the connection as what it is now.</summary>
     public void ReportTransport()
     {
-        Transport now = Carrier.Transport;
-        if (State.TryMove(now, out Transport before))
+        // A poll that has just begun may report beside a WebSocket that takes over: whoever reports last has seen the last.
+        Transport now;
+        do
         {
-            _metrics.OfConnections.Moved(before, now);
+            now = Carrier.Transport;
+            if (State.TryMove(now, out Transport before))
+            {
+                _metrics.OfConnections.Moved(before, now);
+            }
         }
+        while (now != Carrier.Transport);
     }
 
     /// <summary>A WebSocket's try to take over has ended.</summary>
