@@ -10,8 +10,12 @@ internal sealed class SocketTransport(Session session, bool wantsBase64) : Socke
 {
     private TimeoutLink _link;
 
-    // Whether it carries the session: at once, or from the client's word on.
-    private volatile bool _carries;
+    private const int Tried = 0;
+    private const int Carrying = 1;
+    private const int TooLate = 2;
+
+    // Whether it carries the session, at once or from the client's word on, or that word comes too late: what comes first decides.
+    private int _state;
     private volatile bool _opens;
 
     // Whether it was told how the try ended: what ends it ends the WebSocket too, which would tell another.
@@ -21,10 +25,10 @@ internal sealed class SocketTransport(Session session, bool wantsBase64) : Socke
 
     protected override SessionCarrier Carrier => session.Carrier;
 
-    protected override bool Carries => _carries;
+    protected override bool Carries => Volatile.Read(ref _state) == Carrying;
 
     /// <summary>It carries the session from its opening on.</summary>
-    public void CarryFromOpening() => (_carries, _opens) = (true, true);
+    public void CarryFromOpening() => (_state, _opens) = (Carrying, true);
 
     /// <summary>Lets the client try it out, but not for ever.</summary>
     public void AwaitUpgrade(TimeSpan timeout) => Socket.Setup.Wheel.Schedule(this, timeout);
@@ -53,7 +57,7 @@ internal sealed class SocketTransport(Session session, bool wantsBase64) : Socke
 
     void IThreadPoolWorkItem.Execute()
     {
-        if (!_carries)
+        if (Interlocked.CompareExchange(ref _state, TooLate, Tried) == Tried)
         {
             Tell(UpgradeOutcome.Timeout);
             RefuseProbe("The client did not change to this WebSocket in time.");
@@ -74,8 +78,15 @@ internal sealed class SocketTransport(Session session, bool wantsBase64) : Socke
         else if (message.Type == MessageType.Text && data.SequenceEqual("5"u8))
         {
             Socket.Setup.Wheel.Cancel(this);
-            _carries = true;
-            session.FinishUpgrade(this);
+            if (Interlocked.CompareExchange(ref _state, Carrying, Tried) == Tried)
+            {
+                session.FinishUpgrade(this);
+            }
+            else
+            {
+                // It crossed the close that tells it so. The client polls no more, and this WebSocket ends: nothing brings it what is due.
+                session.Carrier.Lose();
+            }
         }
         else
         {

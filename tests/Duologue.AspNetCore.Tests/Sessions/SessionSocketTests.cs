@@ -255,6 +255,28 @@ public class SessionSocketTests
     }
 
     [Fact]
+    public async Task A_change_that_crossed_the_end_of_its_time_moved_the_session_to_a_WebSocket_that_was_closing()
+    {
+        await using TestHost host = await StartAsync(options =>
+        {
+            options.SessionUpgradeTimeout = TimeSpan.FromMilliseconds(100);
+            options.CloseTimeout = TimeSpan.FromMinutes(5);
+        });
+        await using SessionClient client = await SessionClient.OpenAsync(host);
+        Connection connection = host.Connections.Single();
+        using ClientWebSocket socket = await client.UpgradeAsync();
+        Assert.StartsWith("close 1002", await socket.ReceiveTextAsync(), StringComparison.Ordinal);
+        connection.Send("due");
+
+        await socket.SendTextAsync("5");
+
+        // The client polls no more: the session ends at once, and nothing is taken for a WebSocket that does not bring it.
+        CloseInfo info = await connection.Closed.WaitAsync(TestHost.Patience, TestContext.Current.CancellationToken);
+        Assert.Equal((CloseCause.ConnectionLost, true), (info.Cause, info.UnsentBytes > 0));
+        await socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, "", TestContext.Current.CancellationToken);
+    }
+
+    [Fact]
     public async Task Of_many_WebSockets_that_try_at_once_a_session_has_one()
     {
         await using TestHost host = await StartAsync(options => (options.SessionUpgradeTimeout, options.KeepAliveInterval) = (TimeSpan.FromHours(1), TimeSpan.FromHours(1)));
