@@ -82,7 +82,7 @@ internal sealed partial class EventLoopCarrier : Carrier, ISocketHandler, IBuffe
     /// <inheritdoc/>
     public override bool OutlivesInput => !_dead;
 
-    public string? Endpoint => _connection.Request?.Path;
+    public string? Endpoint => _connection.Setup.OnThreadPool ? null : _connection.Request?.Path;
 
     private BlockPool Pool => _socket.Loop.Blocks;
 

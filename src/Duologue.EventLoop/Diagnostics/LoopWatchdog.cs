@@ -86,7 +86,11 @@ internal sealed class LoopWatchdog : IDisposable
     /// When to look again: no later than the oldest turn that is under way would have taken too long, so that none can begin and end between two looks
     /// unseen.
     /// </returns>
-    internal TimeSpan Look()
+    internal TimeSpan Look() => Look(Stopwatch.GetTimestamp());
+
+    /// <inheritdoc cref="Look()"/>
+    /// <param name="now">Read before any turn is looked at: where the machine holds up this thread, too, a turn that had just begun was not as long as that.</param>
+    internal TimeSpan Look(long now)
     {
         TimeSpan next = Limit;
         for (int i = 0; i < _loops.Count; i++)
@@ -98,7 +102,7 @@ internal sealed class LoopWatchdog : IDisposable
                 continue;
             }
 
-            TimeSpan time = Stopwatch.GetElapsedTime(started);
+            TimeSpan time = Stopwatch.GetElapsedTime(started, now);
             if (time <= Limit)
             {
                 // A millisecond more, for the wait counts in whole ones.
@@ -109,6 +113,12 @@ internal sealed class LoopWatchdog : IDisposable
 
             _reported[i] = started;
             string? endpoint = loop.Current?.Handler.Endpoint;
+            if (loop.TurnStarted != started)
+            {
+                // It has ended meanwhile: what was seen may be the handler of another turn.
+                endpoint = null;
+            }
+
             _blocked.AddSteadily(1, new KeyValuePair<string, object?>("duologue.endpoint", endpoint ?? "unknown"));
             if (endpoint is not null)
             {

@@ -8,7 +8,7 @@ namespace Duologue.EventLoop.Loops;
 /// </summary>
 internal interface ISocketHandler
 {
-    /// <summary>What the socket is for, as far as it is known, to name it in the log. Any thread.</summary>
+    /// <summary>The endpoint whose handler may run within these calls, to name it in the log; null if none does, or it is not known. Any thread.</summary>
     string? Endpoint { get; }
 
     /// <summary>Where the next bytes should be received, if not into the loop's own buffer; valid until the next call.</summary>

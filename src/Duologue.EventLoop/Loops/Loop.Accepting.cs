@@ -161,6 +161,7 @@ internal abstract partial class Loop
     /// <summary>A connection was accepted. False if the listener must rest.</summary>
     protected bool Accepted(LoopListener listener, int descriptor, ReadOnlySpan<byte> remote)
     {
+        Leave();
         if (_stopping)
         {
             _ = Libc.Close(descriptor);

@@ -259,6 +259,9 @@ internal abstract partial class Loop : ISleeper
     /// <summary>Marks whose handler runs now, for the watchdog.</summary>
     protected void Enter(LoopSocket socket) => _current = socket;
 
+    /// <summary>What follows is no handler's.</summary>
+    private void Leave() => _current = null;
+
     /// <summary>A handler failed, by a fault of ours: its connection ends, the others go on.</summary>
     internal void Fail(LoopSocket socket, Exception exception)
     {
@@ -376,10 +379,12 @@ internal abstract partial class Loop : ISleeper
 
     private void Turn()
     {
+        Leave();
         RunActions();
         if (Volatile.Read(ref _posted) is not null)
         {
             DispatchPosted();
+            Leave();
         }
 
         // Sending may write more: the list grows while it is walked.
@@ -404,7 +409,6 @@ internal abstract partial class Loop : ISleeper
             Tick();
         }
 
-        _current = null;
         Volatile.Write(ref _turnStarted, 0);
     }
 

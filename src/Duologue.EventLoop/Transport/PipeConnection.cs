@@ -65,7 +65,8 @@ internal sealed class PipeConnection : TransportConnection, ISocketHandler, ICon
 
     public PipeWriter Output => _output.Writer;
 
-    string? ISocketHandler.Endpoint => "Kestrel's pipes";
+    // Kestrel's code, and what it calls, runs on the thread pool.
+    string? ISocketHandler.Endpoint => null;
 
     /// <summary>Whether the socket has left Kestrel, or will as soon as the request has ended.</summary>
     private bool IsDetached => Volatile.Read(ref _detached) is not null;

@@ -1,9 +1,13 @@
+using System.Buffers;
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using Duologue.AspNetCore;
+using Duologue.EventLoop.Detached;
 using Duologue.EventLoop.Diagnostics;
 using Duologue.EventLoop.Loops;
 using Duologue.EventLoop.Tests.Support;
+using Duologue.EventLoop.Transport;
+using Duologue.Protocol;
 using Duologue.Tests.Shared;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
@@ -104,9 +108,109 @@ public class LoopWatchdogTests
         }
     }
 
+    [Theory]
+    [InlineData(true, "LoopBlocked")]
+    [InlineData(false, "LoopHeldUp")]
+    public void A_turn_that_was_held_up_where_no_handler_runs_on_the_loop_accused_one(bool runsOnLoop, string named)
+    {
+        var log = new FakeLogger();
+        var loop = new Turning();
+        using var watchdog = new LoopWatchdog([loop], collects: false, log, null);
+        var request = new RequestInfo { Path = "/somewhere" };
+        var connection = new WebSocketConnection(new ConnectionSetup { Role = Role.Server, Options = new ConnectionOptions(), OnThreadPool = !runsOnLoop }, request, new object());
+        var detached = new LoopSocket(loop, -1, null!);
+        detached.Handler = new EventLoopCarrier(detached, connection);
+        loop.Begin(detached);
+        watchdog.Look(loop.TurnStarted + Ticks(2 * LoopWatchdog.Limit));
+
+        Assert.Equal(named, Assert.Single(log.Collector.GetSnapshot()).Id.Name);
+    }
+
+    [Fact]
+    public void A_turn_that_was_held_up_at_Kestrels_pipes_accused_a_handler_there()
+    {
+        var log = new FakeLogger();
+        var loop = new Turning();
+        using var watchdog = new LoopWatchdog([loop], collects: false, log, null);
+        var pipes = new PipeConnection(null, null, new PipeSettings(MemoryPool<byte>.Shared));
+        loop.Begin(new LoopSocket(loop, -1, pipes));
+        watchdog.Look(loop.TurnStarted + Ticks(2 * LoopWatchdog.Limit));
+
+        Assert.Equal("LoopHeldUp", Assert.Single(log.Collector.GetSnapshot()).Id.Name);
+    }
+
+    [Fact]
+    public void A_turn_that_ended_while_the_watchdog_looked_at_it_was_put_down_to_the_handler_of_the_next()
+    {
+        var log = new FakeLogger();
+        var loop = new Turning();
+        using var watchdog = new LoopWatchdog([loop], collects: false, log, null);
+        var next = new Asked { OnAsked = () => loop.Begin() };
+        loop.Begin(new LoopSocket(loop, -1, next));
+        watchdog.Look(loop.TurnStarted + Ticks(2 * LoopWatchdog.Limit));
+
+        Assert.Equal("LoopHeldUp", Assert.Single(log.Collector.GetSnapshot()).Id.Name);
+    }
+
+    [Fact]
+    public void A_turn_was_as_long_as_the_watchdog_itself_had_been_held_up_in_its_look()
+    {
+        var log = new FakeLogger();
+        var loop = new Turning();
+        using var watchdog = new LoopWatchdog([loop], collects: false, log, null);
+        long now = Stopwatch.GetTimestamp();
+        loop.Begin(new LoopSocket(loop, -1, new Asked()));
+        while (Stopwatch.GetElapsedTime(loop.TurnStarted) <= LoopWatchdog.Limit)
+        {
+            Thread.Yield();
+        }
+
+        Assert.Equal(LoopWatchdog.Limit, watchdog.Look(now));
+        Assert.Equal(0, log.Collector.Count);
+    }
+
+    [Fact]
+    public async Task An_action_behind_a_handler_was_put_down_to_the_handler()
+    {
+        var loop = new Turning { Next = new Asked() };
+        var seen = new TaskCompletionSource<LoopSocket?>(TaskCreationOptions.RunContinuationsAsynchronously);
+        loop.Post(() => seen.SetResult(loop.Current));
+        loop.Start();
+
+        Assert.Null(await seen.Task.WaitAsync(LoopHost.Patience, TestContext.Current.CancellationToken));
+        loop.Stop();
+    }
+
+    private static long Ticks(TimeSpan time) => (long)(time.TotalSeconds * Stopwatch.Frequency);
+
     private sealed class Turning() : ImaginaryLoop(NullLogger.Instance)
     {
+        /// <summary>Whose handler has run when a wait is over.</summary>
+        public ISocketHandler? Next { get; init; }
+
         public void Begin() => BeginTurn();
+
+        public void Begin(LoopSocket socket)
+        {
+            BeginTurn();
+            Enter(socket);
+        }
+
+        protected override void Wait(int timeout) => Begin(new LoopSocket(this, -1, Next!));
+    }
+
+    private sealed class Asked : IdleHandler
+    {
+        public Action OnAsked { get; init; } = () => { };
+
+        public override string? Endpoint
+        {
+            get
+            {
+                OnAsked();
+                return "/asked";
+            }
+        }
     }
 
     private sealed class Blocking(ManualResetEventSlim release) : MessageHandler

@@ -6,7 +6,7 @@ namespace Duologue.EventLoop.Tests.Support;
 /// <summary>Reads a socket to nowhere, and sends nothing.</summary>
 internal abstract class IdleHandler : ISocketHandler
 {
-    public string? Endpoint => null;
+    public virtual string? Endpoint => null;
 
     public bool TryGetDirect(out Memory<byte> memory)
     {
