@@ -58,7 +58,11 @@ internal sealed class AcceptedRequest
         IConnectionLifetimeFeature? lifetime = _context.Features.Get<IConnectionLifetimeFeature>();
 
         // Kestrel takes a client's FIN for the end of its interest, and aborts the connection as soon as it has seen one.
-        var carrier = new PipeCarrier(transport.Input, transport.Output, Connection, lifetime is null ? null : lifetime.Abort) { HalfCloses = false };
+        var carrier = new PipeCarrier(transport.Input, transport.Output, Connection, lifetime is null ? null : lifetime.Abort)
+        {
+            HalfCloses = false,
+            Gone = lifetime?.ConnectionClosed ?? default,
+        };
         await carrier.RunAsync().ConfigureAwait(false);
         if (_context.Features.Get<ISslStreamFeature>() is { } tls)
         {
@@ -72,7 +76,8 @@ internal sealed class AcceptedRequest
         PipeReader input = PipeReader.Create(_stream, ReaderOptions);
         PipeWriter output = PipeWriter.Create(_stream, WriterOptions);
         var abort = new RequestAbort(_context);
-        await new PipeCarrier(input, output, Connection, abort.Abort) { WritesStream = true }.RunAsync().ConfigureAwait(false);
+        var carrier = new PipeCarrier(input, output, Connection, abort.Abort) { WritesStream = true, Gone = _context.RequestAborted };
+        await carrier.RunAsync().ConfigureAwait(false);
         if (_isHttp2)
         {
             await EndHttp2StreamAsync(input).ConfigureAwait(false);

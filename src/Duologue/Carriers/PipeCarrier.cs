@@ -48,6 +48,12 @@ internal sealed class PipeCarrier : Carrier
     /// <summary>Whether the output is a writer over a stream: when it is completed it gives its memory back, also what a flush still writes from.</summary>
     public bool WritesStream { get; init; }
 
+    /// <summary>
+    /// Cancelled when the transport below is gone. What lies between may take bytes all the same and say nothing: TLS passes on what the pipe below it throws, and not what that pipe
+    /// answers, and an HTTP/2 stream that was reset takes all. While the input waits for the application, nothing else tells of the end.
+    /// </summary>
+    public CancellationToken Gone { get; init; }
+
     public override bool OutlivesInput => HalfCloses && !_aborted;
 
     /// <summary>
@@ -141,6 +147,12 @@ internal sealed class PipeCarrier : Carrier
         bool isPending = false;
         try
         {
+            if (Gone.IsCancellationRequested)
+            {
+                // Looked at before: of what is under way when the transport goes nobody knows, but this goes nowhere.
+                return new(false);
+            }
+
             ValueTask<FlushResult> flush = _output.FlushAsync();
             if (flush.IsCompletedSuccessfully)
             {
@@ -169,7 +181,7 @@ internal sealed class PipeCarrier : Carrier
     {
         try
         {
-            return IsAlive(await flush.ConfigureAwait(false));
+            return IsAlive(await flush.ConfigureAwait(false)) && !Gone.IsCancellationRequested;
         }
         catch (Exception e) when (IsGone(e))
         {
