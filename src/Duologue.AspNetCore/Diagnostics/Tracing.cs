@@ -140,7 +140,7 @@ internal static class Tracing
     /// <summary>The call has returned.</summary>
     public static void EndCall(Activity? activity)
     {
-        if (activity?.GetCustomProperty(Until) is Task { IsCompleted: false } until)
+        if (activity?.GetCustomProperty(Until) is Task { IsCompletedSuccessfully: false } until)
         {
             _ = EndAsync(activity, until);
             return;

@@ -203,6 +203,25 @@ public class TracingTests
         Assert.Equal([null, "System.InvalidOperationException"], calls.Select(call => call.GetTagItem("error.type")));
     }
 
+    [Theory]
+    [InlineData("/traced-broken", """{"type":"publish","topic":"t","data":"x"}""")]
+    [InlineData("/traced-broken/t", "x")]
+    public async Task The_activity_of_a_publish_that_failed_before_its_call_returned_was_no_error(string path, string publish)
+    {
+        var stopped = new ConcurrentQueue<Activity>();
+        using ActivityListener listener = Listen(null, stopped);
+        await using TestHost host = await TestHost.StartAsync(
+            app => app.MapTopics("/traced-broken/{**name}").WithOptions(topics => (topics.AllowPublishing, topics.TraceMessages) = (true, true)),
+            _ => { },
+            builder => builder.Services.AddSingleton<Broker>(new BrokenBroker()));
+        using ClientWebSocket socket = await host.ConnectAsync(path, options => options.AddSubProtocol(TopicsProtocol.Name));
+        string id = Assert.Single(host.Connections).Id;
+        await socket.SendTextAsync(publish);
+        Activity[] calls = [];
+        await Eventually.True(() => (calls = [.. stopped.Where(each => each.OperationName == "duologue.message" && Equals(each.GetTagItem("duologue.connection.id"), id))]).Length == 1);
+        Assert.Equal(("System.InvalidOperationException", ActivityStatusCode.Error), (calls[0].GetTagItem("error.type"), calls[0].Status));
+    }
+
     private static Activity Of(string name, ConcurrentQueue<Activity> stopped) => stopped.Single(each => each.OperationName == name);
 
     private static Func<Activity, bool> At(string route) => activity => Equals(activity.GetTagItem("http.route"), route);
@@ -228,5 +247,16 @@ public class TracingTests
     private sealed class Failing : MessageHandler
     {
         public override ValueTask OnMessageAsync(Connection connection, Message message) => throw new InvalidTimeZoneException();
+    }
+
+    /// <summary>Takes publishes ahead, and each fails at once.</summary>
+    private sealed class BrokenBroker() : StoringBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System))
+    {
+        internal override bool TakesAhead => true;
+
+        public override ValueTask<TopicPosition> AppendAsync(string topic, TopicMessage message, TopicHistory history, CancellationToken cancellationToken) =>
+            throw new InvalidOperationException("It is broken.");
+
+        protected override void Tell(string topic, TopicMessage message) => OnAppended(topic, message);
     }
 }
