@@ -68,8 +68,10 @@ internal sealed class ListenRun(Report report, bool binary, bool once)
         }
 
         await ended.CancelAsync().ConfigureAwait(false);
-        await sending.ConfigureAwait(false);
         await application.StopAsync(CancellationToken.None).ConfigureAwait(false);
+
+        // What waited for a client has failed with its connection by now, and is told.
+        await sending.ConfigureAwait(false);
         report.EndTyping();
         report.Tell(new StoppedEvent());
         return ExitCode.Success;
@@ -87,7 +89,7 @@ internal sealed class ListenRun(Report report, bool binary, bool once)
         {
             await foreach (string line in LineInput.ReadLinesAsync(report.Editor, ended).ConfigureAwait(false))
             {
-                await SendToAllAsync(line, isTyped, ended).ConfigureAwait(false);
+                await SendToAllAsync(line, isTyped).ConfigureAwait(false);
             }
         }
         catch (OperationCanceledException)
@@ -100,38 +102,55 @@ internal sealed class ListenRun(Report report, bool binary, bool once)
         }
     }
 
-    private async Task SendToAllAsync(string line, bool isTyped, CancellationToken ended)
+    private async Task SendToAllAsync(string line, bool isTyped)
     {
         byte[] bytes = Encoding.UTF8.GetBytes(line);
-        bool[] sent = await Task.WhenAll(_connections.Values.Select(connection => SendAsync(connection, bytes, ended))).ConfigureAwait(false);
-        if (!sent.Contains(true))
+        Outcome[] outcomes = await Task.WhenAll(_connections.Select(each => SendAsync(each.Key, each.Value, line, bytes))).ConfigureAwait(false);
+        if (outcomes.All(outcome => outcome == Outcome.Left))
         {
             report.Say($"[red]not sent, nobody is connected:[/] {Report.Safe(line)}");
             report.Tell(new UnsentEvent("nobody is connected", bytes.Length));
         }
-        else if (isTyped)
+        else if (isTyped && outcomes.Contains(Outcome.Sent))
         {
             _printer.Sent(line);
         }
     }
 
-    // One that does not read has its queue filled, and the others have their lines. False if it is leaving; its close is printed.
-    private async Task<bool> SendAsync(Connection connection, byte[] bytes, CancellationToken ended)
+    // One that does not read has its queue filled, and the others have their lines.
+    private async Task<Outcome> SendAsync(int id, Connection connection, string line, byte[] bytes)
     {
         MessageType type = binary ? MessageType.Binary : MessageType.Text;
         if (connection.BufferedAmount + bytes.Length + Overhead <= SendQueueLimit)
         {
-            return connection.Send(bytes, type) != SendResult.Dropped;
+            return connection.Send(bytes, type) == SendResult.Dropped ? Outcome.Left : Outcome.Sent;
         }
 
         try
         {
-            await connection.SendAsync(bytes, type, ended).ConfigureAwait(false);
-            return true;
+            // Until the connection ends, also where the tool is told to stop: then it is known whether the line was sent.
+            await connection.SendAsync(bytes, type, CancellationToken.None).ConfigureAwait(false);
+            return Outcome.Sent;
         }
-        catch (ConnectionClosedException)
+        catch (ConnectionClosedException e)
         {
-            return false;
+            string reason = e.IsUnsent ? "the connection closed" : "the connection closed while it was being sent";
+            report.Say($"[yellow]#{id}[/] [red]not sent:[/] {Report.Safe(line)} [grey]({reason})[/]");
+            report.Tell(new UnsentEvent(reason, bytes.Length) { Id = id });
+            return Outcome.Told;
         }
+    }
+
+    /// <summary>What became of a line for one client.</summary>
+    private enum Outcome
+    {
+        /// <summary>It is on its way.</summary>
+        Sent,
+
+        /// <summary>The client is leaving; its close is printed.</summary>
+        Left,
+
+        /// <summary>It was said that it was not sent.</summary>
+        Told,
     }
 }

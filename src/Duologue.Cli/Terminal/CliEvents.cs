@@ -39,7 +39,11 @@ internal sealed record MessageEvent(int? Id, DateTimeOffset Time, string Type, i
 
 internal sealed record PingEvent(double Milliseconds) : CliEvent;
 
-internal sealed record UnsentEvent(string Reason, int Size) : CliEvent;
+internal sealed record UnsentEvent(string Reason, int Size) : CliEvent
+{
+    /// <summary>To whom it was not sent; absent if to nobody.</summary>
+    public int? Id { get; init; }
+}
 
 internal sealed record CloseEvent(int? Id, int Code, string Reason, bool WasClean, bool ByPeer, string Cause) : CliEvent
 {

@@ -34,9 +34,7 @@ public sealed class ListenTests
     {
         await using Tool listen = Tool.Start("listen", "--urls", "http://127.0.0.1:0", "--json");
         Uri url = await FindUrlAsync(listen, "/");
-        using var silent = new TcpClient { ReceiveBufferSize = 4096 };
-        await silent.ConnectAsync(url.Host, url.Port, TestContext.Current.CancellationToken);
-        await silent.GetStream().WriteAsync("GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"u8.ToArray(), TestContext.Current.CancellationToken);
+        using TcpClient silent = await ConnectSilentAsync(url);
         await listen.WaitForOutAsync(line => line.Contains("\"open\",\"id\":1", StringComparison.Ordinal));
         await using TestClient reader = await TestClient.ConnectAsync(url);
         await listen.WaitForOutAsync(line => line.Contains("\"open\",\"id\":2", StringComparison.Ordinal));
@@ -66,6 +64,41 @@ public sealed class ListenTests
         JsonElement close = JsonDocument.Parse(await listen.WaitForOutAsync(line => line.Contains("\"close\"", StringComparison.Ordinal))).RootElement;
         Assert.Equal(1, close.GetProperty("id").GetInt32());
         Assert.True(close.GetProperty("unsentBytes").GetInt64() > 0);
+    }
+
+    [Fact]
+    public async Task A_line_that_waited_for_a_slow_client_was_lost_without_a_word_when_it_was_told_to_stop()
+    {
+        await using Tool listen = Tool.Start("listen", "--urls", "http://127.0.0.1:0", "--json");
+        Uri url = await FindUrlAsync(listen, "/");
+        using TcpClient silent = await ConnectSilentAsync(url);
+        await listen.WaitForOutAsync(line => line.Contains("\"open\",\"id\":1", StringComparison.Ordinal));
+        await using TestClient reader = await TestClient.ConnectAsync(url);
+        await listen.WaitForOutAsync(line => line.Contains("\"open\",\"id\":2", StringComparison.Ordinal));
+
+        // The first all but fills the queue of the one that does not read, whatever its system keeps, so that the second waits for it.
+        foreach (int length in new[] { 15 * 1024 * 1024, 12 * 1024 * 1024 })
+        {
+            Task<(MessageType Type, byte[] Data, string Text)> receiving = SendThroughAsync(length);
+            while (await Task.WhenAny(receiving, Task.Delay(TimeSpan.FromSeconds(1), TestContext.Current.CancellationToken)) != receiving)
+            {
+                // It is there, however long this takes: a pong that nobody asked for.
+                await silent.GetStream().WriteAsync(new byte[] { 0x8A, 0x80, 0, 0, 0, 0 }, TestContext.Current.CancellationToken);
+            }
+
+            Assert.Equal(length, (await receiving).Data.Length);
+        }
+
+        async Task<(MessageType Type, byte[] Data, string Text)> SendThroughAsync(int length)
+        {
+            await listen.WriteAsync(new string('x', length) + "\n");
+            return await reader.ReceiveAsync();
+        }
+
+        listen.Interrupt();
+        (int exitCode, string output, _) = await listen.WaitAsync();
+        JsonElement unsent = JsonDocument.Parse(Assert.Single(output.Split('\n'), line => line.Contains("\"unsent\"", StringComparison.Ordinal))).RootElement;
+        Assert.Equal((0, 1, 12 * 1024 * 1024), (exitCode, unsent.GetProperty("id").GetInt32(), unsent.GetProperty("size").GetInt32()));
     }
 
     [Fact]
@@ -135,6 +168,15 @@ public sealed class ListenTests
         (int exitCode, _, string error) = await Tool.RunAsync("", "listen", "--urls", server.Url);
         Assert.Equal(6, exitCode);
         Assert.DoesNotContain('\n', error);
+    }
+
+    // Of a client whose system takes in a few KB, and which reads nothing.
+    private static async Task<TcpClient> ConnectSilentAsync(Uri url)
+    {
+        var silent = new TcpClient { ReceiveBufferSize = 4096 };
+        await silent.ConnectAsync(url.Host, url.Port, TestContext.Current.CancellationToken);
+        await silent.GetStream().WriteAsync("GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"u8.ToArray(), TestContext.Current.CancellationToken);
+        return silent;
     }
 
     private static async Task<(MessageType Type, int Size)> ReceiveSizeAsync(TestClient peer)
