@@ -91,6 +91,9 @@ conversation.addEventListener('talk', ({ detail: event }) => {
       return;
     case 'clock':
       if (formerly) noteUnheard();
+
+      // The history has been told. That nothing was in it is known, too: the first number is 1.
+      lastSeq = Math.max(lastSeq, 0);
       $('clock').textContent = clockTime(event.time);
       $('clock').dateTime = new Date(event.time).toISOString();
       $('beat').classList.toggle('on');
@@ -98,8 +101,12 @@ conversation.addEventListener('talk', ({ detail: event }) => {
     case 'error':
       showNotice(event.message);
       if (unheard.has(event.ref)) {
-        if (!$('say').value) $('say').value = unheard.get(event.ref).text;
+        const { text } = unheard.get(event.ref);
         unheard.delete(event.ref);
+
+        // Something else is being written there.
+        if ($('say').value) transcript.note(`“${text}” was answered with an error: ${event.message}`, Date.now(), 'warning');
+        else $('say').value = text;
         fitTextarea();
       }
       if (event.ref) {

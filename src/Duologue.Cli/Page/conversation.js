@@ -35,7 +35,9 @@ export class Conversation extends EventTarget {
   constructor(url) {
     super();
     this.url = url;
-    addEventListener('online', () => this.retryNow());
+    addEventListener('online', () => {
+      if (this.#wanted) this.retryNow();
+    });
     addEventListener('pagehide', () => this.#socket?.close(1000, 'page closed'));
   }
 

@@ -251,25 +251,65 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
         await page.Page.Locator(".words").GetByText("the first").WaitForAsync();
         await page.Page.GetByRole(AriaRole.Button, new() { Name = "Close the connection" }).ClickAsync();
         await page.WaitForStateAsync("CLOSED");
-
-        // The server keeps the last hundred; nobody may say more than twenty at once.
-        for (int speaker = 0; speaker < 6; speaker++)
-        {
-            await using TestClient client = await TestClient.JoinTalkAsync(server, $"/?name=Speaker{speaker}");
-            for (int i = 0; i < 18; i++)
-            {
-                await client.SendAsync($"number {i}");
-            }
-
-            await client.ReceiveTextAsync(line => line == $"Speaker{speaker}: number 17");
-        }
-
+        await SayMoreThanIsKeptAsync(server);
         await page.Page.GetByRole(AriaRole.Button, new() { Name = "Connect now" }).ClickAsync();
         await page.WaitForNoteAsync("8 messages did not reach this page");
         await page.WaitForWordsAsync("Speaker5", "number 17");
         await page.SayAsync("back");
         await page.Page.Locator(".words").GetByText("back").WaitForAsync();
         Assert.Equal(1, await page.Page.GetByText("did not reach this page").CountAsync());
+    }
+
+    [Fact]
+    public async Task Messages_that_the_history_had_no_more_were_missing_without_a_word_where_none_had_come_before()
+    {
+        await using ServeTool server = await ServeTool.StartAsync();
+        await using OpenPage page = await browser.OpenAsync(server.Url);
+        await WaitForClockAsync(page, "");
+        await page.Page.GetByRole(AriaRole.Button, new() { Name = "Close the connection" }).ClickAsync();
+        await page.WaitForStateAsync("CLOSED");
+        await SayMoreThanIsKeptAsync(server);
+        await page.Page.GetByRole(AriaRole.Button, new() { Name = "Connect now" }).ClickAsync();
+        await page.WaitForNoteAsync("8 messages did not reach this page");
+
+        // One that comes later has missed nothing.
+        await using OpenPage later = await browser.OpenAsync(server.Url);
+        await WaitForClockAsync(later, "");
+        await later.SayAsync("new here");
+        await later.Page.Locator(".words").GetByText("new here").WaitForAsync();
+        Assert.Equal(0, await later.Page.GetByText("did not reach this page").CountAsync());
+    }
+
+    [Fact]
+    public async Task A_message_that_was_refused_while_another_was_being_written_was_lost()
+    {
+        await using ServeTool server = await ServeTool.StartAsync();
+        await using OpenPage page = await browser.OpenAsync(server.Url);
+
+        // All before the page hears of the first: twenty pass, and a few more.
+        await page.Page.EvaluateAsync("""
+            () => {
+              for (let i = 1; i <= 50; i++) {
+                document.getElementById('say').value = `number ${i}`;
+                document.getElementById('composer').requestSubmit();
+              }
+              document.getElementById('say').value = 'meanwhile';
+            }
+            """);
+        ILocator refused = page.Page.Locator(".direction").Filter(new() { HasTextRegex = new("^“number [0-9]+” was answered with an error: Too fast") });
+        await page.Page.WaitForFunctionAsync("() => document.querySelectorAll('.words, .direction.warning').length === 50");
+        Assert.InRange(await refused.CountAsync(), 1, 30);
+        Assert.Equal("meanwhile", await page.Page.GetByLabel("Message to everyone").InputValueAsync());
+    }
+
+    [Fact]
+    public async Task A_page_that_its_user_had_closed_connected_again_when_the_browser_was_online()
+    {
+        await using ServeTool server = await ServeTool.StartAsync();
+        await using OpenPage page = await browser.OpenAsync(server.Url);
+        await page.Page.GetByRole(AriaRole.Button, new() { Name = "Close the connection" }).ClickAsync();
+        await page.WaitForStateAsync("CLOSED");
+        Assert.Equal("CLOSED", await page.Page.EvaluateAsync<string>("() => { dispatchEvent(new Event('online')); return document.getElementById('state-name').textContent; }"));
     }
 
     [Fact]
@@ -433,6 +473,21 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
         await page.Page.Keyboard.PressAsync("Escape");
         Assert.True(await page.Page.Locator("#panel").IsHiddenAsync());
         Assert.True(await ContrastAsync(page) >= 4.5);
+    }
+
+    // The server keeps the last hundred; nobody may say more than twenty at once.
+    private static async Task SayMoreThanIsKeptAsync(ServeTool server)
+    {
+        for (int speaker = 0; speaker < 6; speaker++)
+        {
+            await using TestClient client = await TestClient.JoinTalkAsync(server, $"/?name=Speaker{speaker}");
+            for (int i = 0; i < 18; i++)
+            {
+                await client.SendAsync($"number {i}");
+            }
+
+            await client.ReceiveTextAsync(line => line == $"Speaker{speaker}: number 17");
+        }
     }
 
     private static async Task<string> WaitForClockAsync(OpenPage page, string before)
