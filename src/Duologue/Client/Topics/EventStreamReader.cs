@@ -26,6 +26,8 @@ internal sealed class EventStreamReader(Stream stream, long maxSize)
     private int _start;
     private int _scanned;
     private int _end;
+    private bool _hasBegun;
+    private bool _isBehindReturn;
     private string _type = "";
     private string? _id;
     private bool _hasData;
@@ -66,25 +68,54 @@ internal sealed class EventStreamReader(Stream stream, long maxSize)
         }
     }
 
-    // Lines end with LF here, or CR LF; the lone CR that the standard allows, too, no server of topics sends.
+    // A line ends with LF, CR LF or a lone CR. One that ends with a CR is told at once, also where its LF would be in the next piece.
     private bool TryReadLine(out int start, out int length)
     {
+        bool isKnown = TryPassMarks();
         start = _start;
-        int end = _buffer.AsSpan(_scanned, _end - _scanned).IndexOf((byte)'\n');
+        length = 0;
+        if (!isKnown)
+        {
+            return false;
+        }
+
+        int end = _buffer.AsSpan(_scanned, _end - _scanned).IndexOfAny((byte)'\n', (byte)'\r');
         if (end < 0)
         {
             _scanned = _end;
-            length = 0;
             return false;
         }
 
         length = _scanned + end - start;
+        _isBehindReturn = _buffer[start + length] == (byte)'\r';
         _start = _scanned += end + 1;
-        if (length > 0 && _buffer[start + length - 1] == (byte)'\r')
+        return true;
+    }
+
+    // Passes over what stands before a line and is none of it: one BOM at the beginning of the stream, and the LF of a CR that has ended a line. False while the BOM may be still to come.
+    private bool TryPassMarks()
+    {
+        ReadOnlySpan<byte> received = _buffer.AsSpan(_start, _end - _start);
+        int length = 0;
+        if (!_hasBegun)
         {
-            length--;
+            ReadOnlySpan<byte> bom = [0xEF, 0xBB, 0xBF];
+            if (received.Length < bom.Length && bom.StartsWith(received))
+            {
+                return false;
+            }
+
+            _hasBegun = true;
+            length = received.StartsWith(bom) ? bom.Length : 0;
+        }
+        else if (_isBehindReturn && received.Length > 0)
+        {
+            _isBehindReturn = false;
+            length = received[0] == (byte)'\n' ? 1 : 0;
         }
 
+        _start += length;
+        _scanned += length;
         return true;
     }
 
@@ -129,7 +160,7 @@ internal sealed class EventStreamReader(Stream stream, long maxSize)
             case "event":
                 _type = Encoding.UTF8.GetString(value);
                 break;
-            case "id":
+            case "id" when !value.Contains((byte)0):
                 _id = Encoding.UTF8.GetString(value);
                 break;
             case "data":

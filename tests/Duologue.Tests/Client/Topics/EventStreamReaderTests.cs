@@ -35,6 +35,31 @@ public class EventStreamReaderTests
         }
     }
 
+    // WHATWG HTML §9.2.5 and §9.2.6: one leading BOM is none of the stream, a line ends with CR too, and an id with a NUL in it is none.
+    [Theory]
+    [InlineData("\uFEFFid: 1\ndata: a\n\n", "message 1 a")]
+    [InlineData("\uFEFF\uFEFFid: 1\ndata: a\n\n", "message - a")]
+    [InlineData("data: a\n\n\uFEFFdata: b\n\ndata: c\n\n", "message - a|message - c")]
+    [InlineData("\uFEFF\rdata: a\r\r", "message - a")]
+    [InlineData("id: 1\rdata: a\r\rid: 2\rdata: b\rdata: c\r\r", "message 1 a|message 2 b\nc")]
+    [InlineData("data: a\r\ndata: b\n\rdata: c\r\r\n", "message - a\nb|message - c")]
+    [InlineData("data: a\r\n\r\n\r\n\n\rdata: b\n\n", "message - a|message - b")]
+    [InlineData("id: 1\0\ndata: a\n\nid: 2\nid: \0\ndata: b\n\n", "message - a|message 2 b")]
+    public async Task A_BOM_a_lone_CR_and_an_id_with_NUL_were_taken_for_what_they_are_not(string text, string expected) => await Events_are_read_in_whatever_pieces_they_come(text, expected);
+
+    [Fact]
+    public async Task An_event_that_ended_with_a_lone_CR_would_wait_for_what_comes_next()
+    {
+        var pipe = new Pipe();
+        var reader = new EventStreamReader(pipe.Reader.AsStream(), 1_000);
+        await pipe.Writer.WriteAsync("data: a\r\r"u8.ToArray(), Token);
+        Assert.Equal<byte[]>([(byte)'a'], (await reader.ReadAsync(Token).AsTask().WaitAsync(TimeSpan.FromSeconds(30), Token))?.Data);
+        await pipe.Writer.WriteAsync("\ndata: b\r\n\r"u8.ToArray(), Token);
+        Assert.Equal<byte[]>([(byte)'b'], (await reader.ReadAsync(Token).AsTask().WaitAsync(TimeSpan.FromSeconds(30), Token))?.Data);
+        await pipe.Writer.CompleteAsync();
+        Assert.Null(await reader.ReadAsync(Token));
+    }
+
     [Fact]
     public async Task A_line_without_an_end_is_not_read_for_ever()
     {
