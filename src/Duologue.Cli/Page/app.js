@@ -131,12 +131,12 @@ function forgetUnheard(text) {
   }
 }
 
-// The history has been told again: what is not in it got lost with the connection, or never came to it.
+// The history has been told again: what is not in it got lost with the connection, or never came to it. Where it may have been in a history before, that is not known.
 function noteUnheard() {
   formerly = 0;
   for (const [ref, { text, at }] of unheard) {
     if (ref >= firstRef) continue;
-    transcript.note(at === Infinity ? `“${text}” may not have been passed on` : `“${text}” was not passed on: the connection closed while it was being sent`, Date.now(), 'warning');
+    transcript.note(at === Infinity ? `“${text}” may have been passed on or not` : `“${text}” was not passed on: the connection closed while it was being sent`, Date.now(), 'warning');
     unheard.delete(ref);
   }
 }
@@ -176,6 +176,9 @@ function onWelcome(event) {
   }
   if (beganAnew) {
     lastSeq = -1;
+
+    // What the server before this one passed on stands in no history any more.
+    for (const said of unheard.values()) said.at = Infinity;
     transcript.note('The talk began anew: what was said before is on this page only, and what others may have said meanwhile is lost', Date.now(), 'warning');
   }
   if (noticed === 'kept') showNotice($('say').value ? 'Connected again: your message is still here, and not sent yet.' : '', 'kept');

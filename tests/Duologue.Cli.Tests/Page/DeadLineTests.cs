@@ -49,6 +49,47 @@ public sealed class DeadLineTests(Browser browser) : IClassFixture<Browser>
         Assert.Empty(page.Complaints);
     }
 
+    [Fact]
+    public async Task What_a_server_had_passed_on_before_it_was_killed_was_told_as_not_passed_on()
+    {
+        await using ServeTool server = await ServeTool.StartToComeBackAsync();
+        await using OpenPage ben = await browser.OpenAsync(server.Url);
+        await using OpenPage ada = await browser.OpenAsync("about:blank", null, "html");
+        Line line = await Line.PutBeforeAsync(ada.Page);
+        await ada.Page.GotoAsync(server.Url);
+        await ada.WaitUntilReadyAsync();
+        await ada.NameAsync("Ada");
+        line.IsDeaf = true;
+        await ada.SayAsync("heard by Ben");
+        await ben.WaitForWordsAsync("Ada", "heard by Ben");
+        await server.Tool.KillAsync();
+        await ada.WaitForNoteAsync("Connection closed");
+        line.IsDeaf = false;
+
+        await using ServeTool again = await ServeTool.StartAtAsync(server.Url);
+
+        await ada.WaitForNoteAsync("“heard by Ben” may have been passed on or not");
+        Assert.Equal(0, await ada.Page.GetByText("was not passed on").CountAsync());
+    }
+
+    [Fact]
+    public async Task What_was_lost_on_the_line_to_a_server_that_lives_was_not_passed_on()
+    {
+        await using ServeTool server = await ServeTool.StartAsync();
+        await using OpenPage page = await browser.OpenAsync("about:blank", null, "html");
+        Line line = await Line.PutBeforeAsync(page.Page);
+        await page.Page.GotoAsync(server.Url);
+        await page.WaitUntilReadyAsync();
+        line.IsDead = true;
+        await page.SayAsync("into the void");
+        await PassSilenceAsync(page.Page);
+        await page.WaitForNoteAsync("Connection closed (1006 nothing heard");
+        line.IsDead = false;
+        await PassSilenceAsync(page.Page);
+
+        await page.WaitForNoteAsync("“into the void” was not passed on");
+    }
+
     // In steps, so that each has a ping of its own.
     private static async Task PassSilenceAsync(IPage page)
     {
@@ -62,11 +103,15 @@ public sealed class DeadLineTests(Browser browser) : IClassFixture<Browser>
     private sealed class Line
     {
         private volatile bool _isDead;
+        private volatile bool _isDeaf;
 
         public List<IWebSocketRoute> Connections { get; } = [];
 
         /// <summary>Whether nothing gets through any more.</summary>
         public bool IsDead { get => _isDead; set => _isDead = value; }
+
+        /// <summary>Whether nothing gets through to the page any more.</summary>
+        public bool IsDeaf { get => _isDeaf; set => _isDeaf = value; }
 
         public static async Task<Line> PutBeforeAsync(IPage page)
         {
@@ -81,7 +126,13 @@ public sealed class DeadLineTests(Browser browser) : IClassFixture<Browser>
             Connections.Add(connection);
             IWebSocketRoute server = connection.ConnectToServer();
             connection.OnMessage(frame => Pass(frame, server));
-            server.OnMessage(frame => Pass(frame, connection));
+            server.OnMessage(frame =>
+            {
+                if (!IsDeaf)
+                {
+                    Pass(frame, connection);
+                }
+            });
             connection.OnClose((code, reason) =>
             {
                 if (!IsDead)
