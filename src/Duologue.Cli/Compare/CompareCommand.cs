@@ -51,7 +51,7 @@ internal static class CompareCommand
             AJAX polling, long polling, server-sent events and WebSocket: one after
             another, with the same messages and as many clients, against one server
             process. It says first how long it takes. Ctrl+C ends it and shows what was
-            measured.
+            measured. Times are written 500ms, 20s, 5m.
             """)
         {
             clients, rate, interval, duration, report, chart, json, eventLoop,

@@ -17,6 +17,7 @@ internal static class ConnectCommand
             standard output as they are:
               echo hi | duologue connect ws://localhost:8080/echo --once
             Ctrl+C or Ctrl+D closes and ends.
+            Times are written 500ms, 20s, 5m; sizes 65536, 64KiB, 8MiB.
             """)
         {
             options.Url,

@@ -78,9 +78,9 @@ internal sealed class ConnectOptionsSet
 
     public Option<Duration> PingTimeout { get; } = CliOption.Time("--ping-timeout", "How long after that some sign of life may take; none for any time.", Defaults.KeepAliveTimeout);
 
-    public Option<Duration> CloseTimeout { get; } = CliOption.Time("--close-timeout", "How long the server may take to answer a Close.", Defaults.CloseTimeout);
+    public Option<Duration> CloseTimeout { get; } = CliOption.Time("--close-timeout", "How long the server may take to answer a Close; none for any time.", Defaults.CloseTimeout);
 
-    public Option<bool> Json { get; } = CliOption.Switch("--json", "One JSON object per line on standard output: handshake, open, message, ping, unsent, close, error.");
+    public Option<bool> Json { get; } = CliOption.Switch("--json", "One JSON object per line on standard output: handshake (with --verbose), open, message, ping, unsent, close, error.");
 
     public ConnectOptionsSet()
     {
@@ -93,7 +93,7 @@ internal sealed class ConnectOptionsSet
                 result.AddError($"--http takes 1.1 or 2; it was given \"{result.GetValueOrDefault<string>()}\".");
             }
         });
-        Ping = CliOption.OptionalTime("--ping", $"Ping so often and print the round trip. Without a value every {PingEvery}.", PingEvery);
+        Ping = CliOption.OptionalTime("--ping", $"Ping so often and print the round trip; not in a session, whose server pings. Without a value every {PingEvery}.", PingEvery);
     }
 
     public IEnumerable<Option> All =>

@@ -26,7 +26,7 @@ internal static class ListenCommand
         Option<bool> json = CliOption.Switch("--json", "One JSON object per line on standard output: listening, open, message, unsent, close, stopped, error.");
         var command = new ToolCommand("listen", "A server for scripts: print what comes, send what is piped in.", """
             Each line of standard input goes to all who are connected. Ctrl+C stops it;
-            the end of the input does not.
+            the end of the input does not. Sizes are written 65536, 64KiB, 8MiB.
             """)
         {
             urls, path, protocol, allowOrigin, compression, binary, once, maxMessageSize, logLevel, json,

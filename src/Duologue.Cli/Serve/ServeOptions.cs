@@ -28,7 +28,7 @@ internal sealed class ServeOptions
 
     public Option<ByteSize?> SendQueueLimit { get; } = CliOption.Size("--send-queue-limit", $"The bytes that may wait to be sent to one peer. Passed: --send-queue-policy. Default {new ByteSize(Defaults.SendQueueLimit)}; for the talk at least four of its largest messages.");
 
-    public Option<SendQueuePolicy> SendQueuePolicy { get; } = CliOption.Choice("--send-queue-policy", "What happens when the send queue is full.", Defaults.SendQueuePolicy);
+    public Option<SendQueuePolicy> SendQueuePolicy { get; } = CliOption.Choice("--send-queue-policy", "What happens when the send queue is full; at /topics always Close (1013).", Defaults.SendQueuePolicy);
 
     public Option<Compression> Compression { get; } = CliOption.Compression("--compression", "How messages are compressed for clients that offer it: shared holds no memory between messages, dedicated shrinks alike messages more and holds a compressor and a decompressor per connection.");
 
@@ -68,13 +68,13 @@ internal sealed class ServeOptions
 
     public Option<int> MaxHandshakesPerAddress { get; } = CliOption.Count("--max-handshakes-per-address", "The most handshakes per second accepted from one address; 0 for no limit. Passed: 429 with Retry-After.", Defaults.MaxHandshakesPerSecondPerAddress);
 
-    public Option<Duration> RetryAfter { get; } = CliOption.FiniteTime("--retry-after", "What a refused client is told to wait, in whole seconds.", Defaults.RetryAfter);
+    public Option<Duration> RetryAfter { get; } = CliOption.FiniteTime("--retry-after", "What a refused client is told to wait, in whole seconds, rounded up; 0s to 24h.", Defaults.RetryAfter);
 
-    public Option<int> MaxTopics { get; } = CliOption.Count("--max-topics", "The most topics, with subscribers or a history; 0 for no limit.", Defaults.MaxTopics);
+    public Option<int> MaxTopics { get; } = CliOption.Count("--max-topics", "The most topics, with subscribers or a history; 0 for no limit. Passed: 503 with Retry-After, on a socket a refusal.", Defaults.MaxTopics);
 
-    public Option<int> MaxTopicsPerConnection { get; } = CliOption.Count("--max-topics-per-connection", "The most topics of one connection; 0 for no limit.", Defaults.MaxTopicsPerConnection);
+    public Option<int> MaxTopicsPerConnection { get; } = CliOption.Count("--max-topics-per-connection", "The most topics and patterns of one connection; 0 for no limit. Passed: the topic is refused.", Defaults.MaxTopicsPerConnection);
 
-    public Option<Duration> DrainWindow { get; } = CliOption.FiniteTime("--drain-window", "The time over which connections are closed (1001) when the server stops.", TimeSpan.FromSeconds(1));
+    public Option<Duration> DrainWindow { get; } = CliOption.FiniteTime("--drain-window", "The time over which connections are closed (1001) when the server stops; 0s for all at once. Stopping takes 30s at most: a longer window is cut.", TimeSpan.FromSeconds(1));
 
     public Option<string[]> AllowOrigin { get; } = CliOption.Create<string[]>("--allow-origin", "ORIGIN", "A web origin besides the page's own whose pages may connect, such as https://app.example.com; * for all. Repeatable. /echo takes all in any case.");
 
