@@ -1,6 +1,6 @@
 // Ties the four ways to the document: one topic, one clock.
 
-import { EventStream, LongPolling, Polling, Socket, measureHead, pause } from './ways.js';
+import { EventStream, LongPolling, Polling, Socket, ask, measureHead, pause } from './ways.js';
 import { Strip, showNews } from './strips.js';
 
 const TOPIC = 'three-ways';
@@ -9,6 +9,8 @@ const SHOWN = 5;
 const TRIES = 20;
 const WAITING = 40;
 const PATIENCE = 5000;   // How long the first message waits for ways that are not there yet.
+const PUBLISHING = 10_000;   // How long the server may try, beyond what an answer takes: as long as its store may be away.
+const BACK = 5000;       // How long a pane says that it is back.
 const $ = id => document.getElementById(id);
 const calm = matchMedia('(prefers-reduced-motion: reduce)');
 const decimal = new Intl.NumberFormat('en');
@@ -85,7 +87,7 @@ async function publish() {
     await posted;
   } catch (error) {
     published.delete(`${me}/${number}`);
-    $('last').textContent = `Not published: ${error.message}`;
+    $('last').textContent = `${error.isUnknown ? `“${text}” may have been published or not` : 'Not published'}: ${error.message}`;
   } finally {
     waiting--;
   }
@@ -93,10 +95,18 @@ async function publish() {
 
 // Whoever answers next time knows by the key whether the topic has it already.
 async function post(body, key) {
-  for (let tries = 1; ; tries++) {
-    const answer = await fetch(`topics/${TOPIC}`, { method: 'POST', headers: { 'Content-Type': 'application/json', 'Idempotency-Key': key }, body }).catch(error => ({ ok: false, status: 599, error }));
-    if (answer.ok) return;
-    if (answer.status < 500 || tries === TRIES) throw answer.error ?? new Error(`The server answered ${answer.status}.`);
+  for (let tries = 1, isUnknown = false; ; tries++) {
+    try {
+      await ask(`topics/${TOPIC}`, { method: 'POST', headers: { 'Content-Type': 'application/json', 'Idempotency-Key': key }, body }, PUBLISHING);
+      return;
+    } catch (error) {
+      const isFinal = error.status < 500;
+      if (isFinal || tries === TRIES) throw Object.assign(error, { isUnknown: isUnknown || !isFinal });
+
+      // It may have come to the topic, and the answer not back.
+      isUnknown = true;
+    }
+
     await pause(500);
   }
 }
@@ -136,10 +146,16 @@ function drawSoon() {
   else requestAnimationFrame(draw);
 }
 
-function showState(node, { failed, resets }, now) {
-  const reset = resets.at(-1);
-  set(node, failed ? `Reconnecting: no answer${failed > 1 ? ` for the ${ordinal(failed)} time` : ''}`
-    : reset && now - reset.at < KEPT ? `Reset: ${reset.lost === null ? 'the topic began anew, what was not read is gone' : `${decimal.format(reset.lost)} are gone`}` : '');
+// Who holds an open line hears no more than silence where the store of the topics is away: what the server has answered to polling is said in each pane.
+function showState(node, way, now) {
+  const asked = panes[0].way;
+  const said = way.said || (asked.isAway ? asked.said : '');
+  const reset = way.resets.at(-1);
+  const isBack = now - way.back.at < BACK || (asked.back.wasAway && now - asked.back.at < BACK);
+  set(node, said ? `The server answers: ${said}`
+    : way.failed ? `Reconnecting: no answer${way.failed > 1 ? ` for the ${ordinal(way.failed)} time` : ''}`
+    : reset && now - reset.at < KEPT ? `Reset: ${reset.lost === null ? 'the topic began anew, what was not read is gone' : `${decimal.format(reset.lost)} are gone`}`
+    : isBack ? 'Back: the server answers again' : '');
 }
 
 function ordinal(number) {
@@ -159,7 +175,10 @@ function formatBytes(bytes) {
   return bytes < 1024 * 1024 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
 }
 
+const noAnswer = setTimeout(() => { $('last').textContent = 'The server has not answered yet; it is asked again and again.'; }, PATIENCE);
 const head = await measureHead();
+clearTimeout(noAnswer);
+$('last').textContent = 'No news yet.';
 $('head-size').textContent = formatBytes(head);
 const polling = addPane(0, onMessage => new Polling(TOPIC, head, onMessage));
 addPane(1, onMessage => new LongPolling(TOPIC, head, onMessage));

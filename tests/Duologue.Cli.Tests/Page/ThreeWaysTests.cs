@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using System.Text;
 using Duologue.Cli.Tests.Support;
+using Duologue.Redis.Tests.Support;
 using Microsoft.Playwright;
 
 namespace Duologue.Cli.Tests.Page;
@@ -156,6 +157,113 @@ public sealed class ThreeWaysTests(Browser browser) : IClassFixture<Browser>
     }
 
     [Fact]
+    public async Task A_message_whose_answer_was_lost_was_told_as_not_published()
+    {
+        await using ServeTool server = await ServeTool.StartAsync();
+        await using OpenPage page = await OpenWithClockAsync(server, _ => Task.CompletedTask);
+        await page.Page.Locator(Ready).WaitForAsync();
+        await page.Page.Locator("#way-3 .messages").GetByText("Message 1 of").WaitForAsync();
+        await page.Page.RouteAsync("**/topics/three-ways", async route =>
+        {
+            await route.FetchAsync();
+            await route.AbortAsync();
+        });
+        await page.Page.GetByRole(AriaRole.Button, new() { Name = "Publish a message" }).ClickAsync();
+        await page.Page.Locator("#way-3 .messages").GetByText("Message 2 of").WaitForAsync();
+
+        await PassUntilAsync(page, page.Page.Locator("#last").Filter(new() { HasText = "” may have been published or not: " }), 500, 60);
+        Assert.Equal("2", await page.Page.Locator("#way-3 [data-count=messages]").TextContentAsync());
+    }
+
+    [Fact]
+    public async Task A_server_that_took_questions_and_never_answered_left_the_panes_silent()
+    {
+        await using ServeTool server = await ServeTool.StartAsync();
+        await using OpenPage page = await OpenWithClockAsync(server, _ => Task.CompletedTask);
+        await page.Page.Locator(Ready).WaitForAsync();
+        await page.Page.Locator("#interval").FillAsync("0.5");
+        await page.Page.WaitForFunctionAsync("() => [1, 2, 3].every(way => document.querySelector(`#way-${way} [data-count=open]`).textContent === '1')");
+        server.Tool.Freeze();
+        await PassUntilAsync(page, StateOf(page, 0, "^Reconnecting: no answer"), 5_000, 12);
+        await PassUntilAsync(page, StateOf(page, 1, "^Reconnecting: no answer"), 5_000, 12);
+
+        server.Tool.Thaw();
+
+        await page.Page.GetByRole(AriaRole.Button, new() { Name = "Publish a message" }).ClickAsync();
+        for (int way = 0; way < Titles.Length; way++)
+        {
+            await PassUntilAsync(page, page.Page.Locator($"#way-{way} .messages").GetByText("Message 2 of"), 500, 60);
+            await PassUntilAsync(page, StateOf(page, way, "^$"), 500, 60);
+        }
+    }
+
+    [Fact]
+    public async Task A_line_that_opened_and_never_brought_an_answer_left_its_pane_silent()
+    {
+        bool isMute = true;
+        await using ServeTool server = await ServeTool.StartAsync();
+        await using OpenPage page = await OpenWithClockAsync(server, async page =>
+        {
+            await page.RouteAsync("**/three-ways/head", route => Volatile.Read(ref isMute) ? Task.CompletedTask : route.ContinueAsync());
+            await page.RouteAsync("**/topics/three-ways?*", route => Volatile.Read(ref isMute) && route.Request.Headers["accept"].Contains("event-stream", StringComparison.Ordinal) ? Task.CompletedTask : route.ContinueAsync());
+            await page.RouteWebSocketAsync("**/topics/three-ways*", socket =>
+            {
+                if (!Volatile.Read(ref isMute))
+                {
+                    socket.ConnectToServer();
+                }
+            });
+        });
+        await PassUntilAsync(page, page.Page.Locator("#last").Filter(new() { HasText = "has not answered yet" }), 1_000, 10);
+        await page.Page.UnrouteAsync("**/three-ways/head");
+        await PassUntilAsync(page, page.Page.Locator(Ready), 1_000, 40);
+        await PassUntilAsync(page, StateOf(page, 2, "^Reconnecting: no answer"), 1_000, 30);
+        await PassUntilAsync(page, StateOf(page, 3, "^Reconnecting: no answer"), 1_000, 30);
+
+        Volatile.Write(ref isMute, false);
+
+        for (int way = 2; way < Titles.Length; way++)
+        {
+            await PassUntilAsync(page, StateOf(page, way, "^(Back.*)?$"), 1_000, 40);
+            await page.Page.GetByRole(AriaRole.Button, new() { Name = "Publish a message" }).ClickAsync();
+            await page.Page.Locator($"#way-{way} .messages li").First.WaitForAsync();
+        }
+    }
+
+    // A stream and a WebSocket hear of it nothing, and the others were told to have no answer.
+    [Fact]
+    public async Task While_the_store_of_the_topics_is_away_each_pane_says_what_the_server_says()
+    {
+        await using var store = new RedisStore();
+        await using ServeTool server = await ServeTool.StartAsync("--redis", store.Address, "--node", "one");
+        await using OpenPage page = await browser.OpenAsync($"{server.Url}/three-ways", null, Ready);
+        await page.Page.GetByLabel("or by itself").SelectOptionAsync("0");
+        await page.Page.Locator("#interval").FillAsync("0.5");
+        await page.Page.WaitForFunctionAsync("() => [0, 1, 2, 3].every(way => Number(document.querySelector(`#way-${way} [data-count=messages]`).textContent) === 1)");
+        await page.Page.EvaluateAsync("""
+            () => {
+              window.backs = new Set();
+              for (const way of [0, 1, 2, 3]) {
+                const state = document.querySelector(`#way-${way} .state`);
+                new MutationObserver(() => { if (state.textContent.startsWith('Back')) window.backs.add(way); }).observe(state, { childList: true, characterData: true, subtree: true });
+              }
+            }
+            """);
+        await store.KillAsync();
+        await page.Page.WaitForFunctionAsync("() => [0, 1, 2, 3].every(way => /^The server answers: .*Redis/.test(document.querySelector(`#way-${way} .state`).textContent))");
+
+        await store.RestartAsync();
+
+        await page.Page.WaitForFunctionAsync("() => window.backs.size === 4");
+        await page.Page.GetByRole(AriaRole.Button, new() { Name = "Publish a message" }).ClickAsync();
+        for (int way = 0; way < Titles.Length; way++)
+        {
+            await page.Page.Locator($"#way-{way} .messages").GetByText("Message 2 of").WaitForAsync();
+            await StateOf(page, way, "^$").WaitForAsync(new() { State = WaitForSelectorState.Attached });
+        }
+    }
+
+    [Fact]
     public async Task The_head_of_a_request_is_measured_to_the_byte()
     {
         await using ServeTool server = await ServeTool.StartAsync();
@@ -168,5 +276,30 @@ public sealed class ThreeWaysTests(Browser browser) : IClassFixture<Browser>
         using var reader = new StreamReader(stream);
         string answer = await reader.ReadToEndAsync(TestContext.Current.CancellationToken);
         Assert.Contains($"\n{request.Length}", answer, StringComparison.Ordinal);
+    }
+
+    private static ILocator StateOf(OpenPage page, int way, string pattern) => page.Page.Locator($"#way-{way} .state").Filter(new() { HasTextRegex = new(pattern) });
+
+    /// <summary>The page with a clock that can be moved, publishing nothing by itself, and with this between it and the server.</summary>
+    private async Task<OpenPage> OpenWithClockAsync(ServeTool server, Func<IPage, Task> putBetween)
+    {
+        OpenPage page = await browser.OpenAsync("about:blank", null, "html");
+        await page.Page.Clock.InstallAsync();
+        await putBetween(page.Page);
+        await page.Page.GotoAsync($"{server.Url}/three-ways", new() { WaitUntil = WaitUntilState.Commit });
+        await page.Page.GetByLabel("or by itself").SelectOptionAsync("0");
+        return page;
+    }
+
+    // Lets time pass in steps, as many as it may take; each has the time that the page needs to draw.
+    private static async Task PassUntilAsync(OpenPage page, ILocator sign, int step, int most)
+    {
+        for (int i = 0; i < most && await sign.CountAsync() == 0; i++)
+        {
+            await page.Page.Clock.FastForwardAsync(step);
+            await page.Page.EvaluateAsync("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))");
+        }
+
+        await sign.First.WaitForAsync(new() { State = WaitForSelectorState.Attached });
     }
 }
