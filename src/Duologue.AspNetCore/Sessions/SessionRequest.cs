@@ -173,8 +173,8 @@ internal static class SessionRequest
 
             if (result.IsCompleted)
             {
-                // Where the session has ended while the body came, or before all of it was taken, nobody has it, or the rest of it. Nor has anybody what lies behind a message at which the handler failed.
-                bool valid = !session.HasEnded && await BringAsync(buffer, session).ConfigureAwait(false) && !session.Carrier.IsCut;
+                // Where the session has ended while the body came, nobody has it.
+                bool valid = !session.HasEnded && await BringAsync(buffer, session).ConfigureAwait(false);
                 reader.AdvanceTo(buffer.End);
                 return valid ? StatusCodes.Status200OK : StatusCodes.Status400BadRequest;
             }
@@ -185,15 +185,20 @@ internal static class SessionRequest
         return StatusCodes.Status413PayloadTooLarge;
     }
 
-    /// <summary>Gives the connection the packets in order. False if one is none: those before it were given, and the session has ended.</summary>
+    /// <summary>
+    /// Gives the connection the packets in order. False if one is none: those before it were given, and the session has ended. False, too, if nobody has all of the messages: the session has ended before they were
+    /// taken, or the handler has failed before them.
+    /// </summary>
     private static async ValueTask<bool> BringAsync(ReadOnlySequence<byte> payload, Session session)
     {
         SessionCarrier carrier = session.Carrier;
         long brought = 0;
+        bool hasMessages = false;
         while (true)
         {
             SequencePosition? separator = payload.PositionOf(PacketReader.Separator);
             ReadOnlySequence<byte> packet = separator is { } at ? payload.Slice(0, at) : payload;
+            hasMessages |= PacketReader.IsMessage(packet);
             PacketKind kind = Bring(packet, carrier);
             if (kind == PacketKind.Close)
             {
@@ -216,7 +221,7 @@ internal static class SessionRequest
 
             if (last)
             {
-                return true;
+                return !hasMessages || !carrier.IsCut;
             }
 
             payload = payload.Slice(payload.GetPosition(1, separator!.Value));

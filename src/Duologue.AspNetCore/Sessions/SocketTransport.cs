@@ -34,7 +34,11 @@ internal sealed class SocketTransport(Session session, bool wantsBase64) : Socke
     public void AwaitUpgrade(TimeSpan timeout) => Socket.Setup.Wheel.Schedule(this, timeout);
 
     /// <summary>Closes a WebSocket that is only being tried out; the session goes on without it.</summary>
-    public void RefuseProbe(string reason) => Socket.BeginClose(1002, reason, CloseCause.LocalClose);
+    public void RefuseProbe(string reason)
+    {
+        _ = Interlocked.CompareExchange(ref _state, TooLate, Tried);
+        Socket.BeginClose(1002, reason, CloseCause.LocalClose);
+    }
 
     public override ValueTask OnOpenAsync(Connection connection)
     {

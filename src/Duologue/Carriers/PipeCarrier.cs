@@ -181,7 +181,7 @@ internal sealed class PipeCarrier : Carrier
     {
         try
         {
-            return IsAlive(await flush.ConfigureAwait(false)) && !Gone.IsCancellationRequested;
+            return IsAlive(await flush.ConfigureAwait(false));
         }
         catch (Exception e) when (IsGone(e))
         {

@@ -9,6 +9,9 @@ internal static class PacketReader
     /// <summary>What separates the packets of a polled payload. There is no escape for it.</summary>
     public const byte Separator = 0x1E;
 
+    /// <summary>Whether a packet brings a message.</summary>
+    public static bool IsMessage(in ReadOnlySequence<byte> packet) => new SequenceReader<byte>(packet).TryPeek(out byte type) && type is (byte)'4' or (byte)'b';
+
     /// <summary>Gives what a client sent to the server's carrier, whose <see cref="SessionCarrier.DispatchAsync"/> must follow.</summary>
     /// <param name="packet">The packet.</param>
     /// <param name="carrier">The session.</param>

@@ -174,16 +174,46 @@ public class SessionPostingTests
     public async Task A_post_of_which_messages_lay_behind_the_one_at_which_the_handler_threw_was_answered_ok(bool isDelegate, string body, int status)
     {
         await using TestHost host = await TestHost.StartAsync(app => _ = isDelegate
-            ? app.MapDuologue("/engine.io", async connection => throw new InvalidOperationException((await connection.ReceiveAsync()).Text))
+            ? app.MapDuologue("/engine.io", async connection =>
+            {
+                // It receives before the message comes, and says so.
+                ValueTask<Message> next = connection.ReceiveAsync();
+                connection.Send("ready");
+                throw new InvalidOperationException((await next).Text);
+            })
             : app.MapDuologue<ThrowingHandler>("/engine.io"));
         await using SessionClient client = await SessionClient.OpenAsync(host);
         Connection connection = host.Connections.Single();
+        if (isDelegate)
+        {
+            Assert.Equal((200, "4ready"), await client.GetAsync());
+        }
 
         Assert.Equal(status, (await client.PostAsync(body)).Status);
 
         // The close is still there for the next poll.
         Assert.Equal((200, "1"), await client.GetAsync());
         Assert.Equal(CloseCause.HandlerFailed, (await connection.Closed.WaitAsync(TestHost.Patience, TestContext.Current.CancellationToken)).Cause);
+    }
+
+    [Theory]
+    [InlineData("3")]
+    [InlineData("1")]
+    public async Task A_packet_without_a_message_was_answered_400_for_one_that_a_handler_had_left_when_it_returned(string packet)
+    {
+        var returns = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/engine.io", async connection =>
+        {
+            await connection.ReceiveAsync();
+            await returns.Task;
+        }));
+        await using SessionClient client = await SessionClient.OpenAsync(host);
+        var connection = (WebSocketConnection)host.Connections.Single();
+        Assert.Equal((200, "ok"), await client.PostAsync("4a\u001e4left"));
+
+        returns.SetResult();
+        await Eventually.True(() => connection.HasCut);
+        Assert.Equal((200, "ok"), await client.PostAsync(packet));
     }
 
     private sealed class ThrowingHandler : MessageHandler

@@ -71,7 +71,9 @@ internal sealed partial class Topic
             lock (_setLock)
             {
                 (_catchingUp ??= [])[member] = pending;
-                _snapshot = isWild ? null : _snapshot;
+
+                // Also of whoever subscribes by a wildcard no more: between two looks at the wildcards it stands in there all the same.
+                _snapshot = isWild || _wild.Length > 0 ? null : _snapshot;
             }
 
             return _delivered;
