@@ -4,11 +4,11 @@
 -- Answers a line for each: what became of it, epoch, offset and time in ms. 1: it was appended now; 0: it is a repeat; 2: it is a repeat whose offset nothing here tells any more;
 -- 3: it has to come again behind the one before. 4 and the server's words: it failed. 5 and those: it is here, but nobody may be told of it.
 local node = 'n' .. ARGV[3]
-local seconds = ' ' .. text(math.floor(now / 1000))
+local seconds = ' ' .. clock[1]
 local stamp = string.format('%013.0f', now)
 local topics, told = {}, {}
 
-local function answer(what, topic, at) return what .. ' ' .. topic.epoch .. ' ' .. at .. ' ' .. text(now) end
+local function answer(what, topic, at) return what .. ' ' .. topic.epoch .. ' ' .. at .. ' ' .. stamp end
 
 local function know(topic, headKey, number, at, ...)
   redis.call('HSET', headKey, node, number .. ' ' .. at .. seconds, ...)
@@ -38,13 +38,19 @@ end
 
 -- An entry that is pushed and then refused its offset would shift all behind it. So what comes behind the push is asked for before it; once, for rights are a user's, and the keys of all topics are alike.
 local mayFinish, mayForget = false, false
+local function need(isAllowed, command, key)
+  if not isAllowed then error("NOPERM this user has no permissions to run the '" .. command .. "' command, or to use the key " .. key, 0) end
+end
 local function checkRights(headKey, logKey, placesKey)
-  if not redis.acl_check_cmd then return end
-  local needed = mayFinish and {} or { { 'HSET', headKey, 'at', '' }, { 'LPOP', logKey }, { 'LINDEX', logKey, '0' }, { 'PEXPIRE', logKey, '1' } }
-  if placesKey and not mayForget then needed[#needed + 1] = { 'HDEL', placesKey, '0' } end
-  for _, command in ipairs(needed) do
-    if not redis.acl_check_cmd(unpack(command)) then error("NOPERM this user has no permissions to run the '" .. string.lower(command[1]) .. "' command, or to use the key " .. command[2], 0) end
+  local may = redis.acl_check_cmd
+  if not may then return end
+  if not mayFinish then
+    need(may('HSET', headKey, 'at', ''), 'hset', headKey)
+    need(may('LPOP', logKey), 'lpop', logKey)
+    need(may('LINDEX', logKey, '0'), 'lindex', logKey)
+    need(may('PEXPIRE', logKey, '1'), 'pexpire', logKey)
   end
+  if placesKey and not mayForget then need(may('HDEL', placesKey, '0'), 'hdel', placesKey) end
   mayFinish, mayForget = true, mayForget or placesKey ~= nil
 end
 

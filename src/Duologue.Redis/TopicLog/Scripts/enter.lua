@@ -7,7 +7,9 @@ local function lasts() return text(idle + idle / 4) end
 
 -- Which life of which server this is: one that was restarted, or a replica that took over, may have less than its clients were told. The replication id is new after either, and the
 -- cheapest to have; where there is no replication (Garnet) it is always the same, and the run id says it.
-local life = string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)') or '0'
+local replication = redis.call('INFO', 'replication')
+local at = string.find(replication, 'master_replid:', 1, true)
+local life = at and string.match(replication, '^%w+', at + 14) or '0'
 if not string.find(life, '[^0]') then life = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or '-' end
 
 -- Epochs grow along a log, whoever gives the next one: another node's call, which has a greater one, may have come first. They are too large for a number here, and are compared, and counted on, as text.
