@@ -19,13 +19,10 @@ internal partial class ConnectionState
     public bool IsSubscribed(string name, MemberForm form) => _subscriptions?.ContainsKey((name, form)) == true;
 
     /// <summary>The patterns that are subscribed to in a form and stand for a topic.</summary>
-    public string[] ListPatterns(string topic, MemberForm form) => _subscriptions is null
-        ? []
-        : [.. _subscriptions.Where(held => held.Key.Form == form && held.Value is Wildcard && TopicName.Matches(held.Key.Name, topic)).Select(held => held.Key.Name)];
+    public string[] ListPatterns(string topic, MemberForm form) => [.. PatternsFor(topic, form)];
 
     /// <summary>Whether there is such a pattern.</summary>
-    public bool HasPattern(string topic, MemberForm form) =>
-        _wildcards > 0 && _subscriptions!.Any(held => held.Key.Form == form && held.Value is Wildcard && TopicName.Matches(held.Key.Name, topic));
+    public bool HasPattern(string topic, MemberForm form) => PatternsFor(topic, form).Any();
 
     /// <summary>Holds a place for a subscription that is being made.</summary>
     public void Hold(PendingSubscription pending) => (_subscriptions ??= []).Add((pending.Name, pending.Form), pending);
@@ -75,6 +72,10 @@ internal partial class ConnectionState
         (_subscriptions, _wildcards) = (null, 0);
         return all;
     }
+
+    private IEnumerable<string> PatternsFor(string topic, MemberForm form) => _wildcards == 0
+        ? []
+        : _subscriptions!.Where(held => held.Key.Form == form && held.Value is Wildcard && TopicName.Matches(held.Key.Name, topic)).Select(held => held.Key.Name);
 }
 
 /// <summary>The place of a subscription that is being made.</summary>

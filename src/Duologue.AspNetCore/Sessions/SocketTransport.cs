@@ -8,11 +8,11 @@ namespace Duologue.AspNetCore;
 /// </summary>
 internal sealed class SocketTransport(Session session, bool wantsBase64) : SocketLink(wantsBase64), ITimeoutTarget, IThreadPoolWorkItem
 {
-    private TimeoutLink _link;
-
     private const int Tried = 0;
     private const int Carrying = 1;
     private const int TooLate = 2;
+
+    private TimeoutLink _link;
 
     // Whether it carries the session, at once or from the client's word on, or that word comes too late: what comes first decides.
     private int _state;

@@ -3,7 +3,6 @@ using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Net.WebSockets;
-using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Duologue.AspNetCore.Tests.Support;
 using Microsoft.AspNetCore.Builder;
@@ -25,7 +24,7 @@ public class LostWhilePausedTests
     [InlineData(true, true)]
     public async Task A_handler_sent_on_to_a_peer_that_had_gone(bool tls, bool http2)
     {
-        using X509Certificate2 certificate = CreateCertificate();
+        using X509Certificate2 certificate = TestHost.CreateCertificate();
         var lost = new TaskCompletionSource<CloseInfo>(TaskCreationOptions.RunContinuationsAsynchronously);
         byte[] piece = new byte[10_000];
         await using TestHost host = await TestHost.StartAsync(
@@ -103,14 +102,5 @@ public class LostWhilePausedTests
         {
             await client.ReceiveAsync(buffer, Token);
         }
-    }
-
-    private static X509Certificate2 CreateCertificate()
-    {
-        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var request = new CertificateRequest("CN=localhost", key, HashAlgorithmName.SHA256);
-        DateTimeOffset now = DateTimeOffset.UtcNow;
-        using X509Certificate2 certificate = request.CreateSelfSigned(now.AddDays(-1), now.AddDays(1));
-        return X509CertificateLoader.LoadPkcs12(certificate.Export(X509ContentType.Pkcs12), null);
     }
 }

@@ -1,7 +1,6 @@
 using System.Net;
 using System.Net.Security;
 using System.Net.WebSockets;
-using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Duologue.AspNetCore.Tests.Support;
 using Microsoft.AspNetCore.Builder;
@@ -20,7 +19,7 @@ public class TransportTests
     [InlineData(true, true)]
     public async Task A_conversation_goes_over_TLS_and_over_HTTP2(bool tls, bool http2)
     {
-        using X509Certificate2 certificate = CreateCertificate();
+        using X509Certificate2 certificate = TestHost.CreateCertificate();
         await using TestHost host = await TestHost.StartAsync(
             app =>
             {
@@ -65,14 +64,5 @@ public class TransportTests
         }
 
         await Eventually.True(() => host.Connections.Count == 0);
-    }
-
-    private static X509Certificate2 CreateCertificate()
-    {
-        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var request = new CertificateRequest("CN=localhost", key, HashAlgorithmName.SHA256);
-        DateTimeOffset now = DateTimeOffset.UtcNow;
-        using X509Certificate2 certificate = request.CreateSelfSigned(now.AddDays(-1), now.AddDays(1));
-        return X509CertificateLoader.LoadPkcs12(certificate.Export(X509ContentType.Pkcs12), null);
     }
 }

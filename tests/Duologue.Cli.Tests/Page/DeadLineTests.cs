@@ -11,9 +11,7 @@ public sealed class DeadLineTests(Browser browser) : IClassFixture<Browser>
     {
         await using ServeTool server = await ServeTool.StartAsync();
         await using OpenPage page = await browser.OpenAsync("about:blank", null, "html");
-        Line line = await Line.PutBeforeAsync(page.Page);
-        await page.Page.GotoAsync(server.Url);
-        await page.WaitUntilReadyAsync();
+        Line line = await Line.OpenAsync(page, server);
         line.IsDead = true;
         await PassSilenceAsync(page.Page);
         await page.WaitForNoteAsync("Connection closed (1006 nothing heard");
@@ -34,9 +32,7 @@ public sealed class DeadLineTests(Browser browser) : IClassFixture<Browser>
     {
         await using ServeTool server = await ServeTool.StartAsync();
         await using OpenPage page = await browser.OpenAsync("about:blank", null, "html");
-        Line line = await Line.PutBeforeAsync(page.Page);
-        await page.Page.GotoAsync(server.Url);
-        await page.WaitUntilReadyAsync();
+        Line line = await Line.OpenAsync(page, server);
         line.IsDead = true;
         await page.Page.GetByRole(AriaRole.Button, new() { Name = "Close the connection" }).ClickAsync();
         await page.WaitForStateAsync("CLOSING");
@@ -55,9 +51,7 @@ public sealed class DeadLineTests(Browser browser) : IClassFixture<Browser>
         await using ServeTool server = await ServeTool.StartToComeBackAsync();
         await using OpenPage ben = await browser.OpenAsync(server.Url);
         await using OpenPage ada = await browser.OpenAsync("about:blank", null, "html");
-        Line line = await Line.PutBeforeAsync(ada.Page);
-        await ada.Page.GotoAsync(server.Url);
-        await ada.WaitUntilReadyAsync();
+        Line line = await Line.OpenAsync(ada, server);
         await ada.NameAsync("Ada");
         line.IsDeaf = true;
         await ada.SayAsync("heard by Ben");
@@ -77,9 +71,7 @@ public sealed class DeadLineTests(Browser browser) : IClassFixture<Browser>
     {
         await using ServeTool server = await ServeTool.StartAsync();
         await using OpenPage page = await browser.OpenAsync("about:blank", null, "html");
-        Line line = await Line.PutBeforeAsync(page.Page);
-        await page.Page.GotoAsync(server.Url);
-        await page.WaitUntilReadyAsync();
+        Line line = await Line.OpenAsync(page, server);
         line.IsDead = true;
         await page.SayAsync("into the void");
         await PassSilenceAsync(page.Page);
@@ -113,11 +105,14 @@ public sealed class DeadLineTests(Browser browser) : IClassFixture<Browser>
         /// <summary>Whether nothing gets through to the page any more.</summary>
         public bool IsDeaf { get => _isDeaf; set => _isDeaf = value; }
 
-        public static async Task<Line> PutBeforeAsync(IPage page)
+        /// <summary>Opens the live page behind it.</summary>
+        public static async Task<Line> OpenAsync(OpenPage page, ServeTool server)
         {
             var line = new Line();
-            await page.Clock.InstallAsync();
-            await page.RouteWebSocketAsync("**/talk*", line.Carry);
+            await page.Page.Clock.InstallAsync();
+            await page.Page.RouteWebSocketAsync("**/talk*", line.Carry);
+            await page.Page.GotoAsync(server.Url);
+            await page.WaitUntilReadyAsync();
             return line;
         }
 
