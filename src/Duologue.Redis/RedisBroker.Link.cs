@@ -144,7 +144,7 @@ public sealed partial class RedisBroker
             // Heard one after the other: a handler of its own for each notification would have them in any order, and each hole makes the log, or a node's subscribers, be read.
             ChannelMessageQueue notifications = await link.GetSubscriber().SubscribeAsync(_scripts.Channel).WaitAsync(_stop.Token).ConfigureAwait(false);
             heard.Add(notifications);
-            notifications.OnMessage(notification => Hear(link, (byte[])notification.Message!));
+            notifications.OnMessage(notification => Hear(link, (byte[])notification.Message!, isLast: !notifications.TryGetCount(out int more) || more == 0));
             if (_options.SharePresence)
             {
                 ChannelMessageQueue presence = await link.GetSubscriber().SubscribeAsync(PresenceWriter.ChannelOf(_scripts.Prefix)).WaitAsync(_stop.Token).ConfigureAwait(false);
@@ -392,7 +392,7 @@ public sealed partial class RedisBroker
         }
     }
 
-    private void Hear(IConnectionMultiplexer link, byte[] payload)
+    private void Hear(IConnectionMultiplexer link, byte[] payload, bool isLast)
     {
         try
         {
@@ -408,7 +408,9 @@ public sealed partial class RedisBroker
             else if (Entry.TryReadNotification(payload, _scripts.Layout, out List<AppendedMessage> messages))
             {
                 _scripts.Ends.Hear(CollectionsMarshal.AsSpan(messages));
-                _inbox.Add(CollectionsMarshal.AsSpan(messages));
+
+                // Beats must be heard also while the application takes its time.
+                _inbox.Add(CollectionsMarshal.AsSpan(messages), isLast && !HandOutAsksApplication);
             }
             else if (Entry.LayoutOf(payload) is null or TopicScripts.LayoutVersion)
             {

@@ -26,12 +26,18 @@ internal sealed class FanoutPace(TimeProvider time, TimeSpan limit)
     // A wait was worth it if at least one in so many deliveries left together with another.
     private const int Worth = 4;
 
+    /// <summary>What is handed out within this need not change hands for it: that costs as much by itself, where all processors are busy.</summary>
+    public static readonly TimeSpan Quick = TimeSpan.FromMicroseconds(250);
+
     private long _lastBegan;
     private TimeSpan _pause;
     private TimeSpan _wait;
     private int _forNothing;
     private long _restsSince;
     private bool _rests;
+
+    /// <summary>Whether the last hand-out was quick, and so probably the next is.</summary>
+    public bool IsQuick { get; private set; } = true;
 
     /// <summary>Says how long the next hand-out waits; zero if it need not. It is taken that it does.</summary>
     public TimeSpan Begin()
@@ -45,6 +51,7 @@ internal sealed class FanoutPace(TimeProvider time, TimeSpan limit)
     /// <param name="reach">Whom it reached.</param>
     public void End(long began, FanoutReach reach)
     {
+        IsQuick = time.GetElapsedTime(began) <= Quick;
         if (_wait > TimeSpan.Zero && _wait >= limit / 2)
         {
             _forNothing = (long)reach.Together * Worth < reach.Deliveries ? _forNothing + 1 : 0;

@@ -4,7 +4,7 @@ namespace Duologue.Redis;
 
 /// <summary>
 /// Messages that were heard of, in that order. They are handed out by one thread at a time, as many together as there are, so that a burst leaves for each
-/// subscriber in one system call. Whether what is heard of waits for more to come says <see cref="FanoutPace"/>. Where more come than are handed out, what does not fit is let go of, and its topic is told instead: the log has it. Thread-safe.
+/// subscriber in one system call: by who hears of them, while that is quick and nothing more is there to be heard, or else on the pool. Whether what is heard of waits for more to come says <see cref="FanoutPace"/>. Where more come than are handed out, what does not fit is let go of, and its topic is told instead: the log has it. Thread-safe.
 /// </summary>
 internal sealed class Inbox : IThreadPoolWorkItem, IDisposable
 {
@@ -49,7 +49,12 @@ internal sealed class Inbox : IThreadPoolWorkItem, IDisposable
     /// <summary>Takes a batch; never throws. Says whom it reached.</summary>
     public delegate FanoutReach Receiver(ReadOnlySpan<AppendedMessage> together);
 
-    public void Add(params ReadOnlySpan<AppendedMessage> messages)
+    /// <summary>Takes messages. They are handed out elsewhere.</summary>
+    public void Add(params ReadOnlySpan<AppendedMessage> messages) => Add(messages, isLast: false);
+
+    /// <param name="messages">The messages.</param>
+    /// <param name="isLast">Whether the caller has no more for now, and may hand these out itself: not where a lock of its own is held.</param>
+    public void Add(ReadOnlySpan<AppendedMessage> messages, bool isLast)
     {
         lock (_lock)
         {
@@ -64,8 +69,15 @@ internal sealed class Inbox : IThreadPoolWorkItem, IDisposable
             }
 
             _isScheduled = true;
-            Schedule();
+            TimeSpan left = _pace.Begin();
+            if (left > TimeSpan.Zero || !isLast || !_pace.IsQuick)
+            {
+                Schedule(left);
+                return;
+            }
         }
+
+        HandOut();
     }
 
     /// <summary>Completes when all that was added before has been handed out, or its topic told. What waits runs elsewhere.</summary>
@@ -144,7 +156,7 @@ internal sealed class Inbox : IThreadPoolWorkItem, IDisposable
             }
             else if (_isScheduled)
             {
-                Schedule();
+                Schedule(_pace.Begin());
             }
         }
     }
@@ -167,9 +179,8 @@ internal sealed class Inbox : IThreadPoolWorkItem, IDisposable
     }
 
     // With the lock held.
-    private void Schedule()
+    private void Schedule(TimeSpan left)
     {
-        TimeSpan left = _pace.Begin();
         if (left > TimeSpan.Zero)
         {
             _timer.Change(left, Timeout.InfiniteTimeSpan);

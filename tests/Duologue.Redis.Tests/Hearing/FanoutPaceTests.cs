@@ -57,6 +57,16 @@ public class FanoutPaceTests
     }
 
     [Fact]
+    public void It_knows_whether_the_last_hand_out_was_quick()
+    {
+        Assert.True(_pace.IsQuick);
+        HandOutFor(FanoutPace.Quick + TimeSpan.FromMicroseconds(1));
+        Assert.False(_pace.IsQuick);
+        HandOutFor(FanoutPace.Quick);
+        Assert.True(_pace.IsQuick);
+    }
+
+    [Fact]
     public void Without_a_limit_nothing_waits()
     {
         var pace = new FanoutPace(_time, TimeSpan.Zero);
@@ -109,6 +119,13 @@ public class FanoutPaceTests
         TimeSpan wait = _pace.Begin();
         _time.Advance(wait);
         return wait;
+    }
+
+    private void HandOutFor(TimeSpan takes)
+    {
+        long began = _time.GetTimestamp();
+        _time.Advance(takes);
+        _pace.End(began, new FanoutReach(1, 0));
     }
 
     private void HandOut(int deliveries, int together = 0) => _pace.End(_time.GetTimestamp(), new FanoutReach(deliveries, together));

@@ -140,6 +140,33 @@ public class InboxTests
         Assert.Equal([Inbox.MaxCount, 1], batches);
     }
 
+    [Fact]
+    public void The_last_of_what_was_heard_for_now_is_handed_out_by_who_heard_of_it()
+    {
+        ConcurrentQueue<(int Count, int Thread)> batches = new();
+        using Inbox inbox = Telling(batches, new FakeTimeProvider(), TimeSpan.Zero);
+        for (int i = 1; i <= 3; i++)
+        {
+            inbox.Add([Message(i, 10), Message(i, 10)], isLast: true);
+            Assert.Equal(Enumerable.Repeat((2, Environment.CurrentManagedThreadId), i), batches);
+        }
+    }
+
+    [Theory]
+    [InlineData(false, 0)]
+    [InlineData(true, 1)]
+    public void More_is_there_to_be_heard_or_the_last_hand_out_was_slow_so_another_thread_hands_out(bool isLast, int milliseconds)
+    {
+        ConcurrentQueue<(int Count, int Thread)> batches = new();
+        using Inbox inbox = Telling(batches, new FakeTimeProvider(), TimeSpan.FromMilliseconds(milliseconds));
+        inbox.Add([Message(1, 10)], isLast: true);
+        inbox.Add([Message(2, 10)], isLast);
+
+        // Without an await, so that this thread cannot be the other one.
+        Assert.True(SpinWait.SpinUntil(() => batches.Count == 2, Node.Patience));
+        Assert.Equal([true, false], batches.Select(batch => batch.Thread == Environment.CurrentManagedThreadId));
+    }
+
     [Theory]
     [InlineData(Inbox.MaxHeldCount, 1)]
     [InlineData(4, Inbox.MaxHeldBytes / 4)]
@@ -299,6 +326,17 @@ public class InboxTests
         NoGap,
         time,
         gathering);
+
+    private static Inbox Telling(ConcurrentQueue<(int Count, int Thread)> batches, FakeTimeProvider time, TimeSpan takes) => new(
+        together =>
+        {
+            time.Advance(takes);
+            batches.Enqueue((together.Length, Environment.CurrentManagedThreadId));
+            return new FanoutReach(1, 1);
+        },
+        NoGap,
+        time,
+        Gathering);
 
     private static void NoGap(InboxGap gap) => Assert.Fail("Nothing was to be let go of.");
 

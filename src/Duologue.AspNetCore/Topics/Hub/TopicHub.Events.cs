@@ -18,6 +18,8 @@ internal sealed partial class TopicHub
     private readonly Lock _notOpenedLock = new();
     private Dictionary<string, HashSet<Member>>? _notOpened;
 
+    bool IBrokerListener.AsksApplication => Wildcards.AskApplication;
+
     FanoutReach IBrokerListener.Appended(ReadOnlySpan<AppendedMessage> together)
     {
         // Topic by topic, each with all its messages in their order: what is of one topic leaves as one.

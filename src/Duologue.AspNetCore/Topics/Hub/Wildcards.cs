@@ -34,11 +34,15 @@ internal sealed class Wildcards
     private readonly PatternIndex _patterns = new();
     private int _version;
     private int _count;
+    private int _asking;
 
     /// <summary>Changes whenever somebody comes or goes.</summary>
     public int Version => Volatile.Read(ref _version);
 
     public bool IsEmpty => Volatile.Read(ref _count) == 0;
+
+    /// <summary>Whether for any of them the application is asked which topics it may have, which may take its time.</summary>
+    public bool AskApplication => Volatile.Read(ref _asking) > 0;
 
     public void Add(Wildcard wildcard)
     {
@@ -53,6 +57,7 @@ internal sealed class Wildcards
             if (those.Add(wildcard))
             {
                 (_count, _version) = (_count + 1, _version + 1);
+                _asking += wildcard.Allows is null ? 0 : 1;
             }
         }
     }
@@ -67,6 +72,7 @@ internal sealed class Wildcards
             }
 
             (_count, _version) = (_count - 1, _version + 1);
+            _asking -= wildcard.Allows is null ? 0 : 1;
             if (those.Count == 0)
             {
                 _byPattern.Remove(wildcard.Pattern);
