@@ -88,6 +88,9 @@ internal static partial class Log
     [LoggerMessage(2018, LogLevel.Warning, "{Uri}: {Count} message(s) of an earlier conversation are let go of: nobody reads what the client receives.", EventName = "ClientMessagesUnread")]
     public static partial void ClientMessagesUnread(this ILogger logger, string uri, int count);
 
+    [LoggerMessage(2019, LogLevel.Warning, "{Uri}: the message {Cursor} of topic {Topic} is given up: in JSON it is larger than the {Limit} bytes that this client reads, 8 times MaxMessageSize and 8 MiB. Raise MaxMessageSize in the client's Connect.", EventName = "ClientMessageTooLarge")]
+    public static partial void ClientMessageTooLarge(this ILogger logger, string uri, string topic, string cursor, long limit);
+
     [LoggerMessage(2020, LogLevel.Debug, "A session with {Uri} is open over {Transport}.", EventName = "SessionOpened")]
     public static partial void SessionOpened(this ILogger logger, string uri, Transport transport);
 

@@ -63,6 +63,13 @@ internal sealed class ClientReport(Uri uri, ReconnectOptions options)
         Logger.ClientTopicReset(_uri, topic, lost);
     }
 
+    /// <summary>A message of a topic is given up, because it is larger than is read. That is a reset, too.</summary>
+    public void TooLarge(string topic, string cursor, long? lost)
+    {
+        Logger.ClientMessageTooLarge(_uri, topic, cursor, FeedRequests.LargestPage(options.Connect));
+        Reset(topic, lost);
+    }
+
     /// <summary>Another way is used from now on.</summary>
     public void ChangedWay(FeedWays from, FeedWays to, string reason)
     {

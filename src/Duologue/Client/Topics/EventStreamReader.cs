@@ -35,6 +35,9 @@ internal sealed class EventStreamReader(Stream stream, long maxSize)
     /// <summary>Called with every piece that comes, comments too.</summary>
     public Action? Heard { get; init; }
 
+    /// <summary>The id of the event under way, which stands before its data; null if none has come. Of an event that is too large it is the place behind it.</summary>
+    public string? Id => _id;
+
     /// <summary>The next event; null at the end of the stream.</summary>
     /// <exception cref="InvalidDataException">A line, or an event, is longer than may be.</exception>
     public async ValueTask<ServerSentEvent?> ReadAsync(CancellationToken cancellationToken)

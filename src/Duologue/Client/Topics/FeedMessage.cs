@@ -38,6 +38,9 @@ internal sealed class FeedMessage
 
     public long? Lost { get; private set; }
 
+    /// <summary>Of a page that is too large to be read: what stands first in it. Null if it was read.</summary>
+    public LargeMessage? TooLarge { get; private set; }
+
     /// <summary>Reads a message.</summary>
     /// <param name="json">The bytes.</param>
     /// <param name="topic">What its items are of; null if the message says so itself, before them.</param>
@@ -48,6 +51,27 @@ internal sealed class FeedMessage
         {
             var message = new FeedMessage { Topic = topic };
             message.Read(json);
+            return message;
+        }
+        catch (Exception e) when (IsWrongValue(e))
+        {
+            throw new JsonException(WrongValue, e);
+        }
+    }
+
+    /// <summary>What is known of a message, or page, that is too large to be read. It has no items; <see cref="Next"/> is behind what was in it, as far as that is known.</summary>
+    /// <param name="beginning">Its first bytes.</param>
+    /// <param name="end">Its last bytes; none if they are not known.</param>
+    /// <param name="topic">What its items are of; null if it says so itself, before them.</param>
+    /// <exception cref="JsonException">It is none.</exception>
+    public static FeedMessage OfTooLarge(ReadOnlySpan<byte> beginning, ReadOnlySpan<byte> end, string? topic)
+    {
+        try
+        {
+            var message = new FeedMessage { Topic = topic };
+            string? first = message.ReadBeginning(beginning);
+            message.TooLarge = new LargeMessage(first, message.TryReadEnd(end) && message.Next == first);
+            message.Next ??= first;
             return message;
         }
         catch (Exception e) when (IsWrongValue(e))
@@ -115,6 +139,66 @@ internal sealed class FeedMessage
             {
                 ReadText(ref reader);
             }
+        }
+    }
+
+    // Up to the payload of the first item, whose id is given; null if it is not found.
+    private string? ReadBeginning(ReadOnlySpan<byte> json)
+    {
+        var reader = new Utf8JsonReader(json, isFinalBlock: false, new JsonReaderState(ReaderOptions));
+        while (reader.Read())
+        {
+            if (reader.TokenType != JsonTokenType.PropertyName)
+            {
+                continue;
+            }
+
+            if (reader.ValueTextEquals("items"u8))
+            {
+                bool isFirstId = reader.Read() && reader.TokenType == JsonTokenType.StartArray && reader.Read() && reader.TokenType == JsonTokenType.StartObject
+                    && reader.Read() && reader.ValueTextEquals("id"u8) && reader.Read();
+                return isFirstId ? reader.GetString() : null;
+            }
+
+            if (reader.ValueTextEquals("subscribers"u8))
+            {
+                // Its type stands behind them.
+                Type ??= "present";
+                return null;
+            }
+
+            bool isType = reader.ValueTextEquals("type"u8);
+            bool isTopic = reader.ValueTextEquals("topic"u8);
+            if ((isType || isTopic) && reader.Read())
+            {
+                (Type, Topic) = isType ? (reader.GetString(), Topic) : (Type, reader.GetString());
+            }
+        }
+
+        return null;
+    }
+
+    // Behind the items stand the members that say where the page ends. A payload that looks like them is followed by more than the end of one object.
+    private bool TryReadEnd(ReadOnlySpan<byte> json)
+    {
+        int at = json.LastIndexOf("],\"next\":"u8);
+        if (at < 0)
+        {
+            return false;
+        }
+
+        byte[] members = json[(at + 1)..].ToArray();
+        members[0] = (byte)'{';
+        try
+        {
+            using JsonDocument whole = JsonDocument.Parse(members);
+            Read(members);
+            return true;
+        }
+        catch (JsonException)
+        {
+            // What is not known is not told: the notice has no number then.
+            return false;
         }
     }
 
@@ -264,3 +348,8 @@ internal sealed class FeedMessage
         }
     }
 }
+
+/// <summary>What stands first in a page that is too large to be read.</summary>
+/// <param name="Cursor">The place behind it; null if that is not known.</param>
+/// <param name="IsAlone">Whether the page is known to have nothing else: else several may be too large together.</param>
+internal readonly record struct LargeMessage(string? Cursor, bool IsAlone);

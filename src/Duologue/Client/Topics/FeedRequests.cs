@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Net;
 using System.Net.Http.Headers;
 
@@ -26,19 +25,28 @@ internal sealed class FeedRequests : IDisposable
     /// <summary>The largest page that is read: escapes and Base64 make it larger than the messages in it, of which a server puts 1 MiB in one, or a single larger one.</summary>
     public static long LargestPage(ConnectOptions options) => (8L * options.MaxMessageSize) + (8L * 1024 * 1024);
 
+    /// <summary>A subscription ends: what the server says of its topic is too large, and does not say where to go on behind it.</summary>
+    public static TopicException TooLarge(string topic, ConnectOptions options) =>
+        new("too_large", $"What the server says of {topic} is larger than the {LargestPage(options)} bytes that this client reads, 8 times MaxMessageSize and 8 MiB, and there is no place known behind it. Raise MaxMessageSize in the client's Connect.", null);
+
     public void Dispose() => _invoker.Dispose();
 
     /// <summary>Asks for a page. Completes when all of it is there.</summary>
+    /// <param name="topic">The topic.</param>
+    /// <param name="after">Behind which place.</param>
+    /// <param name="wait">How long the request may be held.</param>
+    /// <param name="isSingle">Whether one message is asked for, and not as many as the server gives.</param>
+    /// <param name="cancellationToken">Stops it.</param>
     /// <exception cref="TopicException">The server refuses.</exception>
-    public async Task<FeedMessage> PollAsync(string topic, string after, TimeSpan wait, CancellationToken cancellationToken)
+    public async Task<FeedMessage> PollAsync(string topic, string after, TimeSpan wait, bool isSingle, CancellationToken cancellationToken)
     {
         string parameters = $"after={Uri.EscapeDataString(after)}";
         parameters = wait > TimeSpan.Zero ? FormattableString.Invariant($"{parameters}&wait={wait.TotalSeconds:0.###}") : parameters;
+        parameters = isSingle ? parameters + "&limit=1" : parameters;
         using HttpRequestMessage request = await MakeAsync(HttpMethod.Get, topic, parameters, cancellationToken).ConfigureAwait(false);
         using Limit limit = LimitOf(wait, cancellationToken);
         using HttpResponseMessage response = await SendAsync(request, limit.Token).ConfigureAwait(false);
-        ReadOnlyMemory<byte> body = await ReadBodyAsync(response, limit.Token).ConfigureAwait(false);
-        return FeedMessage.Parse(body.Span, topic);
+        return await ReadPageAsync(response, topic, limit.Token, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Publishes, and gives the cursor.</summary>
@@ -56,8 +64,8 @@ internal sealed class FeedRequests : IDisposable
         request.Headers.TryAddWithoutValidation("Idempotency-Key", publish.Key);
         using Limit limit = LimitOf(TimeSpan.Zero, cancellationToken);
         using HttpResponseMessage response = await SendAsync(request, limit.Token).ConfigureAwait(false);
-        ReadOnlyMemory<byte> body = await ReadBodyAsync(response, limit.Token).ConfigureAwait(false);
-        return FeedMessage.Parse(body.Span, publish.Topic).Id ?? throw new System.Text.Json.JsonException("The answer to a publish has no id.");
+        FeedMessage answer = await ReadPageAsync(response, publish.Topic, limit.Token, cancellationToken).ConfigureAwait(false);
+        return answer.Id ?? throw new System.Text.Json.JsonException("The answer to a publish has no id.");
     }
 
     /// <summary>Opens a stream of events. The answer is the caller's to dispose.</summary>
@@ -122,21 +130,10 @@ internal sealed class FeedRequests : IDisposable
         }
     }
 
-    private async Task<ReadOnlyMemory<byte>> ReadBodyAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    private async Task<FeedMessage> ReadPageAsync(HttpResponseMessage response, string topic, CancellationToken patience, CancellationToken stop)
     {
-        Stream body = await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
-        var output = new ArrayBufferWriter<byte>(4096);
-        int count;
-        while ((count = await body.ReadAsync(output.GetMemory(4096), cancellationToken).ConfigureAwait(false)) > 0)
-        {
-            output.Advance(count);
-            if (output.WrittenCount > LargestPage(_options.Connect))
-            {
-                throw new HttpRequestException(HttpRequestError.ConfigurationLimitExceeded, $"The answer is larger than {LargestPage(_options.Connect)} bytes (8 times MaxMessageSize, and 8 MiB).");
-            }
-        }
-
-        return output.WrittenMemory;
+        Stream body = await response.Content.ReadAsStreamAsync(patience).ConfigureAwait(false);
+        return await PageReader.ReadAsync(body, LargestPage(_options.Connect), topic, patience, stop).ConfigureAwait(false);
     }
 
     // An answer may take as long as connecting may, beyond the time for which it is asked to be held.

@@ -6,6 +6,9 @@ internal sealed class RequestWay(FeedRequests requests, FeedWays way, WayWork wo
     // So many failures of one reader in a row, and the way is given up.
     private const int Patience = 3;
 
+    // So many messages a server puts in a page that is not asked for another number.
+    private const int PageCount = 100;
+
     private readonly AsyncSignal _toPublish = new();
     private readonly TaskCompletionSource<WayEnd> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool _hasWorked;
@@ -69,6 +72,7 @@ internal sealed class RequestWay(FeedRequests requests, FeedWays way, WayWork wo
     private async Task ReadAllAsync(TopicFeed feed, CancellationToken stop)
     {
         var backoff = new Backoff(Options);
+        int singles = 0;
         await TryAllAsync(backoff, ReadAsync, EndFeed, stop).ConfigureAwait(false);
 
         bool EndFeed(TopicException failure)
@@ -82,6 +86,12 @@ internal sealed class RequestWay(FeedRequests requests, FeedWays way, WayWork wo
         {
             if (way == FeedWays.ServerSentEvents)
             {
+                if (!feed.HasPosition)
+                {
+                    // So that a cut before the first event does not begin anew at another now.
+                    await feed.AcceptAsync(await PollAsync(TimeSpan.Zero).ConfigureAwait(false), stop).ConfigureAwait(false);
+                }
+
                 await StreamAsync(feed, backoff, stop).ConfigureAwait(false);
                 return;
             }
@@ -90,10 +100,10 @@ internal sealed class RequestWay(FeedRequests requests, FeedWays way, WayWork wo
 
             // Where it begins is asked for first, and not held: a cut before the first news would begin anew at another now, or at what is the oldest by then.
             TimeSpan wait = way == FeedWays.LongPolling && feed.HasPosition ? Options.PollWait : TimeSpan.Zero;
-            FeedMessage page = await requests.PollAsync(feed.Topic, feed.After, wait, stop).ConfigureAwait(false);
+            FeedMessage page = await PollAsync(wait).ConfigureAwait(false);
             Worked(backoff);
             await feed.AcceptAsync(page, stop).ConfigureAwait(false);
-            if (page.Items.Count == 0 && (way == FeedWays.Polling || !feed.HasPosition || Time.GetElapsedTime(start) < wait / 2))
+            if (page is { Items.Count: 0, TooLarge: null } && (way == FeedWays.Polling || !feed.HasPosition || Time.GetElapsedTime(start) < wait / 2))
             {
                 // An answer that gives no place to go on from is no page: another server, or a part on the way, has answered, and would be asked for the beginning for ever.
                 // A held request that is answered early without news comes from who does not hold them: that is polling, by another name.
@@ -101,23 +111,57 @@ internal sealed class RequestWay(FeedRequests requests, FeedWays way, WayWork wo
                 await Task.Delay(Options.PollInterval * (0.5 + Options.Random.NextDouble()), Time, stop).ConfigureAwait(false);
             }
         }
+
+        // A page may be too large though each of its messages is not: then they are asked for one by one. One that is too large alone is given up.
+        async Task<FeedMessage> PollAsync(TimeSpan wait)
+        {
+            while (true)
+            {
+                bool isSingle = singles > 0;
+                FeedMessage page = await requests.PollAsync(feed.Topic, feed.After, wait, isSingle, stop).ConfigureAwait(false);
+                if (page.TooLarge is not { } large)
+                {
+                    singles = page.Items.Count > 0 && isSingle ? singles - 1 : 0;
+                    return page;
+                }
+
+                if (isSingle || large.IsAlone)
+                {
+                    return page.Next is null ? throw FeedRequests.TooLarge(feed.Topic, Options.Connect) : page;
+                }
+
+                singles = PageCount;
+            }
+        }
     }
 
     private async Task StreamAsync(TopicFeed feed, Backoff backoff, CancellationToken stop)
     {
-        if (!feed.HasPosition)
-        {
-            // So that a cut before the first event does not begin anew at another now.
-            await feed.AcceptAsync(await requests.PollAsync(feed.Topic, feed.After, TimeSpan.Zero, stop).ConfigureAwait(false), stop).ConfigureAwait(false);
-        }
-
         using HttpResponseMessage response = await requests.StreamAsync(feed.Topic, feed.After, stop).ConfigureAwait(false);
         Stream body = await response.Content.ReadAsStreamAsync(stop).ConfigureAwait(false);
         using var silence = new CancellationTokenSource(Options.StreamTimeout, Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(stop, silence.Token);
         var reader = new EventStreamReader(body, FeedRequests.LargestPage(Options.Connect)) { Heard = () => silence.CancelAfter(Options.StreamTimeout) };
-        while (await reader.ReadAsync(either.Token).ConfigureAwait(false) is { } e)
+        while (true)
         {
+            ServerSentEvent? read;
+            try
+            {
+                read = await reader.ReadAsync(either.Token).ConfigureAwait(false);
+            }
+            catch (InvalidDataException)
+            {
+                // The stream is left in the middle of the event, and the next one begins behind it.
+                Worked(backoff);
+                await feed.GiveUpAsync(reader.Id ?? throw FeedRequests.TooLarge(feed.Topic, Options.Connect), 1, stop).ConfigureAwait(false);
+                return;
+            }
+
+            if (read is not { } e)
+            {
+                throw new StreamEndedException();
+            }
+
             Worked(backoff);
 
             // While its reader is slow, nothing is heard because nobody listens.
@@ -133,8 +177,6 @@ internal sealed class RequestWay(FeedRequests requests, FeedWays way, WayWork wo
 
             silence.CancelAfter(Options.StreamTimeout);
         }
-
-        throw new StreamEndedException();
     }
 
     private async Task PublishAllAsync(CancellationToken stop)

@@ -39,6 +39,9 @@ internal sealed class SocketWay(Connection connection, WayWork work)
     public static ConnectOptions Vary(ConnectOptions options) =>
         options with { Subprotocols = [Subprotocol], MaxMessageSize = (int)Math.Min(int.MaxValue, FeedRequests.LargestPage(options)) };
 
+    /// <summary>Whether messages are read piece by piece: one that is too large does not end the connection then, and may be passed over. It costs more.</summary>
+    public bool IsPiecewise { get; init; }
+
     /// <summary>Whether the server has said anything, or answered a ping.</summary>
     public bool HasHeard => _hasHeard || connection.Latency is not null;
 
@@ -160,11 +163,9 @@ internal sealed class SocketWay(Connection connection, WayWork work)
     {
         try
         {
-            while (true)
+            while (await ReceiveAsync(stop).ConfigureAwait(false) is { } message)
             {
-                Message message = await connection.ReceiveAsync(stop).ConfigureAwait(false);
-                _hasHeard = true;
-                await HandleAsync(FeedMessage.Parse(message.Data.Span, null), stop).ConfigureAwait(false);
+                await HandleAsync(message, stop).ConfigureAwait(false);
             }
         }
         catch (Exception e) when (e is OperationCanceledException or ConnectionClosedException)
@@ -179,10 +180,37 @@ internal sealed class SocketWay(Connection connection, WayWork work)
         }
     }
 
+    // Null where the conversation has ended.
+    private async ValueTask<FeedMessage?> ReceiveAsync(CancellationToken stop)
+    {
+        if (!IsPiecewise)
+        {
+            Message message = await connection.ReceiveAsync(stop).ConfigureAwait(false);
+            _hasHeard = true;
+            return FeedMessage.Parse(message.Data.Span, null);
+        }
+
+        MessageStream? pieces = await connection.OpenReadAsync(stop).ConfigureAwait(false);
+        if (pieces is null)
+        {
+            return null;
+        }
+
+        await using (pieces.ConfigureAwait(false))
+        {
+            _hasHeard = true;
+            return await PageReader.ReadAsync(pieces, FeedRequests.LargestPage(work.Options.Connect), null, stop, stop).ConfigureAwait(false);
+        }
+    }
+
     private async ValueTask HandleAsync(FeedMessage message, CancellationToken stop)
     {
         switch (message.Type)
         {
+            case "items" or "present" when message is { TooLarge: not null, Next: null } && Find(message.Topic) is { } unread:
+                // As a list of all who subscribe. What the application has asked for it cannot have, and there is no place behind it.
+                unread.End(FeedRequests.TooLarge(unread.Topic, work.Options.Connect));
+                break;
             case "items" when Find(message.Topic) is { } feed:
                 await feed.AcceptAsync(message, stop).ConfigureAwait(false);
                 break;

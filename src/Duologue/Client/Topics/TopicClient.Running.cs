@@ -31,6 +31,9 @@ public sealed partial class TopicClient
 
     private int _way;
 
+    // Only of whoever runs it: what has come over a WebSocket was too large once.
+    private bool _isPiecewise;
+
     private TimeProvider Time => _options.Connect.TimeProvider;
 
     private FeedWays Ways
@@ -228,7 +231,7 @@ public sealed partial class TopicClient
         long openedAt = Time.GetTimestamp();
         _report.Opened();
         SetState(new ClientStateEventArgs(ClientState.Open, null, null, 0, TimeSpan.Zero));
-        var socket = new SocketWay(connection, work);
+        var socket = new SocketWay(connection, work) { IsPiecewise = _isPiecewise };
         await socket.RunAsync(stop).ConfigureAwait(false);
 
         // Where another way is to be used it does not wait for the peer: nothing more is read from here.
@@ -240,6 +243,9 @@ public sealed partial class TopicClient
 
         CloseInfo close = await closing.ConfigureAwait(false);
         socket.OnClosed(close);
+
+        // It would come again: the next time it is passed over. Not from the beginning on, for nearly all clients never need it.
+        _isPiecewise |= close is { ByPeer: false, Cause: CloseCause.MessageTooBig };
         if (!socket.HasHeard && !close.ByPeer)
         {
             // As behind a proxy that lets the upgrade through and no frame, to this side or to the other: it was no conversation.

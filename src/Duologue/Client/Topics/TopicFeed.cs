@@ -54,6 +54,11 @@ internal sealed class TopicFeed(string topic, string after, int maxUnread, Clien
             await AcceptResetAsync(page.Lost, cancellationToken).ConfigureAwait(false);
         }
 
+        if (page is { TooLarge: { } large, Next: { } behind })
+        {
+            await GiveUpAsync(behind, large.IsAlone ? 1 : null, cancellationToken).ConfigureAwait(false);
+        }
+
         foreach (TopicItem item in page.Items)
         {
             await AcceptAsync(item, cancellationToken).ConfigureAwait(false);
@@ -86,6 +91,19 @@ internal sealed class TopicFeed(string topic, string after, int maxUnread, Clien
         }
     }
 
+    /// <summary>Goes on behind a message that is larger than may be read: to ask for it again would bring it again.</summary>
+    /// <param name="cursor">The place behind it.</param>
+    /// <param name="lost">How many messages are given up by it; null if that is not known.</param>
+    /// <param name="cancellationToken">Stops the waiting for the reader.</param>
+    public async ValueTask GiveUpAsync(string cursor, long? lost, CancellationToken cancellationToken)
+    {
+        if (await TryWriteAsync(new TopicReset(Topic, cursor, lost), cancellationToken).ConfigureAwait(false))
+        {
+            MoveTo(cursor);
+            report.TooLarge(Topic, cursor, lost);
+        }
+    }
+
     /// <summary>It is asked for (again): a pattern has no position, so what came between is missed.</summary>
     public void Asked() => _mayHaveMissed = IsPattern && _hasBegun;
 
@@ -109,6 +127,13 @@ internal sealed class TopicFeed(string topic, string after, int maxUnread, Clien
         {
             await TryWriteAsync(new TopicReset(page.Topic!, page.Next ?? After, page.Lost), cancellationToken).ConfigureAwait(false);
             report.Reset(page.Topic!, page.Lost);
+        }
+
+        if (page.TooLarge is { } large)
+        {
+            long? lost = large.IsAlone ? 1 : null;
+            await TryWriteAsync(new TopicReset(page.Topic!, page.Next ?? After, lost), cancellationToken).ConfigureAwait(false);
+            report.TooLarge(page.Topic!, page.Next ?? "?", lost);
         }
 
         foreach (TopicItem item in page.Items)

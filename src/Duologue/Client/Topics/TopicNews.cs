@@ -40,7 +40,10 @@ public sealed class TopicItem : TopicNews
     public string Text => Encoding.UTF8.GetString(Data.Span);
 }
 
-/// <summary>Messages are gone that the subscription has not had: the server's history is shorter than the client was away. What it still has follows.</summary>
+/// <summary>
+/// Messages are gone that the subscription has not had: the server's history is shorter than the client was away, or one of them is larger than the client reads (eight times <see cref="ConnectionOptions.MaxMessageSize"/>, and 8 MiB), which
+/// the log names. What is still there follows.
+/// </summary>
 public sealed class TopicReset : TopicNews
 {
     internal TopicReset(string topic, string cursor, long? lost)
@@ -82,7 +85,7 @@ public sealed class TopicException : DuologueException
     /// <summary>
     /// Which: a code of <c>duologue.topics.v1</c> (docs/topics-protocol.md) such as <c>forbidden</c>; <c>status</c> if the server has answered a request with <see cref="StatusCode"/> alone;
     /// <c>unknown</c> if a publish may be in the topic or not, because no answer has come in <see cref="TopicClientOptions.RepeatFor"/>, or because a repeat is too large for its server; <c>ended</c> if the client has ended;
-    /// <c>needs_websocket</c> if what was asked for cannot be had by the way in use.
+    /// <c>needs_websocket</c> if what was asked for cannot be had by the way in use; <c>too_large</c> if what the server says of the topic is larger than the client reads, and does not say where to go on behind it.
     /// </summary>
     public string Code { get; }
 

@@ -115,6 +115,17 @@ public class EventStreamReaderTests
         await Assert.ThrowsAsync<InvalidDataException>(async () => await reader.ReadAsync(Token));
     }
 
+    [Theory]
+    [InlineData("id: a-1\ndata: x\n\nid: a-2\ndata: ", "a-2")]
+    [InlineData("id: a-1\ndata: x\n\ndata: ", null)]
+    public async Task An_event_that_is_too_large_has_said_where_to_go_on_behind_it(string beginning, string? id)
+    {
+        var reader = new EventStreamReader(new MemoryStream(Encoding.UTF8.GetBytes(beginning + new string('x', 5_000))), 1_000);
+        Assert.Equal("a-1", (await reader.ReadAsync(Token))?.Id);
+        await Assert.ThrowsAsync<InvalidDataException>(async () => await reader.ReadAsync(Token));
+        Assert.Equal(id, reader.Id);
+    }
+
     private static async Task WriteAsync(PipeWriter writer, byte[] bytes, int size)
     {
         for (int i = 0; i < bytes.Length; i += size)

@@ -62,5 +62,39 @@ public class FeedMessageTests
         Assert.Equal(value, FeedMessage.ParseItem(Encoding.UTF8.GetBytes($$"""{"id":"a-1","time":0,"data":{{value}}}"""), "news").Text);
     }
 
+    [Theory]
+    [InlineData("""],"next":"a-7","reset":false}""", true, "a-7", false, null)]
+    [InlineData("""],"next":"a-7","reset":true,"lost":5}""", true, "a-7", true, 5L)]
+    [InlineData("""],"next":"a-7","reset":true,"lost":null}""", true, "a-7", true, null)]
+    [InlineData("""],"next":"a-9","reset":false}""", false, "a-9", false, null)]
+    [InlineData("", false, "a-7", false, null)]
+    [InlineData("""],"reset":true,"lost":5,"next":"a-7"}""", false, "a-7", false, null)]
+    [InlineData("""xxx","x":[1],"next":"a-7","reset":true,"lost":5}}],"is":"the payload"}""", false, "a-7", false, null)]
+    public void Of_a_page_that_is_too_large_its_beginning_and_its_end_tell_where_to_go_on(string end, bool isAlone, string next, bool isReset, long? lost)
+    {
+        FeedMessage page = FeedMessage.OfTooLarge("""{"type":"items","topic":"a\"b","items":[{"id":"a-7","time":1,"data":"xxx"""u8, Encoding.UTF8.GetBytes(end), null);
+
+        Assert.Equal(("items", "a\"b", next, isReset, lost), (page.Type, page.Topic, page.Next, page.IsReset, page.Lost));
+        Assert.Equal(new LargeMessage("a-7", isAlone), page.TooLarge);
+        Assert.Empty(page.Items);
+    }
+
+    [Theory]
+    [InlineData("""{"topic":"news","subscribers":[{"id":"1"}""", "present")]
+    [InlineData("""{"type":"items","topic":"news","items":[{"data":"xxx""", "items")]
+    [InlineData("""{"type":"new","topic":"news","mor""", "new")]
+    public void Of_what_is_too_large_and_has_no_place_only_what_it_is_is_known(string beginning, string type)
+    {
+        FeedMessage message = FeedMessage.OfTooLarge(Encoding.UTF8.GetBytes(beginning), default, null);
+        Assert.Equal((type, "news", null, new LargeMessage(null, false)), (message.Type, message.Topic, message.Next, message.TooLarge));
+    }
+
+    [Theory]
+    [InlineData("<html>")]
+    [InlineData("""{"type":1,""")]
+    [InlineData("""{"items":[{"id":7,""")]
+    public void What_is_too_large_and_no_page_is_an_exception_of_JSON(string beginning) =>
+        Assert.ThrowsAny<JsonException>(() => FeedMessage.OfTooLarge(Encoding.UTF8.GetBytes(beginning), default, "news"));
+
     private static FeedMessage Parse(string json) => FeedMessage.Parse(Encoding.UTF8.GetBytes(json), "news");
 }
