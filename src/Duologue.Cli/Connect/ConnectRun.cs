@@ -11,6 +11,7 @@ internal sealed class ConnectRun(Connection connection, Uri url, ConnectPlan pla
 
     private readonly MessagePrinter _printer = new(report, timeProvider);
     private readonly TaskCompletionSource _answered = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private Task<bool> _line = Task.FromResult(true);
 
     public async Task<int> RunAsync(CancellationToken stop)
     {
@@ -36,6 +37,7 @@ internal sealed class ConnectRun(Connection connection, Uri url, ConnectPlan pla
         // What was on its way when we closed is still printed: the receiving ends with the conversation.
         await receiving.ConfigureAwait(false);
         await ended.CancelAsync().ConfigureAwait(false);
+        await _line.ConfigureAwait(false);
         await pinging.ConfigureAwait(false);
         report.EndTyping();
         return Conclude(info, verdict, stop.IsCancellationRequested);
@@ -93,7 +95,7 @@ internal sealed class ConnectRun(Connection connection, Uri url, ConnectPlan pla
             {
                 await foreach (string line in LineInput.ReadLinesAsync(report.Editor, ended).ConfigureAwait(false))
                 {
-                    if (!await SendLineAsync(line, isTyped, ended).ConfigureAwait(false))
+                    if (!await (_line = SendLineAsync(line, isTyped)).ConfigureAwait(false))
                     {
                         return null;
                     }
@@ -151,23 +153,25 @@ internal sealed class ConnectRun(Connection connection, Uri url, ConnectPlan pla
         return null;
     }
 
-    private async Task<bool> SendLineAsync(string line, bool isTyped, CancellationToken ended)
+    private async Task<bool> SendLineAsync(string line, bool isTyped)
     {
         try
         {
+            // Until the connection ends, also where the tool is told to stop: then it is known whether the line was sent.
             if (plan.Binary)
             {
-                await connection.SendAsync(Encoding.UTF8.GetBytes(line), MessageType.Binary, ended).ConfigureAwait(false);
+                await connection.SendAsync(Encoding.UTF8.GetBytes(line), MessageType.Binary, CancellationToken.None).ConfigureAwait(false);
             }
             else
             {
-                await connection.SendAsync(line, ended).ConfigureAwait(false);
+                await connection.SendAsync(line, CancellationToken.None).ConfigureAwait(false);
             }
         }
-        catch (ConnectionClosedException)
+        catch (ConnectionClosedException e)
         {
-            report.Say($"[red]not sent:[/] {Report.Safe(line)} [grey](the connection is closed)[/]");
-            report.Tell(new UnsentEvent("the connection is closed", Encoding.UTF8.GetByteCount(line)));
+            string reason = e.IsUnsent ? "the connection is closed" : "the connection closed while it was being sent";
+            report.Say($"[red]not sent:[/] {Report.Safe(line)} [grey]({reason})[/]");
+            report.Tell(new UnsentEvent(reason, Encoding.UTF8.GetByteCount(line)));
             return false;
         }
 

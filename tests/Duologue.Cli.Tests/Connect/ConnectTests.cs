@@ -1,3 +1,7 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
 using Duologue.Cli.Connect;
 using Duologue.Cli.Tests.Support;
@@ -227,6 +231,33 @@ public sealed class ConnectTests(ConnectTests.Server fixture) : IClassFixture<Co
     }
 
     [Fact]
+    public async Task A_line_that_waited_for_a_slow_server_was_lost_without_a_word_when_it_was_told_to_stop()
+    {
+        // Not so long that it leaves in fragments: what of it has not left by then could still be taken back.
+        const int Length = 1024 * 1024;
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Server.ReceiveBufferSize = 4096;
+        listener.Start();
+        await using Tool tool = Tool.Start("connect", $"ws://{listener.LocalEndpoint}/", "--json");
+        using Socket silent = await AcceptSilentAsync(listener);
+        await tool.WaitForOutAsync(line => line.Contains("\"open\"", StringComparison.Ordinal));
+
+        // When the system keeps no more, the tool takes no more either.
+        Task writing;
+        do
+        {
+            writing = tool.WriteAsync(new string('x', Length) + "\n");
+        }
+        while (await Task.WhenAny(writing, Task.Delay(TimeSpan.FromSeconds(2), TestContext.Current.CancellationToken)) == writing);
+
+        tool.Interrupt();
+        (int exitCode, string output, _) = await tool.WaitAsync();
+        JsonElement unsent = JsonDocument.Parse(Assert.Single(output.Split('\n'), line => line.Contains("\"unsent\"", StringComparison.Ordinal))).RootElement;
+        Assert.Equal((5, Length), (exitCode, unsent.GetProperty("size").GetInt32()));
+        await Assert.ThrowsAnyAsync<IOException>(() => writing);
+    }
+
+    [Fact]
     public async Task Input_that_is_no_text_is_refused()
     {
         await using Tool tool = Tool.Start("connect", $"{Socket}/echo");
@@ -280,4 +311,25 @@ public sealed class ConnectTests(ConnectTests.Server fixture) : IClassFixture<Co
     [InlineData("a b", true, "RFC 6455")]
     public void The_header_of_extensions_is_explained(string value, bool isRequest, string note) =>
         Assert.Contains(note, ExtensionNotes.Explain(value, isRequest), StringComparison.Ordinal);
+
+    // A server that shakes hands, and reads nothing after that.
+    private static async Task<Socket> AcceptSilentAsync(TcpListener listener)
+    {
+        Socket socket = await listener.AcceptSocketAsync(TestContext.Current.CancellationToken);
+        var head = new StringBuilder();
+        byte[] piece = new byte[4096];
+        while (!head.ToString().Contains("\r\n\r\n", StringComparison.Ordinal))
+        {
+            int read = await socket.ReceiveAsync(piece, TestContext.Current.CancellationToken);
+            head.Append(Encoding.ASCII.GetString(piece, 0, read));
+        }
+
+        const string Name = "Sec-WebSocket-Key: ";
+        string key = head.ToString().Split("\r\n").Single(line => line.StartsWith(Name, StringComparison.OrdinalIgnoreCase))[Name.Length..];
+#pragma warning disable CA5350 // RFC 6455 §4.2.2 wants it.
+        string accept = Convert.ToBase64String(SHA1.HashData(Encoding.ASCII.GetBytes(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")));
+#pragma warning restore CA5350
+        await socket.SendAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"), TestContext.Current.CancellationToken);
+        return socket;
+    }
 }
