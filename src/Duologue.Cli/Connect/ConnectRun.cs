@@ -12,6 +12,7 @@ internal sealed class ConnectRun(Connection connection, Uri url, ConnectPlan pla
     private readonly MessagePrinter _printer = new(report, timeProvider);
     private readonly TaskCompletionSource _answered = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Task<bool> _line = Task.FromResult(true);
+    private int _isSendingWhole;
 
     public async Task<int> RunAsync(CancellationToken stop)
     {
@@ -38,6 +39,11 @@ internal sealed class ConnectRun(Connection connection, Uri url, ConnectPlan pla
         await receiving.ConfigureAwait(false);
         await ended.CancelAsync().ConfigureAwait(false);
         await _line.ConfigureAwait(false);
+        if (verdict != ExitCode.Success)
+        {
+            TellCut();
+        }
+
         await pinging.ConfigureAwait(false);
         report.EndTyping();
         return Conclude(info, verdict, stop.IsCancellationRequested);
@@ -113,8 +119,7 @@ internal sealed class ConnectRun(Connection connection, Uri url, ConnectPlan pla
         }
         catch (ConnectionClosedException)
         {
-            report.Say("[red]The input was not sent whole: the connection closed.[/]");
-            report.Tell(new UnsentEvent("the connection closed", 0));
+            TellCut();
             return ExitCode.ClosedBadly;
         }
         catch (OperationCanceledException)
@@ -185,13 +190,39 @@ internal sealed class ConnectRun(Connection connection, Uri url, ConnectPlan pla
 
     private async Task SendWholeInputAsync(CancellationToken ended)
     {
+        Volatile.Write(ref _isSendingWhole, 1);
+        await CopyInputAsync(ended).ConfigureAwait(false);
+        Volatile.Write(ref _isSendingWhole, 0);
+    }
+
+    /// <summary>Says once that the input was not sent whole, if it was not. Whoever reads it may be held by a pipe, and does not notice the end.</summary>
+    private void TellCut()
+    {
+        if (Interlocked.Exchange(ref _isSendingWhole, 0) == 1)
+        {
+            report.Say("[red]The input was not sent whole: the connection closed.[/]");
+            report.Tell(new UnsentEvent("the connection closed", 0));
+        }
+    }
+
+    private async Task CopyInputAsync(CancellationToken ended)
+    {
         await using Stream input = Console.OpenStandardInput();
         if (TryOpenWrite() is { } message)
         {
             // Piece by piece, so that a file of any size passes through a buffer of one.
             await using (message.ConfigureAwait(false))
             {
-                await input.CopyToAsync(message, PieceSize, ended).ConfigureAwait(false);
+                try
+                {
+                    await input.CopyToAsync(message, PieceSize, ended).ConfigureAwait(false);
+                }
+                catch (OperationCanceledException)
+                {
+                    // What has left must not pass for the whole message, as it would if it were ended in good order.
+                    connection.Abort();
+                    throw;
+                }
             }
 
             return;

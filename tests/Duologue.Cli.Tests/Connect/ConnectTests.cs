@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
@@ -248,13 +249,44 @@ public sealed class ConnectTests(ConnectTests.Server fixture) : IClassFixture<Co
         {
             writing = tool.WriteAsync(new string('x', Length) + "\n");
         }
-        while (await Task.WhenAny(writing, Task.Delay(TimeSpan.FromSeconds(2), TestContext.Current.CancellationToken)) == writing);
+        while (await Task.WhenAny(writing, Task.Delay(TimeSpan.FromSeconds(5), TestContext.Current.CancellationToken)) == writing);
 
         tool.Interrupt();
         (int exitCode, string output, _) = await tool.WaitAsync();
         JsonElement unsent = JsonDocument.Parse(Assert.Single(output.Split('\n'), line => line.Contains("\"unsent\"", StringComparison.Ordinal))).RootElement;
         Assert.Equal((5, Length), (exitCode, unsent.GetProperty("size").GetInt32()));
         await Assert.ThrowsAnyAsync<IOException>(() => writing);
+    }
+
+    [Fact]
+    public async Task Input_of_which_only_a_part_was_sent_when_it_was_told_to_stop_is_said_to_be_cut_and_passes_for_no_message()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        await using Tool tool = Tool.Start("connect", $"ws://{listener.LocalEndpoint}/", "--binary", "--json");
+        using Socket silent = await AcceptSilentAsync(listener);
+        await tool.WaitForOutAsync(line => line.Contains("\"open\"", StringComparison.Ordinal));
+        await tool.WriteBytesAsync(new byte[256 * 1024]);
+        Assert.True(silent.Poll(TimeSpan.FromMinutes(1), SelectMode.SelectRead));
+        tool.Interrupt();
+        await using var stream = new NetworkStream(silent);
+        List<int> frames = [];
+        byte[] head = new byte[14];
+        while (await stream.ReadAtLeastAsync(head.AsMemory(0, 2), 2, throwOnEndOfStream: false, TestContext.Current.CancellationToken) == 2 && frames.LastOrDefault() != 0x88)
+        {
+            frames.Add(head[0]);
+            int extended = (head[1] & 0x7F) switch { 126 => 2, 127 => 8, _ => 0 };
+            await stream.ReadExactlyAsync(head.AsMemory(2, extended + 4), TestContext.Current.CancellationToken);
+            long length = extended switch { 2 => (head[2] << 8) | head[3], 8 => BinaryPrimitives.ReadInt64BigEndian(head.AsSpan(2)), _ => head[1] & 0x7F };
+            await stream.ReadExactlyAsync(new byte[length], TestContext.Current.CancellationToken);
+        }
+
+        silent.Close();
+        (int exitCode, string output, _) = await tool.WaitAsync();
+        Assert.Single(output.Split('\n'), line => line.Contains("\"unsent\"", StringComparison.Ordinal));
+        Assert.Equal(5, exitCode);
+        Assert.Equal(0x02, frames[0]);
+        Assert.DoesNotContain(0x80, frames);
     }
 
     [Fact]
