@@ -56,7 +56,12 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
         Restored += (_, _) => _writer.WriteAnew();
         metrics.Observe(this);
         _stopping = services.GetService<IHostApplicationLifetime>()?.ApplicationStopping.Register(_publishes.Hasten) ?? default;
-        _link = Task.Run(KeepLinkAsync);
+        using (ExecutionContext.SuppressFlow())
+        {
+            // What is heard of over the link is handed out there: nothing of who asked for the broker first belongs to that.
+            _link = Task.Run(KeepLinkAsync);
+        }
+
         _lease = Task.Run(() => Registry.RunAsync(_stop.Token));
         _presence = _options.SharePresence ? Task.Run(() => Task.WhenAll(_writer.RunAsync(_stop.Token), _view.RunAsync(_stop.Token))) : Task.CompletedTask;
     }

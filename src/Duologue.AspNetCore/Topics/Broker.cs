@@ -112,7 +112,7 @@ public abstract class Broker
     /// <summary>Where a topic's log ends, as was just seen: what this process was not notified of, if it follows the topic, is read. Never waits.</summary>
     internal void OnSeen(string topic, TopicPosition end) => _listener?.Seen(topic, end);
 
-    /// <summary>Whether the application may be asked while what was appended is handed out: then it may take its time.</summary>
+    /// <summary>Whether the application may be asked, or told, while what was appended is handed out: then it may take its time.</summary>
     internal bool HandOutAsksApplication => _listener is { AsksApplication: true };
 
     internal void Attach(IBrokerListener listener) => _listener = listener;
@@ -121,7 +121,7 @@ public abstract class Broker
 /// <summary>Hears of what a broker has.</summary>
 internal interface IBrokerListener
 {
-    /// <summary>Whether the application may be asked within <see cref="Appended"/>.</summary>
+    /// <summary>Whether the application may be asked, or told, within <see cref="Appended"/>.</summary>
     bool AsksApplication { get; }
 
     FanoutReach Appended(ReadOnlySpan<AppendedMessage> together);

@@ -18,7 +18,8 @@ internal sealed partial class TopicHub
     private readonly Lock _notOpenedLock = new();
     private Dictionary<string, HashSet<Member>>? _notOpened;
 
-    bool IBrokerListener.AsksApplication => Wildcards.AskApplication;
+    // What a pattern misses is told within the hand-out, before what comes behind it.
+    bool IBrokerListener.AsksApplication => Wildcards.AskApplication || (Reset is not null && !Wildcards.IsEmpty);
 
     FanoutReach IBrokerListener.Appended(ReadOnlySpan<AppendedMessage> together)
     {
