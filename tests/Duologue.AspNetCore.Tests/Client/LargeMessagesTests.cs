@@ -1,5 +1,6 @@
 using Duologue.AspNetCore.Tests.Support;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Testing;
@@ -59,6 +60,29 @@ public sealed class LargeMessagesTests : IDisposable
         Assert.Equal(2, logged.Length);
         Assert.Equal((2019, LogLevel.Warning, "news", large.ToString()), (logged[0].Id.Id, logged[0].Level, logged[0].GetStructuredStateValue("Topic"), logged[0].GetStructuredStateValue("Cursor")));
         Assert.Contains("MaxMessageSize", logged[0].Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(FeedWays.Polling)]
+    [InlineData(FeedWays.LongPolling)]
+    public async Task A_page_that_came_for_longer_than_connecting_may_take_was_asked_for_again_for_ever(FeedWays way)
+    {
+        const string Item = """{"id":"1-1","time":0,"data":"slow"}""";
+        TimeSpan most = TimeSpan.FromSeconds(3);
+        await using TestHost host = await TestHost.StartAsync(app => app.MapGet("/topics/{topic}", async context =>
+        {
+            bool isNew = context.Request.Query["after"] != "1-1";
+            string page = $$"""{"items":[{{(isNew ? Item : "")}}],"next":"1-1"}""";
+            foreach (char piece in page)
+            {
+                // As a line that is slow, and never silent.
+                await context.Response.WriteAsync($"{piece}", context.RequestAborted);
+                await Task.Delay(isNew ? most * 1.5 / page.Length : most / 10, context.RequestAborted);
+            }
+        }));
+        await using TopicClient client = QuickTopics.Open(host, Options with { Ways = way, Connect = Options.Connect with { ConnectTimeout = most } });
+        await using TopicReader reader = TopicReader.Of(client, "news", TopicClient.Oldest);
+        Assert.Equal("slow", (await reader.ItemAsync()).Text);
     }
 
     [Theory]

@@ -23,7 +23,7 @@ internal sealed class FeedRequests : IDisposable
     private TimeProvider Time => _options.Connect.TimeProvider;
 
     /// <summary>The largest page that is read: escapes and Base64 make it larger than the messages in it, of which a server puts 1 MiB in one, or a single larger one.</summary>
-    public static long LargestPage(ConnectOptions options) => (8L * options.MaxMessageSize) + (8L * 1024 * 1024);
+    public static long LargestPage(ConnectOptions options) => Math.Min((8L * options.MaxMessageSize) + (8L * 1024 * 1024), Array.MaxLength / 2);
 
     /// <summary>A subscription ends: what the server says of its topic is too large, and does not say where to go on behind it.</summary>
     public static TopicException TooLarge(string topic, ConnectOptions options) =>
@@ -46,7 +46,7 @@ internal sealed class FeedRequests : IDisposable
         using HttpRequestMessage request = await MakeAsync(HttpMethod.Get, topic, parameters, cancellationToken).ConfigureAwait(false);
         using Limit limit = LimitOf(wait, cancellationToken);
         using HttpResponseMessage response = await SendAsync(request, limit.Token).ConfigureAwait(false);
-        return await ReadPageAsync(response, topic, limit.Token, cancellationToken).ConfigureAwait(false);
+        return await ReadPageAsync(response, topic, limit, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Publishes, and gives the cursor.</summary>
@@ -64,7 +64,7 @@ internal sealed class FeedRequests : IDisposable
         request.Headers.TryAddWithoutValidation("Idempotency-Key", publish.Key);
         using Limit limit = LimitOf(TimeSpan.Zero, cancellationToken);
         using HttpResponseMessage response = await SendAsync(request, limit.Token).ConfigureAwait(false);
-        FeedMessage answer = await ReadPageAsync(response, publish.Topic, limit.Token, cancellationToken).ConfigureAwait(false);
+        FeedMessage answer = await ReadPageAsync(response, publish.Topic, limit, cancellationToken).ConfigureAwait(false);
         return answer.Id ?? throw new System.Text.Json.JsonException("The answer to a publish has no id.");
     }
 
@@ -130,32 +130,37 @@ internal sealed class FeedRequests : IDisposable
         }
     }
 
-    private async Task<FeedMessage> ReadPageAsync(HttpResponseMessage response, string topic, CancellationToken patience, CancellationToken stop)
+    private async Task<FeedMessage> ReadPageAsync(HttpResponseMessage response, string topic, Limit limit, CancellationToken stop)
     {
-        Stream body = await response.Content.ReadAsStreamAsync(patience).ConfigureAwait(false);
-        return await PageReader.ReadAsync(body, LargestPage(_options.Connect), topic, patience, stop).ConfigureAwait(false);
+        Stream body = await response.Content.ReadAsStreamAsync(limit.Token).ConfigureAwait(false);
+        return await PageReader.ReadAsync(body, LargestPage(_options.Connect), topic, limit.Renew, limit.Token, stop).ConfigureAwait(false);
     }
 
     // An answer may take as long as connecting may, beyond the time for which it is asked to be held.
     private Limit LimitOf(TimeSpan held, CancellationToken cancellationToken)
     {
         TimeSpan most = _options.Connect.ConnectTimeout;
-        return new Limit(Time, most == Timeout.InfiniteTimeSpan ? most : held + most, cancellationToken);
+        return new Limit(Time, most == Timeout.InfiniteTimeSpan ? most : held + most, most, cancellationToken);
     }
 
-    /// <summary>A token that is cancelled by another one, or when a time is over.</summary>
+    /// <summary>A token that is cancelled by another one, or when nothing has come for a time.</summary>
     private sealed class Limit : IDisposable
     {
         private readonly CancellationTokenSource _time;
         private readonly CancellationTokenSource _either;
+        private readonly TimeSpan _piece;
 
-        public Limit(TimeProvider time, TimeSpan limit, CancellationToken cancellationToken)
+        public Limit(TimeProvider time, TimeSpan limit, TimeSpan piece, CancellationToken cancellationToken)
         {
+            _piece = piece;
             _time = new CancellationTokenSource(limit, time);
             _either = CancellationTokenSource.CreateLinkedTokenSource(_time.Token, cancellationToken);
         }
 
         public CancellationToken Token => _either.Token;
+
+        /// <summary>Something has come: the next piece has its time, too. How much may come is limited, so this ends.</summary>
+        public void Renew() => _time.CancelAfter(_piece);
 
         public void Dispose()
         {

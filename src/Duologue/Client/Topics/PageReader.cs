@@ -16,13 +16,13 @@ internal static class PageReader
     /// <param name="source">The bytes.</param>
     /// <param name="most">How many of them are read as a page.</param>
     /// <param name="topic">What it is of; null if it says so itself.</param>
+    /// <param name="heard">Called with every piece that comes.</param>
     /// <param name="patience">Cancelled when the time for it is over, or by <paramref name="stop"/>.</param>
     /// <param name="stop">Stops it.</param>
     /// <exception cref="System.Text.Json.JsonException">It is none.</exception>
-    public static async ValueTask<FeedMessage> ReadAsync(Stream source, long most, string? topic, CancellationToken patience, CancellationToken stop)
+    public static async ValueTask<FeedMessage> ReadAsync(Stream source, long most, string? topic, Action? heard, CancellationToken patience, CancellationToken stop)
     {
-        most = Math.Min(most, Array.MaxLength - PieceSize);
-        ArrayBufferWriter<byte> read = await ReadUpToAsync(source, most, patience).ConfigureAwait(false);
+        ArrayBufferWriter<byte> read = await ReadUpToAsync(source, most, heard, patience).ConfigureAwait(false);
         if (read.WrittenCount <= most)
         {
             return FeedMessage.Parse(read.WrittenSpan, topic);
@@ -30,11 +30,11 @@ internal static class PageReader
 
         byte[] beginning = read.WrittenSpan[..Math.Min(BeginningSize, read.WrittenCount)].ToArray();
         byte[] end = read.WrittenSpan[^Math.Min(EndSize, read.WrittenCount)..].ToArray();
-        end = await ReadEndAsync(source, end, patience, stop).ConfigureAwait(false);
+        end = await ReadEndAsync(source, end, heard, patience, stop).ConfigureAwait(false);
         return FeedMessage.OfTooLarge(beginning, end, topic);
     }
 
-    private static async ValueTask<ArrayBufferWriter<byte>> ReadUpToAsync(Stream source, long most, CancellationToken patience)
+    private static async ValueTask<ArrayBufferWriter<byte>> ReadUpToAsync(Stream source, long most, Action? heard, CancellationToken patience)
     {
         var read = new ArrayBufferWriter<byte>(4096);
         int count = 1;
@@ -42,13 +42,14 @@ internal static class PageReader
         {
             count = await source.ReadAsync(read.GetMemory(4096), patience).ConfigureAwait(false);
             read.Advance(count);
+            heard?.Invoke();
         }
 
         return read;
     }
 
     // None if it does not come: the beginning is enough to go on behind the message, and whoever asked for it again would be no wiser.
-    private static async ValueTask<byte[]> ReadEndAsync(Stream source, byte[] soFar, CancellationToken patience, CancellationToken stop)
+    private static async ValueTask<byte[]> ReadEndAsync(Stream source, byte[] soFar, Action? heard, CancellationToken patience, CancellationToken stop)
     {
         byte[] room = new byte[EndSize + PieceSize];
         int kept = soFar.Length;
@@ -61,6 +62,7 @@ internal static class PageReader
                 int length = kept + count;
                 kept = Math.Min(EndSize, length);
                 room.AsSpan(length - kept, kept).CopyTo(room);
+                heard?.Invoke();
             }
 
             return room[..kept];

@@ -152,8 +152,9 @@ internal sealed class RequestWay(FeedRequests requests, FeedWays way, WayWork wo
             catch (InvalidDataException)
             {
                 // The stream is left in the middle of the event, and the next one begins behind it.
+                string behind = reader.Id ?? throw new IOException("What came is no event of a topic, and does not end.");
                 Worked(backoff);
-                await feed.GiveUpAsync(reader.Id ?? throw FeedRequests.TooLarge(feed.Topic, Options.Connect), 1, stop).ConfigureAwait(false);
+                await feed.GiveUpAsync(behind, 1, stop).ConfigureAwait(false);
                 return;
             }
 

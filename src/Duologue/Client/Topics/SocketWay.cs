@@ -199,7 +199,7 @@ internal sealed class SocketWay(Connection connection, WayWork work)
         await using (pieces.ConfigureAwait(false))
         {
             _hasHeard = true;
-            return await PageReader.ReadAsync(pieces, FeedRequests.LargestPage(work.Options.Connect), null, stop, stop).ConfigureAwait(false);
+            return await PageReader.ReadAsync(pieces, FeedRequests.LargestPage(work.Options.Connect), null, heard: null, stop, stop).ConfigureAwait(false);
         }
     }
 

@@ -15,10 +15,10 @@ public class PageReaderTests
     {
         byte[] page = PageOf(100_000);
 
-        FeedMessage read = await PageReader.ReadAsync(new MemoryStream(page), page.Length, "news", Token, Token);
+        FeedMessage read = await PageReader.ReadAsync(new MemoryStream(page), page.Length, "news", heard: null, Token, Token);
         Assert.Equal((100_000, null), (Assert.Single(read.Items).Data.Length, read.TooLarge));
 
-        FeedMessage large = await PageReader.ReadAsync(new MemoryStream(page), page.Length - 1, "news", Token, Token);
+        FeedMessage large = await PageReader.ReadAsync(new MemoryStream(page), page.Length - 1, "news", heard: null, Token, Token);
         Assert.Equal((new LargeMessage("a-7", true), "a-7", true, 5), (large.TooLarge, large.Next, large.IsReset, large.Lost));
         Assert.Empty(large.Items);
     }
@@ -35,7 +35,7 @@ public class PageReaderTests
         var pipe = new Pipe();
         Task writing = WriteAsync(pipe.Writer, page, size);
 
-        FeedMessage large = await PageReader.ReadAsync(pipe.Reader.AsStream(), 10_000, "news", Token, Token);
+        FeedMessage large = await PageReader.ReadAsync(pipe.Reader.AsStream(), 10_000, "news", heard: null, Token, Token);
 
         await writing;
         Assert.Equal((new LargeMessage("a-7", true), "a-7", 5), (large.TooLarge, large.Next, large.Lost));
@@ -46,7 +46,7 @@ public class PageReaderTests
     {
         var stream = new StallingStream(PageOf(30_000)[..20_000]);
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(Token);
-        Task<FeedMessage> reading = PageReader.ReadAsync(stream, 10_000, "news", patience.Token, Token).AsTask();
+        Task<FeedMessage> reading = PageReader.ReadAsync(stream, 10_000, "news", heard: null, patience.Token, Token).AsTask();
         await stream.Stalled.WaitAsync(TimeSpan.FromSeconds(30), Token);
 
         await patience.CancelAsync();
@@ -60,7 +60,7 @@ public class PageReaderTests
     {
         var stream = new StallingStream(PageOf(30_000)[..20_000]);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
-        Task<FeedMessage> reading = PageReader.ReadAsync(stream, 10_000, "news", stop.Token, stop.Token).AsTask();
+        Task<FeedMessage> reading = PageReader.ReadAsync(stream, 10_000, "news", heard: null, stop.Token, stop.Token).AsTask();
         await stream.Stalled.WaitAsync(TimeSpan.FromSeconds(30), Token);
 
         await stop.CancelAsync();
