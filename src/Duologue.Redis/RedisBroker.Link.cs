@@ -19,6 +19,7 @@ public sealed partial class RedisBroker
     private readonly string _incarnation = Guid.NewGuid().ToString("N");
     private volatile IConnectionMultiplexer? _multiplexer;
     private string? _refusal;
+    private string? _failure;
     private long _madeAt;
     private bool _isReplica;
     private bool _isToTell;
@@ -88,6 +89,7 @@ public sealed partial class RedisBroker
     // Where to and why, in the first line: the client library's exception names them in an inner one, behind its own figures.
     private void LogConnectFailed(Exception error)
     {
+        _failure = Log.CauseOf(error);
         string servers = _options.Configuration is { } configuration ? string.Join(", ", configuration.EndPoints.Select(EndPointCollection.ToString)) : "the application's connection";
         Log.ConnectFailed(_logger, error, NodeName, servers);
     }
@@ -482,6 +484,7 @@ public sealed partial class RedisBroker
             if (isProven)
             {
                 _refusal = null;
+                _failure = null;
                 _ready.SetResult();
             }
         }

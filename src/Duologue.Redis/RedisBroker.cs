@@ -87,6 +87,9 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
     /// <summary>What the server has said instead of taking what makes the link, such as that the user lacks a right; null if it takes it.</summary>
     internal string? Refusal => Volatile.Read(ref _refusal);
 
+    /// <summary>Why the last try to make or keep the link failed, as it is logged; null since it stands.</summary>
+    internal string? Failure => Volatile.Read(ref _failure);
+
     internal NodeRegistry Registry { get; }
 
     /// <summary>How many nodes this one hears of that have another layout of keys: their topics and its are not the same.</summary>

@@ -59,6 +59,11 @@ internal static class RedisChoice
             return $"{Expected}; it was given a URL. Leave out what stands before the host; ssl=true is TLS.";
         }
 
+        if (string.IsNullOrWhiteSpace(given))
+        {
+            return $"{Expected}; no server is named.";
+        }
+
         ConfigurationOptions read;
         try
         {
@@ -66,12 +71,13 @@ internal static class RedisChoice
         }
         catch (ArgumentException e)
         {
-            return $"{Expected}; this cannot be read: {e.Message.ReplaceLineEndings(" ").Split(" (Parameter ")[0]}.";
+            return $"{Expected}; this cannot be read: {e.Message.ReplaceLineEndings(" ").Split(" (Parameter ")[0].TrimEnd('.')}.";
         }
 
         if (read.EndPoints.Count == 0)
         {
-            return $"{Expected}; no server is named.";
+            // The client library passes over what it cannot read as a host with a port.
+            return $"{Expected}; no host with a port from 1 to 65535 is named.";
         }
 
         if (read.EndPoints.OfType<DnsEndPoint>().FirstOrDefault(static each => Uri.CheckHostName(each.Host) == UriHostNameType.Unknown) is { } bad)

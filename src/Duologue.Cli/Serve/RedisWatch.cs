@@ -37,7 +37,7 @@ internal sealed class RedisWatch(RedisBroker broker, IOptions<RedisBrokerOptions
         await Task.Delay(Patience, timeProvider, stoppingToken).ConfigureAwait(false);
         if (!broker.IsConnected)
         {
-            Tell(isAway: true, broker.Refusal is null ? $"Redis at {Servers} cannot be reached. Is it started, and is --redis right?" : $"There is no link to Redis at {Servers}.");
+            Tell(isAway: true, broker.Failure is null && broker.Refusal is null ? $"Redis at {Servers} does not answer yet. Is it started, and is --redis right?" : $"There is no link to Redis at {Servers}.");
             if (broker.IsConnected)
             {
                 // It came at that very moment, and its event came before this.
@@ -47,20 +47,32 @@ internal sealed class RedisWatch(RedisBroker broker, IOptions<RedisBrokerOptions
 
         // No event tells of it: the first try may take longer than this has waited, and a user may lose a right later.
         string? told = null;
+        bool hasCause = false;
         using var look = new PeriodicTimer(LookInterval, timeProvider);
         do
         {
-            string? refusal = broker.IsConnected ? null : broker.Refusal;
-            if (refusal is not null && refusal != told)
+            if (broker.IsConnected)
             {
-                // A server that is loading refuses, too, and is not asked for rights.
-                bool isOfUser = AboutUsers.Any(word => refusal.Contains(word, StringComparison.Ordinal));
-                string text = $"Redis at {Servers} refuses what makes the link: {refusal.TrimEnd('.')}.{(isOfUser ? " Are the user and the password in --redis right, and has the user the rights of docs/redis.md?" : "")}";
-                report.Say($"[red]error:[/] {Report.Safe(text)}");
-                report.Tell(new NoteEvent(text));
+                told = null;
+                hasCause = false;
             }
+            else if (broker.Refusal is { } refusal)
+            {
+                if (refusal != told)
+                {
+                    // A server that is loading refuses, too, and is not asked for rights.
+                    bool isOfUser = AboutUsers.Any(word => refusal.Contains(word, StringComparison.Ordinal));
+                    TellError($"Redis at {Servers} refuses what makes the link: {refusal.TrimEnd('.')}.{(isOfUser ? " Are the user and the password in --redis right, and has the user the rights of docs/redis.md?" : "")}");
+                }
 
-            told = broker.IsConnected ? null : refusal ?? told;
+                told = refusal;
+            }
+            else if (!hasCause && broker.Failure is { } failure)
+            {
+                // Once until the link stands: there may be figures in it that are others with each try.
+                hasCause = true;
+                TellError($"Redis at {Servers} cannot be reached: {failure.TrimEnd('.')}.{(options.Value.Configuration!.Ssl ? " Does it take TLS on that port, as ssl=true says?" : "")}");
+            }
         }
         while (await look.WaitForNextTickAsync(stoppingToken).ConfigureAwait(false));
     }
@@ -84,14 +96,18 @@ internal sealed class RedisWatch(RedisBroker broker, IOptions<RedisBrokerOptions
 
         if (isAway)
         {
-            string text = $"{what} The server goes on and tries again; until then topics can neither be read nor published to, and who subscribes stays and catches up.";
-            report.Say($"[red]error:[/] {Report.Safe(text)}");
-            report.Tell(new NoteEvent(text));
+            TellError($"{what} The server goes on and tries again; until then topics can neither be read nor published to, and who subscribes stays and catches up.");
         }
         else
         {
             report.Say($"[green]{Report.Safe(what)}[/]");
             report.Tell(new NoteEvent(what));
         }
+    }
+
+    private void TellError(string text)
+    {
+        report.Say($"[red]error:[/] {Report.Safe(text)}");
+        report.Tell(new NoteEvent(text));
     }
 }

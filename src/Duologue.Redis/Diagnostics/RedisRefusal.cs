@@ -1,3 +1,5 @@
+using System.Net.Sockets;
+using System.Security.Authentication;
 using StackExchange.Redis;
 
 namespace Duologue.Redis;
@@ -14,7 +16,8 @@ internal static class RedisRefusal
             {
                 case RedisServerException:
                     return each.Message;
-                case RedisConnectionException { FailureType: ConnectionFailureType.AuthenticationFailure }:
+                // The client library also calls a TLS that failed so: no server has said anything then.
+                case RedisConnectionException { FailureType: ConnectionFailureType.AuthenticationFailure } when each.GetBaseException() is not (IOException or SocketException or AuthenticationException or OperationCanceledException):
                     return each.GetBaseException().Message;
             }
         }

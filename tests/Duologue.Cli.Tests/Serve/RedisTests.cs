@@ -49,14 +49,16 @@ public sealed class RedisTests
     }
 
     [Fact]
-    public async Task A_server_whose_redis_is_away_says_so_in_one_line_stays_and_comes_back()
+    public async Task A_server_whose_redis_is_away_says_so_and_why_stays_and_comes_back()
     {
         await using var store = new RedisStore();
         await store.KillAsync();
         await using ServeTool server = await StartAsync(store, "one");
         string error = await server.Tool.WaitForErrorAsync(line => line.StartsWith("error:", StringComparison.Ordinal));
         Assert.Contains(store.Address, error, StringComparison.Ordinal);
-        Assert.Contains("cannot be reached", error, StringComparison.Ordinal);
+        Assert.Contains("does not answer yet", error, StringComparison.Ordinal);
+        string cause = await server.Tool.WaitForErrorAsync(line => line.Contains("cannot be reached", StringComparison.Ordinal));
+        Assert.Contains($"Redis at {store.Address} cannot be reached: Connection refused.", cause, StringComparison.Ordinal);
         using var http = new HttpClient();
         using HttpResponseMessage page = await http.GetAsync(new Uri(server.Url), Token);
         Assert.Equal(HttpStatusCode.OK, page.StatusCode);
@@ -76,6 +78,19 @@ public sealed class RedisTests
         string error = await server.Tool.WaitForErrorAsync(line => line.Contains("refuses", StringComparison.Ordinal));
         Assert.Contains($"Redis at {store.Address} refuses what makes the link: ", error, StringComparison.Ordinal);
         Assert.Contains("NOAUTH", error, StringComparison.Ordinal);
+        Assert.DoesNotContain("geheim", server.Tool.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("Exception", server.Tool.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_server_that_takes_no_TLS_was_told_as_one_that_refuses_over_and_over()
+    {
+        await using var store = new RedisStore();
+        await using ServeTool server = await ServeTool.StartAsync("--redis", store.Address + ",ssl=true,connectTimeout=1000,password=geheim", "--node", "one");
+        string error = await server.Tool.WaitForErrorAsync(line => line.Contains("cannot be reached: ", StringComparison.Ordinal));
+        Assert.Contains(store.Address, error, StringComparison.Ordinal);
+        Assert.Contains("TLS", error, StringComparison.Ordinal);
+        Assert.DoesNotContain("refuses", server.Tool.Error, StringComparison.Ordinal);
         Assert.DoesNotContain("geheim", server.Tool.Error, StringComparison.Ordinal);
         Assert.DoesNotContain("Exception", server.Tool.Error, StringComparison.Ordinal);
     }
@@ -123,6 +138,18 @@ public sealed class RedisTests
         Assert.NotNull(error);
         Assert.DoesNotContain("geheim", error, StringComparison.Ordinal);
         Assert.Contains("HOST:PORT", error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("", "no server is named.")]
+    [InlineData("localhost:port", "no host with a port from 1 to 65535 is named.")]
+    [InlineData("localhost:99999", "'65535'.")]
+    [InlineData("localhost:6379,nonsense=1", "not supported.")]
+    public void What_cannot_be_read_was_said_to_name_no_server_or_with_two_full_stops(string given, string end)
+    {
+        string? error = RedisChoice.TryRead(given, out _);
+        Assert.EndsWith(end, error, StringComparison.Ordinal);
+        Assert.DoesNotContain("..", error, StringComparison.Ordinal);
     }
 
     private static Task<ServeTool> StartAsync(StoreServer store, string node) => ServeTool.StartAsync("--redis", store.Address, "--node", node);
