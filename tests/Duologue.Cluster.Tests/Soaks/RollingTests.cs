@@ -15,6 +15,9 @@ public sealed class RollingTests
         TestContext.Current.TestOutputHelper!.WriteLine(result.ToString());
         Assert.True(result.IsGood, result.ToString());
 
+        // Within the limit of `duologue serve`, by which it would have been cut.
+        Assert.All(result.Stops, stop => Assert.InRange(stop, TimeSpan.Zero, TimeSpan.FromSeconds(30)));
+
         // Each node is restarted, so most come back, and none over and over; and they do not come all at once.
         Assert.InRange(result.PerSecond.Sum(), plan.Clients / 3, plan.Clients * 4);
         Assert.True(result.MeantPeak <= plan.Clients / 2, result.ToString());
