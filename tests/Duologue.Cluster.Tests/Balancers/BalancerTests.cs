@@ -6,7 +6,7 @@ namespace Duologue.Cluster.Tests.Balancers;
 
 /// <summary>nginx and HAProxy with the files of samples/Cluster, in front of three nodes.</summary>
 [Collection(nameof(OneAtATime))]
-public sealed class BalancerTests
+public sealed class BalancerTests(ThreeNodes nodes) : IClassFixture<ThreeNodes>
 {
     private static readonly FeedWays[] Ways = [FeedWays.WebSocket, FeedWays.ServerSentEvents, FeedWays.LongPolling, FeedWays.Polling];
 
@@ -20,13 +20,16 @@ public sealed class BalancerTests
     [InlineData("nginx-by-session.conf")]
     public async Task Every_way_reads_what_is_published_by_whichever_node(string file)
     {
-        await using Soak.Cluster cluster = await StartAsync(file);
-        await using var publisher = new TopicClient(new Uri(cluster.Url, "/topics"), new TopicClientOptions { Ways = FeedWays.Polling });
-        await publisher.PublishAsync("news", "1", Token);
-        TopicClient[] clients = [.. Ways.Concat(Ways).Concat(Ways).Select(way => new TopicClient(new Uri(cluster.Url, "/topics"), new TopicClientOptions { Ways = way, UpgradeInterval = Timeout.InfiniteTimeSpan }))];
-        Task<string>[] reading = [.. clients.Select(ReadThreeAsync)];
-        await publisher.PublishAsync("news", "2", Token);
-        await publisher.PublishAsync("news", "3", Token);
+        await using Balancer balancer = await nodes.BalanceAsync(file, [], Token);
+        await using var publisher = new TopicClient(new Uri(balancer.Url, "/topics"), new TopicClientOptions { Ways = FeedWays.Polling });
+
+        // The nodes have seen other balancers: a topic of its own for each.
+        string topic = "news-" + file;
+        await publisher.PublishAsync(topic, "1", Token);
+        TopicClient[] clients = [.. Ways.Concat(Ways).Concat(Ways).Select(way => new TopicClient(new Uri(balancer.Url, "/topics"), new TopicClientOptions { Ways = way, UpgradeInterval = Timeout.InfiniteTimeSpan }))];
+        Task<string>[] reading = [.. clients.Select(client => ReadThreeAsync(client, topic))];
+        await publisher.PublishAsync(topic, "2", Token);
+        await publisher.PublishAsync(topic, "3", Token);
         Assert.All(await Task.WhenAll(reading).WaitAsync(Needs.Patience, Token), have => Assert.Equal("123", have));
         foreach (TopicClient client in clients)
         {
@@ -40,12 +43,12 @@ public sealed class BalancerTests
     [InlineData("nginx-by-session.conf")]
     public async Task A_session_is_always_at_the_node_that_opened_it(string file)
     {
-        await using Soak.Cluster cluster = await StartAsync(file);
+        await using Balancer balancer = await nodes.BalanceAsync(file, [], Token);
         HashSet<string> opened = [];
         for (int session = 0; session < 6; session++)
         {
             // Cookies are kept, as a browser does.
-            using var http = new HttpClient { BaseAddress = cluster.Url };
+            using var http = new HttpClient { BaseAddress = balancer.Url };
             string open = await http.GetStringAsync(new Uri("/echo/?EIO=4&transport=polling", UriKind.Relative), Token);
             using JsonDocument document = JsonDocument.Parse(open[1..]);
             string sid = document.RootElement.GetProperty("sid").GetString()!;
@@ -67,7 +70,9 @@ public sealed class BalancerTests
     [InlineData("nginx.conf")]
     public async Task While_Redis_was_away_the_balancer_took_the_nodes_for_dead(string file)
     {
-        await using Soak.Cluster cluster = await StartAsync(file);
+        Needs.Redis();
+        Needs.Program(Balancer.ProgramOf(file));
+        await using Soak.Cluster cluster = await Soak.Cluster.StartAsync(file, isPersistent: true, [], Token);
         using var http = new HttpClient { BaseAddress = cluster.Url, Timeout = Needs.Patience };
         await cluster.Redis.KillAsync();
         for (int i = 0; i < 10; i++)
@@ -80,17 +85,10 @@ public sealed class BalancerTests
         }
     }
 
-    private static async Task<Soak.Cluster> StartAsync(string file)
-    {
-        Needs.Redis();
-        Needs.Program(Balancer.ProgramOf(file));
-        return await Soak.Cluster.StartAsync(file, isPersistent: true, [], Token);
-    }
-
-    private static async Task<string> ReadThreeAsync(TopicClient client)
+    private static async Task<string> ReadThreeAsync(TopicClient client, string topic)
     {
         string have = "";
-        await foreach (TopicNews news in client.SubscribeAsync("news", TopicClient.Oldest, Token))
+        await foreach (TopicNews news in client.SubscribeAsync(topic, TopicClient.Oldest, Token))
         {
             have += (news as TopicItem)?.Text ?? "reset";
             if (have.Length >= 3)

@@ -8,7 +8,7 @@ namespace Duologue.Cluster.Tests.Balancers;
 
 /// <summary>Balancers that know nothing of sessions, in front of three nodes that forward to each other: docs/scale-out.md as it stands, without an option more.</summary>
 [Collection(nameof(OneAtATime))]
-public sealed partial class ForwardedSessionTests
+public sealed partial class ForwardedSessionTests(ThreeNodes nodes) : IClassFixture<ThreeNodes>
 {
     private const string Engine = "/echo?EIO=4&transport=polling";
     private const int Attempts = 3;
@@ -24,11 +24,11 @@ public sealed partial class ForwardedSessionTests
     [InlineData("nginx.conf")]
     public async Task A_session_by_turns_has_every_message_once_and_in_order(string file)
     {
-        await using Soak.Cluster cluster = await StartAsync(file);
-        await ReachAllAsync(cluster);
+        await using Balancer balancer = await nodes.BalanceAsync(file, SlowHeartbeat, Token);
+        await ReachAllAsync(nodes.All);
         string[] numbers = [.. Enumerable.Range(1, 50).Select(number => number.ToString(CultureInfo.InvariantCulture))];
-        Assert.Equal(numbers, await EchoAllAsync(cluster, Polled, upgrades: false, numbers));
-        Assert.Equal(numbers, await EchoAllAsync(cluster, Upgraded, upgrades: true, numbers));
+        Assert.Equal(numbers, await EchoAllAsync(balancer, Polled, upgrades: false, numbers));
+        Assert.Equal(numbers, await EchoAllAsync(balancer, Upgraded, upgrades: true, numbers));
     }
 
     [Theory]
@@ -36,8 +36,10 @@ public sealed partial class ForwardedSessionTests
     [InlineData("nginx.conf")]
     public async Task A_session_whose_node_is_killed_is_gone_at_once_and_our_client_goes_on_at_another(string file)
     {
-        await using Soak.Cluster cluster = await StartAsync(file);
-        await ReachAllAsync(cluster);
+        Needs.Redis();
+        Needs.Program(Balancer.ProgramOf(file));
+        await using Soak.Cluster cluster = await Soak.Cluster.StartAsync(file, isPersistent: true, SlowHeartbeat, Token);
+        await ReachAllAsync(cluster.Nodes);
         NodeProcess dead = await KillOwnerAsync(cluster, cluster.Nodes, Polled, Transport.LongPolling);
         await KillOwnerAsync(cluster, cluster.Nodes.Where(node => node != dead), Upgraded, Transport.WebSocket);
     }
@@ -46,19 +48,12 @@ public sealed partial class ForwardedSessionTests
 
     private static ConnectOptions Upgraded => new() { Transports = Transports.WebSocket | Transports.LongPolling, PollingFirst = true, ConnectTimeout = Needs.Patience };
 
-    private static async Task<Soak.Cluster> StartAsync(string file)
-    {
-        Needs.Redis();
-        Needs.Program(Balancer.ProgramOf(file));
-        return await Soak.Cluster.StartAsync(file, isPersistent: true, SlowHeartbeat, Token);
-    }
-
-    private static async Task ReachAllAsync(Soak.Cluster cluster)
+    private static async Task ReachAllAsync(NodeProcess[] nodes)
     {
         using var http = new HttpClient { Timeout = Needs.Patience };
-        foreach (NodeProcess node in cluster.Nodes)
+        foreach (NodeProcess node in nodes)
         {
-            foreach (NodeProcess other in cluster.Nodes.Where(other => other != node))
+            foreach (NodeProcess other in nodes.Where(other => other != node))
             {
                 await ReachAsync(http, node, other);
             }
@@ -77,12 +72,12 @@ public sealed partial class ForwardedSessionTests
     }
 
     /// <summary>Has the messages echoed, half of them one by one and half at once. A node that had no processor for a whole lease is gone, and its sessions with it: then once more, with another session.</summary>
-    private static async Task<string[]> EchoAllAsync(Soak.Cluster cluster, ConnectOptions options, bool upgrades, string[] messages)
+    private static async Task<string[]> EchoAllAsync(Balancer balancer, ConnectOptions options, bool upgrades, string[] messages)
     {
         for (int attempt = 1; ; attempt++)
         {
             // What failed with an origin is remembered for it: each attempt has its own.
-            await using var line = new Relay(cluster.Balancer.Port);
+            await using var line = new Relay(balancer.Port);
             List<string> echoed = [];
             try
             {
