@@ -66,12 +66,12 @@ internal sealed class RedisProcess : IDisposable
         Directory.Delete(_folder, recursive: true);
     }
 
-    /// <summary>Where nobody listens, below the ports that the system gives to those who ask for any: nobody takes it while who listens there is away.</summary>
+    /// <summary>Where nobody listens, below the ports that the system gives to those who ask for any: nobody takes it while who listens there is away. Tests that may run at the same time take theirs from other thousands.</summary>
     public static int FreePort()
     {
         while (true)
         {
-            int port = Random.Shared.Next(20_000, 32_000);
+            int port = Random.Shared.Next(30_000, 32_000);
             using TcpListener probe = new(IPAddress.Loopback, port);
             try
             {

@@ -302,12 +302,13 @@ internal sealed partial class ServeTool : IAsyncDisposable
 
     /// <summary>
     /// Starts one that is to end and to come back on its port. The port is below those that the system gives to whoever asks for any: nobody takes it meanwhile.
+    /// The tests of other projects, which may run at the same time, take theirs from other thousands.
     /// </summary>
     public static async Task<ServeTool> StartToComeBackAsync(params string[] arguments)
     {
         while (true)
         {
-            int port = Random.Shared.Next(20_000, 32_000);
+            int port = Random.Shared.Next(24_000, 26_000);
             using (var probe = new TcpListener(IPAddress.Loopback, port))
             {
                 try

@@ -27,12 +27,13 @@ internal abstract class StoreServer : IAsyncDisposable
 
     /// <summary>
     /// Where nobody listens at this moment, below the ports that the system gives to those who ask for any, and given to no other: nobody takes it while a killed server is away.
+    /// The tests of other projects, which may run at the same time, take theirs from other thousands.
     /// </summary>
     protected static int FreePort()
     {
         while (true)
         {
-            int port = Random.Shared.Next(20_000, 32_000);
+            int port = Random.Shared.Next(20_000, 24_000);
             if (!Given.TryAdd(port, true))
             {
                 continue;
