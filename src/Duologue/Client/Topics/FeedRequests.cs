@@ -136,7 +136,7 @@ internal sealed class FeedRequests : IDisposable
         return await PageReader.ReadAsync(body, LargestPage(_options.Connect), topic, limit.Renew, limit.Token, stop).ConfigureAwait(false);
     }
 
-    // An answer may take as long as connecting may, beyond the time for which it is asked to be held.
+    // An answer, and each piece of it, may take as long as connecting may, the first beyond the time for which it is asked to be held.
     private Limit LimitOf(TimeSpan held, CancellationToken cancellationToken)
     {
         TimeSpan most = _options.Connect.ConnectTimeout;
