@@ -1,11 +1,7 @@
-using System.Buffers.Binary;
-using System.Net;
-using System.Net.Sockets;
-using System.Security.Cryptography;
-using System.Text;
 using System.Text.Json;
 using Duologue.Cli.Connect;
 using Duologue.Cli.Tests.Support;
+using Duologue.Tests.Browser;
 
 namespace Duologue.Cli.Tests.Connect;
 
@@ -236,11 +232,9 @@ public sealed class ConnectTests(ConnectTests.Server fixture) : IClassFixture<Co
     {
         // Not so long that it leaves in fragments: what of it has not left by then could still be taken back.
         const int Length = 1024 * 1024;
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Server.ReceiveBufferSize = 4096;
-        listener.Start();
-        await using Tool tool = Tool.Start("connect", $"ws://{listener.LocalEndpoint}/", "--json");
-        using Socket silent = await AcceptSilentAsync(listener);
+        await using RawServer silent = RawServer.StartAccepting(peer => Task.Delay(Timeout.Infinite, peer.Stop));
+        silent.Go();
+        await using Tool tool = Tool.Start("connect", silent.Url, "--json");
         await tool.WaitForOutAsync(line => line.Contains("\"open\"", StringComparison.Ordinal));
 
         // When the system keeps no more, the tool takes no more either.
@@ -261,32 +255,38 @@ public sealed class ConnectTests(ConnectTests.Server fixture) : IClassFixture<Co
     [Fact]
     public async Task Input_of_which_only_a_part_was_sent_when_it_was_told_to_stop_is_said_to_be_cut_and_passes_for_no_message()
     {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        await using Tool tool = Tool.Start("connect", $"ws://{listener.LocalEndpoint}/", "--binary", "--json");
-        using Socket silent = await AcceptSilentAsync(listener);
+        List<RawFrame> frames = [];
+        var begun = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using RawServer server = RawServer.Start(async peer =>
+        {
+            await peer.AcceptAsync();
+            try
+            {
+                do
+                {
+                    frames.Add(await peer.ReadFrameAsync());
+                    begun.TrySetResult();
+                }
+                while (frames[^1].Opcode != 8);
+            }
+            finally
+            {
+                ended.SetResult();
+            }
+        });
+        server.Go();
+        await using Tool tool = Tool.Start("connect", server.Url, "--binary", "--json");
         await tool.WaitForOutAsync(line => line.Contains("\"open\"", StringComparison.Ordinal));
         await tool.WriteBytesAsync(new byte[256 * 1024]);
-        Assert.True(silent.Poll(TimeSpan.FromMinutes(1), SelectMode.SelectRead));
+        await begun.Task.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
         tool.Interrupt();
-        await using var stream = new NetworkStream(silent);
-        List<int> frames = [];
-        byte[] head = new byte[14];
-        while (await stream.ReadAtLeastAsync(head.AsMemory(0, 2), 2, throwOnEndOfStream: false, TestContext.Current.CancellationToken) == 2 && frames.LastOrDefault() != 0x88)
-        {
-            frames.Add(head[0]);
-            int extended = (head[1] & 0x7F) switch { 126 => 2, 127 => 8, _ => 0 };
-            await stream.ReadExactlyAsync(head.AsMemory(2, extended + 4), TestContext.Current.CancellationToken);
-            long length = extended switch { 2 => (head[2] << 8) | head[3], 8 => BinaryPrimitives.ReadInt64BigEndian(head.AsSpan(2)), _ => head[1] & 0x7F };
-            await stream.ReadExactlyAsync(new byte[length], TestContext.Current.CancellationToken);
-        }
-
-        silent.Close();
+        await ended.Task.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
         (int exitCode, string output, _) = await tool.WaitAsync();
         Assert.Single(output.Split('\n'), line => line.Contains("\"unsent\"", StringComparison.Ordinal));
         Assert.Equal(5, exitCode);
-        Assert.Equal(0x02, frames[0]);
-        Assert.DoesNotContain(0x80, frames);
+        Assert.Equal((false, 2), (frames[0].Fin, frames[0].Opcode));
+        Assert.DoesNotContain(frames, frame => frame is { Fin: true, Opcode: 0 });
     }
 
     [Fact]
@@ -343,25 +343,4 @@ public sealed class ConnectTests(ConnectTests.Server fixture) : IClassFixture<Co
     [InlineData("a b", true, "RFC 6455")]
     public void The_header_of_extensions_is_explained(string value, bool isRequest, string note) =>
         Assert.Contains(note, ExtensionNotes.Explain(value, isRequest), StringComparison.Ordinal);
-
-    // A server that shakes hands, and reads nothing after that.
-    private static async Task<Socket> AcceptSilentAsync(TcpListener listener)
-    {
-        Socket socket = await listener.AcceptSocketAsync(TestContext.Current.CancellationToken);
-        var head = new StringBuilder();
-        byte[] piece = new byte[4096];
-        while (!head.ToString().Contains("\r\n\r\n", StringComparison.Ordinal))
-        {
-            int read = await socket.ReceiveAsync(piece, TestContext.Current.CancellationToken);
-            head.Append(Encoding.ASCII.GetString(piece, 0, read));
-        }
-
-        const string Name = "Sec-WebSocket-Key: ";
-        string key = head.ToString().Split("\r\n").Single(line => line.StartsWith(Name, StringComparison.OrdinalIgnoreCase))[Name.Length..];
-#pragma warning disable CA5350 // RFC 6455 §4.2.2 wants it.
-        string accept = Convert.ToBase64String(SHA1.HashData(Encoding.ASCII.GetBytes(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")));
-#pragma warning restore CA5350
-        await socket.SendAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"), TestContext.Current.CancellationToken);
-        return socket;
-    }
 }
