@@ -11,10 +11,7 @@ public abstract class BrowserTests(Chromiums chromium)
 
     protected async Task CompareAsync(string name)
     {
-        await using BrowserPage? page = await chromium.OpenPageAsync();
-        Assert.SkipWhen(page is null, Chromium.Missing);
-
-        string log = await page.RunAsync(new Scenario(name));
+        string log = await RunAsync(name);
 
         if (Recording.IsOn)
         {
@@ -22,10 +19,23 @@ public abstract class BrowserTests(Chromiums chromium)
             return;
         }
 
-        Assert.Equal(WithoutFailedCloses(new Scenario(name).Browsers!), WithoutFailedCloses(log));
+        string recorded = new Scenario(name).Browsers!;
+        if (log != recorded && WithoutFailedCloses(log) == WithoutFailedCloses(recorded))
+        {
+            // A browser that fails a connection ends TCP right behind its Close, and on a busy machine was once seen to end it without.
+            log = await RunAsync(name);
+        }
+
+        Assert.Equal(recorded, log);
     }
 
-    // A browser that fails a connection ends TCP right behind its Close, and on a busy machine was once seen to end it without. Ours is held to the record.
+    private async Task<string> RunAsync(string name)
+    {
+        await using BrowserPage? page = await chromium.OpenPageAsync();
+        Assert.SkipWhen(page is null, Chromium.Missing);
+        return await page.RunAsync(new Scenario(name));
+    }
+
     private static string WithoutFailedCloses(string log) => log.Replace("server: close by a client that failed\n", "", StringComparison.Ordinal);
 }
 
