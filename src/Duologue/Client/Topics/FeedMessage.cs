@@ -352,4 +352,8 @@ internal sealed class FeedMessage
 /// <summary>What stands first in a page that is too large to be read.</summary>
 /// <param name="Cursor">The place behind it; null if that is not known.</param>
 /// <param name="IsAlone">Whether the page is known to have nothing else: else several may be too large together.</param>
-internal readonly record struct LargeMessage(string? Cursor, bool IsAlone);
+internal readonly record struct LargeMessage(string? Cursor, bool IsAlone)
+{
+    /// <summary>How many messages are given up with it; null if that is not known.</summary>
+    public long? Lost => IsAlone ? 1 : null;
+}

@@ -56,7 +56,7 @@ internal sealed class TopicFeed(string topic, string after, int maxUnread, Clien
 
         if (page is { TooLarge: { } large, Next: { } behind })
         {
-            await GiveUpAsync(behind, large.IsAlone ? 1 : null, cancellationToken).ConfigureAwait(false);
+            await GiveUpAsync(behind, large.Lost, cancellationToken).ConfigureAwait(false);
         }
 
         foreach (TopicItem item in page.Items)
@@ -131,9 +131,8 @@ internal sealed class TopicFeed(string topic, string after, int maxUnread, Clien
 
         if (page.TooLarge is { } large)
         {
-            long? lost = large.IsAlone ? 1 : null;
-            await TryWriteAsync(new TopicReset(page.Topic!, page.Next ?? After, lost), cancellationToken).ConfigureAwait(false);
-            report.TooLarge(page.Topic!, page.Next ?? "?", lost);
+            await TryWriteAsync(new TopicReset(page.Topic!, page.Next ?? After, large.Lost), cancellationToken).ConfigureAwait(false);
+            report.TooLarge(page.Topic!, page.Next ?? "?", large.Lost);
         }
 
         foreach (TopicItem item in page.Items)
