@@ -82,6 +82,24 @@ public sealed class DeadLineTests(Browser browser) : IClassFixture<Browser>
         await page.WaitForNoteAsync("“into the void” was not passed on");
     }
 
+    [Fact]
+    public async Task A_connection_that_lost_its_welcome_is_left_like_any_dead_line()
+    {
+        await using ServeTool server = await ServeTool.StartAsync();
+        await using OpenPage page = await browser.OpenAsync("about:blank", null, "html");
+        Line line = await Line.OpenAsync(page, server);
+        line.IsDead = true;
+        await page.SayAsync("into the void");
+        await PassSilenceAsync(page.Page);
+        await page.WaitForNoteAsync("Connection closed (1006 nothing heard");
+        await page.Page.Clock.FastForwardAsync(1500);
+        await line.WelcomeLost.WaitAsync(Tool.Patience, TestContext.Current.CancellationToken);
+        line.IsDead = false;
+        await PassSilenceAsync(page.Page);
+
+        await page.WaitForNoteAsync("“into the void” was not passed on");
+    }
+
     // In steps, so that each has a ping of its own.
     private static async Task PassSilenceAsync(IPage page)
     {
@@ -96,6 +114,7 @@ public sealed class DeadLineTests(Browser browser) : IClassFixture<Browser>
     {
         private volatile bool _isDead;
         private volatile bool _isDeaf;
+        private readonly TaskCompletionSource _welcomeLost = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public List<IWebSocketRoute> Connections { get; } = [];
 
@@ -104,6 +123,9 @@ public sealed class DeadLineTests(Browser browser) : IClassFixture<Browser>
 
         /// <summary>Whether nothing gets through to the page any more.</summary>
         public bool IsDeaf { get => _isDeaf; set => _isDeaf = value; }
+
+        /// <summary>Ends when the server has welcomed a page that does not hear it.</summary>
+        public Task WelcomeLost => _welcomeLost.Task;
 
         /// <summary>Opens the live page behind it.</summary>
         public static async Task<Line> OpenAsync(OpenPage page, ServeTool server)
@@ -120,30 +142,39 @@ public sealed class DeadLineTests(Browser browser) : IClassFixture<Browser>
         {
             Connections.Add(connection);
             IWebSocketRoute server = connection.ConnectToServer();
-            connection.OnMessage(frame => Pass(frame, server));
+
+            // No line loses what comes first of a connection and carries the rest.
+            bool hasLostToServer = false;
+            bool hasLostToPage = false;
+            connection.OnMessage(frame =>
+            {
+                if (!(hasLostToServer |= IsDead))
+                {
+                    Pass(frame, server);
+                }
+            });
             server.OnMessage(frame =>
             {
-                if (!IsDeaf)
+                if (!(hasLostToPage |= IsDead || IsDeaf))
                 {
                     Pass(frame, connection);
+                }
+                else if (frame.Text?.Contains("\"welcome\"", StringComparison.Ordinal) == true)
+                {
+                    _welcomeLost.TrySetResult();
                 }
             });
             connection.OnClose((code, reason) =>
             {
-                if (!IsDead)
+                if (!(hasLostToServer |= IsDead))
                 {
                     _ = server.CloseAsync(new() { Code = code, Reason = reason });
                 }
             });
         }
 
-        private void Pass(IWebSocketFrame frame, IWebSocketRoute to)
+        private static void Pass(IWebSocketFrame frame, IWebSocketRoute to)
         {
-            if (IsDead)
-            {
-                return;
-            }
-
             if (frame.Text is { } text)
             {
                 to.Send(text);
