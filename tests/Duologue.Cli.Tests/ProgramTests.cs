@@ -59,6 +59,7 @@ public sealed partial class ProgramTests
     [InlineData("error: \"--max-mesage-size\" is not an option here. Did you mean --max-message-size?", "serve", "--max-mesage-size", "3")]
     [InlineData("error: \"--port\" is not an option here.", "serve", "--port", "8080")]
     [InlineData("error: \"8080\" is not an argument here.", "serve", "8080")]
+    [InlineData("error: --redis needs a value; --node stands in its place.", "serve", "--redis", "--node", "x")]
     public async Task A_slip_of_the_fingers_is_named_once_with_what_was_meant(string expected, params string[] arguments)
     {
         (int exitCode, _, string error) = await Tool.RunAsync("", arguments);

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 
 namespace Duologue.Cli.Terminal;
 
@@ -9,6 +10,17 @@ internal static class TypingErrors
     public static IEnumerable<string> Find(ParseResult result)
     {
         string[] known = [.. Names(result.CommandResult.Command)];
+
+        // An option takes the next one for its value, and what stands behind that is left over.
+        foreach (OptionResult option in result.CommandResult.Children.OfType<OptionResult>())
+        {
+            foreach (string value in option.Tokens.Select(static token => token.Value).Intersect(known))
+            {
+                yield return $"{option.Option.Name} needs a value; {value} stands in its place.";
+                yield break;
+            }
+        }
+
         bool followsOption = false;
         foreach (string given in result.UnmatchedTokens)
         {

@@ -51,7 +51,7 @@ internal static partial class Log
     [LoggerMessage(5011, LogLevel.Information, "Node {Node} has gone.", EventName = "RedisNodeWent")]
     public static partial void NodeWent(ILogger logger, string node);
 
-    [LoggerMessage(5012, LogLevel.Error, "Another node that lives is called {Node}, too. Sessions of this one are not found by others; give each node a name of its own (RedisBrokerOptions.NodeName).", EventName = "RedisNodeNameTaken")]
+    [LoggerMessage(5012, LogLevel.Error, "Another node that lives is called {Node}, too. Sessions of this one are not found by others; give each node a name of its own (RedisBrokerOptions.NodeName, serve --node).", EventName = "RedisNodeNameTaken")]
     public static partial void NodeNameTaken(ILogger logger, string node);
 
     [LoggerMessage(5014, LogLevel.Warning, "Node {Node} could not make its subscribers known; it tries again.", EventName = "RedisPresenceNotWritten")]
