@@ -69,11 +69,34 @@ internal sealed class Node : IAsyncDisposable
                 await connection.SendAsync(message.Text, CancellationToken.None);
             }
         });
+        app.MapDuologue("/news", connection => TellNewsAsync(connection, app.Services.GetRequiredService<Topics>()));
         app.MapTopics("/topics/{**name}").WithOptions(options => options.AllowPublishing = true);
         await app.StartAsync(TestContext.Current.CancellationToken);
         var node = new Node(app) { Requests = requests };
         await Eventually.True(() => node.Broker.IsConnected);
         return node;
+    }
+
+    // As docs/sessions.md shows it.
+    private static async Task TellNewsAsync(Connection connection, Topics topics)
+    {
+        await connection.SendAsync("from");
+        string from = (await connection.ReceiveAsync()).Text;
+        TopicStart start = TopicPosition.TryParse(from, out TopicPosition last) ? TopicStart.After(last) : TopicStart.Oldest;
+        using TopicSubscription reader = await topics.SubscribeAsync("news", start, connection.Aborted);
+        while (true)
+        {
+            TopicPage page = await reader.ReadAsync(connection.Aborted);
+            if (page.IsReset)
+            {
+                await connection.SendAsync($"reset {page.Next}");
+            }
+
+            foreach (TopicMessage message in page.Messages)
+            {
+                await connection.SendAsync($"item {message.Position} {message.Text}");
+            }
+        }
     }
 
     /// <summary>What was logged.</summary>
