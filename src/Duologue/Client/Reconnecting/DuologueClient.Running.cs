@@ -83,8 +83,7 @@ public sealed partial class DuologueClient
     {
         try
         {
-            ConnectOptions options = _options.Connect;
-            options = _options.BeforeConnect is null ? options : await _options.BeforeConnect(options, _stop.Token).ConfigureAwait(false);
+            ConnectOptions options = await _options.PrepareAsync(_stop.Token).ConfigureAwait(false);
             return (await Connection.ConnectAsync(_uri, options, _stop.Token).ConfigureAwait(false), null);
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)

@@ -47,6 +47,25 @@ public record ReconnectOptions
     /// <summary>What decides about waits; a test's own where they are the subject.</summary>
     internal Random Random { get; init; } = Random.Shared;
 
+    /// <summary>How to connect this time.</summary>
+    /// <exception cref="HandshakeException"><see cref="BeforeConnect"/> threw what an option that cannot be used would: that would be the end, and this is an attempt that failed.</exception>
+    internal async ValueTask<ConnectOptions> PrepareAsync(CancellationToken cancellationToken)
+    {
+        if (BeforeConnect is null)
+        {
+            return Connect;
+        }
+
+        try
+        {
+            return await BeforeConnect(Connect, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is ArgumentException or ObjectDisposedException)
+        {
+            throw new HandshakeException($"BeforeConnect failed: {e.Message}", e) { Failure = Client.ConnectFailure.Application };
+        }
+    }
+
     /// <summary>Checks every value.</summary>
     /// <exception cref="ArgumentException">A value cannot be used; the message names the option.</exception>
     internal void Validate()

@@ -87,7 +87,7 @@ internal sealed class FeedRequests : IDisposable
 
     private async Task<HttpRequestMessage> MakeAsync(HttpMethod method, string topic, string parameters, CancellationToken cancellationToken)
     {
-        ConnectOptions connect = _options.BeforeConnect is null ? _options.Connect : await _options.BeforeConnect(_options.Connect, cancellationToken).ConfigureAwait(false);
+        ConnectOptions connect = await _options.PrepareAsync(cancellationToken).ConfigureAwait(false);
         var request = new HttpRequestMessage(method, _address.Of(topic, parameters)) { Version = connect.HttpVersion, VersionPolicy = connect.HttpVersionPolicy };
         foreach ((string name, string value) in connect.Headers)
         {

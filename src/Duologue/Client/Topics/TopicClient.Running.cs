@@ -264,8 +264,7 @@ public sealed partial class TopicClient
 
     private async Task<Connection> ConnectAsync(CancellationToken stop)
     {
-        ConnectOptions options = _options.Connect;
-        options = _options.BeforeConnect is null ? options : await _options.BeforeConnect(options, stop).ConfigureAwait(false);
+        ConnectOptions options = await _options.PrepareAsync(stop).ConfigureAwait(false);
         Connection connection = await Connection.ConnectAsync(_address.Socket, SocketWay.Vary(options), stop).ConfigureAwait(false);
         if (connection.Subprotocol is not null)
         {

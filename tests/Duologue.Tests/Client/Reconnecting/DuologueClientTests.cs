@@ -12,7 +12,7 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace Duologue.Tests.Client.Reconnecting;
 
-public class DuologueClientTests
+public partial class DuologueClientTests
 {
     // Quick to come back, and patient with a busy machine.
     private static readonly DuologueClientOptions Quick = new()
