@@ -42,7 +42,7 @@ internal sealed class KeptMessages : IDisposable
 
     /// <param name="time">The clock.</param>
     /// <param name="maxBytes">The payload that may wait.</param>
-    /// <param name="lost">Told what will not be sent.</param>
+    /// <param name="lost">Told what will not be sent: some that came one after the other.</param>
     public KeptMessages(TimeProvider time, int maxBytes, Action<MessageFate, IReadOnlyList<KeptMessage>> lost)
     {
         (_time, _maxBytes, _lost) = (time, maxBytes, lost);
@@ -75,7 +75,7 @@ internal sealed class KeptMessages : IDisposable
 
         if (refused is { } fate)
         {
-            Tell(fate, [message]);
+            Tell(fate, [[message]]);
         }
 
         arrival?.TrySetResult();
@@ -154,7 +154,7 @@ internal sealed class KeptMessages : IDisposable
         }
         else
         {
-            Tell(MessageFate.Dropped, [message]);
+            Tell(MessageFate.Dropped, [[message]]);
         }
     }
 
@@ -197,7 +197,7 @@ internal sealed class KeptMessages : IDisposable
     private void Expire()
     {
         long now = _time.GetTimestamp();
-        List<KeptMessage> expired = RemoveWhere(message => message.ExpiresAt <= now);
+        List<List<KeptMessage>> expired = RemoveWhere(message => message.ExpiresAt <= now);
         lock (_lock)
         {
             _nextExpiry = long.MaxValue;
@@ -210,18 +210,29 @@ internal sealed class KeptMessages : IDisposable
         Tell(MessageFate.Expired, expired);
     }
 
-    private List<KeptMessage> RemoveWhere(Func<KeptMessage, bool> isTaken)
+    // In runs, since they are told by their first and their last number: one that goes on waiting must not be taken for one of them.
+    private List<List<KeptMessage>> RemoveWhere(Func<KeptMessage, bool> isTaken)
     {
-        List<KeptMessage> removed = [];
+        List<List<KeptMessage>> removed = [];
+        List<KeptMessage>? run = null;
         lock (_lock)
         {
             LinkedListNode<KeptMessage>? node = _waiting.First;
             while (node is not null)
             {
                 LinkedListNode<KeptMessage>? next = node.Next;
-                if (isTaken(node.Value))
+                if (!isTaken(node.Value))
                 {
-                    removed.Add(node.Value);
+                    run = null;
+                }
+                else
+                {
+                    if (run is null)
+                    {
+                        removed.Add(run = []);
+                    }
+
+                    run.Add(node.Value);
                     _bytes -= node.Value.Data.Length;
                     _waiting.Remove(node);
                 }
@@ -233,16 +244,12 @@ internal sealed class KeptMessages : IDisposable
         return removed;
     }
 
-    private void Tell(MessageFate fate, List<KeptMessage> messages)
+    private void Tell(MessageFate fate, List<List<KeptMessage>> runs)
     {
-        foreach (KeptMessage message in messages)
+        foreach (List<KeptMessage> run in runs)
         {
-            message.Fate?.TrySetResult(fate);
-        }
-
-        if (messages.Count > 0)
-        {
-            _lost(fate, messages);
+            run.ForEach(message => message.Fate?.TrySetResult(fate));
+            _lost(fate, run);
         }
     }
 

@@ -56,7 +56,7 @@ public sealed class MessagesLostEventArgs : EventArgs
     /// <summary>The number of the first of them: what <see cref="DuologueClient.Send(string, WhenAway)"/> gave.</summary>
     public long First { get; }
 
-    /// <summary>The number of the last of them. Between the two are none but these and such as were told of before.</summary>
+    /// <summary>The number of the last of them. Between the two are none but these and such as were told of before, or taken back.</summary>
     public long Last { get; }
 
     /// <summary>How many they are.</summary>

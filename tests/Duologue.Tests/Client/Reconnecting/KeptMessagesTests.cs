@@ -32,8 +32,23 @@ public sealed class KeptMessagesTests : IDisposable
         Add(WhenAway.Keep);
         Add(WhenAway.Drop);
         _kept.Close();
-        Assert.Equal([(MessageFate.Dropped, "2 4")], Lost());
+        Assert.Equal([(MessageFate.Dropped, "2"), (MessageFate.Dropped, "4")], Lost());
         Assert.Equal([1, 3], TakeAll());
+    }
+
+    [Fact]
+    public void Between_the_first_and_the_last_of_those_that_were_told_as_lost_was_one_that_was_still_sent()
+    {
+        for (int i = 0; i < 2; i++)
+        {
+            Add(WhenAway.KeepFor(TimeSpan.FromSeconds(1)));
+            Add(WhenAway.KeepFor(TimeSpan.FromSeconds(1)));
+            Add(WhenAway.Keep);
+        }
+
+        _time.Advance(TimeSpan.FromSeconds(2));
+        Assert.Equal([(MessageFate.Expired, "1 2"), (MessageFate.Expired, "4 5")], Lost());
+        Assert.Equal([3, 6], TakeAll());
     }
 
     [Fact]
