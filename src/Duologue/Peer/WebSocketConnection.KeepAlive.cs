@@ -31,7 +31,14 @@ internal sealed partial class WebSocketConnection
     public override TimeSpan? Latency => Volatile.Read(ref _latencyMicroseconds) is >= 0 and var latency ? TimeSpan.FromMicroseconds(latency) : null;
 
     /// <inheritdoc/>
-    public override async ValueTask<TimeSpan> PingAsync(CancellationToken cancellationToken)
+    public override ValueTask<TimeSpan> PingAsync(CancellationToken cancellationToken) => PingAsync(mayShare: true, cancellationToken);
+
+    /// <summary>
+    /// Pings behind all that has left by now, and waits for the pong: a ping that is shared may have left before. For one caller at a time, so that pings stay bounded.
+    /// </summary>
+    public ValueTask<TimeSpan> PingAnewAsync() => PingAsync(mayShare: false, CancellationToken.None);
+
+    private async ValueTask<TimeSpan> PingAsync(bool mayShare, CancellationToken cancellationToken)
     {
         ThrowIfSessionCannot(Role == Role.Client, "be pinged by the client: the server pings, and measures");
         cancellationToken.ThrowIfCancellationRequested();
@@ -45,7 +52,7 @@ internal sealed partial class WebSocketConnection
             }
 
             _pings ??= [];
-            if (_pings.Count < MaxOutstandingPings)
+            if (!mayShare || _pings.Count < MaxOutstandingPings)
             {
                 flush = SendPing();
             }

@@ -43,7 +43,7 @@ public sealed partial class DuologueClient
             while (!_stop.IsCancellationRequested)
             {
                 _state.Set(new ClientStateEventArgs(ClientState.Connecting, null, null, _backoff.Failures, TimeSpan.Zero));
-                Connection? connection;
+                WebSocketConnection? connection;
                 (connection, failure) = await TryConnectAsync().ConfigureAwait(false);
                 TimeSpan? wait;
                 if (connection is null)
@@ -79,12 +79,12 @@ public sealed partial class DuologueClient
         }
     }
 
-    private async Task<(Connection? Connection, Exception? Failure)> TryConnectAsync()
+    private async Task<(WebSocketConnection? Connection, Exception? Failure)> TryConnectAsync()
     {
         try
         {
             ConnectOptions options = await _options.PrepareAsync(_stop.Token).ConfigureAwait(false);
-            return (await Connection.ConnectAsync(_uri, options, _stop.Token).ConfigureAwait(false), null);
+            return ((WebSocketConnection)await Connection.ConnectAsync(_uri, options, _stop.Token).ConfigureAwait(false), null);
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
         {
@@ -98,7 +98,7 @@ public sealed partial class DuologueClient
         }
     }
 
-    private async Task<CloseInfo> TalkAsync(Connection connection)
+    private async Task<CloseInfo> TalkAsync(WebSocketConnection connection)
     {
         // Whoever reads may answer at once.
         _current = connection;

@@ -4,7 +4,7 @@ namespace Duologue.Client;
 /// What has left on one connection and may not have arrived. A WebSocket message has no acknowledgement, but TCP keeps the order: what was sent before a ping has arrived when its pong has. So a ping
 /// follows what was sent, at most one in a second.
 /// </summary>
-internal sealed class Unconfirmed(Connection connection, TimeProvider time)
+internal sealed class Unconfirmed(WebSocketConnection connection, TimeProvider time)
 {
     private static readonly TimeSpan Rest = TimeSpan.FromSeconds(1);
 
@@ -57,7 +57,7 @@ internal sealed class Unconfirmed(Connection connection, TimeProvider time)
                     (_before, _behind) = (_behind, default);
                 }
 
-                await connection.PingAsync(CancellationToken.None).ConfigureAwait(false);
+                await connection.PingAnewAsync().ConfigureAwait(false);
                 lock (_lock)
                 {
                     _before = default;

@@ -3,6 +3,7 @@ using Duologue.Client;
 using Duologue.Protocol;
 using Duologue.Tests.Client.Peers;
 using Duologue.Tests.Peer;
+using Duologue.Tests.Protocol;
 
 namespace Duologue.Tests.Client.Reconnecting;
 
@@ -14,7 +15,7 @@ public class UnconfirmedTests
     public async Task What_a_pong_has_come_behind_has_arrived()
     {
         await using KestrelServer server = await KestrelServer.StartAsync(KestrelServer.EchoAsync);
-        await using Connection connection = await Connection.ConnectAsync(server.Uri, Token);
+        await using var connection = (WebSocketConnection)await Connection.ConnectAsync(server.Uri, Token);
         var unconfirmed = new Unconfirmed(connection, TimeProvider.System);
 
         // The second comes while the ping behind the first is under way, or rests: another one follows.
@@ -35,7 +36,7 @@ public class UnconfirmedTests
             await exchange.WriteAsync(exchange.Accept());
             await exchange.ReadToEndAsync();
         });
-        Connection connection = await Connection.ConnectAsync(server.Uri, Token);
+        var connection = (WebSocketConnection)await Connection.ConnectAsync(server.Uri, Token);
         var unconfirmed = new Unconfirmed(connection, TimeProvider.System);
         unconfirmed.Add(Message(4));
         unconfirmed.Add(Message(6));
@@ -43,6 +44,32 @@ public class UnconfirmedTests
         await connection.Closed.Soon();
         unconfirmed.Add(Message(7));
         Assert.Equal(new Unconfirmed.Sent(4, 7, 3, 9), unconfirmed.Take());
+    }
+
+    [Fact]
+    public async Task A_pong_to_a_ping_that_had_left_before_a_message_was_a_sign_of_its_arrival()
+    {
+        // So many pings of the application's that one more shares the latest.
+        await using RawPeer peer = RawPeer.Start(role: Role.Client);
+        List<Task<TimeSpan>> pings = [.. Enumerable.Range(0, 16).Select(_ => peer.Connection.PingAsync(Token).AsTask())];
+        List<byte[]> payloads = [];
+        while (payloads.Count < pings.Count)
+        {
+            payloads.Add(await peer.ReadAsync(WireFrame.Ping));
+        }
+
+        var unconfirmed = new Unconfirmed(peer.Connection, TimeProvider.System);
+        await peer.Connection.SendAsync("abc", Token);
+        unconfirmed.Add(Message(1));
+        await peer.Connection.SendAsync("behind", Token);
+        Assert.Equal("abc", await peer.ReadTextAsync());
+        byte[] behind = await peer.ReadAsync(WireFrame.Ping);
+
+        await peer.SendAsync([.. payloads.Select(payload => new WireFrame(WireFrame.Pong, payload))]);
+        await Task.WhenAll(pings).Soon();
+        Assert.Equal(new Unconfirmed.Sent(1, 1, 1, 3), unconfirmed.Take());
+        await peer.SendAsync(new WireFrame(WireFrame.Pong, behind));
+        await Waiting.Until(() => unconfirmed.Take().Count == 0);
     }
 
     [Fact]
