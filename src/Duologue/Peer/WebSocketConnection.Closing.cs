@@ -42,6 +42,20 @@ internal sealed partial class WebSocketConnection
         }
     }
 
+    /// <summary>
+    /// Whether the peer's Close answers ours, as far as can be seen: RFC 6455 §5.5.1, an answer "typically echos the status code". One that was on its way when ours was sent has mostly another.
+    /// </summary>
+    public bool IsCloseEchoed
+    {
+        get
+        {
+            lock (Gate)
+            {
+                return _closeSent && _closeReceived && ReceivedCode == SentCode;
+            }
+        }
+    }
+
     /// <summary>Whether nothing can be sent any more: a Close is on its way, or the connection has ended.</summary>
     public bool IsEnding
     {

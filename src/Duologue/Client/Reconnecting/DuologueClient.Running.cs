@@ -122,7 +122,9 @@ public sealed partial class DuologueClient
 
         CloseInfo close = await connection.Closed.ConfigureAwait(false);
         _current = null;
-        Unconfirmed.Sent unknown = close.WasClean && !close.ByPeer ? default : unconfirmed.Take();
+
+        // Who answers our Close has had all that was sent before it. One who closed at the same time may have read none of it.
+        Unconfirmed.Sent unknown = unconfirmed.Take(isAnswered: close is { WasClean: true, ByPeer: false } && connection.IsCloseEchoed);
         if (unknown.Count > 0)
         {
             Tell(new MessagesLostEventArgs(MessageFate.Unknown, unknown.First, unknown.Last, unknown.Count, unknown.Bytes));
@@ -175,7 +177,7 @@ public sealed partial class DuologueClient
         catch (Exception e) when (e is ConnectionClosedException or OperationCanceledException)
         {
             // Some of it may have left, and all of it may have arrived.
-            unconfirmed.Add(message);
+            unconfirmed.BreakOff(message);
             message.Fate?.TrySetResult(MessageFate.Unknown);
             throw;
         }

@@ -11,6 +11,7 @@ internal sealed class Unconfirmed(WebSocketConnection connection, TimeProvider t
     private readonly Lock _lock = new();
     private Sent _before;
     private Sent _behind;
+    private Sent _brokenOff;
     private bool _isAsking;
 
     /// <summary>Something has left.</summary>
@@ -30,12 +31,22 @@ internal sealed class Unconfirmed(WebSocketConnection connection, TimeProvider t
         _ = AskAsync();
     }
 
-    /// <summary>What nobody knows of, when the connection has ended.</summary>
-    public Sent Take()
+    /// <summary>Some of it may have left, and nothing is sent behind it. No pong and no Close says that all of it has arrived.</summary>
+    public void BreakOff(KeptMessage message)
     {
         lock (_lock)
         {
-            return _before.With(_behind);
+            _brokenOff = _brokenOff.With(message.Number, message.Data.Length);
+        }
+    }
+
+    /// <summary>What nobody knows of, when the connection has ended.</summary>
+    /// <param name="isAnswered">The peer has answered a Close that came behind all that has left.</param>
+    public Sent Take(bool isAnswered)
+    {
+        lock (_lock)
+        {
+            return isAnswered ? _brokenOff : _before.With(_behind).With(_brokenOff);
         }
     }
 

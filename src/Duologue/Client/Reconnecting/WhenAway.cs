@@ -40,7 +40,7 @@ public enum MessageFate
     /// <summary>It was not sent: <see cref="DuologueClientOptions.MaxKeptBytes"/> were waiting.</summary>
     Overflowed,
 
-    /// <summary>It may have arrived, or not: the connection was cut behind it, before there was a sign from the peer.</summary>
+    /// <summary>It may have arrived, or not: the connection ended behind it, or within it, before there was a sign from the peer.</summary>
     Unknown,
 }
 

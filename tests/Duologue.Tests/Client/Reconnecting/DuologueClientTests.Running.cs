@@ -1,12 +1,77 @@
 using System.Collections.Concurrent;
+using System.Net.WebSockets;
 using Duologue.Tests.Client.Peers;
 using Duologue.Tests.Peer;
+using Duologue.Tests.Protocol;
+using Microsoft.Extensions.Time.Testing;
 
 namespace Duologue.Tests.Client.Reconnecting;
 
 // From the beginning of a conversation to its end, and to the client's.
 public partial class DuologueClientTests
 {
+    [Fact]
+    public async Task A_message_that_the_end_of_the_client_broke_off_was_lost_without_a_word()
+    {
+        var time = new FakeTimeProvider();
+        var reads = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using KestrelServer server = await KestrelServer.StartAsync(async context =>
+        {
+            using WebSocket socket = await context.WebSockets.AcceptWebSocketAsync();
+            await reads.Task.WaitAsync(context.RequestAborted);
+            await ReadToCloseAsync(socket, context.RequestAborted);
+            await socket.CloseOutputAsync(socket.CloseStatus!.Value, null, context.RequestAborted);
+        });
+        var options = new ConnectOptions { TimeProvider = time, ConnectTimeout = Timeout.InfiniteTimeSpan, KeepAliveInterval = Timeout.InfiniteTimeSpan };
+        var lost = new ConcurrentQueue<MessagesLostEventArgs>();
+        await using var client = new DuologueClient(server.Uri, new DuologueClientOptions { MaxKeptBytes = 64 * 1024 * 1024, Connect = options });
+        client.MessagesLost += (_, e) => lost.Enqueue(e);
+        await client.OpenAsync(Token).Soon();
+
+        // Larger than what anybody buffers: it waits until the time for what is still to be sent is over. The Close is answered.
+        Task<MessageFate> fate = client.SendAsync(new byte[64 * 1024 * 1024], MessageType.Binary, WhenAway.Keep, Token).AsTask();
+        Task<ClientStateEventArgs> closing = client.CloseAsync().AsTask();
+        await time.PassUntil(fate, TimeSpan.FromMinutes(1));
+        reads.SetResult();
+
+        Assert.Equal(MessageFate.Unknown, await fate);
+        Assert.True((await closing.Soon()).Close!.WasClean);
+        MessagesLostEventArgs unknown = Assert.Single(lost);
+        Assert.Equal((MessageFate.Unknown, 1L, 1L, 1, 64L * 1024 * 1024), (unknown.Fate, unknown.First, unknown.Last, unknown.Count, unknown.Bytes));
+    }
+
+    [Theory]
+    [InlineData(1000, 0)]
+    [InlineData(1001, 1)]
+    public async Task A_Close_that_crossed_the_clients_was_taken_for_its_answer(ushort code, int unknown)
+    {
+        await using var server = new RawServer(async exchange =>
+        {
+            await exchange.WriteAsync(exchange.Accept());
+            byte[] header = new byte[2];
+            do
+            {
+                // Never answers a ping. No frame is longer than 125 bytes.
+                await exchange.Stream.ReadExactlyAsync(header, exchange.Stop);
+                await exchange.Stream.ReadExactlyAsync(new byte[4 + (header[1] & 0x7F)], exchange.Stop);
+            }
+            while ((header[0] & 0x0F) != WireFrame.Close);
+
+            // To the client it is all the same whether this one was on its way before.
+            await exchange.Stream.WriteAsync(WireFrame.OfClose(code, "").ToBytes(), exchange.Stop);
+        });
+        var lost = new ConcurrentQueue<MessagesLostEventArgs>();
+        await using var client = new DuologueClient(server.Uri, Quick with { Connect = Quick.Connect with { CloseTimeout = TimeSpan.FromMinutes(1) } });
+        client.MessagesLost += (_, e) => lost.Enqueue(e);
+        await client.OpenAsync(Token).Soon();
+        Assert.Equal(MessageFate.Sent, await client.SendAsync("abc", WhenAway.Keep, Token).Soon());
+
+        ClientStateEventArgs end = await client.CloseAsync().Soon();
+
+        Assert.Equal((code, true), (end.Close!.Code, end.Close.WasClean));
+        Assert.Equal(Enumerable.Repeat((MessageFate.Unknown, 1L, 1L), unknown), lost.Select(e => (e.Fate, e.First, e.Last)));
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
@@ -28,5 +93,13 @@ public partial class DuologueClientTests
         await client.OpenAsync(Token).Soon();
 
         Assert.Equal([error, error], failures.Select(failure => Assert.IsType<HandshakeException>(failure).InnerException!));
+    }
+
+    private static async Task ReadToCloseAsync(WebSocket socket, CancellationToken cancellationToken)
+    {
+        byte[] buffer = new byte[64 * 1024];
+        while ((await socket.ReceiveAsync(buffer, cancellationToken)).MessageType != WebSocketMessageType.Close)
+        {
+        }
     }
 }

@@ -25,7 +25,7 @@ public class UnconfirmedTests
             unconfirmed.Add(Message(i));
         }
 
-        await Waiting.Until(() => unconfirmed.Take().Count == 0);
+        await Waiting.Until(() => unconfirmed.Take(isAnswered: false).Count == 0);
     }
 
     [Fact]
@@ -43,7 +43,7 @@ public class UnconfirmedTests
         connection.Abort();
         await connection.Closed.Soon();
         unconfirmed.Add(Message(7));
-        Assert.Equal(new Unconfirmed.Sent(4, 7, 3, 9), unconfirmed.Take());
+        Assert.Equal(new Unconfirmed.Sent(4, 7, 3, 9), unconfirmed.Take(isAnswered: false));
     }
 
     [Fact]
@@ -67,9 +67,9 @@ public class UnconfirmedTests
 
         await peer.SendAsync([.. payloads.Select(payload => new WireFrame(WireFrame.Pong, payload))]);
         await Task.WhenAll(pings).Soon();
-        Assert.Equal(new Unconfirmed.Sent(1, 1, 1, 3), unconfirmed.Take());
+        Assert.Equal(new Unconfirmed.Sent(1, 1, 1, 3), unconfirmed.Take(isAnswered: false));
         await peer.SendAsync(new WireFrame(WireFrame.Pong, behind));
-        await Waiting.Until(() => unconfirmed.Take().Count == 0);
+        await Waiting.Until(() => unconfirmed.Take(isAnswered: false).Count == 0);
     }
 
     [Fact]
@@ -87,7 +87,7 @@ public class UnconfirmedTests
         var unconfirmed = new Unconfirmed(session, TimeProvider.System);
         unconfirmed.Add(Message(1));
         unconfirmed.Add(Message(2));
-        return unconfirmed.Take();
+        return unconfirmed.Take(isAnswered: false);
     }
 
     private static KeptMessage Message(long number) => new(number, MessageType.Text, "abc"u8.ToArray(), keeps: true, long.MaxValue);
