@@ -28,6 +28,9 @@ public sealed partial class DuologueClient
     private bool _isDisposed;
 
     private Connection? _reading;
+
+    // The last one, if the client ended while there was no room for it among the others.
+    private Connection? _last;
     private volatile Connection? _current;
     private (ushort Code, string Reason) _closing = (1000, "");
     private int _isRead;
@@ -71,7 +74,6 @@ public sealed partial class DuologueClient
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
         {
             // The application has ended it, before or between conversations.
-            _current?.Abort();
         }
         finally
         {
@@ -188,12 +190,18 @@ public sealed partial class DuologueClient
         Task? room = null;
         while (!_unread.Writer.TryWrite(connection))
         {
+            if (_stop.IsCancellationRequested)
+            {
+                // None follows it. What it has received is read behind that of the others.
+                Volatile.Write(ref _last, connection);
+                return;
+            }
+
             if (Volatile.Read(ref _isRead) != 0)
             {
                 // Whoever reads is far behind: what has come must be read before more comes. One who waits for room is enough, however often it is looked again.
                 room = room is null or { IsCompleted: true } ? _unread.Writer.WaitToWriteAsync(_stop.Token).AsTask() : room;
                 await Task.WhenAny(room, Task.Delay(ReaderGrace, Time, _stop.Token)).ConfigureAwait(false);
-                _stop.Token.ThrowIfCancellationRequested();
             }
             else if (_unread.Reader.TryRead(out Connection? oldest))
             {
@@ -202,7 +210,7 @@ public sealed partial class DuologueClient
         }
     }
 
-    // Nobody wants what it has received, or not before too much has come. It is over: there will be no more.
+    // Nobody wants what it has received, or not before too much has come. It is over: there will be no more, and nothing to wait for.
     private async Task LetGoAsync(Connection unread)
     {
         int count = 0;
@@ -210,7 +218,7 @@ public sealed partial class DuologueClient
         {
             while (true)
             {
-                await unread.ReceiveAsync(_stop.Token).ConfigureAwait(false);
+                await unread.ReceiveAsync(CancellationToken.None).ConfigureAwait(false);
                 count++;
             }
         }

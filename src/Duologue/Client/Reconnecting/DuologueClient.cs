@@ -151,9 +151,9 @@ public sealed partial class DuologueClient : IAsyncDisposable
 
         try
         {
-            while (_reading is not null || await _unread.Reader.WaitToReadAsync(cancellationToken).ConfigureAwait(false))
+            while (_reading is not null || await _unread.Reader.WaitToReadAsync(cancellationToken).ConfigureAwait(false) || Volatile.Read(ref _last) is not null)
             {
-                _reading ??= _unread.Reader.TryRead(out Connection? next) ? next : null;
+                _reading ??= _unread.Reader.TryRead(out Connection? next) ? next : Interlocked.Exchange(ref _last, null);
                 while (_reading is { } reading)
                 {
                     Message message;

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Net.WebSockets;
+using System.Text;
 using Duologue.Tests.Client.Peers;
 using Duologue.Tests.Peer;
 using Duologue.Tests.Protocol;
@@ -70,6 +71,46 @@ public partial class DuologueClientTests
 
         Assert.Equal((code, true), (end.Close!.Code, end.Close.WasClean));
         Assert.Equal(Enumerable.Repeat((MessageFate.Unknown, 1L, 1L), unknown), lost.Select(e => (e.Fate, e.First, e.Last)));
+    }
+
+    [Fact]
+    public async Task What_the_last_conversation_had_brought_was_never_read_where_the_reader_was_far_behind()
+    {
+        int visits = 0;
+        await using KestrelServer server = await KestrelServer.StartAsync(async context =>
+        {
+            int visit = Interlocked.Increment(ref visits);
+            using WebSocket socket = await context.WebSockets.AcceptWebSocketAsync();
+            await socket.SendAsync(Encoding.UTF8.GetBytes($"{visit}"), WebSocketMessageType.Text, true, context.RequestAborted);
+            if (visit < 10)
+            {
+                await socket.CloseOutputAsync(WebSocketCloseStatus.InternalServerError, "", context.RequestAborted);
+            }
+
+            await ReadToCloseAsync(socket, context.RequestAborted);
+            if (visit == 10)
+            {
+                await socket.CloseOutputAsync(socket.CloseStatus!.Value, "", context.RequestAborted);
+            }
+        });
+        await using var client = new DuologueClient(server.Uri, Quick with { Connect = Quick.Connect with { CloseTimeout = TimeSpan.FromMilliseconds(400) } });
+        client.Start();
+        await using IAsyncEnumerator<Message> reader = client.ReadAllAsync(Token).GetAsyncEnumerator(Token);
+        List<string> received = [];
+        Assert.True(await reader.MoveNextAsync().Soon());
+        received.Add(reader.Current.Text);
+
+        // While the first is being read and eight wait, there is no room for the tenth. Its message has come before its pong.
+        await Waiting.Until(() => Volatile.Read(ref visits) == 10 && client.Connection is not null);
+        await client.Connection!.PingAsync(Token).Soon();
+        Task<ClientStateEventArgs> closing = client.CloseAsync().AsTask();
+        await closing.Soon();
+        while (await reader.MoveNextAsync().Soon())
+        {
+            received.Add(reader.Current.Text);
+        }
+
+        Assert.Equal(Enumerable.Range(1, 10).Select(visit => $"{visit}"), received);
     }
 
     [Theory]
