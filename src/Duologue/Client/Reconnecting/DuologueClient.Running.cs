@@ -73,7 +73,8 @@ public sealed partial class DuologueClient
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
         {
-            // The application has ended it, before or between conversations.
+            // The application has ended it, before or between conversations: the end of none of them brought this about.
+            close = null;
         }
         finally
         {

@@ -64,7 +64,7 @@ public sealed partial class DuologueClient : IAsyncDisposable
     public Task<ClientStateEventArgs> Ended => _ended.Task;
 
     /// <summary>Begins to connect. Of no effect if it has been called before.</summary>
-    /// <exception cref="ObjectDisposedException">The client is disposed.</exception>
+    /// <exception cref="ObjectDisposedException">The client is disposed, or the application has closed it.</exception>
     public void Start()
     {
         lock (_lock)
@@ -78,6 +78,7 @@ public sealed partial class DuologueClient : IAsyncDisposable
     /// <param name="cancellationToken">Stops the waiting, not the client.</param>
     /// <exception cref="HandshakeException">The server refuses, and the client has given up.</exception>
     /// <exception cref="ConnectionClosedException">The client has ended.</exception>
+    /// <exception cref="ObjectDisposedException">The client is disposed, or the application had closed it before.</exception>
     public async Task OpenAsync(CancellationToken cancellationToken)
     {
         Start();

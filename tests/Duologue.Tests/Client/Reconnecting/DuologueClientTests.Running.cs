@@ -113,6 +113,32 @@ public partial class DuologueClientTests
         Assert.Equal(Enumerable.Range(1, 10).Select(visit => $"{visit}"), received);
     }
 
+    [Fact]
+    public async Task Who_closed_a_client_that_waited_was_told_the_end_of_the_conversation_before_as_its_own()
+    {
+        await using KestrelServer server = await KestrelServer.StartAsync(async context =>
+        {
+            using WebSocket socket = await context.WebSockets.AcceptWebSocketAsync();
+            await socket.CloseOutputAsync(WebSocketCloseStatus.InternalServerError, "", context.RequestAborted);
+            await ReadToCloseAsync(socket, context.RequestAborted);
+        });
+        var waits = new TaskCompletionSource<ClientStateEventArgs>(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var client = new DuologueClient(server.Uri, new DuologueClientOptions { InitialDelay = TimeSpan.FromMinutes(5), MaxDelay = TimeSpan.FromMinutes(5) });
+        client.StateChanged += (_, e) =>
+        {
+            if (e.State == ClientState.Waiting)
+            {
+                waits.TrySetResult(e);
+            }
+        };
+        client.Start();
+        Assert.Equal(1011, (await waits.Task.Soon()).Close!.Code);
+
+        ClientStateEventArgs end = await client.CloseAsync().Soon();
+
+        Assert.Equal((null, null), (end.Close, end.Failure));
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
