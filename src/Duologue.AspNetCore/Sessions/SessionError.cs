@@ -29,7 +29,12 @@ internal readonly record struct SessionError(int Code, string Message, int Statu
         if (isUpgrade)
         {
             response.ContentType = "text/html";
-            response.Headers.Connection = "close";
+            if (HttpProtocol.IsHttp11(context.Request.Protocol))
+            {
+                // RFC 9113 §8.2.2: HTTP/2 has no such header, and the web server takes it out with a warning each time.
+                response.Headers.Connection = "close";
+            }
+
             await response.WriteAsync(Message, context.RequestAborted).ConfigureAwait(false);
             return;
         }

@@ -1,10 +1,14 @@
 using System.Diagnostics.Metrics;
 using System.Net;
 using System.Security.Claims;
+using System.Text;
 using Duologue.AspNetCore.Tests.Support;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.Metrics.Testing;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
 namespace Duologue.AspNetCore.Tests.Sessions;
@@ -266,6 +270,24 @@ public class SessionEndpointTests
 
         Assert.Equal(400, status);
         Assert.Contains("subprotocol", body, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("/engine.io?EIO=4&transport=websocket&sid=unknown", "Session ID unknown")]
+    [InlineData("/engine.io?EIO=4&transport=polling", "Bad request")]
+    public async Task A_WebSocket_over_HTTP2_that_was_refused_left_a_warning_of_the_web_server_each_time(string path, string expected)
+    {
+        await using TestHost host = await TestHost.StartAsync(
+            app => app.MapDuologue<EchoHandler>("/engine.io"),
+            _ => { },
+            builder => builder.WebHost.ConfigureKestrel(kestrel => kestrel.ConfigureEndpointDefaults(listen => listen.Protocols = HttpProtocols.Http2)));
+        await using RawHttp2Client client = await RawHttp2Client.ConnectAsync(host.Url);
+        await client.OpenWebSocketAsync(1, host.Url.Authority, path);
+
+        Http2Frame answer = await client.ReadUntilAsync(Http2Frame.Data);
+
+        Assert.Equal(expected, Encoding.UTF8.GetString(answer.Payload));
+        Assert.DoesNotContain(host.Log.GetSnapshot(), record => record.Level >= LogLevel.Warning && record.Category!.StartsWith("Microsoft", StringComparison.Ordinal));
     }
 
     [Theory]
