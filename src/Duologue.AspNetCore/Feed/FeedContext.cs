@@ -49,7 +49,8 @@ internal sealed class TopicsRequest
 
     public bool Presence { get; init; }
 
-    public JsonElement? Data { get; init; }
+    /// <summary>Undefined where it is left out: null is a value like others.</summary>
+    public JsonElement Data { get; init; }
 
     public string? Encoding { get; init; }
 

@@ -241,7 +241,8 @@ internal sealed class TopicsHandler(TopicHub topics, TopicAuthorization authoriz
     private static TopicMessage? MessageOf(TopicsRequest request, out string? error)
     {
         error = null;
-        if (request.Data is not { } data)
+        JsonElement data = request.Data;
+        if (data.ValueKind == JsonValueKind.Undefined)
         {
             error = "There is no data to publish.";
             return null;

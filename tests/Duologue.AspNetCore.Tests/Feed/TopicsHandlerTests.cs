@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net.Http.Json;
 using System.Net.WebSockets;
 using System.Text.Json;
 using Duologue.AspNetCore.Tests.Support;
@@ -39,6 +40,24 @@ public class TopicsHandlerTests
         Assert.Equal("heard", Text((await ReceiveAsync(socket)).GetProperty("items")[0], "data"));
         await socket.SendTextAsync("""{"type":"ping","ref":4}""");
         AssertJson("""{"type":"pong","ref":4}""", await socket.ReceiveTextAsync());
+    }
+
+    [Fact]
+    public async Task A_null_was_published_by_POST_and_no_data_on_a_socket()
+    {
+        await using FeedHost feed = await FeedHost.StartAsync(endpoint => endpoint.AllowPublishing = true);
+        using ClientWebSocket socket = await feed.Host.OpenTopicsAsync();
+
+        await socket.SendTextAsync("""{"type":"publish","topic":"a","data":null,"ref":1}""");
+        Assert.Equal("published", Text(await ReceiveAsync(socket), "type"));
+        using HttpResponseMessage posted = await feed.Http.PostAsync("/topics/a", JsonContent.Create<object?>(null), TestContext.Current.CancellationToken);
+        Assert.True(posted.IsSuccessStatusCode);
+
+        string page = await feed.Http.GetStringAsync("/topics/a", TestContext.Current.CancellationToken);
+        Assert.Equal(2, page.Split("\"data\":null}").Length - 1);
+
+        await socket.SendTextAsync("""{"type":"publish","topic":"a","ref":2}""");
+        Assert.Equal("bad_request", Text(await ReceiveAsync(socket), "code"));
     }
 
     [Theory]
