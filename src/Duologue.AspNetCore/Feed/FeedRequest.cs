@@ -171,6 +171,11 @@ internal static class FeedRequest
             {
                 return (null, new FeedRefusal(FeedRefusalReason.Body, error.StatusCode, $"The body could not be read: {error.Message}"));
             }
+            catch (Exception error) when (error is IOException or OperationCanceledException)
+            {
+                // A chunk longer than a number bears, which Kestrel has no exception of its own for; or the client has gone before the body's end.
+                return (null, new FeedRefusal(FeedRefusalReason.Body, StatusCodes.Status400BadRequest, $"The body could not be read: {error.Message}"));
+            }
 
             if (result.Buffer.Length > maxSize)
             {

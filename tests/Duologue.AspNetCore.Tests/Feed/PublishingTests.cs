@@ -1,8 +1,15 @@
+using System.Diagnostics.Metrics;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
 using Duologue.AspNetCore.Tests.Support;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.Metrics.Testing;
+using Microsoft.Extensions.Logging;
 
 namespace Duologue.AspNetCore.Tests.Feed;
 
@@ -95,6 +102,7 @@ public class PublishingTests
     [Theory]
     [InlineData("zz\r\n", "chunk")]
     [InlineData("5\r\nabcdefgh\r\n0\r\n\r\n", "chunk")]
+    [InlineData("ffffffff\r\nabc", "chunk")]
     public async Task A_body_that_breaks_HTTP_was_an_unhandled_exception(string chunks, string expected)
     {
         await using FeedHost feed = await FeedHost.StartAsync(endpoint => endpoint.AllowPublishing = true);
@@ -103,6 +111,25 @@ public class PublishingTests
         Assert.Equal(400, answer.Status);
         Assert.Contains(expected, answer.Body, StringComparison.OrdinalIgnoreCase);
         Assert.Empty((await feed.PollAsync("/topics/news")).Data);
+    }
+
+    [Fact]
+    public async Task A_body_that_is_cut_by_a_reset_of_its_stream_was_counted_by_nobody()
+    {
+        await using TestHost host = await TestHost.StartAsync(
+            app => app.MapTopics("/topics/{**name}").WithOptions(endpoint => endpoint.AllowPublishing = true),
+            _ => { },
+            builder => builder.WebHost.ConfigureKestrel(kestrel => kestrel.ConfigureEndpointDefaults(listen => listen.Protocols = HttpProtocols.Http2)));
+        using var refusals = new MetricCollector<long>(host.Services.GetRequiredService<IMeterFactory>(), ServerMetrics.MeterName, "duologue.pubsub.feed.refusals");
+        await using RawHttp2Client client = await RawHttp2Client.ConnectAsync(host.Url);
+        await client.SendHeadersAsync(1, (":method", "POST"), (":scheme", "http"), (":path", "/topics/news"), (":authority", host.Url.Authority), ("content-type", "text/plain"));
+        await client.SendAsync(Http2Frame.Data, 0, 1, "begun"u8.ToArray());
+        await client.SendAsync(Http2Frame.Reset, 0, 1, [0, 0, 0, 8]);
+
+        await Eventually.True(() => refusals.LastMeasurement is not null);
+
+        Assert.Equal("body", refusals.LastMeasurement!.Tags["duologue.feed.refusal"]);
+        Assert.DoesNotContain(host.Log.GetSnapshot(), record => record.Level >= LogLevel.Error);
     }
 
     [Fact]
