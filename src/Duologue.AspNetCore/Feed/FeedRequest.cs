@@ -1,9 +1,11 @@
 using System.Buffers;
 using System.IO.Pipelines;
+using System.Text;
 using System.Text.Json;
 using System.Text.Unicode;
 using Duologue.Peer;
 using Duologue.Protocol;
+using Duologue.Protocol.Handshake;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Primitives;
@@ -16,6 +18,7 @@ internal static class FeedRequest
 {
     private const string EventStream = "text/event-stream";
     private const string IdempotencyHeader = "Idempotency-Key";
+    private const string Identity = "identity";
 
     /// <summary>Whether the request asks for server-sent events.</summary>
     public static bool WantsEventStream(HttpRequest request)
@@ -55,6 +58,14 @@ internal static class FeedRequest
         if (KindOf(context.Request.ContentType) is not { } kind)
         {
             return (null, new FeedRefusal(FeedRefusalReason.MediaType, StatusCodes.Status415UnsupportedMediaType, "A message is published as text/plain in UTF-8, application/json or application/octet-stream; say so in Content-Type."));
+        }
+
+        if (IsEncoded(context.Request.Headers.ContentEncoding))
+        {
+            // RFC 9110 §15.5.16: what would do is said.
+            context.Response.Headers.AcceptEncoding = Identity;
+            string coding = PeerText.Quote(context.Request.Headers.ContentEncoding);
+            return (null, new FeedRefusal(FeedRefusalReason.MediaType, StatusCodes.Status415UnsupportedMediaType, $"Content-Encoding is {coding}, which is not undone here; send the body as it is, or let UseRequestDecompression undo it before it comes here."));
         }
 
         if (!TryReadKey(context.Request, out string? key))
@@ -107,6 +118,20 @@ internal static class FeedRequest
         }
 
         return values.Count == 0 || IdempotencyKey.IsValid(key);
+    }
+
+    // Whoever reads the topic is not told of a coding, and would have bytes that nobody can tell from the message.
+    private static bool IsEncoded(StringValues codings)
+    {
+        foreach (ReadOnlySpan<char> coding in HeaderList.Elements(codings))
+        {
+            if (!Ascii.EqualsIgnoreCase(coding, Identity))
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     private enum Kind

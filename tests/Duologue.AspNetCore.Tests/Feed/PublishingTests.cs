@@ -113,6 +113,27 @@ public class PublishingTests
         Assert.Empty((await feed.PollAsync("/topics/news")).Data);
     }
 
+    [Theory]
+    [InlineData("gzip", "text/plain", 415)]
+    [InlineData("br", "application/octet-stream", 415)]
+    [InlineData("identity, GZIP", "application/json", 415)]
+    [InlineData("identity", "text/plain", 200)]
+    public async Task A_compressed_body_was_published_as_it_came_or_refused_as_no_UTF8(string coding, string contentType, int status)
+    {
+        await using FeedHost feed = await FeedHost.StartAsync(endpoint => endpoint.AllowPublishing = true);
+        using var content = new ByteArrayContent("1"u8.ToArray());
+        content.Headers.ContentType = MediaTypeHeaderValue.Parse(contentType);
+        Assert.True(content.Headers.TryAddWithoutValidation("Content-Encoding", coding));
+        using HttpResponseMessage response = await feed.Http.PostAsync("/topics/news", content, Token);
+        Assert.Equal(status, (int)response.StatusCode);
+        if (status == 415)
+        {
+            Assert.Contains(coding, await response.Content.ReadAsStringAsync(Token), StringComparison.Ordinal);
+            Assert.Equal("identity", Assert.Single(response.Headers.GetValues("Accept-Encoding")));
+            Assert.Empty((await feed.PollAsync("/topics/news")).Data);
+        }
+    }
+
     [Fact]
     public async Task A_body_that_is_cut_by_a_reset_of_its_stream_was_counted_by_nobody()
     {
