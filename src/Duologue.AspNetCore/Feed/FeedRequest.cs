@@ -186,20 +186,18 @@ internal static class FeedRequest
             ReadResult result;
             try
             {
-                result = await reader.ReadAsync(context.RequestAborted).ConfigureAwait(false);
+                result = await RequestBody.ReadAsync(context).ConfigureAwait(false);
             }
             catch (BadHttpRequestException error) when (error.StatusCode == StatusCodes.Status413PayloadTooLarge)
             {
                 return (null, TooLarge(maxSize));
             }
-            catch (BadHttpRequestException error)
-            {
-                return (null, new FeedRefusal(FeedRefusalReason.Body, error.StatusCode, $"The body could not be read: {error.Message}"));
-            }
             catch (Exception error) when (error is IOException or OperationCanceledException)
             {
-                // A chunk longer than a number bears, which Kestrel has no exception of its own for; or the client has gone before the body's end.
-                return (null, new FeedRefusal(FeedRefusalReason.Body, StatusCodes.Status400BadRequest, $"The body could not be read: {error.Message}"));
+                // It breaks a rule of HTTP, by an exception of Kestrel's own or, where a chunk is longer than a number bears, by another; or the client has gone before its end.
+                RequestBody.EndBehind(context, error);
+                int status = error is BadHttpRequestException broken ? broken.StatusCode : StatusCodes.Status400BadRequest;
+                return (null, new FeedRefusal(FeedRefusalReason.Body, status, $"The body could not be read: {error.Message}"));
             }
 
             if (result.Buffer.Length > maxSize)

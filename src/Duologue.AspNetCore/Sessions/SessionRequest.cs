@@ -128,6 +128,7 @@ internal static class SessionRequest
         catch (Exception error) when (error is IOException or OperationCanceledException or ConnectionAbortedException)
         {
             // What the client still had to say is unknown: a session with a gap is none. Where there is a client, nothing of this was taken.
+            RequestBody.EndBehind(context, error);
             context.Response.StatusCode = error is BadHttpRequestException broken ? broken.StatusCode : StatusCodes.Status400BadRequest;
             session.Carrier.Lose(error);
         }
@@ -163,7 +164,7 @@ internal static class SessionRequest
         PipeReader reader = request.BodyReader;
         while (request.ContentLength is null || request.ContentLength <= session.MaxPayload)
         {
-            ReadResult result = await reader.ReadAsync(context.RequestAborted).ConfigureAwait(false);
+            ReadResult result = await RequestBody.ReadAsync(context).ConfigureAwait(false);
             ReadOnlySequence<byte> buffer = result.Buffer;
             if (buffer.Length > session.MaxPayload)
             {

@@ -111,6 +111,7 @@ public class PublishingTests
         Assert.Equal(400, answer.Status);
         Assert.Contains(expected, answer.Body, StringComparison.OrdinalIgnoreCase);
         Assert.Empty((await feed.PollAsync("/topics/news")).Data);
+        Assert.DoesNotContain(feed.Host.Log.GetSnapshot(), record => record.Level >= LogLevel.Error);
     }
 
     [Theory]

@@ -46,6 +46,13 @@ internal sealed class RawPoll : IDisposable
         }
     }
 
+    /// <summary>Ends the connection by RST.</summary>
+    public void Reset()
+    {
+        _client.LingerState = new LingerOption(true, 0);
+        _client.Close();
+    }
+
     public void Dispose() => _client.Dispose();
 
     private async Task<bool> ReadAsync()
