@@ -1,5 +1,6 @@
 using System.Text;
 using Duologue.AspNetCore.Tests.Support;
+using Duologue.Tests.Shared;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;

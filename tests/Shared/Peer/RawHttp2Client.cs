@@ -2,18 +2,20 @@ using System.Buffers.Binary;
 using System.Net.Sockets;
 using System.Text;
 
-namespace Duologue.AspNetCore.Tests.Support;
+namespace Duologue.Tests.Shared;
 
 /// <summary>A client of HTTP/2 in clear text that sends the frames that a test wants, and none else.</summary>
 internal sealed class RawHttp2Client : IAsyncDisposable
 {
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
     private readonly TcpClient _tcp;
     private readonly CancellationTokenSource _patience = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
 
     private RawHttp2Client(TcpClient tcp)
     {
         _tcp = tcp;
-        _patience.CancelAfter(TestHost.Patience);
+        _patience.CancelAfter(Patience);
     }
 
     private NetworkStream Stream => _tcp.GetStream();
