@@ -250,7 +250,17 @@ internal sealed partial class TopicHub
         bool began = false;
         while (true)
         {
+            TopicPosition sent = reader.Position;
             TopicPage page = await reader.ReadAvailableAsync(PageCount, PageBytes, cancellationToken).ConfigureAwait(false);
+            lock (state)
+            {
+                if (!state.HasClosed && !state.IsHeld(pending))
+                {
+                    // It was unsubscribed: what is read from here on may have been published since.
+                    return new SubscribeResult(false, sent, isReset, isReset ? lost : null);
+                }
+            }
+
             if (page.IsReset)
             {
                 (isReset, lost) = (true, lost + page.Lost);

@@ -126,6 +126,33 @@ public class TopicHubTests
     }
 
     [Fact]
+    public async Task Who_unsubscribed_while_it_caught_up_was_sent_what_was_published_behind_that()
+    {
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/", Talks.Idle));
+        using ClientWebSocket client = await host.ConnectAsync("/");
+        ConnectionState state = ConnectionState.Of(Assert.Single(host.Connections), out WebSocketConnection connection);
+        var hub = (TopicHub)host.Topics;
+
+        // More than is read at a time.
+        for (int i = 0; i < 300; i++)
+        {
+            hub.Publish("t", "before");
+        }
+
+        var sink = new GatedSink();
+        Task<SubscribeResult> subscribing = hub.SubscribeAsync(connection, state, "t", TopicStart.Oldest, sink, Token).AsTask();
+        await sink.Reached.WaitAsync(TestHost.Patience, Token);
+        Assert.True(hub.Unsubscribe(connection, state, "t", MemberForm.Protocol));
+        hub.Publish("t", "behind");
+        sink.Open(null);
+
+        SubscribeResult result = await subscribing.WaitAsync(TestHost.Patience, Token);
+        Assert.DoesNotContain("behind", sink.Sent);
+        Assert.Equal((false, (long)sink.Sent.Count), (result.IsSubscribed, result.Position.Offset));
+        Assert.Equal(0, hub.Count);
+    }
+
+    [Fact]
     public async Task A_publish_waited_until_presence_had_its_place_with_all_who_watch()
     {
         await using Room room = await Room.OpenAsync();
