@@ -102,7 +102,7 @@ internal sealed partial class Topic
             RefreshWildcards();
             lock (_publishLock)
             {
-                if (_following == Following.NoMore)
+                if (_following == Following.NoMore || IsRetired)
                 {
                     return 0;
                 }
@@ -196,7 +196,7 @@ internal sealed partial class Topic
         RefreshWildcards();
         lock (_publishLock)
         {
-            if (_following == Following.NoMore)
+            if (_following == Following.NoMore || IsRetired)
             {
                 return false;
             }
@@ -286,6 +286,11 @@ internal sealed partial class Topic
             MemberSnapshot members;
             lock (_publishLock)
             {
+                if (_following == Following.NoMore)
+                {
+                    return;
+                }
+
                 members = TakeSnapshot();
                 delivery = new Delivery(Name, page, members);
 
@@ -312,6 +317,12 @@ internal sealed partial class Topic
             ReadOnlySpan<TopicMessage> some = messages.AsSpan(next, CountTogether(messages.AsSpan(next)));
             lock (_publishLock)
             {
+                if (_following == Following.NoMore)
+                {
+                    // Whoever subscribes by a wildcard has come since, and has what is appended by the next topic of this name.
+                    return;
+                }
+
                 delivery = Deliver(some, TakeSnapshot());
             }
 

@@ -58,6 +58,18 @@ internal sealed partial class Topic(string name, TopicHub hub)
         }
     }
 
+    /// <summary>Whether it takes nobody any more: it is to be removed.</summary>
+    private bool IsRetired
+    {
+        get
+        {
+            lock (_setLock)
+            {
+                return _retired;
+            }
+        }
+    }
+
     private bool HasMembers
     {
         get
@@ -197,16 +209,16 @@ internal sealed partial class Topic(string name, TopicHub hub)
     public bool TryRetire(TimeSpan idle)
     {
         RefreshWildcards();
-        bool isIdle;
+
+        // In one step, lest something is heard of in between, which those who subscribe by a wildcard are to have.
         lock (_publishLock)
         {
             // Who is behind is to have something yet, however long the broker takes to give it.
-            isIdle = !_isBehind && !_pumping && hub.Time.GetElapsedTime(_lastPublish) >= idle;
-        }
-
-        lock (_setLock)
-        {
-            return !_retired && _members.Count == 0 && _readers is null or { Count: 0 } && (isIdle || _wild.Length == 0) && (_retired = true);
+            bool isIdle = !_isBehind && !_pumping && hub.Time.GetElapsedTime(_lastPublish) >= idle;
+            lock (_setLock)
+            {
+                return !_retired && _members.Count == 0 && _readers is null or { Count: 0 } && (isIdle || _wild.Length == 0) && (_retired = true);
+            }
         }
     }
 

@@ -256,6 +256,55 @@ public class RemoteTopicTests
     }
 
     [Fact]
+    public async Task What_a_topic_read_that_was_given_up_meanwhile_came_once_more_to_those_who_subscribe_by_a_pattern()
+    {
+        var held = new TaskCompletionSource();
+        var broker = new LimpingBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System));
+        await using TestHost host = await StartAsync(broker);
+        using ClientWebSocket first = await host.ConnectAsync("/");
+        Connection leaving = Assert.Single(host.Connections);
+        using ClientWebSocket second = await host.ConnectAsync("/");
+        Connection other = host.Connections.Single(connection => connection != leaving);
+        Assert.True((await leaving.SubscribeAsync("news/a", TopicStart.Now, Token)).IsSubscribed);
+        broker.MayRead = held.Task;
+        broker.TellUncertain("news/a");
+        broker.MayRead = Task.CompletedTask;
+        Assert.True(leaving.Unsubscribe("news/a"));
+
+        Assert.True(other.Subscribe("news/*"));
+        await host.Topics.PublishAsync("news/a", "one", Token);
+        Assert.Equal("one", await second.ReceiveTextAsync());
+        held.SetResult();
+        await host.Topics.PublishAsync("news/a", "two", Token);
+        Assert.Equal("two", await second.ReceiveTextAsync());
+    }
+
+    [Fact]
+    public async Task What_is_heard_of_behind_a_hole_while_its_topic_is_given_up_comes_to_those_who_subscribe_by_a_pattern()
+    {
+        var held = new TaskCompletionSource();
+        var broker = new LimpingBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System));
+        await using TestHost host = await StartAsync(broker);
+        using ClientWebSocket client = await host.ConnectAsync("/");
+        Assert.True(Assert.Single(host.Connections).Subscribe("news/*"));
+        await host.Topics.PublishAsync("news/a", "first", Token);
+        Assert.Equal("first", await client.ReceiveTextAsync());
+
+        // As the sweeper does, which has not taken it out yet.
+        var topics = (ConcurrentDictionary<string, Topic>)typeof(TopicHub).GetField("_topics", BindingFlags.Instance | BindingFlags.NonPublic)!.GetValue(host.Topics)!;
+        Topic given = topics["news/a"];
+        await Eventually.True(() => given.TryRetire(TimeSpan.Zero));
+        broker.MayRead = held.Task;
+        broker.IsSilent = true;
+        TopicPosition position = await host.Topics.PublishAsync("news/a", "second", Token);
+        broker.TellUnseen("news/a", position);
+        given.Detach();
+        held.SetResult();
+
+        Assert.Equal("second", await client.ReceiveTextAsync());
+    }
+
+    [Fact]
     public async Task A_pattern_that_the_broker_did_not_follow_at_once_was_not_followed_at_all_and_given_up_in_the_name_of_another()
     {
         var broker = new PatternBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System), failures: 2);
@@ -349,8 +398,15 @@ public class RemoteTopicTests
 
         public Task MaySubscribe { get; init; } = Task.CompletedTask;
 
-        public override ValueTask<TopicPage> ReadAsync(string topic, TopicStart start, int maxCount, int maxBytes, CancellationToken cancellationToken) =>
-            Interlocked.Decrement(ref _failuresOfRead) >= 0 ? throw new IOException("The broker is down.") : base.ReadAsync(topic, start, maxCount, maxBytes, cancellationToken);
+        public Task MayRead { get; set; } = Task.CompletedTask;
+
+        public bool IsSilent { get; set; }
+
+        public override async ValueTask<TopicPage> ReadAsync(string topic, TopicStart start, int maxCount, int maxBytes, CancellationToken cancellationToken)
+        {
+            await MayRead.ConfigureAwait(false);
+            return Interlocked.Decrement(ref _failuresOfRead) >= 0 ? throw new IOException("The broker is down.") : await base.ReadAsync(topic, start, maxCount, maxBytes, cancellationToken).ConfigureAwait(false);
+        }
 
         public override async ValueTask<TopicPosition> SubscribeAsync(string topic, CancellationToken cancellationToken)
         {
@@ -360,7 +416,15 @@ public class RemoteTopicTests
 
         public void TellUncertain(string topic) => OnUncertain(topic);
 
-        protected override void Tell(string topic, TopicMessage message) => OnAppended(topic, message);
+        public void TellUnseen(string topic, TopicPosition first) => OnAppendedUnseen(topic, first);
+
+        protected override void Tell(string topic, TopicMessage message)
+        {
+            if (!IsSilent)
+            {
+                OnAppended(topic, message);
+            }
+        }
     }
 
     /// <summary>Counts who follows patterns; fails to follow one at first.</summary>
