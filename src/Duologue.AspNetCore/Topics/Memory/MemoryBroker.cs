@@ -7,8 +7,9 @@ namespace Duologue.AspNetCore;
 /// has published, read or been subscribed for <see cref="DuologueOptions.TopicIdleLifetime"/>.
 /// </summary>
 /// <remarks>
-/// An epoch is the time at which the topic began, in milliseconds of Unix time, made unique. A topic that is not there has a place, too: now, offset 0.
-/// Whoever comes back with it, after the topic has begun, was there before its first message, provided that no other life of the topic can have come and gone meanwhile: that takes the idle lifetime.
+/// An epoch is the time at which the topic began, in milliseconds of Unix time, by a clock that is set once and then goes on as time passes. A topic that is not there has a place, too: now, offset 0.
+/// Whoever comes back with it, after the topic has begun, was there before its first message, provided that no other life of the topic can have come and gone meanwhile: that takes the idle lifetime. So long no place
+/// may run ahead of the clock, nor the clock be put back. Two lives of a topic have the same epoch only if they began at once: then the first had no message.
 /// </remarks>
 internal sealed class MemoryBroker : Broker, IDisposable
 {
@@ -17,18 +18,18 @@ internal sealed class MemoryBroker : Broker, IDisposable
     private readonly TopicHistories _histories;
     private readonly TimeProvider _time;
     private readonly long _startedAt;
+    private readonly long _startedTimestamp;
     private readonly ITimer _sweeper;
     private int _count;
     private long _bytes;
     private long _cut;
-    private long _lastEpoch;
 
     public MemoryBroker(DuologueOptions options, TimeProvider time)
     {
         _options = options;
         _histories = new TopicHistories(options);
         _time = time;
-        _startedAt = Now;
+        (_startedAt, _startedTimestamp) = (time.GetUtcNow().ToUnixTimeMilliseconds(), time.GetTimestamp());
         TimeSpan period = SweepPeriod(options.TopicIdleLifetime);
         _sweeper = time.CreateTimer(static broker => ((MemoryBroker)broker!).Sweep(), this, period, period);
     }
@@ -47,7 +48,7 @@ internal sealed class MemoryBroker : Broker, IDisposable
 
     private bool IsFull => Bytes > _options.MaxTopicHistoryBytes;
 
-    private long Now => _time.GetUtcNow().ToUnixTimeMilliseconds();
+    private long Now => _startedAt + (long)_time.GetElapsedTime(_startedTimestamp).TotalMilliseconds;
 
     /// <summary>Appends, without a notification: for who follows the topic, and delivers by itself. False if it is a repeat, which is not to be delivered.</summary>
     /// <exception cref="TopicLimitException">It is a new topic, and there are too many.</exception>
@@ -137,7 +138,7 @@ internal sealed class MemoryBroker : Broker, IDisposable
         }
 
         TopicPosition after = start.Position;
-        if (after.Offset != 0 || after.Epoch < absentSince || after.Epoch > Math.Max(here.Epoch, Interlocked.Read(ref _lastEpoch)))
+        if (after.Offset != 0 || after.Epoch < absentSince || after.Epoch > here.Epoch)
         {
             return new TopicPage([], here, HasMore: false) { IsReset = true };
         }
@@ -163,25 +164,12 @@ internal sealed class MemoryBroker : Broker, IDisposable
                 throw new TopicLimitException(nameof(DuologueOptions.MaxTopics), _options.MaxTopics);
             }
 
-            if (_logs.TryAdd(topic, new TopicLog(topic, NextEpoch(), _histories.For(topic), _time)))
+            if (_logs.TryAdd(topic, new TopicLog(topic, Now, _histories.For(topic), _time)))
             {
                 continue;
             }
 
             Interlocked.Decrement(ref _count);
-        }
-    }
-
-    private long NextEpoch()
-    {
-        while (true)
-        {
-            long last = Interlocked.Read(ref _lastEpoch);
-            long next = Math.Max(Now, last + 1);
-            if (Interlocked.CompareExchange(ref _lastEpoch, next, last) == last)
-            {
-                return next;
-            }
         }
     }
 

@@ -110,6 +110,30 @@ public class MemoryBrokerTests
         Assert.True(broker.Read("other", TopicStart.After(new TopicPosition(long.MaxValue, 0)), 10, 1000).IsReset);
     }
 
+    [Theory]
+    [InlineData(100_000, 0)]
+    [InlineData(0, -60)]
+    public async Task A_place_that_was_ahead_of_the_clock_hid_that_a_topic_came_and_went(int others, int minutes)
+    {
+        var time = new SteppedTime(Start);
+        using var broker = new MemoryBroker(new DuologueOptions { TopicIdleLifetime = TimeSpan.FromMinutes(1), MaxTopics = 0 }, time);
+        for (int i = 0; i < others; i++)
+        {
+            // Many topics begin at once.
+            broker.Pin(i.ToString(CultureInfo.InvariantCulture));
+        }
+
+        TopicPosition before = broker.Pin("t");
+        await broker.UnsubscribeAsync("t");
+        time.Step = TimeSpan.FromMinutes(minutes);
+        time.Advance(TimeSpan.FromSeconds(1));
+        broker.Append("t", Message(1, 1));
+        time.Advance(TimeSpan.FromSeconds(70));
+        Assert.Equal(others, broker.Count);
+
+        Assert.True(broker.Read("t", TopicStart.After(before), 10, 1000).IsReset);
+    }
+
     [Fact]
     public void A_topic_that_nobody_uses_is_forgotten_and_begins_anew()
     {
@@ -360,6 +384,14 @@ public class MemoryBrokerTests
 
             return first;
         }
+    }
+
+    /// <summary>A clock that somebody sets, while time goes on.</summary>
+    private sealed class SteppedTime(DateTimeOffset start) : FakeTimeProvider(start)
+    {
+        public TimeSpan Step { get; set; }
+
+        public override DateTimeOffset GetUtcNow() => base.GetUtcNow() + Step;
     }
 
     private enum Kind
