@@ -77,6 +77,9 @@ public sealed class TopicMessage
         _time = time;
     }
 
+    /// <summary>The same message, for one reader: an item that is made of it goes with it.</summary>
+    internal TopicMessage Apart() => new(Position, Type, Data) { IsJson = IsJson, IdempotencyKey = IdempotencyKey, Flags = Flags, Time = Time };
+
     /// <summary>Whether the one message comes right behind the other.</summary>
     internal bool Follows(TopicPosition position) => Position.Epoch == position.Epoch && Position.Offset == position.Offset + 1;
 

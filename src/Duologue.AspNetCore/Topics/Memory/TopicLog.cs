@@ -205,7 +205,9 @@ internal sealed class TopicLog(string name, long epoch, TopicHistory limits, Tim
         var messages = new TopicMessage[count];
         for (int i = 0; i < count; i++)
         {
-            messages[i] = At(index + i);
+            // What is made of an older one for a reader would stay as long as the message, and is counted nowhere.
+            TopicMessage message = At(index + i);
+            messages[i] = index + i < _count - KeptItems ? message.Apart() : message;
         }
 
         return new TopicPage(messages, new TopicPosition(Epoch, after + count), HasMore: count < available);
