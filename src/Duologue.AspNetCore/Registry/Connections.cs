@@ -130,19 +130,22 @@ public sealed class Connections : IReadOnlyCollection<Connection>
 
     internal void Add(WebSocketConnection connection, string? userId)
     {
-        _byNumber.Add(connection);
-        Interlocked.Increment(ref _count);
-        if (userId is not null)
+        if (userId is null)
         {
-            lock (_usersLock)
-            {
-                if (!_byUser.TryGetValue(userId, out HashSet<WebSocketConnection>? connections))
-                {
-                    _byUser.Add(userId, connections = []);
-                }
+            AddNumber(connection);
+            return;
+        }
 
-                connections.Add(connection);
+        // In one step for whoever removes it: from when it is found by its number it may be ended, and nobody would take it out of what it is put into behind that.
+        lock (_usersLock)
+        {
+            AddNumber(connection);
+            if (!_byUser.TryGetValue(userId, out HashSet<WebSocketConnection>? connections))
+            {
+                _byUser.Add(userId, connections = []);
             }
+
+            connections.Add(connection);
         }
     }
 
@@ -166,6 +169,12 @@ public sealed class Connections : IReadOnlyCollection<Connection>
                 }
             }
         }
+    }
+
+    private void AddNumber(WebSocketConnection connection)
+    {
+        _byNumber.Add(connection);
+        Interlocked.Increment(ref _count);
     }
 
     // An id is its number as the connection spells it: no sign, no leading zero.

@@ -1,6 +1,8 @@
 using System.Net.WebSockets;
+using System.Reflection;
 using System.Security.Claims;
 using Duologue.AspNetCore.Tests.Support;
+using Duologue.Protocol;
 using Microsoft.AspNetCore.Builder;
 
 namespace Duologue.AspNetCore.Tests.Registry;
@@ -145,6 +147,36 @@ public class ConnectionsTests
         // Each is taken from its user when it is counted no more.
         await Eventually.True(() => host.Connections.Count == 0 && Enumerable.Range(0, 5).All(user => host.Connections.CountByUser($"u{user}") == 0));
         Assert.Empty(host.Connections);
+    }
+
+    [Fact]
+    public void A_connection_that_ended_while_it_was_registered_stayed_with_its_user()
+    {
+        var connections = new Connections();
+        var connection = new WebSocketConnection(new ConnectionSetup { Role = Role.Server, Options = new ConnectionOptions() });
+        var usersLock = (Lock)typeof(Connections).GetField("_usersLock", BindingFlags.Instance | BindingFlags.NonPublic)!.GetValue(connections)!;
+        var adding = new Thread(() => connections.Add(connection, "ann"));
+        bool isFound;
+        lock (usersLock)
+        {
+            adding.Start();
+            Assert.True(SpinWait.SpinUntil(() => adding.ThreadState.HasFlag(ThreadState.WaitSleepJoin), TestHost.Patience));
+
+            // Whoever finds it at this moment may end it.
+            isFound = connections.Find(connection.Id) is not null;
+            if (isFound)
+            {
+                connections.Remove(connection, "ann");
+            }
+        }
+
+        Assert.True(adding.Join(TestHost.Patience));
+        if (!isFound)
+        {
+            connections.Remove(connection, "ann");
+        }
+
+        Assert.Equal((0, 0), (connections.Count, connections.CountByUser("ann")));
     }
 
     // Says its id, then listens. The query names the user: a stand-in for authentication.
