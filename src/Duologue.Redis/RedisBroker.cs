@@ -219,9 +219,9 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
         _stop.Dispose();
     }
 
-    /// <summary>Whether a read failed by what stands in its topic's keys, and not by the link, or by a server that answers none for the moment.</summary>
+    /// <summary>Whether a read failed by what stands in its topic's keys, and not by the link, or by a server that answers none for the moment, or may not write what a read does.</summary>
     internal static bool IsOfOneTopic(Exception failure) =>
-        failure is BrokerUnavailableException { InnerException: { } cause } && (cause is RedisServerException refused ? !PublishQueue.IsPassing(refused) : cause is FormatException or OverflowException);
+        failure is BrokerUnavailableException { InnerException: { } cause } && (cause is RedisServerException refused ? !PublishQueue.IsOfServer(refused) : cause is FormatException or OverflowException);
 
     private void TellPresence(PresenceChange change)
     {

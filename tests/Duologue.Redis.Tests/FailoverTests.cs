@@ -119,6 +119,35 @@ public class FailoverTests(ITestOutputHelper output)
         Assert.True(node.HasLogged("RedisReplicaLeft"));
     }
 
+    [Fact]
+    public async Task A_server_that_could_not_write_yet_was_never_told_what_it_lacked()
+    {
+        await using var primary = new RedisStore("--appendonly", "no", "--repl-diskless-sync-delay", "0");
+        await using var replica = new RedisStore("--appendonly", "no", "--replicaof", "127.0.0.1", primary.Port.ToString(CultureInfo.InvariantCulture));
+        await using ConnectionMultiplexer second = await ConnectionMultiplexer.ConnectAsync(replica.PatientAddress + ",allowAdmin=true");
+        await using var line = new Relay(primary.Port);
+        await using Node publisher = await Node.StartAsync(StoreServer.Patiently(line.Address));
+        await using Node other = await Node.StartAsync(replica.PatientAddress);
+        TopicPosition kept = await publisher.Topics.PublishAsync("t", "kept", Token);
+        await Eventually.True(() => EndAt(second) == 1);
+        await second.GetServers()[0].ExecuteAsync("REPLICAOF", "NO", "ONE");
+        await publisher.Topics.PublishAsync("t", "lost", Token);
+
+        // It has no replica of its own yet, and takes no write without one.
+        await second.GetServers()[0].ExecuteAsync("CONFIG", "SET", "min-replicas-to-write", "1");
+        line.LeadTo(replica.Port);
+        await primary.KillAsync();
+
+        // Nobody reads: it is the publisher's node that says how far the topic had come, and is refused.
+        await Eventually.True(() => ((string)second.GetDatabase().Execute("INFO", "commandstats")!).Split('\n').Any(line => line.StartsWith("cmdstat_evalsha:", StringComparison.Ordinal) && !line.Contains("failed_calls=0", StringComparison.Ordinal)));
+        await second.GetServers()[0].ExecuteAsync("CONFIG", "SET", "min-replicas-to-write", "0");
+
+        // Only who published it knows of it, and publishes nothing there any more.
+        await other.Topics.PublishAsync("t", "after", Token);
+        await Eventually.True(() => (string?)second.GetDatabase().HashGet("duologue:v3:{t:t}h", "chain") is "");
+        Assert.True((await other.Topics.ReadAsync("t", TopicStart.After(kept), 10, Token)).IsReset);
+    }
+
     private static long EndAt(ConnectionMultiplexer server) =>
         long.Parse(((string?)server.GetDatabase().HashGet("duologue:v3:{t:t}h", "at", CommandFlags.PreferReplica) ?? "0").Split(' ')[0], CultureInfo.InvariantCulture);
 }

@@ -19,7 +19,11 @@ public class LinkTests
     [InlineData("BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.", false)]
     [InlineData("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", false)]
     [InlineData("CLUSTERDOWN The cluster is down", false)]
+    [InlineData("OOM command not allowed when used memory > 'maxmemory'.", false)]
+    [InlineData("MISCONF Errors writing to the AOF file: No space left on device", false)]
+    [InlineData("NOREPLICAS Not enough good replicas to write. script: a8da, on @user_script:10.", false)]
     [InlineData("WRONGTYPE Operation against a key holding the wrong kind of value", true)]
+    [InlineData("WRONGTYPE The key duologue:v3:{t:READONLY}h is a string, where the topic has a hash", true)]
     public void A_server_that_answers_no_read_for_the_moment_was_taken_for_a_topic_that_cannot_be_read(string refusal, bool isOfOneTopic)
     {
         var refused = new RedisServerException(RedisErrorKind.Unknown, CommandFlags.None, refusal);

@@ -227,8 +227,11 @@ internal sealed partial class PublishQueue
         return verdicts;
     }
 
-    /// <summary>Whether the server would have refused anything, and may take it in a moment.</summary>
-    public static bool IsPassing(RedisServerException refused) => Passing.Any(word => refused.Message.Contains(word, StringComparison.Ordinal));
+    /// <summary>Whether the server would have refused anything, and may take it in a moment, or when it has room or a replica again.</summary>
+    public static bool IsOfServer(RedisServerException refused) => Is(refused, Passing) || Is(refused, Full);
+
+    // By its first word: others may be of a key, and so of a topic, which may be called ROOM.
+    private static bool Is(RedisServerException refused, string[] codes) => codes.Any(code => refused.Message.StartsWith(code, StringComparison.Ordinal));
 
     /// <summary>Waits until nothing is under way and the server answers.</summary>
     private async Task RecoverAsync()
@@ -296,9 +299,7 @@ internal sealed partial class PublishQueue
 
     private static Verdict Judge(RedisServerException refused)
     {
-        Fate fate = IsPassing(refused) ? Fate.Again
-            : Full.Any(word => refused.Message.Contains(word, StringComparison.Ordinal)) ? Fate.Refused
-            : Fate.Failed;
+        Fate fate = Is(refused, Passing) ? Fate.Again : Is(refused, Full) ? Fate.Refused : Fate.Failed;
         return new Verdict(fate, default, refused);
     }
 

@@ -96,7 +96,7 @@ internal sealed class TopicScripts(string prefix, int layout, CallLimit calls)
     /// <summary>What all keys and channels of this layout begin with.</summary>
     public string Prefix => _prefix;
 
-    public static bool IsScriptMissing(RedisServerException error) => error.Message.Contains("NOSCRIPT", StringComparison.Ordinal);
+    public static bool IsScriptMissing(RedisServerException error) => error.Message.StartsWith("NOSCRIPT", StringComparison.Ordinal);
 
     // The braces keep a topic's keys in one slot of a cluster; what stands before the name keeps the tag from being empty.
     public static string TagOf(string prefix, string topic) => $"{prefix}{{t:{topic}}}";

@@ -30,6 +30,22 @@ public class ForeignDataTests
         Assert.Contains("WRONGTYPE", await answer.Content.ReadAsStringAsync(Token), StringComparison.Ordinal);
     }
 
+    // OOM is in ROOM: it was told that Redis takes nothing for the moment, and of LOADING nothing until it was too late.
+    [Theory]
+    [InlineData("ROOM")]
+    [InlineData("LOADING")]
+    public async Task A_topic_with_the_code_of_an_error_in_its_name_was_taken_for_that_error(string topic)
+    {
+        await using var store = new RedisStore();
+        await using Node node = await Node.StartAsync(store, options => options.PublishTimeout = TimeSpan.FromSeconds(5));
+        await using ConnectionMultiplexer stranger = await ConnectionMultiplexer.ConnectAsync(store.PatientAddress);
+        await stranger.GetDatabase().StringSetAsync($"duologue:v3:{{t:{topic}}}h", "another application's");
+
+        BrokerUnavailableException error = await Assert.ThrowsAsync<BrokerUnavailableException>(() => node.Topics.PublishAsync(topic, "x", Token).AsTask());
+        Assert.False(error.IsUnknown);
+        Assert.StartsWith($"Redis refuses the message: WRONGTYPE The key duologue:v3:{{t:{topic}}}h is a string", error.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_publish_that_redis_refused_ended_the_socket_and_its_other_topics()
     {
