@@ -309,7 +309,7 @@ public sealed partial class RedisBroker
             string mark = string.Create(CultureInfo.InvariantCulture, $"! {NodeName} {_incarnation} {beat} {_scripts.Layout}");
             await link.GetSubscriber().PublishAsync(_scripts.Channel, mark).WaitAsync(_options.HeartbeatInterval, _time, _stop.Token).ConfigureAwait(false);
         }
-        catch (RedisServerException refused)
+        catch (RedisServerException refused) when (RedisRefusal.IsAnswer(refused))
         {
             // The link stands, but the heartbeat that is to prove it is refused: the user lacks a right, or the server is full. Logged once, not with each beat.
             if (Interlocked.Exchange(ref _refusal, refused.Message) != refused.Message)

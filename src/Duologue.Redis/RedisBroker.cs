@@ -126,7 +126,7 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
         {
             return await read.JoinAsync(() => ReadHereAsync(key), () => _reads.TryRemove(new(key, read))).WaitAsync(cancellationToken).ConfigureAwait(false);
         }
-        catch (RedisServerException refused)
+        catch (RedisServerException refused) when (RedisRefusal.IsAnswer(refused))
         {
             throw new BrokerUnavailableException($"Redis refuses to read the topic's log: {refused.Message}", isUnknown: false, refused);
         }
@@ -134,7 +134,7 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
         {
             throw new BrokerUnavailableException($"What stands in the topic's keys in Redis is not Duologue's ({error.Message}). Whoever wrote to {TopicScripts.TagOf(_scripts.Prefix, topic)}h or …l must not; delete both, and the topic begins anew.", isUnknown: false, error);
         }
-        catch (Exception error) when (error is RedisConnectionException or RedisTimeoutException or TimeoutException or ObjectDisposedException)
+        catch (Exception error) when (error is RedisConnectionException or RedisServerException or RedisTimeoutException or TimeoutException or ObjectDisposedException)
         {
             throw new BrokerUnavailableException("The topic's log could not be read: Redis is away.", isUnknown: false, error);
         }
@@ -221,7 +221,7 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
 
     /// <summary>Whether a read failed by what stands in its topic's keys, and not by the link, or by a server that answers none for the moment, or may not write what a read does.</summary>
     internal static bool IsOfOneTopic(Exception failure) =>
-        failure is BrokerUnavailableException { InnerException: { } cause } && (cause is RedisServerException refused ? !PublishQueue.IsOfServer(refused) : cause is FormatException or OverflowException);
+        failure is BrokerUnavailableException { InnerException: { } cause } && (cause is RedisServerException refused ? RedisRefusal.IsAnswer(refused) && !PublishQueue.IsOfServer(refused) : cause is FormatException or OverflowException);
 
     private void TellPresence(PresenceChange change)
     {

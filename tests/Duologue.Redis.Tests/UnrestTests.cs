@@ -89,6 +89,18 @@ public class UnrestTests(ITestOutputHelper output)
         Assert.Equal(0, crowd.Resets);
     }
 
+    [Fact]
+    public async Task A_line_that_took_longer_than_a_second_for_the_scripts_took_no_publish_any_more()
+    {
+        await using var store = new RedisStore("--appendonly", "no");
+        await using var line = new Relay(store.Port);
+        await using Node node = await Node.StartAsync(StoreServer.Patiently(line.Address));
+        line.Delay = TimeSpan.FromSeconds(0.6);
+        Assert.Equal(1, (await node.Topics.PublishAsync("t", "before", Token)).Offset);
+        line.CutAll();
+        Assert.Equal(2, (await node.Topics.PublishAsync("t", "after", Token).AsTask().WaitAsync(Node.Patience, Token)).Offset);
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("h")]

@@ -7,6 +7,12 @@ namespace Duologue.Redis;
 /// <summary>What a server has said against a node: its login, or a right that it lacks.</summary>
 internal static class RedisRefusal
 {
+    /// <summary>
+    /// Whether it is an answer to the call. Where the server refuses what the client library asks it by itself, the connection is ended, and all that was sent behind that is failed in the same words: what
+    /// became of it is not known.
+    /// </summary>
+    public static bool IsAnswer(RedisServerException error) => error.Kind != RedisErrorKind.ConnectionFault;
+
     /// <summary>The server's words; null if it is not the server that refuses.</summary>
     public static string? Of(Exception error)
     {

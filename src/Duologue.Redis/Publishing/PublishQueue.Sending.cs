@@ -13,6 +13,8 @@ internal sealed partial class PublishQueue
     public const int MaxCalls = 2;
 
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan LoadPatience = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan MostLoadPatience = TimeSpan.FromSeconds(8);
     private static readonly string[] Passing = ["NOSCRIPT", "LOADING", "READONLY", "MASTERDOWN", "BUSY", "TRYAGAIN", "CLUSTERDOWN"];
 
     // It takes nothing more, and says so before the script has written anything.
@@ -201,7 +203,7 @@ internal sealed partial class PublishQueue
 
             return [.. answers.Select(Judge)];
         }
-        catch (RedisServerException refused)
+        catch (RedisServerException refused) when (RedisRefusal.IsAnswer(refused))
         {
             all = Judge(refused);
             if (all.Fate == Fate.Failed && batch.Count > 1)
@@ -211,7 +213,7 @@ internal sealed partial class PublishQueue
                 all = new Verdict(Fate.AgainAlone, default, refused);
             }
         }
-        catch (Exception error) when (error is RedisConnectionException or RedisTimeoutException or TimeoutException or ObjectDisposedException)
+        catch (Exception error) when (error is RedisConnectionException or RedisServerException or RedisTimeoutException or TimeoutException or ObjectDisposedException)
         {
             // What never was written to a connection cannot have come.
             bool isUnsent = error is RedisConnectionException { CommandStatus: CommandStatus.WaitingToBeSent or CommandStatus.WaitingInBacklog };
@@ -265,6 +267,7 @@ internal sealed partial class PublishQueue
             await Task.Delay(Pause, _time, _stop.Token).ConfigureAwait(false);
         }
 
+        TimeSpan patience = LoadPatience;
         while (true)
         {
             try
@@ -272,12 +275,14 @@ internal sealed partial class PublishQueue
                 if (_database() is { } database)
                 {
                     // The scripts are asked for anew: this may be another server.
-                    await _scripts.LoadAsync(database).WaitAsync(TimeSpan.FromSeconds(1), _time, _stop.Token).ConfigureAwait(false);
+                    await _scripts.LoadAsync(database).WaitAsync(patience, _time, _stop.Token).ConfigureAwait(false);
                     return;
                 }
             }
             catch (Exception error) when (!_stop.IsCancellationRequested)
             {
+                // Short at first, for there may be another link by then; but a server or a line that takes longer does answer.
+                patience = error is TimeoutException && patience < MostLoadPatience ? patience * 2 : patience;
                 lock (_lock)
                 {
                     _lastFailure = error;

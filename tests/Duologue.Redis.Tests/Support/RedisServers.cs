@@ -4,6 +4,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using Garnet;
+using StackExchange.Redis;
 
 namespace Duologue.Redis.Tests.Support;
 
@@ -161,6 +162,19 @@ internal sealed class RedisStore : StoreServer
     {
         using var kill = Process.Start("kill", [$"-{signal}", _process.Id.ToString(CultureInfo.InvariantCulture)]);
         await kill.WaitForExitAsync(TestContext.Current.CancellationToken);
+    }
+
+    /// <summary>It cannot write its snapshot, and so takes no write.</summary>
+    public async Task FailToSaveAsync(ConnectionMultiplexer admin)
+    {
+        IServer server = admin.GetServers()[0];
+        Directory.CreateDirectory(Path.Combine(_folder, "dump.rdb"));
+        await server.ConfigSetAsync("save", "3600 1000000");
+        await server.ExecuteAsync("BGSAVE");
+        while (!((string)(await server.ExecuteAsync("INFO", "persistence"))!).Contains("rdb_last_bgsave_status:err", StringComparison.Ordinal))
+        {
+            await Task.Delay(10, TestContext.Current.CancellationToken);
+        }
     }
 
     public override async ValueTask DisposeAsync()
