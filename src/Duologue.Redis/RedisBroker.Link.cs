@@ -260,6 +260,9 @@ public sealed partial class RedisBroker
 
         // What waits for a link waits in our own queue, in order and with a deadline.
         configuration.BacklogPolicy = BacklogPolicy.FailFast;
+
+        // The heartbeats go over both of its connections. Its own pings prove less, and where the server cannot write and refuses them the client library ends the connection.
+        configuration.KeepAlive = (int)TimeSpan.FromDays(1).TotalSeconds;
         configuration.ReconnectRetryPolicy ??= new LinearRetry(500);
         return configuration;
     }

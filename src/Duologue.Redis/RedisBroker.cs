@@ -39,16 +39,19 @@ public sealed partial class RedisBroker : Broker, IAsyncDisposable
     /// <param name="options">The broker's.</param>
     /// <param name="server">The server's.</param>
     /// <param name="metrics">What is counted.</param>
+    /// <param name="suppressed">Counts what is not logged.</param>
     /// <param name="time">The clock.</param>
     /// <param name="loggers">Make the logger.</param>
     /// <param name="services">For the factory of the connection.</param>
-    internal RedisBroker(IOptions<RedisBrokerOptions> options, IOptions<DuologueOptions> server, RedisMetrics metrics, TimeProvider time, ILoggerFactory loggers, IServiceProvider services)
+    internal RedisBroker(IOptions<RedisBrokerOptions> options, IOptions<DuologueOptions> server, RedisMetrics metrics, ServerMetrics suppressed, TimeProvider time, ILoggerFactory loggers, IServiceProvider services)
     {
         (_options, _services, _time, _idle, _metrics) = (options.Value, services, time, server.Value.TopicIdleLifetime, metrics);
-        _logger = new SteadyLogger(loggers.CreateLogger(Log.Category));
+
+        // Whoever may publish to the channel, or cut the line again and again, is not to fill a disk.
+        _logger = new LimitedLogger(new SteadyLogger(loggers.CreateLogger(Log.Category)), time, suppressed.EventSuppressed);
         _calls = new CallLimit(time);
         _scripts = new TopicScripts(_options.KeyPrefix, _options.Layout, _calls);
-        _publishes = new PublishQueue(_options, _scripts, metrics, time, _idle, GetDatabase);
+        _publishes = new PublishQueue(_options, _scripts, metrics, time, _idle, GetDatabase) { RefusalBegan = cause => Log.PublishesRefused(_logger, NodeName, cause) };
         Registry = new NodeRegistry(_options, _incarnation, _scripts.Prefix, time, _logger, GetDatabase, _calls) { ReplicaFound = () => Volatile.Write(ref _isReplica, true) };
         _inbox = new Inbox(HandOut, ReadInstead, time, _options.GatherTime);
         _writer = new PresenceWriter(_options, Registry, _scripts.Prefix, time, _logger, GetDatabase, _calls);

@@ -96,6 +96,7 @@ public static class RedisServiceCollectionExtensions
             provider.GetRequiredService<IOptions<RedisBrokerOptions>>(),
             provider.GetRequiredService<IOptions<DuologueOptions>>(),
             provider.GetRequiredService<RedisMetrics>(),
+            provider.GetRequiredService<ServerMetrics>(),
             provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILoggerFactory>(),
             provider));

@@ -75,6 +75,9 @@ internal static partial class Log
     [LoggerMessage(5021, LogLevel.Warning, "The Redis to which node {Node} is connected is a replica now; it gives the connection up and makes another.", EventName = "RedisReplicaLeft")]
     public static partial void ReplicaLeft(ILogger logger, string node);
 
+    [LoggerMessage(5022, LogLevel.Warning, "Redis takes no publishes of node {Node} for the moment; each publisher is told: {Cause}", EventName = "RedisPublishesRefused")]
+    public static partial void PublishesRefused(ILogger logger, string node, string cause);
+
     [LoggerMessage(5018, LogLevel.Error, "Redis has refused the login of node {Node} as {Wanted}, and takes it for {User}, for whom it is open. The link is not made; it tries again.", EventName = "RedisLoginRefused")]
     public static partial void LoginRefused(ILogger logger, string node, string wanted, string user);
 

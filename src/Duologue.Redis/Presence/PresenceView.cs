@@ -161,6 +161,12 @@ internal sealed class PresenceView
     {
         List<PresenceMessage> held = peer.Held ?? [];
         peer.Held = null;
+        if (read.Failure is { } failure && !peer.HasFailed)
+        {
+            Log.PresenceNotRead(_logger, failure, _registry.Own.Name);
+        }
+
+        peer.HasFailed = read.Failure is not null;
         if (peer.HasGone)
         {
             return;
@@ -191,6 +197,7 @@ internal sealed class PresenceView
     private async Task ReadAsync(string incarnation, long generation, CancellationToken stop)
     {
         (long Number, Dictionary<(string, string), TopicSubscriber>? Members) read = default;
+        Exception? failure = null;
         try
         {
             if (_database() is { } database)
@@ -205,10 +212,10 @@ internal sealed class PresenceView
                 return;
             }
 
-            Log.PresenceNotRead(_logger, error, _registry.Own.Name);
+            failure = error;
         }
 
-        await _work.Writer.WriteAsync(new Work(null, new Hash(incarnation, generation, read.Number, read.Members)), CancellationToken.None).ConfigureAwait(false);
+        await _work.Writer.WriteAsync(new Work(null, new Hash(incarnation, generation, read.Number, read.Members, failure)), CancellationToken.None).ConfigureAwait(false);
     }
 #pragma warning restore CA1031
 
@@ -295,11 +302,14 @@ internal sealed class PresenceView
 
         public bool HasGone { get; set; }
 
+        /// <summary>Its hash could not be read the last time, which has been told.</summary>
+        public bool HasFailed { get; set; }
+
         /// <summary>What was told while its hash is read; null while it is not.</summary>
         public List<PresenceMessage>? Held { get; set; }
     }
 
-    private sealed record Hash(string Incarnation, long Generation, long Number, Dictionary<(string, string), TopicSubscriber>? Members);
+    private sealed record Hash(string Incarnation, long Generation, long Number, Dictionary<(string, string), TopicSubscriber>? Members, Exception? Failure);
 
     private readonly record struct Work(PresenceMessage? Message, Hash? Read);
 }

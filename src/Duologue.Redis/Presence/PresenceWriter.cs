@@ -200,10 +200,19 @@ internal sealed class PresenceWriter
 
         // If the node stops meanwhile, or a call is given up, what is under way may still write: it must write where its own generation is.
         (long generation, RedisKey key) = (_generation, Key);
-        foreach (PresenceChange[] some in all.Chunk(Batch))
+        try
         {
-            // What a node leaves behind that is killed here ends by itself.
-            await _calls.EndAsync(database.HashSetAsync(key, [.. some.Select(EntryOf)]), ExpireAsync(database, key)).ConfigureAwait(false);
+            foreach (PresenceChange[] some in all.Chunk(Batch))
+            {
+                // What a node leaves behind that is killed here ends by itself.
+                await _calls.EndAsync(database.HashSetAsync(key, [.. some.Select(EntryOf)]), ExpireAsync(database, key)).ConfigureAwait(false);
+            }
+        }
+        catch (RedisServerException)
+        {
+            // A part is of use to nobody, and a server that is full has no room for it.
+            await database.KeyDeleteAsync(key, CommandFlags.FireAndForget).ConfigureAwait(false);
+            throw;
         }
 
         // One after the other on one connection: in this order.

@@ -26,6 +26,9 @@ internal sealed partial class PublishQueue
     private readonly SemaphoreSlim _calls = new(MaxCalls);
     private int _isSignalled;
 
+    // Guarded by the lock: it has been told that the server takes nothing, and nothing was appended since.
+    private bool _isRefusing;
+
     /// <summary>What becomes of a publish that comes back.</summary>
     private enum Fate
     {
@@ -164,11 +167,18 @@ internal sealed partial class PublishQueue
     {
         Verdict[] verdicts = await AskAsync(batch, database, hashes).ConfigureAwait(false);
         bool isRetried = false;
+        string? refusal = null;
         lock (_lock)
         {
             for (int i = 0; i < verdicts.Length; i++)
             {
                 isRetried |= Take(batch[i], verdicts[i]);
+                if (verdicts[i].Fate == Fate.Refused && !_isRefusing)
+                {
+                    (_isRefusing, refusal) = (true, verdicts[i].Error!.Message);
+                }
+
+                _isRefusing &= verdicts[i].Answer.Outcome != AppendOutcome.Appended || verdicts[i].Fate != Fate.Landed;
             }
         }
 
@@ -177,6 +187,11 @@ internal sealed partial class PublishQueue
         if (isRetried)
         {
             Signal();
+        }
+
+        if (refusal is not null)
+        {
+            RefusalBegan?.Invoke(refusal);
         }
 
         for (int i = 0; i < verdicts.Length; i++)
@@ -363,7 +378,7 @@ internal sealed partial class PublishQueue
                 break;
             case Fate.Refused:
                 _metrics.Refused();
-                append.Completion.TrySetException(new BrokerUnavailableException("Redis takes no messages for the moment.", append.IsDoubtful, verdict.Error));
+                append.Completion.TrySetException(new BrokerUnavailableException($"Redis takes no messages for the moment: {verdict.Error!.Message}", append.IsDoubtful, verdict.Error));
                 break;
             case Fate.Failed when verdict.Answer.Outcome == AppendOutcome.Untold:
                 _metrics.Refused();

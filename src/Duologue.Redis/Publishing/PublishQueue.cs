@@ -37,6 +37,9 @@ internal sealed partial class PublishQueue : IAsyncDisposable
         _loop = Task.Run(RunAsync);
     }
 
+    /// <summary>Told, with the server's words, that it takes no publish for the moment: once until it takes one. With no lock held; must not throw.</summary>
+    public Action<string>? RefusalBegan { get; init; }
+
     /// <summary>How many are held: those whose publisher waits, and those that the client library has not let go of yet.</summary>
     public int Count => Volatile.Read(ref _count);
 

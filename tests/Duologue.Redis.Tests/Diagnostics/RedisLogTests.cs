@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Reflection;
 using Duologue.AspNetCore;
 using Duologue.Redis.Tests.Support;
@@ -127,6 +128,67 @@ public class RedisLogTests
         await LoggedAsync(app, "RedisNotificationUnreadable");
         await stranger.GetSubscriber().PublishAsync(new TopicScripts("duologue:").Channel, "! other start 1 99");
         await LoggedAsync(app, "RedisOtherLayout");
+    }
+
+    // Neither was anything logged, nor did it say why.
+    [Fact]
+    [Provokes("RedisPublishesRefused")]
+    public async Task A_server_that_takes_no_publish()
+    {
+        await using var store = new RedisStore("--appendonly", "no", "--maxmemory-policy", "noeviction");
+        await using ConnectionMultiplexer admin = await ConnectionMultiplexer.ConnectAsync(store.PatientAddress + ",allowAdmin=true");
+        await using WebApplication app = Build(store.PatientAddress, _ => { });
+        RedisBroker broker = app.Services.GetRequiredService<RedisBroker>();
+        await Eventually.True(() => broker.IsConnected);
+        for (int round = 1; round <= 2; round++)
+        {
+            await admin.GetServers()[0].ConfigSetAsync("maxmemory", "1");
+            for (int i = 0; i < 3; i++)
+            {
+                BrokerUnavailableException refused = await Assert.ThrowsAsync<BrokerUnavailableException>(() => AppendAsync());
+                Assert.Contains("OOM", refused.Message, StringComparison.Ordinal);
+            }
+
+            FakeLogRecord[] told = [.. app.Services.GetFakeLogCollector().GetSnapshot().Where(record => record.Id.Name == "RedisPublishesRefused")];
+            Assert.Equal(round, told.Length);
+            Assert.Contains("OOM", told[^1].Message, StringComparison.Ordinal);
+            await admin.GetServers()[0].ConfigSetAsync("maxmemory", "0");
+            await AppendAsync();
+        }
+
+        Task<TopicPosition> AppendAsync() => broker.AppendAsync("t", TopicHub.JsonMessage([(byte)'1']), new TopicHistory(), Token).AsTask();
+    }
+
+    [Fact]
+    public async Task A_stranger_on_the_channel_filled_the_log()
+    {
+        await using StoreServer store = StoreServer.Start("garnet");
+        await using ConnectionMultiplexer stranger = await ConnectionMultiplexer.ConnectAsync(store.PatientAddress);
+        await using WebApplication app = Build(services => services.AddLogging(logging => logging.SetMinimumLevel(LogLevel.Information)).UseRedis(store.PatientAddress));
+        RedisBroker broker = app.Services.GetRequiredService<RedisBroker>();
+        await Eventually.True(() => broker.IsConnected);
+        for (int i = 0; i < 50; i++)
+        {
+            await stranger.GetSubscriber().PublishAsync(new TopicScripts("duologue:").Channel, "what is this?");
+        }
+
+        // It is heard behind them.
+        await broker.HearAllAsync().WaitAsync(Node.Patience, Token);
+        Assert.InRange(app.Services.GetFakeLogCollector().GetSnapshot().Count(record => record.Id.Name == "RedisNotificationUnreadable"), 10, 49);
+    }
+
+    [Fact]
+    public async Task Who_subscribes_elsewhere_and_could_not_be_read_was_told_with_each_heartbeat()
+    {
+        await using var store = new RedisStore("--appendonly", "no");
+        await using ConnectionMultiplexer admin = await ConnectionMultiplexer.ConnectAsync(store.PatientAddress + ",allowAdmin=true");
+        await admin.GetDatabase().ExecuteAsync("ACL", "SETUSER", "node", "on", ">secret", "~*", "&*", "+@all", "-hscan");
+        await using WebApplication app = Build(store.PatientAddress + ",user=node,password=secret", options => options.HeartbeatInterval = TimeSpan.FromSeconds(0.2));
+        _ = app.Services.GetRequiredService<RedisBroker>();
+        await using WebApplication other = Build(store.PatientAddress, options => options.HeartbeatInterval = TimeSpan.FromSeconds(0.2));
+        _ = other.Services.GetRequiredService<RedisBroker>();
+        await Eventually.True(() => ((string)admin.GetDatabase().Execute("INFO", "commandstats")!).Split('\n').Any(static line => line.StartsWith("cmdstat_hscan:", StringComparison.Ordinal) && int.Parse(line.Split("rejected_calls=")[1].Split(',')[0], CultureInfo.InvariantCulture) >= 5));
+        Assert.Single(app.Services.GetFakeLogCollector().GetSnapshot(), record => record.Id.Name == "RedisPresenceNotRead");
     }
 
     [Fact]

@@ -1,6 +1,7 @@
 using Duologue.AspNetCore;
 using Duologue.Redis.Tests.Support;
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Logging.Testing;
 using Microsoft.Extensions.Time.Testing;
 using StackExchange.Redis;
 
@@ -63,6 +64,42 @@ public sealed class PresenceWriterTests
             await release.Task;
             return await database.PublishAsync(channel, message);
         }
+    }
+
+    [Fact]
+    public async Task A_part_of_the_hash_was_left_on_a_server_that_had_no_room_for_the_rest()
+    {
+        await using var store = new RedisStore("--appendonly", "no", "--maxmemory-policy", "noeviction");
+        await using ConnectionMultiplexer link = await ConnectionMultiplexer.ConnectAsync(store.PatientAddress + ",allowAdmin=true");
+        IDatabase database = link.GetDatabase();
+        int writes = 0;
+        IDatabase filling = Interceptor.Create(database, (method, _) =>
+        {
+            if (method.Name == nameof(IDatabase.HashSetAsync) && Interlocked.Increment(ref writes) == 3)
+            {
+                link.GetServers()[0].ConfigSet("maxmemory", "1");
+            }
+
+            return null;
+        });
+        var calls = new CallLimit(TimeProvider.System);
+        var options = new RedisBrokerOptions { NodeName = "a", HeartbeatInterval = TimeSpan.FromSeconds(60) };
+        var registry = new NodeRegistry(options, "start", Prefix, TimeProvider.System, NullLogger.Instance, () => database, calls);
+        var log = new FakeLogger();
+        var writer = new PresenceWriter(options, registry, Prefix, TimeProvider.System, log, () => filling, calls);
+        for (int i = 0; i < 2_000; i++)
+        {
+            writer.Announce("t", new TopicSubscriber($"{i}", null), joined: true);
+        }
+
+        await registry.RenewAsync(Token);
+        using var stop = new CancellationTokenSource();
+        Task running = writer.RunAsync(stop.Token);
+        await Eventually.True(() => log.Collector.Count > 0);
+        Assert.Contains("OOM", log.LatestRecord.Exception!.Message, StringComparison.Ordinal);
+        await Eventually.True(() => !database.KeyExists(KeyOf(1)));
+        await stop.CancelAsync();
+        await running;
     }
 
     private static RedisKey KeyOf(long generation) => PresenceWriter.KeyOf(Prefix, "start", generation);

@@ -45,4 +45,17 @@ public class KeepAliveTests
             .Where(static each => each.StartsWith("cmdstat_ping:", StringComparison.Ordinal))
             .Sum(static each => int.Parse(each[(each.IndexOf("rejected_calls=", StringComparison.Ordinal) + 15)..].Split(',')[0], CultureInfo.InvariantCulture));
     }
+
+    [Fact]
+    public async Task A_link_was_cut_each_time_the_client_library_looked_after_it()
+    {
+        await using var store = new RedisStore("--appendonly", "no");
+        await using ConnectionMultiplexer admin = await ConnectionMultiplexer.ConnectAsync(store.PatientAddress + ",allowAdmin=true");
+        await using Node node = await Node.StartAsync(store.PatientAddress + ",keepAlive=1");
+        await store.FailToSaveAsync(admin);
+        int beats = 0;
+        await admin.GetSubscriber().SubscribeAsync(new TopicScripts("duologue:").Channel, (_, _) => Interlocked.Increment(ref beats));
+        await Eventually.True(() => Volatile.Read(ref beats) >= 5 || node.HasLogged("RedisInterrupted"));
+        Assert.False(node.HasLogged("RedisInterrupted"));
+    }
 }
