@@ -22,6 +22,8 @@ public class LinkTests
     [InlineData("OOM command not allowed when used memory > 'maxmemory'.", false)]
     [InlineData("MISCONF Errors writing to the AOF file: No space left on device", false)]
     [InlineData("NOREPLICAS Not enough good replicas to write. script: a8da, on @user_script:10.", false)]
+    [InlineData("NOPERM this user has no permissions to run the 'evalsha' command", false)]
+    [InlineData("ERR The user executing the script can't run this command or subcommand script: be46, on @user_script:47.", false)]
     [InlineData("WRONGTYPE Operation against a key holding the wrong kind of value", true)]
     [InlineData("WRONGTYPE The key duologue:v3:{t:READONLY}h is a string, where the topic has a hash", true)]
     public void A_server_that_answers_no_read_for_the_moment_was_taken_for_a_topic_that_cannot_be_read(string refusal, bool isOfOneTopic)

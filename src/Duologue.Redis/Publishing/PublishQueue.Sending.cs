@@ -20,6 +20,9 @@ internal sealed partial class PublishQueue
     // It takes nothing more, and says so before the script has written anything.
     private static readonly string[] Full = ["OOM", "MISCONF", "NOREPLICAS"];
 
+    // In a script Redis 7.0 has words of its own.
+    private static readonly string[] Denied = ["NOPERM", "ERR The user executing the script can't"];
+
     private readonly List<PendingAppend> _failed = [];
     private readonly Dictionary<string, (long Last, int Count)> _underWay = new(StringComparer.Ordinal);
     private readonly SemaphoreSlim _signal = new(0);
@@ -244,8 +247,8 @@ internal sealed partial class PublishQueue
         return verdicts;
     }
 
-    /// <summary>Whether the server would have refused anything, and may take it in a moment, or when it has room or a replica again.</summary>
-    public static bool IsOfServer(RedisServerException refused) => Is(refused, Passing) || Is(refused, Full);
+    /// <summary>Whether the server would have refused anything, and may take it in a moment, or when it has room or a replica again, or the user his rights: those are the same for all topics.</summary>
+    public static bool IsOfServer(RedisServerException refused) => Is(refused, Passing) || Is(refused, Full) || Is(refused, Denied);
 
     // By its first word: others may be of a key, and so of a topic, which may be called ROOM.
     private static bool Is(RedisServerException refused, string[] codes) => codes.Any(code => refused.Message.StartsWith(code, StringComparison.Ordinal));
