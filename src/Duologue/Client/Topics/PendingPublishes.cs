@@ -30,7 +30,9 @@ internal sealed class PendingPublish(long number, string topic, PublishKind kind
     /// <summary>When it was first sent; null if it has not been. Under the lock of <see cref="PendingPublishes"/>.</summary>
     public long? SentAt { get; set; }
 
-    /// <summary>Whether a way before this one had sent it, and had no answer: it may be in its topic, whatever is said of it now. Under the lock of <see cref="PendingPublishes"/>.</summary>
+    /// <summary>
+    /// Whether it had been sent before, and had no answer, or one that leaves it open: it may be in its topic, whatever is said of it now. Under the lock of <see cref="PendingPublishes"/>.
+    /// </summary>
     public bool MayBeInTopic { get; set; }
 
     /// <summary>What the server said last, if that was that it cannot do it for the moment. Under the lock of <see cref="PendingPublishes"/>.</summary>
@@ -43,6 +45,9 @@ internal sealed class PendingPublish(long number, string topic, PublishKind kind
 /// </summary>
 internal sealed class PendingPublishes
 {
+    // It may have been published or not: what stores the topics is away.
+    private const string Unavailable = "unavailable";
+
     private readonly Lock _lock = new();
     private readonly TopicClientOptions _options;
     private readonly ITimer _expiry;
@@ -103,7 +108,7 @@ internal sealed class PendingPublishes
     /// <summary>
     /// The server could not do it for the moment: it is to be sent again, and what was sent behind it, too, for in each topic it belongs behind it. What of that is in its topic by then is known by its key.
     /// </summary>
-    public void Repeat(long number, Exception failure)
+    public void Repeat(long number, TopicException failure)
     {
         lock (_lock)
         {
@@ -113,6 +118,7 @@ internal sealed class PendingPublishes
             }
 
             node.Value.LastFailure = failure;
+            node.Value.MayBeInTopic |= failure.Code == Unavailable;
             if (_next is not null && number >= _next.Value.Number)
             {
                 // It is to be sent again already.
@@ -176,8 +182,14 @@ internal sealed class PendingPublishes
     /// <summary>The server has answered.</summary>
     public void Confirm(long number, string cursor) => TakeOut(number)?.Answer.TrySetResult(cursor);
 
-    /// <summary>The server refuses this one.</summary>
-    public void Fail(long number, Exception failure) => TakeOut(number)?.Answer.TrySetException(failure);
+    /// <summary>The server refuses this one. Of one that had been sent before that does not say whether it is in its topic: nobody knows.</summary>
+    public void Fail(long number, TopicException failure)
+    {
+        if (TakeOut(number) is { } publish)
+        {
+            publish.Answer.TrySetException(publish.MayBeInTopic && failure.Code != Unavailable ? RefusedRepeat(failure) : failure);
+        }
+    }
 
     /// <summary>
     /// The server takes no message as large as one of those that this way has sent: then it takes not the largest of them, whichever it was that it came upon, and whether it is to be sent again or not.
@@ -297,6 +309,9 @@ internal sealed class PendingPublishes
     }
 
     private bool IsTooOld(PendingPublish publish) => publish.SentAt is { } sentAt && Time.GetElapsedTime(sentAt) > _options.RepeatFor;
+
+    private static TopicException RefusedRepeat(TopicException failure) =>
+        new("unknown", $"It had been sent before, without an answer that it is done, and may be in the topic since. A repeat was refused: {failure.Message}", failure);
 
     private TopicException TooOld(PendingPublish publish) => new(
         "unknown",

@@ -180,7 +180,7 @@ public sealed partial class TopicClient : IAsyncDisposable
     /// <param name="text">The text. Lone surrogates are sent as U+FFFD.</param>
     /// <param name="cancellationToken">Stops the waiting. What has not been sent yet is taken back; what has may be in the topic, and goes on being repeated.</param>
     /// <returns>The message's cursor: the place behind it.</returns>
-    /// <exception cref="TopicException">The server refuses it, the client has ended, or nobody knows (<see cref="TopicClientOptions.RepeatFor"/>).</exception>
+    /// <exception cref="TopicException">The server refuses it, the client has ended, or nobody knows whether it is there (<see cref="TopicException.Code"/>).</exception>
     /// <exception cref="ArgumentException"><paramref name="topic"/> is none that a request could name.</exception>
     public Task<string> PublishAsync(string topic, string text, CancellationToken cancellationToken)
     {

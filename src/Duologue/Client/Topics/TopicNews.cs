@@ -84,7 +84,7 @@ public sealed class TopicException : DuologueException
 
     /// <summary>
     /// Which: a code of <c>duologue.topics.v1</c> (docs/topics-protocol.md) such as <c>forbidden</c>; <c>status</c> if the server has answered a request with <see cref="StatusCode"/> alone;
-    /// <c>unknown</c> if a publish may be in the topic or not, because no answer has come in <see cref="TopicClientOptions.RepeatFor"/>, or because a repeat is too large for its server; <c>ended</c> if the client has ended;
+    /// <c>unknown</c> if a publish may be in the topic or not, because no answer has come in <see cref="TopicClientOptions.RepeatFor"/>, or because a repeat is refused, for what the inner exception says, or as too large for its server; <c>ended</c> if the client has ended;
     /// <c>needs_websocket</c> if what was asked for cannot be had by the way in use; <c>too_large</c> if what the server says of the topic is larger than the client reads, and does not say where to go on behind it.
     /// </summary>
     public string Code { get; }

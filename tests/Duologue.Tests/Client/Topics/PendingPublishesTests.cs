@@ -97,6 +97,21 @@ public class PendingPublishesTests
         Assert.Equal(failure, (await Assert.ThrowsAsync<TopicException>(() => all[1].Answer.Task)).InnerException);
     }
 
+    [Theory]
+    [InlineData("forbidden", "unknown")]
+    [InlineData("unavailable", "unavailable")]
+    public async Task One_that_may_have_been_published_was_told_as_refused_when_its_repeat_was(string code, string expected)
+    {
+        PendingPublish publish = Add();
+        Assert.Equal(publish, _queue.TryNext(1));
+        _queue.Repeat(publish.Number, new TopicException("unavailable", "It may have been published or not.", null));
+        Assert.Equal(publish, _queue.TryNext(1));
+
+        _queue.Fail(publish.Number, new TopicException(code, "No.", null));
+
+        Assert.Equal(expected, (await Assert.ThrowsAsync<TopicException>(() => publish.Answer.Task)).Code);
+    }
+
     [Fact]
     public async Task One_that_stood_before_a_repeat_was_failed_for_the_one_that_was_too_large()
     {

@@ -1,0 +1,37 @@
+using Duologue.AspNetCore.Tests.Support;
+using Duologue.Tests.Shared;
+using Microsoft.AspNetCore.Builder;
+
+namespace Duologue.AspNetCore.Tests.Client;
+
+/// <summary>What a <see cref="TopicClient"/> makes of an answer that it has not had yet, or that says less than it seems to.</summary>
+public class AnswersOwedTests
+{
+    private static readonly TopicClientOptions Quick = QuickTopics.Options;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData(FeedWays.WebSocket)]
+    [InlineData(FeedWays.LongPolling)]
+    public async Task A_publish_whose_repeat_was_refused_was_told_as_forbidden_though_it_is_in_the_topic(FeedWays way)
+    {
+        int asked = 0;
+        await using TestHost host = await TestHost.StartAsync(app => app.MapTopics("/topics/{**name}").WithOptions(endpoint =>
+        {
+            endpoint.AllowPublishing = true;
+            endpoint.AuthorizePublish = _ => Interlocked.Increment(ref asked) == 1;
+        }));
+        await using var proxy = new Relay(host.Url.Port) { CutsFirstAnswers = way == FeedWays.WebSocket ? 2 : 1 };
+        await using var client = new TopicClient(new Uri(proxy.Url, "/topics"), Quick with { Ways = way });
+
+        TopicException told = await Assert.ThrowsAsync<TopicException>(() => client.PublishAsync("news", "once", Token).WaitAsync(TestHost.Patience, Token));
+
+        Assert.Single((await host.Topics.ReadAsync("news", TopicStart.Oldest, 100, Token)).Messages);
+        Assert.Equal("unknown", told.Code);
+        Assert.Equal("forbidden", Assert.IsType<TopicException>(told.InnerException).Code);
+
+        // One that was never without an answer is refused as it was.
+        Assert.Equal("forbidden", (await Assert.ThrowsAsync<TopicException>(() => client.PublishAsync("news", "never", Token).WaitAsync(TestHost.Patience, Token))).Code);
+    }
+}
