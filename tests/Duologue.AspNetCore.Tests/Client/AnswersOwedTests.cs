@@ -1,3 +1,4 @@
+using System.Globalization;
 using Duologue.AspNetCore.Tests.Support;
 using Duologue.Tests.Shared;
 using Microsoft.AspNetCore.Builder;
@@ -34,4 +35,31 @@ public class AnswersOwedTests
         // One that was never without an answer is refused as it was.
         Assert.Equal("forbidden", (await Assert.ThrowsAsync<TopicException>(() => client.PublishAsync("news", "never", Token).WaitAsync(TestHost.Patience, Token))).Code);
     }
+
+    [Fact]
+    public async Task A_reader_that_published_for_each_item_waited_for_an_answer_behind_what_it_had_not_read()
+    {
+        const int Count = 12;
+        await using TestHost host = await QuickTopics.StartAsync();
+        for (int i = 0; i < Count; i++)
+        {
+            host.Topics.Publish("in", TextOf(i));
+        }
+
+        await using TopicClient client = QuickTopics.Open(host, Quick with { Ways = FeedWays.WebSocket, MaxUnread = 4 });
+        await using TopicReader reader = TopicReader.Of(client, "in", TopicClient.Oldest);
+        for (int i = 0; i < Count; i++)
+        {
+            Assert.Equal(TextOf(i), (await reader.ItemAsync()).Text);
+            await client.PublishAsync("out", TextOf(i), Token).WaitAsync(TestHost.Patience, Token);
+        }
+
+        Assert.Equal(Enumerable.Range(0, Count).Select(TextOf), (await host.Topics.ReadAsync("out", TopicStart.Oldest, 100, Token)).Messages.Select(message => message.Text));
+
+        // It is still subscribed.
+        host.Topics.Publish("in", "news");
+        Assert.Equal("news", (await reader.ItemAsync()).Text);
+    }
+
+    private static string TextOf(int number) => number.ToString(CultureInfo.InvariantCulture);
 }

@@ -20,6 +20,9 @@ internal sealed class SocketWay(Connection connection, WayWork work)
     // So much is shown of the sentence in which a server refuses something.
     private const int LongestSentence = 500;
 
+    // So long may a reader without room take nothing while publishes wait for answers, which stand behind what is for it.
+    private static readonly TimeSpan ReaderPatience = TimeSpan.FromSeconds(1);
+
     private readonly Lock _lock = new();
 
     // Guarded by the lock: what was asked for, by its name and by the reference that an answer has, and what the server has said that it has begun.
@@ -27,6 +30,10 @@ internal sealed class SocketWay(Connection connection, WayWork work)
     private readonly Dictionary<string, (string Topic, TopicFeed Feed)> _byRef = new(StringComparer.Ordinal);
     private readonly Dictionary<string, TopicFeed> _begun = new(StringComparer.Ordinal);
     private readonly Dictionary<TopicFeed, Retry> _retries = [];
+
+    // Guarded by the lock: whose reader has no room, until it has, and which of them the server is still to be told of.
+    private readonly HashSet<TopicFeed> _setAside = [];
+    private readonly List<string> _toEnd = [];
     private long _lastRef;
 
     // Guarded by the lock: how many publishes have no answer on this socket, and whether one of them is to be repeated when all have one.
@@ -34,6 +41,9 @@ internal sealed class SocketWay(Connection connection, WayWork work)
     private int _publishesUnderWay;
     private volatile bool _isRepeating;
     private volatile bool _hasHeard;
+
+    // Only of whoever hears: ends the waiting for a reader.
+    private CancellationTokenSource? _giving;
 
     /// <summary>How to connect. A page may be larger than the largest message that is in it: Base64 and escapes make it grow.</summary>
     public static ConnectOptions Vary(ConnectOptions options) =>
@@ -131,12 +141,14 @@ internal sealed class SocketWay(Connection connection, WayWork work)
                 Forget(topic);
             }
 
+            unwanted = [.. _toEnd, .. unwanted];
+            _toEnd.Clear();
             foreach (TopicFeed feed in _retries.Keys.Where(feed => !wanted.Contains(feed)).ToArray())
             {
                 _retries.Remove(feed);
             }
 
-            missing = [.. wanted.Where(feed => !_asked.ContainsKey(feed.Topic) && !(_retries.TryGetValue(feed, out Retry? retry) && retry.IsWaiting))];
+            missing = [.. wanted.Where(feed => !_asked.ContainsKey(feed.Topic) && !_setAside.Contains(feed) && !(_retries.TryGetValue(feed, out Retry? retry) && retry.IsWaiting))];
         }
 
         foreach (string topic in unwanted)
@@ -178,6 +190,10 @@ internal sealed class SocketWay(Connection connection, WayWork work)
             work.Report.Logger.ConnectFailed("The server speaks no " + Subprotocol + ": " + e.Message, e);
             await connection.CloseAsync(1003, "no " + Subprotocol).ConfigureAwait(false);
         }
+        finally
+        {
+            _giving?.Dispose();
+        }
     }
 
     // Null where the conversation has ended.
@@ -212,25 +228,25 @@ internal sealed class SocketWay(Connection connection, WayWork work)
                 unread.End(FeedRequests.TooLarge(unread.Topic, work.Options.Connect));
                 break;
             case "items" when Find(message.Topic) is { } feed:
-                await feed.AcceptAsync(message, stop).ConfigureAwait(false);
+                await GiveAsync(feed, feed.AcceptAsync(message, Giving(stop)), stop).ConfigureAwait(false);
                 break;
             case "items" when message.Topic is not null:
                 foreach (TopicFeed feed in FindPatterns(message.Topic))
                 {
-                    await feed.AcceptLiveAsync(message, stop).ConfigureAwait(false);
+                    await GiveAsync(feed, feed.AcceptLiveAsync(message, Giving(stop)), stop).ConfigureAwait(false);
                 }
 
                 break;
             case "subscribed":
                 if (Begin(message.Ref) is { } begun)
                 {
-                    await begun.BeginAsync(stop).ConfigureAwait(false);
+                    await GiveAsync(begun, begun.BeginAsync(Giving(stop)), stop).ConfigureAwait(false);
                 }
 
                 break;
             case "present" or "joined" or "left" when Find(message.Topic) is { } watched:
                 PresenceChange change = message.Type switch { "present" => PresenceChange.Present, "joined" => PresenceChange.Joined, _ => PresenceChange.Left };
-                await watched.AcceptPresenceAsync(change, message.Peers, stop).ConfigureAwait(false);
+                await GiveAsync(watched, watched.AcceptPresenceAsync(change, message.Peers, Giving(stop)), stop).ConfigureAwait(false);
                 break;
             case "published" when message is { Ref: ['p', .. var digits], Id: { } id } && long.TryParse(digits, CultureInfo.InvariantCulture, out long number):
                 work.Publishes.Confirm(number, id);
@@ -243,6 +259,82 @@ internal sealed class SocketWay(Connection connection, WayWork work)
                 // New types may come: a client ignores those that it does not know.
                 break;
         }
+    }
+
+    // Waits for a reader, but not for ever while publishes wait for answers: who publishes for what it reads takes nothing before it has one, which stands behind what is for it.
+    private async ValueTask GiveAsync(TopicFeed feed, ValueTask giving, CancellationToken stop)
+    {
+        if (giving.IsCompletedSuccessfully)
+        {
+            await giving.ConfigureAwait(false);
+            return;
+        }
+
+        Task task = giving.AsTask();
+        while (!task.IsCompleted)
+        {
+            long given = feed.Given;
+            await task.WaitAsync(ReaderPatience, work.Options.Connect.TimeProvider, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (!task.IsCompleted && feed.Given == given && HasPublishesUnderWay())
+            {
+                await _giving!.CancelAsync().ConfigureAwait(false);
+            }
+        }
+
+        try
+        {
+            await task.ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!stop.IsCancellationRequested)
+        {
+            SetAside(feed, stop);
+        }
+
+        if (_giving!.IsCancellationRequested)
+        {
+            _giving.Dispose();
+            _giving = null;
+        }
+    }
+
+    private CancellationToken Giving(CancellationToken stop) => (_giving ??= CancellationTokenSource.CreateLinkedTokenSource(stop)).Token;
+
+    private bool HasPublishesUnderWay()
+    {
+        lock (_lock)
+        {
+            return _publishesUnderWay > 0;
+        }
+    }
+
+    // As if it were cut: what still comes of it finds nobody, and it goes on behind the last item when there is room.
+    private void SetAside(TopicFeed feed, CancellationToken stop)
+    {
+        lock (_lock)
+        {
+            if (!_asked.TryGetValue(feed.Topic, out TopicFeed? asked) || asked != feed)
+            {
+                return;
+            }
+
+            Forget(feed.Topic);
+            _toEnd.Add(feed.Topic);
+            _setAside.Add(feed);
+        }
+
+        work.Signal.Set();
+        _ = TakeUpAsync(feed, stop);
+    }
+
+    private async Task TakeUpAsync(TopicFeed feed, CancellationToken stop)
+    {
+        await feed.WaitUntilHalfReadAsync(stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        lock (_lock)
+        {
+            _setAside.Remove(feed);
+        }
+
+        work.Signal.Set();
     }
 
     private TopicFeed? Find(string? topic)

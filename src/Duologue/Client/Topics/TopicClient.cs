@@ -97,7 +97,7 @@ public sealed partial class TopicClient : IAsyncDisposable
 
     /// <summary>
     /// Reads a topic: what was missed, then what comes, over as many connections as it takes. Begins when it is enumerated. A reader that is slow is waited for, and on a WebSocket the client's
-    /// other topics wait, too.
+    /// other topics wait, too. It may publish by the same client for each item, and wait for the answer.
     /// </summary>
     /// <param name="topic">The topic's name; no pattern. One subscription per topic at a time.</param>
     /// <param name="after"><see cref="Now"/>, <see cref="Oldest"/>, or the <see cref="TopicNews.Cursor"/> that was had last.</param>
@@ -161,6 +161,7 @@ public sealed partial class TopicClient : IAsyncDisposable
         {
             await foreach (TopicNews news in feed.News.ReadAllAsync(cancellationToken).ConfigureAwait(false))
             {
+                feed.Taken();
                 yield return news;
             }
 

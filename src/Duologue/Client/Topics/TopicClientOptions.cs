@@ -29,7 +29,10 @@ public sealed record TopicClientOptions : ReconnectOptions
     /// <summary>How many publishes may be under way, or wait to be; more wait their turn. Default 1,000; at least 1.</summary>
     public int MaxPublishes { get; init; } = 1_000;
 
-    /// <summary>How many items of one topic may wait for their reader. Default 1,000; at least 1. Reached: no more are taken from the server until there is room.</summary>
+    /// <summary>
+    /// How many items of one topic may wait for their reader. Default 1,000; at least 1. Reached: no more are taken from the server until there is room. On a WebSocket, where answers to publishes stand behind them, a subscription
+    /// whose reader takes nothing for a second meanwhile is ended there, and taken up again when half is read, as after a cut.
+    /// </summary>
     public int MaxUnread { get; init; } = 1_000;
 
     internal new void Validate()

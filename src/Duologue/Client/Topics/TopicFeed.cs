@@ -14,6 +14,8 @@ internal sealed class TopicFeed(string topic, string after, int maxUnread, Clien
     private readonly Channel<TopicNews> _news = Channel.CreateBounded<TopicNews>(new BoundedChannelOptions(maxUnread) { SingleReader = true, SingleWriter = true });
     private string? _resetToldAfter;
     private Exception? _failure;
+    private volatile TaskCompletionSource? _halfRead;
+    private volatile bool _hasEnded;
 
     public string Topic { get; } = topic;
 
@@ -32,11 +34,35 @@ internal sealed class TopicFeed(string topic, string after, int maxUnread, Clien
     /// <summary>Whether <see cref="After"/> is a cursor by now.</summary>
     public bool HasPosition { get; private set; } = after is not (TopicClient.Now or TopicClient.Oldest);
 
+    /// <summary>How much has been given to its reader. The way's that brings it.</summary>
+    public long Given { get; private set; }
+
     /// <summary>What is read before the end.</summary>
     public ChannelReader<TopicNews> News => _news.Reader;
 
     /// <summary>Why it has ended, when all is read; null if the application has ended it.</summary>
     public Exception? Failure => _failure;
+
+    /// <summary>Its reader has taken something.</summary>
+    public void Taken()
+    {
+        // The count is taken under the channel's lock, as what comes and goes is: whichever of the two comes later sees the other.
+        if (_halfRead is { } halfRead && (_news.Reader.Count <= maxUnread / 2 || _hasEnded))
+        {
+            halfRead.TrySetResult();
+        }
+    }
+
+    /// <summary>Waits until half of what may wait for the reader is read, or there is no more to come. For one at a time.</summary>
+    public Task WaitUntilHalfReadAsync(CancellationToken cancellationToken)
+    {
+        var halfRead = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _halfRead = halfRead;
+
+        // It may have been read just before.
+        Taken();
+        return halfRead.Task.WaitAsync(cancellationToken);
+    }
 
     /// <summary>Takes a page, as fast as it is read.</summary>
     public async ValueTask AcceptAsync(FeedMessage page, CancellationToken cancellationToken)
@@ -153,18 +179,19 @@ internal sealed class TopicFeed(string topic, string after, int maxUnread, Clien
     /// <summary>Goes on from here.</summary>
     public void MoveTo(string cursor) => (After, HasPosition) = (cursor, true);
 
-    // False if nobody reads any more: then nobody goes on from here, either.
+    // False if nobody reads any more: then nobody goes on from here, either. What there is room for is given, whether one would wait for room or not.
     private async ValueTask<bool> TryWriteAsync(TopicNews news, CancellationToken cancellationToken)
     {
-        while (await _news.Writer.WaitToWriteAsync(cancellationToken).ConfigureAwait(false))
+        while (!_news.Writer.TryWrite(news))
         {
-            if (_news.Writer.TryWrite(news))
+            if (!await _news.Writer.WaitToWriteAsync(cancellationToken).ConfigureAwait(false))
             {
-                return true;
+                return false;
             }
         }
 
-        return false;
+        Given++;
+        return true;
     }
 
     /// <summary>There is no more to come.</summary>
@@ -173,6 +200,8 @@ internal sealed class TopicFeed(string topic, string after, int maxUnread, Clien
     {
         // Not by the channel: it would throw at who still brings something, which ends more than this feed.
         Interlocked.CompareExchange(ref _failure, failure, null);
+        _hasEnded = true;
         _news.Writer.TryComplete();
+        Taken();
     }
 }
