@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json;
 using Duologue.AspNetCore.Tests.Support;
 using Duologue.Tests.Shared;
 using Microsoft.AspNetCore.Builder;
@@ -59,6 +60,66 @@ public class AnswersOwedTests
         // It is still subscribed.
         host.Topics.Publish("in", "news");
         Assert.Equal("news", (await reader.ItemAsync()).Text);
+    }
+
+    [Fact]
+    public async Task What_came_by_another_pattern_was_taken_for_the_beginning_of_one_that_had_none_yet()
+    {
+        int conversations = 0;
+        var mayCut = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using TestHost host = await TestHost.StartAsync(app => app.MapDuologue("/topics").WithSubprotocol("duologue.topics.v1", async connection =>
+        {
+            bool isFirst = Interlocked.Increment(ref conversations) == 1;
+            var refs = new Dictionary<string, string>();
+            while (refs.Count < 2)
+            {
+                using JsonDocument request = JsonDocument.Parse((await connection.ReceiveAsync(Token)).Data);
+                refs.Add(request.RootElement.GetProperty("topic").GetString()!, request.RootElement.GetProperty("ref").GetString()!);
+            }
+
+            await BeginAsync("room/*");
+            await PublishAsync("room/1", "by both");
+
+            // By then something has been published in another topic of the second pattern, which has not begun yet.
+            await BeginAsync("**");
+            await PublishAsync("hall/1", "by the second");
+            if (isFirst)
+            {
+                await mayCut.Task.WaitAsync(Token);
+                connection.Abort();
+            }
+
+            await connection.Closed;
+
+            async Task BeginAsync(string pattern) => await connection.SendAsync($$"""{"type":"subscribed","topic":"{{pattern}}","ref":"{{refs[pattern]}}"}""");
+
+            async Task PublishAsync(string topic, string text) => await connection.SendAsync(
+                $$"""{"type":"items","topic":"{{topic}}","items":[{"id":"a-1","time":1,"data":"{{text}}"}],"next":"a-1","reset":false}""");
+        }));
+        await using TopicClient client = QuickTopics.Open(host, Quick with { Ways = FeedWays.WebSocket });
+        await using IAsyncEnumerator<TopicNews> narrow = client.SubscribePatternAsync("room/*", Token).GetAsyncEnumerator(Token);
+        ValueTask<bool> first = narrow.MoveNextAsync();
+        await using IAsyncEnumerator<TopicNews> wide = client.SubscribePatternAsync("**", Token).GetAsyncEnumerator(Token);
+        await PastSecondAsync();
+        Assert.True(await first);
+
+        mayCut.SetResult();
+
+        List<TopicNews> news = await PastSecondAsync();
+        Assert.IsType<TopicReset>(news[^2]);
+        Assert.Single(news.OfType<TopicReset>());
+
+        async Task<List<TopicNews>> PastSecondAsync()
+        {
+            List<TopicNews> had = [];
+            while (had is not [.., TopicItem { Text: "by the second" }])
+            {
+                Assert.True(await wide.MoveNextAsync().AsTask().WaitAsync(TestHost.Patience, Token));
+                had.Add(wide.Current);
+            }
+
+            return had;
+        }
     }
 
     private static string TextOf(int number) => number.ToString(CultureInfo.InvariantCulture);

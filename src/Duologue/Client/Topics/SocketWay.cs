@@ -345,12 +345,12 @@ internal sealed class SocketWay(Connection connection, WayWork work)
         }
     }
 
-    // What comes by a pattern may come before it is said that it has begun.
+    // Not those that are asked for and have not begun: what comes may be by another pattern, and what comes behind it be missed. What was missed is told where it begins.
     private TopicFeed[] FindPatterns(string topic)
     {
         lock (_lock)
         {
-            return [.. _asked.Values.Where(feed => feed.IsPattern && TopicPattern.Matches(feed.Topic, topic))];
+            return [.. _begun.Values.Where(feed => feed.IsPattern && TopicPattern.Matches(feed.Topic, topic))];
         }
     }
 

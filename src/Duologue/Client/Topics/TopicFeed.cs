@@ -148,7 +148,6 @@ internal sealed class TopicFeed(string topic, string after, int maxUnread, Clien
     /// <summary>Takes what has come in one of a pattern's topics.</summary>
     public async ValueTask AcceptLiveAsync(FeedMessage page, CancellationToken cancellationToken)
     {
-        await BeginAsync(cancellationToken).ConfigureAwait(false);
         if (page.IsReset)
         {
             await TryWriteAsync(new TopicReset(page.Topic!, page.Next ?? After, page.Lost), cancellationToken).ConfigureAwait(false);
