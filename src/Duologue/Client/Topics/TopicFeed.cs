@@ -13,6 +13,7 @@ internal sealed class TopicFeed(string topic, string after, int maxUnread, Clien
 
     private readonly Channel<TopicNews> _news = Channel.CreateBounded<TopicNews>(new BoundedChannelOptions(maxUnread) { SingleReader = true, SingleWriter = true });
     private string? _resetToldAfter;
+    private long? _lostTold;
     private Exception? _failure;
     private volatile TaskCompletionSource? _halfRead;
     private volatile bool _hasEnded;
@@ -108,13 +109,17 @@ internal sealed class TopicFeed(string topic, string after, int maxUnread, Clien
     /// <summary>Takes the notice that messages are gone. The position stays: it is what comes next that has a new one.</summary>
     public async ValueTask AcceptResetAsync(long? lost, CancellationToken cancellationToken)
     {
-        // Who was cut right behind the notice is given it again.
-        if (_resetToldAfter != After)
+        // Who was cut right behind the notice is given it again, perhaps with more that is gone by then: of that only what was not told.
+        bool isAgain = _resetToldAfter == After;
+        if (isAgain && (_lostTold is null || lost <= _lostTold))
         {
-            await TryWriteAsync(new TopicReset(Topic, After, lost), cancellationToken).ConfigureAwait(false);
-            _resetToldAfter = After;
-            report.Reset(Topic, lost);
+            return;
         }
+
+        long? more = isAgain ? lost - _lostTold : lost;
+        await TryWriteAsync(new TopicReset(Topic, After, more), cancellationToken).ConfigureAwait(false);
+        (_resetToldAfter, _lostTold) = (After, lost);
+        report.Reset(Topic, more);
     }
 
     /// <summary>Goes on behind a message that is larger than may be read: to ask for it again would bring it again.</summary>

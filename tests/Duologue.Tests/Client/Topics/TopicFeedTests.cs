@@ -23,6 +23,26 @@ public class TopicFeedTests
     }
 
     [Fact]
+    public async Task What_was_lost_behind_a_reset_before_anything_else_came_was_not_told()
+    {
+        // Cut right behind the notice, it asks from the same place again, and the history has grown shorter by then.
+        var feed = new TopicFeed("news", "a-1", 10, Report);
+        foreach (long? lost in (long?[])[5, 5, 8, null, 9])
+        {
+            await feed.AcceptResetAsync(lost, Token);
+        }
+
+        feed.End(null);
+        List<long?> told = [];
+        await foreach (TopicNews news in feed.News.ReadAllAsync(Token))
+        {
+            told.Add(Assert.IsType<TopicReset>(news).Lost);
+        }
+
+        Assert.Equal([5, 3, null], told);
+    }
+
+    [Fact]
     public async Task What_came_before_the_end_is_read_before_it()
     {
         var feed = new TopicFeed("news", TopicClient.Oldest, 10, Report);
