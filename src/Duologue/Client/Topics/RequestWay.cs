@@ -46,6 +46,12 @@ internal sealed class RequestWay(FeedRequests requests, FeedWays way, WayWork wo
     private async Task AdjustAsync(Dictionary<TopicFeed, (Task Task, CancellationTokenSource Stop)> readers, CancellationToken stop)
     {
         TopicFeed[] wanted = work.ListFeeds();
+        if (stop.IsCancellationRequested)
+        {
+            // Some of it may have been asked for behind the change to another way, which has it.
+            return;
+        }
+
         foreach (TopicFeed feed in wanted.Where(feed => feed.NeedsSocket))
         {
             string what = feed.IsPattern ? $"The pattern {feed.Topic}" : $"Who subscribes to {feed.Topic}";
