@@ -61,22 +61,34 @@ internal sealed partial class Topic
     /// <see cref="EndCatchUp"/>.
     /// </summary>
     /// <param name="member">Who it is.</param>
-    /// <param name="pending">The place that the subscription holds.</param>
+    /// <param name="state">The connection's, whose lock is taken inside the publish lock.</param>
+    /// <param name="pending">The place that the subscription holds. If it has lost it, another may be reading by now, and nothing is changed.</param>
     /// <param name="isWild">Whether it may have been handed what came, by a wildcard.</param>
     /// <returns>Up to where the topic was handed out.</returns>
-    public TopicPosition BeginCatchUp(Member member, PendingSubscription pending, bool isWild)
+    public TopicPosition BeginCatchUp(Member member, ConnectionState state, PendingSubscription pending, bool isWild)
     {
         lock (_publishLock)
         {
-            lock (_setLock)
+            lock (state)
             {
-                (_catchingUp ??= [])[member] = pending;
-
-                // Also of whoever subscribes by a wildcard no more: between two looks at the wildcards it stands in there all the same.
-                _snapshot = isWild || _wild.Length > 0 ? null : _snapshot;
+                if (state.IsHeld(pending))
+                {
+                    KeepFromWildcards(member, pending, isWild);
+                }
             }
 
             return _delivered;
+        }
+    }
+
+    private void KeepFromWildcards(Member member, PendingSubscription pending, bool isWild)
+    {
+        lock (_setLock)
+        {
+            (_catchingUp ??= [])[member] = pending;
+
+            // Also of whoever subscribes by a wildcard no more: between two looks at the wildcards it stands in there all the same.
+            _snapshot = isWild || _wild.Length > 0 ? null : _snapshot;
         }
     }
 

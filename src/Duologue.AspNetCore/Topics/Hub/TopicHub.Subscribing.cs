@@ -200,7 +200,7 @@ internal sealed partial class TopicHub
             isWild = state.HasPattern(topic.Name, member.Form);
         }
 
-        TopicPosition since = topic.BeginCatchUp(member, pending, isWild);
+        TopicPosition since = topic.BeginCatchUp(member, state, pending, isWild);
         if (isWild && start.Kind == TopicStartKind.Now)
         {
             // What came before it had by the wildcard, what comes from here on it has from the log.

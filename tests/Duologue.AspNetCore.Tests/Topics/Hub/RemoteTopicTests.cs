@@ -280,6 +280,39 @@ public class RemoteTopicTests
     }
 
     [Fact]
+    public async Task A_subscription_that_had_lost_its_place_took_that_of_the_next_whose_messages_came_by_the_pattern_too()
+    {
+        var held = new TaskCompletionSource();
+        var broker = new LimpingBroker(new MemoryBroker(new DuologueOptions(), TimeProvider.System));
+        await using TestHost host = await StartAsync(broker);
+        using ClientWebSocket client = await host.ConnectAsync("/");
+        ConnectionState state = ConnectionState.Of(Assert.Single(host.Connections), out WebSocketConnection connection);
+        var hub = (TopicHub)host.Topics;
+        Assert.True(hub.Subscribe(connection, state, "news/*", MemberForm.Protocol, null));
+        await host.Topics.PublishAsync("news/a", "1", Token);
+        Assert.Contains("\"1\"", await client.ReceiveTextAsync(), StringComparison.Ordinal);
+
+        broker.MayRead = held.Task;
+        var first = new GatedSink();
+        Task<SubscribeResult> subscribing = hub.SubscribeAsync(connection, state, "news/a", TopicStart.Now, first, Token).AsTask();
+        Assert.True(hub.Unsubscribe(connection, state, "news/a", MemberForm.Protocol));
+        broker.MayRead = Task.CompletedTask;
+        var second = new GatedSink();
+        Task<SubscribeResult> next = hub.SubscribeAsync(connection, state, "news/a", TopicStart.Now, second, Token).AsTask();
+        await second.Reached.WaitAsync(TestHost.Patience, Token);
+        held.SetResult();
+        first.Open(null);
+        Assert.False((await subscribing).IsSubscribed);
+
+        await host.Topics.PublishAsync("news/a", "2", Token);
+        second.Open(null);
+        Assert.True((await next).IsSubscribed);
+        Assert.Equal(["2"], second.Sent);
+        await host.Topics.PublishAsync("news/a", "3", Token);
+        Assert.Contains("\"3\"", await client.ReceiveTextAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task What_is_heard_of_behind_a_hole_while_its_topic_is_given_up_comes_to_those_who_subscribe_by_a_pattern()
     {
         var held = new TaskCompletionSource();
