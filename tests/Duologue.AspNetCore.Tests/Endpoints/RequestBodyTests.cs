@@ -31,7 +31,7 @@ public class RequestBodyTests
 
         await Eventually.True(() => Count("ConnectionStop") >= Requests && host.Connections.Count == 0, () => $"{Count("ConnectionStop")} have ended.");
 
-        Assert.DoesNotContain(host.Log.GetSnapshot(), record => record.Level >= LogLevel.Warning);
+        AssertNoneIsWarned(host);
 
         int Count(string name) => host.Log.GetSnapshot().Count(record => record.Id.Name == name);
     }
@@ -52,7 +52,7 @@ public class RequestBodyTests
         }
 
         await Eventually.True(() => host.Connections.Count == 0);
-        Assert.DoesNotContain(host.Log.GetSnapshot(), record => record.Level >= LogLevel.Warning);
+        AssertNoneIsWarned(host);
     }
 
     [Theory]
@@ -68,6 +68,10 @@ public class RequestBodyTests
         await Eventually.True(() => host.Connections.Count == 0);
         Assert.DoesNotContain(host.Log.GetSnapshot(), record => record.Level >= LogLevel.Error);
     }
+
+    // On a busy machine Kestrel says that its heartbeat is slow.
+    private static void AssertNoneIsWarned(TestHost host) =>
+        Assert.DoesNotContain(host.Log.GetSnapshot(), record => record.Level >= LogLevel.Warning && record.Id.Name != "HeartbeatSlow");
 
     private static Task<TestHost> StartAsync(TimeSpan? time = null) => TestHost.StartAsync(
         app =>
