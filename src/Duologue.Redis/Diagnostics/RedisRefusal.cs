@@ -1,5 +1,3 @@
-using System.Net.Sockets;
-using System.Security.Authentication;
 using StackExchange.Redis;
 
 namespace Duologue.Redis;
@@ -22,9 +20,9 @@ internal static class RedisRefusal
             {
                 case RedisServerException:
                     return each.Message;
-                // The client library also calls a TLS that failed so: no server has said anything then.
-                case RedisConnectionException { FailureType: ConnectionFailureType.AuthenticationFailure } when each.GetBaseException() is not (IOException or SocketException or AuthenticationException or OperationCanceledException):
-                    return each.GetBaseException().Message;
+                // Of a login the client library has the words in an exception of no type of their own. It also calls a TLS that failed so, of which no server has said anything.
+                case RedisConnectionException { FailureType: ConnectionFailureType.AuthenticationFailure } when each.GetBaseException() is var cause && cause.GetType() == typeof(Exception):
+                    return cause.Message;
             }
         }
 
