@@ -20,8 +20,8 @@ internal static partial class Log
     public static void ConnectFailed(ILogger logger, Exception exception, string node, string servers) =>
         ConnectFailed(logger, logger.IsEnabled(LogLevel.Debug) ? exception : null, node, servers, CauseOf(exception));
 
-    /// <summary>The server's words if it has refused, otherwise those of the innermost error: the client library's own have figures of its own before them.</summary>
-    public static string CauseOf(Exception exception) => RedisRefusal.Of(exception) ?? exception.GetBaseException().Message;
+    /// <summary>In one line: the server's words if it has refused, otherwise those of the innermost error, for the client library's own have figures of its own before them.</summary>
+    public static string CauseOf(Exception exception) => (RedisRefusal.Of(exception) ?? exception.GetBaseException().Message).ReplaceLineEndings(" ");
 
     [LoggerMessage(5003, LogLevel.Error, "A listener to the broker's events threw.", EventName = "RedisListenerFailed")]
     public static partial void ListenerFailed(ILogger logger, Exception exception);

@@ -216,7 +216,14 @@ internal sealed class PresenceWriter
         }
 
         // One after the other on one connection: in this order.
-        await _calls.EndAsync(database.HashSetAsync(key, NumberField, 0), ExpireAsync(database, key), TellAsync(database, generation, 0, []), database.KeyDeleteAsync(old)).ConfigureAwait(false);
+        Task isNumbered = database.HashSetAsync(key, NumberField, 0);
+        Task<long> length = database.HashLengthAsync(key);
+        await _calls.EndAsync(isNumbered, length, ExpireAsync(database, key), TellAsync(database, generation, 0, []), database.KeyDeleteAsync(old)).ConfigureAwait(false);
+        if (await length.ConfigureAwait(false) != all.Length + 1)
+        {
+            // It was evicted before it had its number, which would be taken for the sign that all of it is here.
+            WriteAnew();
+        }
     }
 
     private async Task WriteChangesAsync(IDatabase database, List<PresenceChange> changes)

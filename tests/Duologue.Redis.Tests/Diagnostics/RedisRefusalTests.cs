@@ -19,6 +19,9 @@ public class RedisRefusalTests
             null,
         ];
         Assert.All(causes, cause => Assert.Null(RedisRefusal.Of(LoginFailed(cause))));
+
+        // Some have a second line, behind which what a sentence goes on with was lost.
+        Assert.All(causes, cause => Assert.DoesNotContain("\n", Log.CauseOf(LoginFailed(cause)), StringComparison.Ordinal));
     }
 
     [Fact]

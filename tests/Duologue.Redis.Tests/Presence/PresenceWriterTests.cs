@@ -102,5 +102,35 @@ public sealed class PresenceWriterTests
         await running;
     }
 
+    [Fact]
+    public async Task Subscribers_that_were_evicted_right_before_their_number_were_never_written_again()
+    {
+        await using StoreServer store = StoreServer.Start("garnet");
+        await using ConnectionMultiplexer link = await ConnectionMultiplexer.ConnectAsync(store.PatientAddress);
+        IDatabase database = link.GetDatabase();
+        bool isEvicted = false;
+        IDatabase evicting = Interceptor.Create(database, (method, arguments) =>
+        {
+            if (!isEvicted && method.Name == nameof(IDatabase.HashSetAsync) && arguments[1] is RedisValue field && field == PresenceWriter.NumberField)
+            {
+                isEvicted = true;
+                database.KeyDelete(KeyOf(1));
+            }
+
+            return null;
+        });
+        var calls = new CallLimit(TimeProvider.System);
+        var options = new RedisBrokerOptions { NodeName = "a", HeartbeatInterval = TimeSpan.FromSeconds(60) };
+        var registry = new NodeRegistry(options, "start", Prefix, TimeProvider.System, NullLogger.Instance, () => database, calls);
+        var writer = new PresenceWriter(options, registry, Prefix, TimeProvider.System, NullLogger.Instance, () => evicting, calls);
+        writer.Announce("t", new TopicSubscriber("one", null), joined: true);
+        await registry.RenewAsync(Token);
+        using var stop = new CancellationTokenSource();
+        Task running = writer.RunAsync(stop.Token);
+        await Eventually.True(() => database.HashExists(KeyOf(2), PresenceMessage.FieldOf("t", "one")));
+        await stop.CancelAsync();
+        await running;
+    }
+
     private static RedisKey KeyOf(long generation) => PresenceWriter.KeyOf(Prefix, "start", generation);
 }
