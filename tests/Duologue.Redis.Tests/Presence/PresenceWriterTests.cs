@@ -1,5 +1,6 @@
 using Duologue.AspNetCore;
 using Duologue.Redis.Tests.Support;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Logging.Testing;
 using Microsoft.Extensions.Time.Testing;
@@ -27,11 +28,7 @@ public sealed class PresenceWriterTests
         IDatabase slow = Interceptor.Create(database, (method, arguments) => holds && method.Name == nameof(IDatabase.PublishAsync) ? HoldAsync((RedisChannel)arguments[0]!, (RedisValue)arguments[1]!) : null);
 
         // No call is given up: the clock stands.
-        var calls = new CallLimit(new FakeTimeProvider());
-        var options = new RedisBrokerOptions { NodeName = "a", HeartbeatInterval = TimeSpan.FromSeconds(60) };
-        var registry = new NodeRegistry(options, "start", Prefix, TimeProvider.System, NullLogger.Instance, () => database, calls);
-        var writer = new PresenceWriter(options, registry, Prefix, TimeProvider.System, NullLogger.Instance, () => slow, calls);
-        await registry.RenewAsync(Token);
+        PresenceWriter writer = await MakeAsync(database, slow, NullLogger.Instance, new CallLimit(new FakeTimeProvider()));
         using var stop = new CancellationTokenSource();
         Task running = writer.RunAsync(stop.Token);
         await Eventually.True(() => IsWhole(generation: 1));
@@ -82,17 +79,13 @@ public sealed class PresenceWriterTests
 
             return null;
         });
-        var calls = new CallLimit(TimeProvider.System);
-        var options = new RedisBrokerOptions { NodeName = "a", HeartbeatInterval = TimeSpan.FromSeconds(60) };
-        var registry = new NodeRegistry(options, "start", Prefix, TimeProvider.System, NullLogger.Instance, () => database, calls);
         var log = new FakeLogger();
-        var writer = new PresenceWriter(options, registry, Prefix, TimeProvider.System, log, () => filling, calls);
+        PresenceWriter writer = await MakeAsync(database, filling, log, new CallLimit(TimeProvider.System));
         for (int i = 0; i < 2_000; i++)
         {
             writer.Announce("t", new TopicSubscriber($"{i}", null), joined: true);
         }
 
-        await registry.RenewAsync(Token);
         using var stop = new CancellationTokenSource();
         Task running = writer.RunAsync(stop.Token);
         await Eventually.True(() => log.Collector.Count > 0);
@@ -119,17 +112,22 @@ public sealed class PresenceWriterTests
 
             return null;
         });
-        var calls = new CallLimit(TimeProvider.System);
-        var options = new RedisBrokerOptions { NodeName = "a", HeartbeatInterval = TimeSpan.FromSeconds(60) };
-        var registry = new NodeRegistry(options, "start", Prefix, TimeProvider.System, NullLogger.Instance, () => database, calls);
-        var writer = new PresenceWriter(options, registry, Prefix, TimeProvider.System, NullLogger.Instance, () => evicting, calls);
+        PresenceWriter writer = await MakeAsync(database, evicting, NullLogger.Instance, new CallLimit(TimeProvider.System));
         writer.Announce("t", new TopicSubscriber("one", null), joined: true);
-        await registry.RenewAsync(Token);
         using var stop = new CancellationTokenSource();
         Task running = writer.RunAsync(stop.Token);
         await Eventually.True(() => database.HashExists(KeyOf(2), PresenceMessage.FieldOf("t", "one")));
         await stop.CancelAsync();
         await running;
+    }
+
+    /// <summary>A writer of a node that is in the registry.</summary>
+    private static async Task<PresenceWriter> MakeAsync(IDatabase ofRegistry, IDatabase ofWriter, ILogger log, CallLimit calls)
+    {
+        var options = new RedisBrokerOptions { NodeName = "a", HeartbeatInterval = TimeSpan.FromSeconds(60) };
+        var registry = new NodeRegistry(options, "start", Prefix, TimeProvider.System, NullLogger.Instance, () => ofRegistry, calls);
+        await registry.RenewAsync(Token);
+        return new PresenceWriter(options, registry, Prefix, TimeProvider.System, log, () => ofWriter, calls);
     }
 
     private static RedisKey KeyOf(long generation) => PresenceWriter.KeyOf(Prefix, "start", generation);

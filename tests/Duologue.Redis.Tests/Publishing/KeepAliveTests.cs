@@ -28,10 +28,7 @@ public class KeepAliveTests
         });
         await store.FailToSaveAsync(admin);
         line.Delay = TimeSpan.FromSeconds(0.5);
-        while (Refused() < 2)
-        {
-            await Task.Delay(5, Token);
-        }
+        await Eventually.True(() => Refused() >= 2);
 
         // The pings have been refused, and are not answered yet. What is sent now the server takes.
         await admin.GetServers()[0].ConfigSetAsync("stop-writes-on-bgsave-error", "no");
